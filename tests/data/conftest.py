@@ -1,0 +1,56 @@
+"""What the data tests share: a cache of their own, and small TFDS sets that they prepare."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+  """The user's cache is never touched: gives the folder that stands for it."""
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
+  return tmp_path / 'cache' / 'vaejax' / 'decoded'
+
+
+@pytest.fixture
+def prepare(capfd):
+  """Gives a function that prepares a TFDS set as array_record, without TensorFlow."""
+  import tensorflow_datasets as tfds
+
+  tfds.disable_progress_bar()
+
+  def prepare(root, rows, features, name='tiny', version='1.0.0', config=None):
+    """rows: {split: [{field: value}]}. Gives the version's folder."""
+
+    class Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+      VERSION = tfds.core.Version(version)
+      BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=config)] if config else []
+
+      def _info(self):
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+      def _split_generators(self, dl_manager):
+        return {split: enumerate(examples) for split, examples in rows.items()}
+
+      def _generate_examples(self):
+        raise NotImplementedError
+
+    Tiny.name = name
+    builder = Tiny(data_dir=str(root))
+    builder.download_and_prepare(file_format='array_record')
+    capfd.readouterr()  # TFDS's own lines
+    return builder.data_dir
+
+  return prepare
+
+
+@pytest.fixture
+def pictures():
+  """Gives n random images as PIL takes them: uint8 [n, h, w] or [n, h, w, c]."""
+  from PIL import Image
+
+  def pictures(n, shape, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (n, *shape), np.uint8)
+    return [Image.fromarray(p) for p in pixels]
+
+  return pictures

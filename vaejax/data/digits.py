@@ -1,0 +1,43 @@
+"""1,797 real handwritten digits of 8x8 pixels, inside the package.
+
+The test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak 1998, UCI Machine
+Learning Repository, CC BY 4.0), as scikit-learn ships it; `digits.png` holds one digit a row: 64
+grey levels of 0 ... 16, then the label. The last 297, of other writers, are the test split.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vaejax.data.table import Table
+
+TEST = 297
+
+
+@cache
+def read() -> tuple[np.ndarray, np.ndarray]:
+  """Images uint8 [1797, 8, 8, 1] in 0 ... 255 and labels int32 [1797]."""
+  from PIL import Image
+
+  with Image.open(Path(__file__).with_name('digits.png')) as file:
+    rows = np.asarray(file)
+  grey = np.round(rows[:, :64] * (255 / 16)).astype(np.uint8)
+  return grey.reshape(-1, 8, 8, 1), rows[:, 64].astype(np.int32)
+
+
+def table(split: str, size: int | None = None, channels=None, fit='resize') -> Table:
+  """The 'train' or 'test' split, 8x8 or resized to `size`."""
+  from vaejax.data.fit import fit as fitted
+
+  images, labels = read()
+  part = slice(0, -TEST) if split == 'train' else slice(-TEST, None)
+  images, labels = images[part], labels[part]
+  if size or channels:
+    images = np.stack([fitted(image, size or 8, channels, fit) for image in images])
+  arrays = {'image': images, 'label': labels}
+  row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in arrays.items()}
+  return Table(
+    len(images), row, 10, lambda: arrays, lambda index: {k: v[index] for k, v in arrays.items()}
+  )

@@ -1,0 +1,73 @@
+"""From a config's `data` to the sources of its splits."""
+
+import importlib
+import math
+
+import jax
+
+from vaejax.data import source, transforms
+from vaejax.data.table import Table
+from vaejax.errors import UserError
+from vaejax.nets.blocks import choice
+from vaejax.types import Example, Source
+
+EMBEDDED = ('digits', 'shapes')
+MODES = ('auto', 'resident', 'stream')
+
+
+def table(data, split: str, data_dir: str | None) -> Table:
+  """The raw rows of a split. Raises UserError where there is no such set or split."""
+  for field, choices in (
+    ('binarise', transforms.BINARISE),
+    ('scale', transforms.SCALES),
+    ('mode', MODES),
+    ('fit', ('resize', 'pad')),
+  ):
+    choice(f'data.{field}', data[field], {c: c for c in choices})
+  fitting = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
+  if data.name in EMBEDDED:
+    if split not in ('train', 'test'):
+      raise UserError(f'{data.name} has no split {split!r}: there are train and test')
+    return importlib.import_module(f'vaejax.data.{data.name}').table(split, **fitting)
+  from vaejax.data import tfds
+
+  return tfds.table(data.name, split, data_dir, **fitting)
+
+
+def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
+  """The training source: batches of n, in the order of `data.seed`, or else of each run's key."""
+  size = source.row_bytes(rows) * (0 if rows.render else rows.size)
+  resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
+  fixed = data.seed if data.seed is not None else (None if resident else seed)
+  key = None if fixed is None else run_key(fixed)
+  return source.make(rows, n, data.binarise, data.scale, data.flip, resident, key, put)
+
+
+def binarisation(data) -> str:
+  """How the test split of such data is binarised: never by a fresh draw."""
+  return 'static' if data.binarise == 'dynamic' else data.binarise
+
+
+def example(data, rows: Table) -> Example:
+  """What a method must know of such data."""
+  return source.describe(rows, data.binarise, data.scale)
+
+
+def test(data, rows: Table, put=None) -> Source:
+  """A source for one ordered pass: never flipped, and binarised once for all."""
+  size = source.row_bytes(rows) * (0 if rows.render else rows.size)
+  resident = data.mode != 'stream' and size <= data.budget_mb * 2**20
+  return source.make(rows, 1, binarisation(data), data.scale, False, resident, None, put)
+
+
+def run_key(seed: int) -> jax.Array:
+  """The key that a run of this seed holds in its state (see engine.step.create)."""
+  return jax.random.split(jax.random.key(seed))[1]
+
+
+def describe(source: Source) -> str:
+  """One line: '60,000 images of 28x28x1, resident (45 MiB)'."""
+  shape = source.example.fields['image'].shape
+  size = source.size * math.prod(shape) / 2**20
+  where = f'resident ({size:.0f} MiB)' if source.resident else 'streamed'
+  return f'{source.size:,} images of {"x".join(map(str, shape))}, {where}'

@@ -1,0 +1,66 @@
+"""Procedural shapes with the factors of dSprites (Matthey et al. 2017), rendered on the device.
+
+737,280 binary images: shape 3 (square, ellipse, heart) x scale 6 x orientation 40 x column 32 x
+row 32, the last varying fastest. An image is a pure function of its index, so nothing is stored.
+A fixed permutation holds out a tenth as the test split.
+"""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.data.order import order
+from vaejax.data.table import Table
+
+FACTORS = {'shape': 3, 'scale': 6, 'orientation': 40, 'column': 32, 'row': 32}
+SIZE = math.prod(FACTORS.values())
+TEST = SIZE // 10
+
+
+def factors(index: jax.Array) -> jax.Array:
+  """The five factors of each index [N] in 0 ... 737279, as int32 [N, 5] counts from 0."""
+  columns = []
+  for count in reversed(FACTORS.values()):
+    columns.append(index % count)
+    index = index // count
+  return jnp.stack(columns[::-1], axis=-1)
+
+
+def render(values: jax.Array, size: int = 64) -> jax.Array:
+  """Factors int32 [N, 5] -> uint8 [N, size, size, 1] of 0 and 255."""
+  shape, scale, orientation, column, row = (v[:, None, None] for v in values.T.astype(jnp.float32))
+  radius = 12 * (0.5 + 0.1 * scale)
+  angle = 2 * math.pi * orientation / FACTORS['orientation']
+  pixels = (jnp.arange(size) + 0.5) * (64 / size)
+  x = (pixels[None, None, :] - (16.5 + column)) / radius
+  y = (pixels[None, :, None] - (16.5 + row)) / radius
+  u = jnp.cos(angle) * x + jnp.sin(angle) * y
+  v = jnp.cos(angle) * y - jnp.sin(angle) * x
+  square = jnp.maximum(jnp.abs(u), jnp.abs(v)) <= 0.8
+  ellipse = jnp.square(u) + jnp.square(v / 0.6) <= 1
+  a, b = jnp.square(1.15 * u), -1.15 * v + 0.1
+  heart = (a + b**2 - 1) ** 3 - a * b**3 <= 0
+  inside = jnp.where(shape == 0, square, jnp.where(shape == 1, ellipse, heart))
+  return inside[..., None].astype(jnp.uint8) * 255
+
+
+def table(split: str, size: int | None = None, channels=None, fit='resize') -> Table:
+  """The 'train' or 'test' split at 64x64, or rendered at another `size`."""
+  size = size or 64
+  first, count = (0, SIZE - TEST) if split == 'train' else (SIZE - TEST, TEST)
+
+  def rows(index):
+    place = (jnp.asarray(index) + first).astype(jnp.uint32)
+    values = factors(order(jax.random.key(0), place, SIZE))
+    image = jnp.repeat(render(values, size), channels or 1, axis=-1)
+    return {'image': image, 'label': values[:, 0], 'factors': values}
+
+  def fetch(index):
+    return jax.tree.map(np.asarray, jax.jit(rows)(index))
+
+  example = jax.eval_shape(rows, jax.ShapeDtypeStruct((1,), jnp.int32))
+  row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in example.items()}
+  return Table(count, row, 3, partial(fetch, np.arange(count)), fetch, rows)

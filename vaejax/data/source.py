@@ -1,0 +1,133 @@
+"""From a table of raw rows to batches: resident on the device, or streamed through the host."""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.data import transforms
+from vaejax.data.order import host_order, order
+from vaejax.data.table import Table
+from vaejax.types import Example, Source
+
+
+def row_bytes(table: Table) -> int:
+  """Bytes of one raw row."""
+  return sum(math.prod(f.shape) * f.dtype.itemsize for f in table.row.values())
+
+
+def data_key(key: jax.Array) -> jax.Array:
+  """The key of a run's data order and noise, from the run's own key."""
+  return jax.random.fold_in(key, 1)
+
+
+def describe(table: Table, kind: str, scale: str) -> Example:
+  """What a batch of this table looks like once it is prepared."""
+  image = jax.ShapeDtypeStruct(table.row['image'].shape, jnp.float32)
+  low, high = transforms.SCALES[scale]
+  levels = 256 if kind == 'none' else 2
+  return Example({**table.row, 'image': image}, table.classes, low, high, levels)
+
+
+def make(
+  table: Table, n: int, kind='none', scale='unit', flips=False, resident=True, key=None, put=None
+) -> Source:
+  """A source of batches of n examples.
+
+  Args:
+    table: the split.
+    n: examples of one step, for all its turns.
+    kind, scale, flips: see transforms.prepare.
+    resident: raw rows live on the device; else the host streams the rows of the chunks to come.
+    key: a fixed key for order and noise; None: each run's own. A stream needs it, because the host
+      evaluates the order.
+    put: places host arrays on the devices.
+  """
+  put = put or partial(jax.tree.map, jnp.asarray)
+  prepare = partial(transforms.prepare, kind=kind, scale=scale, flips=flips)
+
+  def gather(buffer, slot):
+    if resident and table.render is not None:
+      return table.render(slot)
+    return jax.tree.map(lambda rows: rows[slot], dict(buffer['rows']))
+
+  def draw(buffer, run_key, step):
+    order_key, noise_key = jax.random.split(data_key(run_key if key is None else key))
+    position = step.astype(jnp.uint32) * n + jnp.arange(n, dtype=jnp.uint32)
+    if resident:
+      slot = index = order(order_key, position, table.size)
+    else:
+      slot = (position - buffer['first']).astype(jnp.int32)
+      index = buffer['index'][slot]
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(noise_key, position)
+    return prepare(gather(buffer, slot), keys, index)
+
+  def rows(buffer, index):
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)
+    return prepare(gather(buffer, index - buffer['first']), keys, index)
+
+  if resident:
+    held = []
+
+    def everything():
+      """The one buffer of a resident split, put on the device when it is first asked for."""
+      if not held:
+        raw = {} if table.render is not None else dict(table.load())
+        held.append(put({'rows': raw, 'first': np.int32(0)}))
+      return held[0]
+
+    def buffers(step, steps):
+      while step < steps:
+        yield everything(), steps - step
+        step = steps
+
+    def blocks(_):
+      while True:
+        yield everything()
+
+  else:
+
+    def buffers(step, steps):
+      return stream(table, n, key, step, steps, put)
+
+    def blocks(size):
+      for first in range(0, table.size, size):
+        index = np.arange(first, min(first + size, table.size))
+        block = jax.tree.map(partial(pad, size=size), dict(table.fetch(index)))
+        yield put({'rows': block, 'first': np.int32(first)})
+
+  return Source(describe(table, kind, scale), table.size, resident, buffers, draw, blocks, rows)
+
+
+def pad(rows: np.ndarray, size: int) -> np.ndarray:
+  """Rows repeated from the last up to `size`, so that every block has one shape."""
+  return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
+
+
+# Steps that one streamed block serves, and rows a reader thread takes at a time.
+BLOCK_BYTES = 64 * 2**20
+
+
+def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
+  """Blocks of consecutive steps, read ahead by Grain's threads while the device computes."""
+  import grain
+
+  length = max(1, min(steps - step, BLOCK_BYTES // (row_bytes(table) * n)))
+  words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))
+
+  def read(batch: int):
+    position = (step + batch) * n + np.arange(n, dtype=np.int64)
+    index = host_order(words, position, table.size)
+    return {'rows': dict(table.fetch(index)), 'index': index}
+
+  batches = grain.MapDataset.range(steps - step).map(read)
+  threads = grain.ReadOptions(num_threads=4, prefetch_buffer_size=2 * length)
+  reader = batches.to_iter_dataset(threads).batch(length, drop_remainder=False)
+  for number, block in enumerate(reader):
+    count = block['index'].shape[0]
+    flat = jax.tree.map(lambda x: pad(x.reshape(-1, *x.shape[2:]), length * n), block)
+    first = np.uint32((step + number * length) * n % 2**32)
+    yield put({**flat, 'first': first}), count

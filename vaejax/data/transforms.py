@@ -1,0 +1,54 @@
+"""What happens to raw rows on the device: scale, binarise, flip. Noise is keyed per example."""
+
+import jax
+import jax.numpy as jnp
+
+BINARISE = ('none', 'threshold', 'dynamic', 'static')
+SCALES = {'unit': (0.0, 1.0), 'symmetric': (-1.0, 1.0)}
+
+# Static binarisation is one fixed draw, the same for every run and every user.
+STATIC_SEED = 20160701
+
+
+def bernoulli(keys: jax.Array, image: jax.Array) -> jax.Array:
+  """One draw per pixel of uint8 [N, H, W, C], with probability image/255, exact at 0 and 255."""
+  shape = image.shape[1:]
+  bits = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint16))(keys).astype(jnp.int32)
+  return bits * 255 < image.astype(jnp.int32) * 65536
+
+
+def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> jax.Array:
+  """uint8 [N, H, W, C] -> float32 in [0, 1].
+
+  kinds: none (grey levels); threshold (at one half); dynamic (a fresh draw, from `keys` [N]);
+  static (the fixed draw of the example `index` [N]).
+  """
+  if kind == 'none':
+    return image.astype(jnp.float32) / 255
+  if kind == 'threshold':
+    return (image > 127).astype(jnp.float32)
+  if kind == 'static':
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(STATIC_SEED), index)
+  return bernoulli(keys, image).astype(jnp.float32)
+
+
+def flip(image: jax.Array, keys: jax.Array) -> jax.Array:
+  """[N, H, W, C], half of them mirrored left to right."""
+  mirrored = jax.vmap(jax.random.bernoulli)(keys)
+  return jnp.where(mirrored[:, None, None, None], image[:, :, ::-1], image)
+
+
+def prepare(raw, keys, index, kind='none', scale='unit', flips=False):
+  """Raw rows {field: [N, ...]} -> the batch that a model sees.
+
+  Args:
+    raw: 'image' uint8 [N, H, W, C] and whatever else the set has.
+    keys: one key per row, for what is random; index: which example each row is, [N].
+    kind, scale, flips: as in a config's `data.binarise`, `data.scale` and `data.flip`.
+  """
+  image = raw['image']
+  if flips:
+    image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
+  image = binarise(kind, image, keys, index)
+  low, high = SCALES[scale]
+  return {**raw, 'image': image * (high - low) + low}

@@ -1,0 +1,138 @@
+"""Test values of a run: one ordered pass over a split, each value with its protocol."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.data import load
+from vaejax.engine import report, workdir
+from vaejax.engine.files import read_json, write_json
+from vaejax.errors import UserError
+from vaejax.lookup import lookup
+from vaejax.types import Eval, Hyper, Source, Variables, averaged
+
+
+def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int):
+  """Jitted: (variables, hyper, key, buffer, number) -> each eval's sums over one batch of n."""
+
+  @jax.jit
+  def part(variables, hyper, key, buffer, number):
+    index = number * n + jnp.arange(n)
+    batch = source.rows(buffer, jnp.minimum(index, limit - 1))
+    batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
+    key = jax.random.fold_in(key, number)
+    return {name: e.stats(variables, batch, key, hyper) for name, e in evals.items()}
+
+  return part
+
+
+class Pass(NamedTuple):
+  """A pass over a split: `start` dispatches the work and gives the sums, `finish` reads them."""
+
+  start: Callable[..., Any]
+  finish: Callable[[Any], dict[str, float]]
+
+
+def make_pass(evals: dict[str, Eval], source: Source, n: int, limit: int = 0) -> Pass:
+  """A pass over the first `limit` examples (0: all) of a split, n at a time, the last batch masked.
+
+  `start(variables, hyper, key, show)` tells `show(done, of)` of every batch; it does not wait for
+  the device unless `show` does.
+  """
+  limit = min(limit, source.size) if limit else source.size
+  n = min(n, limit)
+  part = make_part(evals, source, n, limit)
+
+  def start(variables: Variables, hyper: Hyper, key: jax.Array, show=lambda sums, done, of: None):
+    sums = None
+    for number, buffer in zip(range(-(-limit // n)), source.blocks(n), strict=False):
+      found = part(variables, hyper, key, buffer, np.int32(number))
+      sums = found if sums is None else jax.tree.map(jnp.add, sums, found)
+      show(sums, min((number + 1) * n, limit), limit)
+    return sums
+
+  def finish(sums):
+    values, sums = {}, jax.device_get(sums)
+    for name, e in evals.items():
+      values |= e.finish(sums[name])
+    return values
+
+  return Pass(start, finish)
+
+
+def progress(name: str, say: Callable[[str], None]):
+  """A `show` that says every ten seconds how far a pass has come."""
+  began = last = time.monotonic()
+
+  def show(sums, done: int, of: int) -> None:
+    nonlocal last
+    jax.block_until_ready(sums)
+    now = time.monotonic()
+    if now - last > 10:
+      last = now
+      say(f'{name}: {done} of {of} examples, {(now - began) * (of - done) / done:.0f} s left')
+
+  return show
+
+
+def record(folder: Path, values: dict[str, float], protocol: dict) -> None:
+  """Adds values, each with its protocol, to evaluation.json; those of other names stay."""
+  path = folder / 'evaluation.json'
+  saved = read_json(path) if path.is_file() else {}
+  prefix = '' if protocol['split'] == 'test' else protocol['split'] + '/'
+  saved = saved if isinstance(saved, dict) else {}
+  saved |= {prefix + name: {'value': value, **protocol} for name, value in values.items()}
+  write_json(path, saved)
+
+
+def evaluate(
+  folder: Path,
+  names: list[str],
+  split: str = 'test',
+  seed: int = 0,
+  samples: int | None = None,
+  weights: str = 'ema',
+  data_dir: str | None = None,
+  say=print,
+) -> dict[str, float]:
+  """Evaluates a run's newest checkpoint and records the values. Raises UserError.
+
+  Args:
+    folder: its workdir.
+    names: of modules in vaejax/evals.
+    split: of the run's dataset.
+    seed: of what is drawn.
+    samples: of `nll`, by default the config's.
+    weights: 'ema', the average where one is kept, or 'raw'.
+    say: is told of progress, and of checkpoints that are passed over.
+  """
+  modules = {name: lookup('evals', name) for name in names}
+  run = workdir.open_run(folder, say)
+  config = run.config.copy_and_resolve_references().unlock()
+  if samples:
+    config.eval.samples = samples
+  evals = {name: module.make(run.method, config) for name, module in modules.items()}
+  rows = load.table(config.data, split, data_dir or run.data_dir)
+  source = load.test(config.data, rows)
+  if source.example.fields['image'].shape != run.example.fields['image'].shape:
+    raise UserError(
+      f'{config.data.name} now has images of {source.example.fields["image"].shape}, the run was '
+      f'trained on {run.example.fields["image"].shape}: give the data it was trained on'
+    )
+  variables = averaged(run.state) if weights == 'ema' else run.state.variables
+  values = {}
+  for name, e in evals.items():
+    one = make_pass({name: e}, source, config.eval.batch_size)
+    sums = one.start(variables, run.state.hyper, jax.random.key(seed), progress(name, say))
+    found = one.finish(sums)
+    protocol = {'split': split, 'n': source.size, **e.protocol}
+    protocol |= {'binarisation': load.binarisation(config.data), 'seed': seed}
+    record(folder, found, {**protocol, 'step': int(run.state.step), 'weights': weights})
+    values |= found
+  report.write_report(folder)
+  return values

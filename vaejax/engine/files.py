@@ -1,0 +1,119 @@
+"""Files of a workdir: whole or not at all, whatever kills the process."""
+
+import contextlib
+import errno
+import json
+import math
+import os
+import pathlib
+
+import numpy as np
+
+from vaejax.errors import RunError, UserError
+
+_KNOWN = {
+  'config.json': ("a run's configuration", 'name a workdir that `train` has written'),
+  'evaluation.json': ("a run's test results", 'write it anew with `evaluate`'),
+}
+
+
+@contextlib.contextmanager
+def full_disk(path):
+  """Turns an OSError that says that the disk (or the quota) is full into a RunError."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+      raise RunError(
+        f'{path}: the disk is full; free some space, then run the same command again'
+      ) from error
+    raise
+
+
+def write_atomic(path, data: bytes | str) -> None:
+  """Writes `data` (text as UTF-8) to `path`, which holds either its old content or all of the new.
+
+  Raises:
+    RunError: the disk is full; `path` is as it was.
+    OSError: the folder is missing or closed to us; `path` is as it was.
+  """
+  path = pathlib.Path(path)
+  # In the same folder, since a rename is atomic within one file system only.
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  try:
+    with full_disk(path):
+      with open(temporary, 'wb') as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+        file.flush()
+        os.fsync(file.fileno())
+      os.replace(temporary, path)
+  except BaseException:
+    # What cannot be removed must not hide what went wrong.
+    with contextlib.suppress(OSError):
+      temporary.unlink(missing_ok=True)
+    raise
+
+
+def plain(obj):
+  """`obj` as standard JSON takes it: numpy values as numbers and lists, NaN and ±inf as None."""
+  if isinstance(obj, (np.generic, np.ndarray)):
+    obj = obj.tolist()
+  if isinstance(obj, float) and not math.isfinite(obj):
+    return None
+  if isinstance(obj, dict):
+    return {str(key): plain(value) for key, value in obj.items()}
+  if isinstance(obj, (list, tuple)):
+    return [plain(value) for value in obj]
+  return obj
+
+
+def write_json(path, obj) -> None:
+  """Writes `plain(obj)` as indented JSON, atomically. Keys keep their order.
+
+  Raises:
+    TypeError: `obj` holds something that JSON has no word for; nothing is written.
+    RunError: the disk is full.
+  """
+  write_atomic(path, json.dumps(plain(obj), indent=2, allow_nan=False) + '\n')
+
+
+def read_json(path):
+  """The object in a JSON file.
+
+  Raises:
+    UserError: there is no such file, it cannot be read, or it is not JSON.
+  """
+  path = pathlib.Path(path)
+  what, remedy = _KNOWN.get(path.name, ('a JSON file', 'check the path'))
+  try:
+    return json.loads(path.read_bytes())
+  except FileNotFoundError:
+    raise UserError(f'{path}: no such file; it should be {what}: {remedy}') from None
+  except OSError as error:
+    raise UserError(f'{path}: {error.strerror}; it should be {what}: {remedy}') from None
+  except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
+    raise UserError(f'{path} should be {what}, but is not JSON ({error}): {remedy}') from None
+
+
+def read_rows(path) -> list[dict]:
+  """The rows of a metrics.jsonl in their order; [] if there is no file. Other lines are skipped."""
+  path = pathlib.Path(path)
+  lines = path.read_bytes().split(b'\n') if path.is_file() else []
+  return [row for row in map(parse_row, lines) if row]
+
+
+def parse_row(line: bytes) -> dict | None:
+  """One line of metrics.jsonl, or None where it is not a row: torn by a kill, or garbage.
+
+  In a row, `step` is an int, `split` a str, `seconds` a finite number. The other values
+  are as they stand in the file: of any type, where others have written it.
+  """
+  try:
+    row = json.loads(line)
+  except (ValueError, RecursionError):
+    return None
+  if not isinstance(row, dict) or not isinstance(row.get('split'), str):
+    return None
+  step, seconds = row.get('step'), row.get('seconds')
+  whole = type(step) is int and 0 <= step < 2**53
+  return row if whole and type(seconds) in (int, float) and 0 <= seconds < 2**53 else None

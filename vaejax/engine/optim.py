@@ -1,0 +1,122 @@
+"""Optimizers without their rate, and schedules: both named in the config."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vaejax.errors import UserError
+from vaejax.lookup import nearest
+
+OPTIMIZERS = (
+  'adabelief', 'adadelta', 'adagrad', 'adam', 'adamax', 'adamw', 'amsgrad', 'lamb', 'lion',
+  'nadam', 'nadamw', 'novograd', 'radam', 'rmsprop', 'sgd', 'yogi',
+)  # fmt: skip
+ARGUMENTS = ('b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay')
+
+
+def make(optimizer) -> optax.GradientTransformation:
+  """The optax optimizer at rate 1: it gives a direction, and the step multiplies it by the rate.
+
+  `optimizer` has a name, `clip` (the largest global norm of a gradient, 0: off) and those of
+  ARGUMENTS that are not None. Raises UserError for an unknown name or an argument it has not.
+  """
+  name = optimizer.name
+  if name not in OPTIMIZERS:
+    raise UserError(
+      f'optimizer.name={name!r} is unknown{nearest(name, OPTIMIZERS)}: it takes '
+      f'{", ".join(OPTIMIZERS)}'
+    )
+  factory = getattr(optax, name)
+  takes = inspect.signature(factory).parameters
+  given = {a: optimizer[a] for a in ARGUMENTS if optimizer[a] is not None}
+  for argument in given:
+    if argument not in takes:
+      accepted = ', '.join(a for a in ARGUMENTS if a in takes)
+      raise UserError(f'optimizer.{argument} means nothing to {name}: it takes {accepted}')
+  tx = factory(learning_rate=1.0, **given)
+  return optax.chain(optax.clip_by_global_norm(optimizer.clip), tx) if optimizer.clip > 0 else tx
+
+
+Schedule = Callable[[jax.Array], jax.Array]
+
+# The arguments of each schedule, with their defaults; steps=0 stands for the whole run.
+SCHEDULES = {
+  'constant': {},
+  'linear': {'start': 0.0, 'end': 1.0, 'steps': 0.0},
+  'cosine': {'warmup': 0.0, 'end': 0.0, 'steps': 0.0},
+  'exponential': {'rate': 0.5, 'every': 0.0, 'staircase': 0.0},
+  'piecewise': None,
+}
+
+
+def parse(field: str, text: str) -> tuple[str, dict[str, float]]:
+  """'cosine:warmup=100' -> ('cosine', {'warmup': 100.0, ...}). Raises UserError."""
+  name, _, rest = text.partition(':')
+  if name not in SCHEDULES:
+    raise UserError(
+      f'{field}={text!r} is unknown{nearest(name, SCHEDULES)}: it takes {", ".join(SCHEDULES)}, '
+      'with arguments after a colon as in cosine:warmup=100,end=0.1'
+    )
+  defaults, arguments = SCHEDULES[name], {}
+  for part in filter(None, rest.split(',')):
+    key, _, value = part.partition('=')
+    try:
+      number = float(value)
+      known = float(key) >= 0 if defaults is None else key in defaults
+    except ValueError:
+      known = False
+    if not known or not math.isfinite(number):
+      form = 'step=factor pairs' if defaults is None else ', '.join(f'{k}=NUMBER' for k in defaults)
+      raise UserError(f'{field}={text!r}: cannot read {part!r}; {name} takes {form or "nothing"}')
+    arguments[key] = number
+  if name == 'exponential' and arguments.get('every', 0) <= 0:
+    raise UserError(f'{field}={text!r}: exponential needs every=STEPS, the steps of one factor')
+  return name, {**(defaults or {}), **arguments}
+
+
+def depends_on_steps(text: str) -> bool:
+  """Whether a schedule stretches over the run's own number of steps."""
+  return parse('schedule', text)[1].get('steps', 1) == 0
+
+
+def schedule(field: str, text: str, steps: int) -> Schedule:
+  """A factor as a function of the step, for a run of `steps`, from its text in the config.
+
+  constant; linear:start=0,end=1,steps=N (then stays); cosine:warmup=N,end=0,steps=N;
+  exponential:rate=0.5,every=N[,staircase=1]; piecewise:1000=0.1,2000=0.01 (the factor from that
+  step on). Raises UserError.
+  """
+  name, a = parse(field, text)
+  if name == 'constant':
+    return lambda step: jnp.ones(())
+  if name == 'linear':
+    return optax.linear_schedule(a['start'], a['end'], int(a['steps'] or steps))
+  if name == 'cosine':
+    total = int(a['steps'] or steps)
+    start = 0.0 if a['warmup'] else 1.0
+    if a['warmup'] >= total:
+      raise UserError(f'{field}={text!r}: warmup must be less than the {total} steps it is part of')
+    return optax.warmup_cosine_decay_schedule(start, 1.0, int(a['warmup']), total, a['end'])
+  if name == 'exponential':
+    return optax.exponential_decay(1.0, int(a['every']), a['rate'], staircase=bool(a['staircase']))
+  bounds = sorted((int(float(k)), v) for k, v in a.items())
+
+  def piecewise(step):
+    edges = jnp.array([b for b, _ in bounds])
+    factors = jnp.array([1.0, *(v for _, v in bounds)])
+    return factors[jnp.searchsorted(edges, step, side='right')]
+
+  return piecewise
+
+
+def schedules(config: Mapping[str, str], steps: int) -> dict[str, Schedule]:
+  """The schedules that change anything, by the entry of `hyper` that each multiplies."""
+  return {
+    name: schedule(f'schedule.{name}', text, steps)
+    for name, text in config.items()
+    if text != 'constant'
+  }

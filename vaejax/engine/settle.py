@@ -1,0 +1,141 @@
+"""What the host does with a chunk that the device has finished: log, evaluate, save."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.data import load
+from vaejax.engine import checkpoint, evaluate, images, report
+from vaejax.engine.log import Log
+from vaejax.errors import RunError
+from vaejax.lookup import lookup
+from vaejax.types import Method, Metrics, Source, State, averaged
+
+EVAL_SEED = 0
+
+
+def due(step: int, every: int, steps: int) -> bool:
+  """Whether something that happens every so many steps, and at the end, happens now."""
+  return step == steps or (every > 0 and step % every == 0)
+
+
+def next_stop(config, step: int) -> int:
+  """The step at which the chunk that begins at `step` ends."""
+  marks = [config.eval.log_every, config.checkpoint.every, config.eval.every or config.steps]
+  return min(config.steps, *(step + every - step % every for every in marks))
+
+
+class Left(NamedTuple):
+  """What a chunk leaves on the device; nothing of it was waited for."""
+
+  step: int
+  metrics: Metrics
+  state: State | None  # a copy, where the state is to be saved or evaluated
+  test: Any = None  # sums of a test pass
+  pictures: Any = None
+
+
+def make_pictures(method: Method, source: Source, n: int):
+  """(variables, key) -> {name: images [n, H, W, C] in [0, 1]}, dispatched and not waited for."""
+  n = min(n, source.size)
+  low, high = source.example.low, source.example.high
+
+  @jax.jit
+  def pictures(variables, buffer, key):
+    sample_key, key = jax.random.split(key)
+    found = {'samples': method.sample(variables, sample_key, n, {})['image']}
+    if 'reconstruct' in method.predict:
+      batch = source.rows(buffer, jnp.arange(n))
+      found['originals'] = (batch['image'] - low) / (high - low)
+      found['reconstructions'] = method.predict['reconstruct'](variables, batch, key)['image']
+    return found
+
+  buffer = next(iter(source.blocks(n)))
+  return lambda variables, key: pictures(variables, buffer, key)
+
+
+class Settler:
+  """The host's side of a run. `start` dispatches what a boundary needs, `settle` reads it."""
+
+  def __init__(self, config, folder: Path, setup, log: Log, manager, seconds: float, step: int):
+    self.config, self.folder, self.setup, self.log, self.manager = config, folder, setup, log, manager
+    self.before, self.began = seconds, time.monotonic()
+    self.last = (self.began, step)
+    evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
+    make_pass = lambda limit: evaluate.make_pass(evals, setup.test, config.eval.batch_size, limit)
+    self.test, self.full = make_pass(config.eval.size), make_pass(0)
+    self.pictures = make_pictures(setup.method, setup.test, config.eval.images)
+    self.copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
+
+  def start(self, step: int, metrics: Metrics, state: State) -> Left:
+    """Dispatches the copy, the test pass and the pictures that are due after `step`."""
+    config = self.config
+    test = due(step, config.eval.every, config.steps)
+    if not (test or due(step, config.checkpoint.every, config.steps)):
+      return Left(step, metrics, None)
+    state = self.copy(state)
+    if not test:
+      return Left(step, metrics, state)
+    variables, key = averaged(state), jax.random.key(EVAL_SEED)
+    sums = self.test.start(variables, state.hyper, key)
+    return Left(step, metrics, state, sums, self.pictures(variables, key))
+
+  def settle(self, left: Left) -> None:
+    """Waits for a chunk, logs it, and saves it once its metrics were seen finite."""
+    values = {name: float(value) for name, value in jax.device_get(left.metrics).items()}
+    now, (then, step) = time.monotonic(), self.last
+    self.check(values, step + 1, left.step)
+    seconds = self.before + now - self.began
+    values['steps_per_s'] = (left.step - step) / max(now - then, 1e-9)
+    self.last = (now, left.step)
+    self.log.scalars(left.step, 'train', seconds, values)
+    self.log.progress(left.step, {k: v for k, v in values.items() if k not in ('lr', 'steps_per_s')})
+    found = None
+    if left.test is not None:
+      found = self.test.finish(left.test)
+      self.log.scalars(left.step, 'test', seconds, found)
+      self.show(left.step, left.pictures)
+    if left.state is not None:
+      checkpoint.save(self.manager, left.state, found)
+
+  def show(self, step: int, pictures) -> None:
+    """Writes the grids of a boundary."""
+    found = {name: np.asarray(value) for name, value in pictures.items()}
+    self.log.images(step, 'samples', images.grid(found['samples']))
+    if 'originals' in found:
+      both = images.pairs(found['originals'], found['reconstructions'])
+      self.log.images(step, 'reconstructions', both)
+
+  def check(self, values: dict[str, float], first: int, last: int) -> None:
+    """Raises RunError where a metric of the steps first ... last is not a number."""
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if not bad:
+      return
+    players = [p.name for p in self.setup.method.players]
+    blamed = [p for p in players if f'loss_{p}' in bad] or players
+    hyper = ', '.join(f'{name}={value:g}' for name, value in self.config.hyper.items())
+    self.manager.wait_until_finished()
+    saved = self.manager.latest_step()
+    kept = 'no checkpoint was written yet' if saved is None else f'checkpoint {saved} stands'
+    raise RunError(
+      f'{", ".join(bad)} of the player {", ".join(blamed)} became {values[bad[0]]} in steps {first} to '
+      f'{last} ({hyper}): {kept}; try a smaller hyper.lr, or optimizer.clip=1'
+    )
+
+  def finish(self, state: State) -> dict[str, float]:
+    """The values of the whole test split, recorded; the report; all checkpoints on disk."""
+    sums = self.full.start(averaged(state), state.hyper, jax.random.key(EVAL_SEED))
+    values = self.full.finish(sums)
+    protocol = {'split': 'test', 'n': self.setup.test.size}
+    if 'objective' in self.config:
+      protocol['samples'] = self.config.objective.samples
+    protocol |= {'binarisation': load.binarisation(self.config.data), 'seed': EVAL_SEED}
+    evaluate.record(self.folder, values, {**protocol, 'step': int(state.step), 'weights': 'ema'})
+    report.write_report(self.folder)
+    return values

@@ -1,0 +1,136 @@
+"""Pure: a step is a function of (state, batch); steps loop, runs vmap."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.types import Batch, Buffer, Example, Method, Metrics, Player, State, Variables, zeros
+
+
+def create(method: Method, key: jax.Array, hyper: Mapping[str, float], example: Example) -> State:
+  """The state before the first step; `ema` starts off (see `averaging`)."""
+  init_key, run_key = jax.random.split(key)
+  variables = method.init(init_key, zeros(example, 1))
+  opt = {p.name: p.tx.init({n: variables.params[n] for n in p.owns}) for p in method.players}
+  return State(
+    step=jnp.zeros((), jnp.int32),
+    key=run_key,
+    variables=variables,
+    opt=opt,
+    ema=None,
+    hyper={name: jnp.asarray(value, jnp.float32) for name, value in hyper.items()},
+  )
+
+
+def part(batch: Batch, index, count: int) -> Batch:
+  """Every count-th example from `index` on, so that rows stay on their device."""
+  return jax.tree.map(lambda x: x.reshape(-1, count, *x.shape[1:])[:, index], batch)
+
+
+def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: int):
+  """One update by one player; gradients are the mean over equal microbatches."""
+  params = state.variables.params
+  owned = {name: params[name] for name in player.owns}
+
+  def objective(owned, extra, batch, key):
+    return player.loss(Variables({**params, **owned}, extra), batch, key, hyper)
+
+  gradient = jax.value_and_grad(objective, has_aux=True)
+  if microbatches == 1:
+    (loss, (metrics, extra)), grads = gradient(owned, state.variables.extra, batch, key)
+  else:
+
+    def accumulate(extra, i):
+      microbatch = part(batch, i, microbatches)
+      (loss, (metrics, extra)), grads = gradient(owned, extra, microbatch, jax.random.fold_in(key, i))
+      return extra, (loss, metrics, grads)
+
+    extra, every = jax.lax.scan(accumulate, state.variables.extra, jnp.arange(microbatches))
+    loss, metrics, grads = jax.tree.map(lambda x: jnp.mean(x, axis=0), every)
+  direction, opt = player.tx.update(grads, state.opt[player.name], owned)
+  rate = hyper[player.lr]
+  owned = jax.tree.map(lambda p, d: p + rate * d, owned, direction)
+  variables = Variables({**params, **owned}, extra)
+  state = state.replace(variables=variables, opt={**state.opt, player.name: opt})
+  return state, {**metrics, 'loss': loss}
+
+
+def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0, microbatches=1):
+  """(State, Batch) -> (State, Metrics): one round, each player in its turns.
+
+  The batch holds B * max(turns) examples, B of them for an update.
+
+  Args:
+    method: whose players play.
+    schedules: {entry of hyper: step -> factor}.
+    ema: decay of the moving average of parameters and statistics, 0 for none.
+    microbatches: in how many parts an update's batch is worked through.
+  """
+  rounds = max(player.turns for player in method.players)
+
+  def step(state: State, batch: Batch) -> tuple[State, Metrics]:
+    key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
+    scheduled = {name: factor(state.step) for name, factor in (schedules or {}).items()}
+    hyper = {name: value * scheduled.get(name, 1) for name, value in state.hyper.items()}
+    logged = {'lr': hyper['lr']} if 'lr' in hyper else {}
+    for number, player in enumerate(method.players):
+
+      def play(state, t, player=player, key=jax.random.fold_in(key, number)):
+        examples = batch if rounds == 1 else part(batch, t, rounds)
+        return turn(player, state, examples, jax.random.fold_in(key, t), hyper, microbatches)
+
+      if player.turns == 1:
+        state, metrics = play(state, 0)
+      else:
+        state, every = jax.lax.scan(play, state, jnp.arange(player.turns))
+        metrics = jax.tree.map(lambda x: jnp.mean(x, axis=0), every)
+      if len(method.players) > 1:
+        metrics['loss_' + player.name] = metrics.pop('loss')
+      logged |= metrics
+    if ema:
+      state = state.replace(ema=averaging(state, ema))
+    return state.replace(step=state.step + 1), logged
+
+  return step
+
+
+def averaging(state: State, decay: float) -> Variables:
+  """The moving average after this step; the decay grows from 0.1, so that it forgets the start."""
+  rate = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
+  return jax.tree.map(lambda a, b: rate * a + (1 - rate) * b, state.ema, state.variables)
+
+
+def make_sweep(step, draw):
+  """The same step and draw for a stack of runs: one axis over all of State but its step."""
+  axes = State(step=None, key=0, variables=0, opt=0, ema=0, hyper=0)
+  return (
+    jax.vmap(step, in_axes=(axes, 0), out_axes=(axes, 0)),
+    jax.vmap(draw, in_axes=(None, 0, None)),
+  )
+
+
+def make_chunk(step, draw):
+  """(State, Buffer, length) -> (State, Metrics): `length` steps in one program, metrics averaged.
+
+  The length is an argument, so any chunk runs the same compiled steps.
+  """
+
+  # Jitted within, so that finding the metrics' shapes does not trace the step a second time.
+  @jax.jit
+  def one(state, buffer):
+    return step(state, draw(buffer, state.key, state.step))
+
+  def chunk(state: State, buffer: Buffer, length: jax.Array) -> tuple[State, Metrics]:
+    shapes = jax.eval_shape(one, state, buffer)[1]
+    total = jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), shapes)
+
+    def body(_, carry):
+      state, total = carry
+      state, metrics = one(state, buffer)
+      return state, jax.tree.map(jnp.add, total, metrics)
+
+    state, total = jax.lax.fori_loop(0, length, body, (state, total))
+    return state, jax.tree.map(lambda m: m / length, total)
+
+  return chunk

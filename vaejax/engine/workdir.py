@@ -1,0 +1,128 @@
+"""A run's folder: its config, its lock, and the run restored from it."""
+
+import fcntl
+import importlib.metadata
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from vaejax import configuration
+from vaejax.engine import checkpoint, step
+from vaejax.engine.files import read_json, write_json
+from vaejax.errors import UserError
+from vaejax.lookup import lookup
+from vaejax.types import Example, Method, State
+
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
+
+
+def write_config(workdir: Path, config, example: Example, data_dir: str | None) -> None:
+  """config.json: all that restoring, sampling and evaluating need."""
+  shapes = {k: {'shape': f.shape, 'dtype': f.dtype.name} for k, f in example.fields.items()}
+  saved = {
+    'config': configuration.plain(config),
+    'example': {**example._asdict(), 'fields': shapes},
+    'data_dir': str(Path(data_dir).absolute()) if data_dir else None,
+    'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
+  }
+  write_json(workdir / 'config.json', saved)
+
+
+def read_config(workdir: Path) -> tuple[Any, Example, str | None]:
+  """The config, the example and the data_dir of a run. Raises UserError where it is not one."""
+  path = workdir / 'config.json'
+  if not workdir.is_dir():
+    raise UserError(f'no workdir {str(workdir)!r}: start a run there with python launch.py train')
+  if not path.is_file():
+    raise UserError(f'{workdir} holds no run (no config.json): start one with python launch.py train')
+  saved = read_json(path)
+  try:
+    config = configuration.restore(saved['config'])
+    example = read_example(saved['example'])
+    data_dir = saved['data_dir']
+    if not isinstance(data_dir, str | None):
+      raise UserError('data_dir is not a path')
+  except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
+    raise UserError(f'{path} is not the config of a run: {describe(error)}') from None
+  return config, example, data_dir
+
+
+def describe(error: Exception) -> str:
+  """One line of what an error says."""
+  text = str(error).strip().split('\n')[0]
+  return f'no field {text}' if isinstance(error, KeyError) else text or type(error).__name__
+
+
+def read_example(saved: dict) -> Example:
+  """The Example of config.json. Raises UserError for shapes that no image set has."""
+  fields = {}
+  for name, field in saved['fields'].items():
+    shape = tuple(field['shape'])
+    whole = all(type(n) is int and 0 < n <= 4096 for n in shape) and len(shape) <= 4
+    if not whole or field['dtype'] not in ('float32', 'int32', 'uint8'):
+      raise UserError(f'example.fields.{name}={field!r} is not the shape and dtype of an array')
+    fields[name] = jax.ShapeDtypeStruct(shape, field['dtype'])
+  if 'image' not in fields or len(fields['image'].shape) != 3:
+    raise UserError('example.fields has no image [H, W, C]')
+  numbers = saved['low'], saved['high'], saved['levels']
+  if not all(isinstance(n, int | float) for n in numbers) or not saved['low'] < saved['high']:
+    raise UserError('example.low, high and levels are not the range of an image')
+  return Example(fields, saved['classes'], *numbers)
+
+
+def make_method(config, example: Example) -> Method:
+  """The method that a config names, for such data. Raises UserError."""
+  method = lookup('methods', config.method).make(config, example)
+  for player in method.players:
+    if player.lr not in config.hyper:
+      raise UserError(f'hyper has no {player.lr!r}, the rate of the player {player.name!r}')
+  return method
+
+
+def initial(method: Method, config, example: Example) -> State:
+  """The state before the first step of the run that a config describes; pure."""
+  state = step.create(method, jax.random.key(config.seed), config.hyper, example)
+  return state.replace(ema=state.variables) if config.optimizer.ema else state
+
+
+@contextmanager
+def locked(workdir: Path):
+  """Holds a workdir: raises UserError while another process does. The kernel lets go of it when
+  the process ends, however it ends."""
+  workdir.mkdir(parents=True, exist_ok=True)
+  with open(workdir / '.lock', 'w') as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+      raise UserError(
+        f'another process is training in {workdir}: wait for it, stop it, or take another --workdir'
+      ) from None
+    yield
+
+
+class Run(NamedTuple):
+  """A run as it was left, without its optimizers."""
+
+  config: Any
+  example: Example
+  data_dir: str | None
+  method: Method
+  state: State
+
+
+def open_run(workdir: Path, say) -> Run:
+  """The newest checkpoint of a workdir that can be read. Raises UserError."""
+  config, example, data_dir = read_config(workdir)
+  try:
+    method = make_method(config, example)
+    create = lambda: initial(method, config, example)
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    like = checkpoint.abstract(create, device, opt=False)
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
+    raise UserError(f'{workdir}/config.json does not make a run: {describe(error)}') from None
+  state = checkpoint.restore(workdir, like, say)
+  if state is None:
+    raise UserError(f'{workdir} has no checkpoint yet: run python launch.py train on it first')
+  return Run(config, example, data_dir, method, state)

@@ -1,0 +1,54 @@
+"""-log p(x) in nats per example by importance sampling (Burda et al. 2016, equation 8)."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.errors import UserError
+from vaejax.types import Eval, Method
+
+# Rows of the decoder that are worked on at once: as fast as more, and few enough for a cache.
+ROWS = 2048
+
+
+def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> jax.Array:
+  """log (1/K) sum_k exp log_weight(key_k), in memory that does not grow with K.
+
+  Args:
+    log_weight: key -> log p(x, z) - log q(z|x) of one draw of z, [B].
+    samples: K.
+    at_once: how many of them are drawn in parallel.
+  """
+
+  def body(carry, start):
+    top, total = carry
+    number = start + jnp.arange(at_once)
+    weights = jax.vmap(lambda i: log_weight(jax.random.fold_in(key, i)))(number)
+    weights = jnp.where(number[:, None] < samples, weights, -jnp.inf)
+    higher = jnp.maximum(top, jnp.max(weights, axis=0))
+    total = total * jnp.exp(top - higher) + jnp.sum(jnp.exp(weights - higher), axis=0)
+    return (higher, total), None
+
+  first = log_weight(jax.random.fold_in(key, 0))
+  start = (first, jnp.zeros_like(first))
+  (top, total), _ = jax.lax.scan(body, start, jnp.arange(0, samples, at_once))
+  return top + jnp.log(total) - math.log(samples)
+
+
+def make(method: Method, config) -> Eval:
+  """`nll` with `config.eval.samples` draws. Raises UserError for a method without a likelihood."""
+  if 'log_weight' not in method.predict:
+    raise UserError(f'nll needs a likelihood, which {config.method} has not: leave it out of --evals')
+  samples = config.eval.samples
+  predict = method.predict['log_weight']
+
+  def stats(variables, batch, key, hyper):
+    at_once = max(1, min(samples, ROWS // batch['image'].shape[0]))
+    found = log_likelihood(lambda k: predict(variables, batch, k)['log_weight'], samples, at_once, key)
+    return {'nll': -jnp.sum(found * batch['mask']), 'examples': jnp.sum(batch['mask'])}
+
+  def finish(sums):
+    return {'nll': float(sums['nll'] / sums['examples'])}
+
+  return Eval(stats, finish, {'samples': samples})

@@ -1,0 +1,74 @@
+"""The layers that nets are made of. Compute runs in `dtype`, parameters stay float32."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vaejax.errors import UserError
+from vaejax.lookup import nearest
+from vaejax.nets.convolve import conv, conv_transpose
+
+ACTIVATIONS = {
+  'relu': jax.nn.relu,
+  'tanh': jnp.tanh,
+  'gelu': jax.nn.gelu,
+  'elu': jax.nn.elu,
+  'silu': jax.nn.silu,
+  'softplus': jax.nn.softplus,
+  'sigmoid': jax.nn.sigmoid,
+  'leaky_relu': lambda x: jax.nn.leaky_relu(x, 0.2),
+}
+DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+NORMS = ('none', 'batch', 'group')
+
+
+def choice(field: str, name: str, choices) -> Any:
+  """choices[name], or a UserError that names the config's field and what it takes."""
+  if name not in choices:
+    raise UserError(
+      f'{field}={name!r} is unknown{nearest(name, choices)}: it takes {", ".join(sorted(choices))}'
+    )
+  return choices[name] if isinstance(choices, dict) else name
+
+
+class Norm(nn.Module):
+  """BatchNorm, GroupNorm (of 8 channels a group, or fewer) or nothing, over [B, ..., C]."""
+
+  kind: str
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x, train=False):
+    if self.kind == 'batch':
+      norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, dtype=self.dtype)
+      return norm(x)
+    if self.kind == 'group':
+      groups = max(1, x.shape[-1] // 8)
+      while x.shape[-1] % groups:
+        groups -= 1
+      return nn.GroupNorm(groups, dtype=self.dtype)(x)
+    return x
+
+
+class Convolution(nn.Module):
+  """[B, H, W, C] -> [B, ceil(H/stride), ceil(W/stride), features]; transposed: [B, H*stride, ...]."""
+
+  features: int
+  kernel: int = 3
+  stride: int = 1
+  transposed: bool = False
+  use_bias: bool = True
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x):
+    shape = (self.kernel, self.kernel, x.shape[-1], self.features)
+    kernel = self.param('kernel', nn.initializers.lecun_normal(), shape)
+    lowered: Callable = conv_transpose if self.transposed else conv
+    y = lowered(x.astype(self.dtype), kernel.astype(self.dtype), self.stride)
+    if self.use_bias:
+      y = y + self.param('bias', nn.initializers.zeros, (self.features,)).astype(self.dtype)
+    return y

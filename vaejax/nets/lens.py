@@ -1,0 +1,38 @@
+"""Named Linen modules as pure functions of `Variables`: the only file that knows collections."""
+
+from collections.abc import Mapping
+
+import jax
+from flax import linen as nn
+
+from vaejax.types import Variables
+
+Nets = Mapping[str, nn.Module]
+
+
+def init(nets: Nets, key: jax.Array, inputs: Mapping[str, tuple]) -> Variables:
+  """Initial variables of every net; `inputs[name]` are the arguments that shape it."""
+  params, extra = {}, {}
+  for name, net_key in zip(sorted(nets), jax.random.split(key, len(nets)), strict=True):
+    collections = nets[name].init(net_key, *inputs[name])
+    params[name] = collections.pop('params', {})
+    if collections:
+      extra[name] = collections
+  return Variables(params=params, extra=extra)
+
+
+def apply(nets: Nets, name: str, variables: Variables, *args, train=False, key=None, **kwargs):
+  """One net's output, and the variables that it leaves.
+
+  With `train`, statistics (BatchNorm's, spectral norm's, a codebook's) move and come back in the
+  variables; without it they are used as they stand. `key` feeds dropout.
+  """
+  collections = {'params': variables.params[name], **variables.extra.get(name, {})}
+  rngs = None if key is None else {'dropout': key}
+  moving = list(variables.extra.get(name, {})) if train else []
+  if not moving:
+    return nets[name].apply(collections, *args, train=train, rngs=rngs, **kwargs), variables
+  out, moved = nets[name].apply(
+    collections, *args, train=train, rngs=rngs, mutable=moving, **kwargs
+  )
+  return out, variables.replace(extra={**variables.extra, name: dict(moved)})

@@ -1,0 +1,91 @@
+"""Residual convolutional encoder and decoder: `blocks` residual blocks at every resolution."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vaejax.nets import conv
+from vaejax.nets.blocks import ACTIVATIONS, Convolution, Norm
+from vaejax.nets.mlp import Mlp
+
+
+class ResidualBlock(nn.Module):
+  """[B, H, W, C] -> [B, H, W, C]: norm, activation, convolution, twice, added to the input
+  (He et al. 2016, arXiv:1603.05027, figure 1b)."""
+
+  kernel: int
+  activation: str
+  norm: str
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, x, train=False):
+    y = x
+    for i in range(2):
+      y = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(y, train))
+      bias = i == 1 or self.norm != 'batch'
+      y = Convolution(x.shape[-1], self.kernel, use_bias=bias, dtype=self.dtype)(y)
+    return x + y
+
+
+class ResnetEncoder(nn.Module):
+  """[B, H, W, C] -> [B, F]."""
+
+  channels: tuple[int, ...]
+  blocks: int = 1
+  kernel: int = 3
+  widths: tuple[int, ...] = ()
+  activation: str = 'relu'
+  norm: str = 'group'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x, train=False):
+    for channels in self.channels:
+      x = Convolution(channels, self.kernel, 2, dtype=self.dtype)(x)
+      for _ in range(self.blocks):
+        x = ResidualBlock(self.kernel, self.activation, self.norm, self.dtype)(x, train)
+    x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
+    return Mlp(self.widths, self.activation, self.dtype)(x)
+
+
+class ResnetDecoder(nn.Module):
+  """[B, L] -> [B, H, W, F]."""
+
+  shape: tuple[int, int, int]
+  channels: tuple[int, ...]
+  blocks: int = 1
+  kernel: int = 3
+  widths: tuple[int, ...] = ()
+  activation: str = 'relu'
+  norm: str = 'group'
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, z, train=False):
+    act = ACTIVATIONS[self.activation]
+    *grow, (height, width) = conv.sizes(self.shape, len(self.channels))
+    x = Mlp(self.widths, self.activation, self.dtype)(z)
+    x = nn.Dense(height * width * self.channels[0], dtype=self.dtype)(x)
+    x = x.reshape(-1, height, width, self.channels[0])
+    for i, (height, width) in enumerate(reversed(grow)):
+      for _ in range(self.blocks):
+        x = ResidualBlock(self.kernel, self.activation, self.norm, self.dtype)(x, train)
+      last = i == len(grow) - 1
+      x = act(Norm(self.norm, self.dtype)(x, train)) if last else x
+      features = self.shape[-1] if last else self.channels[i + 1]
+      x = Convolution(features, self.kernel, 2, True, dtype=self.dtype)(x)[:, :height, :width]
+    return x
+
+
+def encoder(model, shape) -> nn.Module:
+  """The trunk that `model` asks for: the fields of a conv net, and `blocks`."""
+  return ResnetEncoder(blocks=model.blocks, **conv.settings(model, shape))
+
+
+def decoder(model, shape) -> nn.Module:
+  """Its mirror image, up to images of shape (H, W, features)."""
+  fields = conv.settings(model, shape)
+  fields |= {'channels': fields['channels'][::-1], 'widths': fields['widths'][::-1]}
+  return ResnetDecoder(shape=shape, blocks=model.blocks, **fields)

@@ -1,0 +1,142 @@
+"""The interface: a method is nets plus a tuple of players; a step is one round of their turns."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+
+Batch = Mapping[str, jax.Array]  # 'image' [B, H, W, C], 'label' [B], 'factors' [B, F], ...
+Hyper = Mapping[str, jax.Array]  # 'lr', 'beta', ...: array leaves, so they sweep and schedule
+Metrics = Mapping[str, jax.Array]
+Buffer = Mapping[str, jax.Array]  # the raw rows that one chunk of steps draws from
+
+
+@struct.dataclass
+class Variables:
+  """Everything that nets hold: `params` move by gradients, `extra` by the forward pass."""
+
+  params: Mapping[str, Any]  # {net: tree}
+  extra: Mapping[str, Any]  # {net: {collection: tree}}
+
+
+@struct.dataclass
+class State:
+  """All of a run: with the config it is enough to go on bit for bit."""
+
+  step: jax.Array
+  key: jax.Array
+  variables: Variables
+  opt: Mapping[str, Any]  # {player: optax state}
+  ema: Variables | None
+  hyper: Hyper
+
+
+def averaged(state: State) -> Variables:
+  """The variables to evaluate and sample with: the moving average where one is kept."""
+  return state.variables if state.ema is None else state.ema
+
+
+LossFn = Callable[[Variables, Batch, jax.Array, Hyper], tuple[jax.Array, tuple[Metrics, Any]]]
+
+
+class Player(NamedTuple):
+  """A loss, the nets that it moves, and its optimizer.
+
+  Attributes:
+    name: of the player; metrics and errors carry it.
+    loss: (variables, batch, key, hyper) -> (scalar, (metrics, new extra)).
+    owns: the nets whose params this player moves; a net may have two owners.
+    tx: optax transformation at rate 1: it gives a direction, the rate is `hyper[lr]`.
+    lr: the entry of `hyper` that holds the rate.
+    turns: updates in one round, each on its own examples.
+  """
+
+  name: str
+  loss: LossFn
+  owns: tuple[str, ...]
+  tx: optax.GradientTransformation
+  lr: str = 'lr'
+  turns: int = 1
+
+
+class Method(NamedTuple):
+  """A model family, as pure functions.
+
+  Attributes:
+    init: (key, batch) -> Variables.
+    players: who moves what, in the order of their turns.
+    sample: (variables, key, n, given, *, temperature, draw) -> Batch of n images in [0, 1].
+    metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained.
+    predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct', and
+      'log_weight': log p(x, z) - log q(z|x) in nats for one draw of z, [B].
+    discrete: whether the likelihood is one of discrete values, so that bits per dimension mean
+      something.
+  """
+
+  init: Callable[[jax.Array, Batch], Variables]
+  players: tuple[Player, ...]
+  sample: Callable[..., Batch]
+  metrics: Callable[[Variables, Batch, jax.Array, Hyper], Metrics]
+  predict: Mapping[str, Callable[[Variables, Batch, jax.Array], Batch]]
+  discrete: bool = False
+
+
+class Eval(NamedTuple):
+  """A family of test values, as sums over a pass through a split.
+
+  Attributes:
+    stats: (variables, batch, key, hyper) -> sums; pure; rows where batch['mask'] is 0 count not.
+    finish: sums -> {name: value}.
+    protocol: what else a value depends on, as {name: value}.
+  """
+
+  stats: Callable[[Variables, Batch, jax.Array, Hyper], Any]
+  finish: Callable[[Any], dict[str, float]]
+  protocol: Mapping[str, Any]
+
+
+class Example(NamedTuple):
+  """What a method must know of the data, and all that sampling needs.
+
+  Attributes:
+    fields: shape and dtype of each field of one example, without a batch axis.
+    classes: number of label classes, or None.
+    low, high: the range of 'image' values.
+    levels: how many values an element takes: 256, or 2 where it was binarised.
+  """
+
+  fields: Mapping[str, jax.ShapeDtypeStruct]
+  classes: int | None = None
+  low: float = 0.0
+  high: float = 1.0
+  levels: int = 256
+
+
+def zeros(example: Example, n: int) -> Batch:
+  """A batch of n blank examples, to trace and initialise with."""
+  return {k: jnp.zeros((n, *f.shape), f.dtype) for k, f in example.fields.items()}
+
+
+class Source(NamedTuple):
+  """One split of a dataset, ready to be drawn from.
+
+  Attributes:
+    example: shapes, dtypes, classes and range of what `draw` and `rows` give.
+    size: number of examples.
+    resident: whether the split lives on the device.
+    buffers: (first step, last step) -> iterator of (buffer, steps it serves) on the host.
+    draw: (buffer, key, step) -> the batch of that step; pure, on the device.
+    blocks: n -> iterator of (buffer, first index) over the split in order, n rows a block.
+    rows: (buffer, index [n]) -> Batch in the split's own order, noise fixed by the index.
+  """
+
+  example: Example
+  size: int
+  resident: bool
+  buffers: Callable[[int, int], Any]
+  draw: Callable[[Buffer, jax.Array, jax.Array], Batch]
+  blocks: Callable[[int], Any]
+  rows: Callable[[Buffer, jax.Array], Batch]
