@@ -1,0 +1,23 @@
+"""β-VAE (Higgins et al. 2017): the KL weighted by `hyper.beta`; capacity (Burgess et al. 2018,
+arXiv:1804.03599) and free bits (Kingma et al. 2016) by `hyper.capacity` and `hyper.free_bits`.
+
+  python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/b
+
+Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), smoke, key=value.
+"""
+
+from vaejax import presets
+from vaejax.configuration import base, finish, words
+
+
+def get_config(arg=''):
+  asked = words(arg, dataset='digits')
+  config = base('vae', {'lr': 5e-4, 'beta': 4.0, 'capacity': 0.0, 'free_bits': 0.0})
+  config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
+  config.model = dict(presets.AUTOENCODER)
+  presets.suit(config, asked.dataset)
+  config.model.latents = 10
+  config.batch_size = 64
+  config.steps = 5000 if asked.dataset == 'digits' else 20_000
+  config.checkpoint.best = '-loss'
+  return finish(config, asked, presets.TINY)

@@ -1,0 +1,55 @@
+"""What suits a dataset: its binarisation, its net and its likelihood, as fields of a config."""
+
+from ml_collections import ConfigDict
+
+# The fields of an autoencoder's `model`, which every method with an encoder and a decoder has.
+AUTOENCODER = {
+  'net': 'mlp',  # mlp, conv, resnet
+  'latents': 20,
+  'likelihood': 'logistic',  # see nets.heads
+  'widths': (500,),  # dense layers, all of an mlp and the inner ones of the others
+  'channels': (32, 64),  # of conv and resnet: one stride-2 layer each
+  'kernel': 3,
+  'blocks': 1,  # of a resnet, at every resolution
+  'activation': 'relu',
+  'norm': 'none',
+  'dtype': 'float32',
+  'scale': 1.0,  # standard deviation of a `gaussian`
+  'floor': 0.01,  # least standard deviation of those that learn it
+}
+
+TINY = {'model.widths': (32,), 'model.channels': (8, 8), 'model.latents': 4}
+
+BINARY = {'data.binarise': 'dynamic', 'model.likelihood': 'bernoulli'}
+
+PRESETS = {
+  'digits': {'model.widths': (256, 256)},
+  'mnist': BINARY,
+  'fashion_mnist': BINARY,
+  'kmnist': BINARY,
+  'binarized_mnist': BINARY | {'data.binarise': 'threshold'},
+  'omniglot': BINARY | {'data.size': 28, 'data.channels': 1},
+  'shapes': {
+    'data.binarise': 'threshold',
+    'model.likelihood': 'bernoulli',
+    'model.net': 'conv',
+    'model.channels': (32, 32, 64, 64),
+    'model.kernel': 4,
+    'model.widths': (256,),
+    'model.latents': 10,
+  },
+}
+
+COLOUR = {
+  'model.net': 'resnet',
+  'model.channels': (64, 128, 128),
+  'model.widths': (),
+  'model.norm': 'group',
+  'model.latents': 128,
+}
+
+
+def suit(config: ConfigDict, dataset: str) -> None:
+  """Sets the dataset and what suits it; one that is not listed is taken for colour photographs."""
+  config.data.name = dataset
+  config.update_from_flattened_dict(PRESETS.get(dataset, COLOUR))
