@@ -54,7 +54,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
     'every': 1000,  # steps, 0: only at the end
     'batch_size': 200,
     'size': 10_000,  # test images while training, 0: all
-    'samples': 5000,  # of nll
+    'nll_samples': 5000,  # importance samples
     'images': 64,
     'log_every': 100,
   })
@@ -71,28 +71,32 @@ class Words(NamedTuple):
 
   dataset: str
   smoke: bool
+  flags: tuple[str, ...]
   settings: tuple[tuple[str, str], ...]
 
 
-def words(arg: str | None, dataset: str) -> Words:
-  """Reads the comma-separated words; `dataset` is the one meant where none is named."""
-  smoke, settings = False, []
+def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
+  """Reads the comma-separated words; `dataset` is the one meant where none is named, `flags` are
+  the words of this config alone."""
+  smoke, given, settings = False, [], []
   for word in filter(None, (arg or '').split(',')):
     key, equals, value = word.partition('=')
     if equals:
       settings.append((key, value))
     elif word == 'smoke':
       smoke = True
+    elif word in flags:
+      given.append(word)
     else:
       dataset = word
-  return Words(dataset, smoke, tuple(settings))
+  return Words(dataset, smoke, tuple(given), tuple(settings))
 
 
 def finish(config: ConfigDict, words: Words, smoke: dict[str, Any]) -> ConfigDict:
   """Applies `smoke` (dotted fields) where asked for, then the settings, and locks the fields."""
   config.lock()
   tiny = {'steps': 20, 'batch_size': 16, 'eval.every': 10, 'eval.size': 64, 'eval.batch_size': 32}
-  tiny |= {'eval.log_every': 5, 'eval.samples': 20, 'eval.images': 16, 'checkpoint.every': 10}
+  tiny |= {'eval.log_every': 5, 'eval.nll_samples': 20, 'eval.images': 16, 'checkpoint.every': 10}
   if words.smoke:
     config.update_from_flattened_dict(tiny | smoke)
   for key, value in words.settings:
@@ -178,13 +182,14 @@ RANGES = {
   'model.blocks': (0, 64),
   'model.widths': (1, 2**20),
   'model.channels': (1, 2**16),
+  'model.strides': (1, 2),
   'model.scale': (1e-6, math.inf),
   'model.floor': (1e-6, math.inf),
   'objective.samples': (1, 2**16),
   'eval.every': (0, 2**31),
   'eval.batch_size': (1, 2**20),
   'eval.size': (0, 2**31),
-  'eval.samples': (1, 2**31),
+  'eval.nll_samples': (1, 2**31),
   'eval.images': (1, 1024),
   'eval.log_every': (1, 2**31),
   'checkpoint.every': (1, 2**31),

@@ -65,7 +65,7 @@ class DiscretisedLogistic:
   """A logistic density gathered into `levels` equal bins that are centred on `low` ... `high`;
   the outer bins take the tails (PixelCNN++, arXiv:1701.05517, section 2.1)."""
 
-  mean: jax.Array
+  location: jax.Array
   log_scale: jax.Array
   low: float = struct.field(pytree_node=False, default=0.0)
   high: float = struct.field(pytree_node=False, default=1.0)
@@ -75,24 +75,30 @@ class DiscretisedLogistic:
   def width(self):
     return (self.high - self.low) / (self.levels - 1)
 
+  @property
+  def mean(self):
+    """The mean of the density with its tails moved onto `low` and `high`: that of the bins, but for
+    rounding within one."""
+    scale = jnp.exp(self.log_scale)
+    low, high = ((self.location - end) / scale for end in (self.low, self.high))
+    return self.low + scale * (jax.nn.softplus(low) - jax.nn.softplus(high))
+
   def sample(self, key):
-    noise = jax.random.logistic(key, self.mean.shape, self.mean.dtype)
-    x = self.mean + jnp.exp(self.log_scale) * noise
+    noise = jax.random.logistic(key, self.location.shape, self.location.dtype)
+    x = self.location + jnp.exp(self.log_scale) * noise
     bins = jnp.clip(jnp.round((x - self.low) / self.width), 0, self.levels - 1)
     return self.low + self.width * bins
 
   def log_prob(self, x):
     inverse = jnp.exp(-self.log_scale)
-    centred = x - self.mean
-    upper = (centred + self.width / 2) * inverse
-    lower = (centred - self.width / 2) * inverse
-    mass = jax.nn.sigmoid(upper) - jax.nn.sigmoid(lower)
-    # Where float32 loses the difference, the density at the centre times the width stands in.
-    middle = centred * inverse
-    density = middle - self.log_scale - 2 * jax.nn.softplus(middle) + math.log(self.width)
-    inner = jnp.where(mass > 1e-5, jnp.log(jnp.maximum(mass, 1e-12)), density)
-    inner = jnp.where(x > self.high - self.width / 2, -jax.nn.softplus(lower), inner)
-    return jnp.where(x < self.low + self.width / 2, -jax.nn.softplus(-upper), inner)
+    # log of cdf(upper) and of 1 - cdf(lower) at the edges of the bin of x.
+    below = jax.nn.log_sigmoid((x - self.location + self.width / 2) * inverse)
+    above = jax.nn.log_sigmoid((self.location - x + self.width / 2) * inverse)
+    # cdf(upper) - cdf(lower) = cdf(upper) (1 - cdf(lower)) (1 - exp(lower - upper)): no difference
+    # of near equals, so no bin is too far out.
+    inner = below + above + jnp.log(-jnp.expm1(-self.width * inverse))
+    inner = jnp.where(x > self.high - self.width / 2, above, inner)
+    return jnp.where(x < self.low + self.width / 2, below, inner)
 
 
 @struct.dataclass

@@ -8,7 +8,8 @@ AUTOENCODER = {
   'latents': 20,
   'likelihood': 'logistic',  # see nets.heads
   'widths': (500,),  # dense layers, all of an mlp and the inner ones of the others
-  'channels': (32, 64),  # of conv and resnet: one stride-2 layer each
+  'channels': (32, 64),  # of conv and resnet: one layer each
+  'strides': (),  # of those layers, () for 2 each
   'kernel': 3,
   'blocks': 1,  # of a resnet, at every resolution
   'activation': 'relu',

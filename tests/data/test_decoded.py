@@ -179,7 +179,7 @@ def test_writers_at_the_same_time_all_have_whole_arrays(cache):
   assert len(os.listdir(cache)) == 1 and same(load(Decoder()))
 
 
-def test_what_is_being_written_is_not_seen(cache):
+def test_what_is_being_written_is_not_seen(capfd):
   seen = []
 
   def peeks():
@@ -187,7 +187,7 @@ def test_what_is_being_written_is_not_seen(cache):
     seen.append(load(Decoder()))
     yield {k: v[20:] for k, v in rows().items()}
 
-  assert same(load(peeks)) and same(seen[0])
+  assert same(load(peeks)) and same(seen[0]) and capfd.readouterr().err == ''
 
 
 def test_only_old_leftovers_are_swept(cache):

@@ -317,7 +317,7 @@ def test_names_that_are_not_there(tiny, tmp_path, monkeypatch):
     assert f'{name} is not prepared in {root}, which has tiny:1.0.0; prepare it where' in line
     assert f'tfds build {name.split("/")[0]} --file_format=array_record' in line
   assert 'no dataset is called minst; the nearest names are mnist' in said('minst', 'train', root)
-  assert 'nearest names are digits' in said('Digit', 'train', root)
+  assert 'nearest names are mnist' in said('MNIST', 'train', root)
   assert 'nearest names are tiny' in said('tiiny', 'train', root)
   every = said('qqq', 'train', root)
   assert all(n in every for n in (*official.FILES, 'digits', 'shapes', 'tiny'))

@@ -115,7 +115,7 @@ def evaluate(
   run = workdir.open_run(folder, say)
   config = run.config.copy_and_resolve_references().unlock()
   if samples:
-    config.eval.samples = samples
+    config.eval.nll_samples = samples
   evals = {name: module.make(run.method, config) for name, module in modules.items()}
   rows = load.table(config.data, split, data_dir or run.data_dir)
   source = load.test(config.data, rows)

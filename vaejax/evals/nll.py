@@ -37,10 +37,10 @@ def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> ja
 
 
 def make(method: Method, config) -> Eval:
-  """`nll` with `config.eval.samples` draws. Raises UserError for a method without a likelihood."""
+  """`nll` with `config.eval.nll_samples` draws. Raises UserError for a method without a likelihood."""
   if 'log_weight' not in method.predict:
     raise UserError(f'nll needs a likelihood, which {config.method} has not: leave it out of --evals')
-  samples = config.eval.samples
+  samples = config.eval.nll_samples
   predict = method.predict['log_weight']
 
   def stats(variables, batch, key, hyper):

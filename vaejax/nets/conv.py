@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder: one stride-2 layer per entry of `channels`, then dense."""
+"""Convolutional encoder and decoder: one layer per entry of `channels`, then dense."""
 
 import math
 from typing import Any
@@ -11,16 +11,19 @@ from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Convolution, Norm, ch
 from vaejax.nets.mlp import Mlp
 
 
-def sizes(shape, stages: int) -> list[tuple[int, int]]:
-  """Height and width before each stride-2 stage and after the last: 28 -> 28, 14, 7, 4."""
-  height, width = shape[:2]
-  return [(-(-height // 2**i), -(-width // 2**i)) for i in range(stages + 1)]
+def sizes(shape, strides) -> list[tuple[int, int]]:
+  """Height and width before each layer and after the last: 28 -> 28, 14, 7, 4 by strides of 2."""
+  found = [tuple(shape[:2])]
+  for stride in strides:
+    found.append(tuple(-(-side // stride) for side in found[-1]))
+  return found
 
 
 class ConvEncoder(nn.Module):
   """[B, H, W, C] -> [B, F]."""
 
   channels: tuple[int, ...]
+  strides: tuple[int, ...]
   kernel: int = 3
   widths: tuple[int, ...] = ()
   activation: str = 'relu'
@@ -29,19 +32,21 @@ class ConvEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, x, train=False):
-    for channels in self.channels:
+    for channels, stride in zip(self.channels, self.strides, strict=True):
       # A bias right before BatchNorm has zero gradient, and Adam would amplify its noise.
       bias = self.norm != 'batch'
-      x = Convolution(channels, self.kernel, 2, use_bias=bias, dtype=self.dtype)(x)
+      x = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)(x)
       x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
     return Mlp(self.widths, self.activation, self.dtype)(x)
 
 
 class ConvDecoder(nn.Module):
-  """[B, L] -> [B, H, W, F]: the encoder's sizes in reverse, odd ones by cropping."""
+  """[B, L] -> [B, H, W, F]: layers in the order of `channels`, each from that many channels, grown
+  by its stride to the sizes that an encoder of these strides in reverse would pass, by cropping."""
 
   shape: tuple[int, int, int]
   channels: tuple[int, ...]
+  strides: tuple[int, ...]
   kernel: int = 3
   widths: tuple[int, ...] = ()
   activation: str = 'relu'
@@ -51,14 +56,14 @@ class ConvDecoder(nn.Module):
   @nn.compact
   def __call__(self, z, train=False):
     act = ACTIVATIONS[self.activation]
-    *grow, (height, width) = sizes(self.shape, len(self.channels))
+    *grow, (height, width) = sizes(self.shape, self.strides[::-1])
     x = Mlp((*self.widths, height * width * self.channels[0]), self.activation, self.dtype)(z)
     x = x.reshape(-1, height, width, self.channels[0])
     for i, (height, width) in enumerate(reversed(grow)):
       last = i == len(grow) - 1
       features = self.shape[-1] if last else self.channels[i + 1]
       bias = last or self.norm != 'batch'
-      x = Convolution(features, self.kernel, 2, True, use_bias=bias, dtype=self.dtype)(x)
+      x = Convolution(features, self.kernel, self.strides[i], True, bias, self.dtype)(x)
       x = x[:, :height, :width]
       if not last:
         x = act(Norm(self.norm, self.dtype)(x, train))
@@ -67,15 +72,21 @@ class ConvDecoder(nn.Module):
 
 def settings(model, shape) -> dict[str, Any]:
   """The fields that a convolutional net takes from a config's `model`, checked against `shape`."""
-  stages, smallest = len(model.channels), min(shape[:2])
-  if stages < 1 or 2**stages > smallest:
-    most = int(math.log2(smallest))
+  strides = tuple(model.strides) or (2,) * len(model.channels)
+  if len(strides) != len(model.channels) or not strides:
     raise UserError(
-      f'model.channels={tuple(model.channels)} halves the image {stages} times: images of '
-      f'{shape[0]}x{shape[1]} take 1 to {most} entries'
+      f'model.strides={strides} and model.channels={tuple(model.channels)}: it takes one stride for '
+      'each entry of channels, at least one, or () for strides of 2'
+    )
+  shrink, smallest = math.prod(strides), min(shape[:2])
+  if shrink > smallest:
+    raise UserError(
+      f'model.channels={tuple(model.channels)} shrinks the image {shrink} times, which images of '
+      f'{shape[0]}x{shape[1]} are too small for: give fewer entries, or model.strides'
     )
   return {
     'channels': tuple(model.channels),
+    'strides': strides,
     'kernel': model.kernel,
     'widths': tuple(model.widths),
     'activation': choice('model.activation', model.activation, {a: a for a in ACTIVATIONS}),
@@ -84,13 +95,17 @@ def settings(model, shape) -> dict[str, Any]:
   }
 
 
+def mirrored(model, shape) -> dict[str, Any]:
+  """The same fields for the decoder."""
+  fields = settings(model, shape)
+  return fields | {name: fields[name][::-1] for name in ('channels', 'strides', 'widths')}
+
+
 def encoder(model, shape) -> nn.Module:
-  """The trunk that `model` (channels, kernel, widths, activation, norm, dtype) asks for."""
+  """The trunk that `model` (channels, strides, kernel, widths, activation, norm, dtype) asks for."""
   return ConvEncoder(**settings(model, shape))
 
 
 def decoder(model, shape) -> nn.Module:
   """Its mirror image, up to images of shape (H, W, features)."""
-  fields = settings(model, shape)
-  fields |= {'channels': fields['channels'][::-1], 'widths': fields['widths'][::-1]}
-  return ConvDecoder(shape=shape, **fields)
+  return ConvDecoder(shape=shape, **mirrored(model, shape))

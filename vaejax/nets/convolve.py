@@ -7,9 +7,9 @@ window, multiply by the kernel as one matrix, scatter the products to where they
 scatter are each other's transposes, so of the kernel's two axes either may go on either side of the
 product, and differentiation to any order stays within the same two maps.
 
-Which side is the only choice, and the smaller buffer makes it. Stride 1 gathers columns and scatters
-rows: buffers k times the image, not k². A strided convolution gathers both axes, at its small output;
-a strided transposed one scatters both, from its small input.
+Which side is the only choice, and the smaller buffer makes it. Stride 1 gathers columns and
+scatters rows: buffers k times the image, not k². A strided convolution gathers both axes, at its
+small output; a strided transposed one scatters both, from its small input.
 """
 
 import jax
@@ -95,8 +95,8 @@ def _scatter(y, axis, stride, before, size):
   for t, tap in enumerate(_unstack(y, y.ndim - 2)):
     by, r = divmod(t - before, stride)
     phases[r] += _shift(tap, axis, -by, rows)
-  blank = jnp.zeros_like(phases[(-before) % stride])  # a phase without a tap, where stride > k
-  x = jnp.stack([blank if p is 0 else p for p in phases], axis + 1)
+  blank = jnp.zeros_like(phases[-before % stride])  # a phase without a tap, where stride > k
+  x = jnp.stack([blank if isinstance(p, int) else p for p in phases], axis + 1)
   x = x.reshape(*x.shape[:axis], rows * stride, *x.shape[axis + 2 :])
   return _shift(x, axis, 0, size)
 

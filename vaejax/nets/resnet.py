@@ -33,6 +33,7 @@ class ResnetEncoder(nn.Module):
   """[B, H, W, C] -> [B, F]."""
 
   channels: tuple[int, ...]
+  strides: tuple[int, ...]
   blocks: int = 1
   kernel: int = 3
   widths: tuple[int, ...] = ()
@@ -42,8 +43,8 @@ class ResnetEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, x, train=False):
-    for channels in self.channels:
-      x = Convolution(channels, self.kernel, 2, dtype=self.dtype)(x)
+    for channels, stride in zip(self.channels, self.strides, strict=True):
+      x = Convolution(channels, self.kernel, stride, dtype=self.dtype)(x)
       for _ in range(self.blocks):
         x = ResidualBlock(self.kernel, self.activation, self.norm, self.dtype)(x, train)
     x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
@@ -55,6 +56,7 @@ class ResnetDecoder(nn.Module):
 
   shape: tuple[int, int, int]
   channels: tuple[int, ...]
+  strides: tuple[int, ...]
   blocks: int = 1
   kernel: int = 3
   widths: tuple[int, ...] = ()
@@ -65,7 +67,7 @@ class ResnetDecoder(nn.Module):
   @nn.compact
   def __call__(self, z, train=False):
     act = ACTIVATIONS[self.activation]
-    *grow, (height, width) = conv.sizes(self.shape, len(self.channels))
+    *grow, (height, width) = conv.sizes(self.shape, self.strides[::-1])
     x = Mlp(self.widths, self.activation, self.dtype)(z)
     x = nn.Dense(height * width * self.channels[0], dtype=self.dtype)(x)
     x = x.reshape(-1, height, width, self.channels[0])
@@ -75,7 +77,8 @@ class ResnetDecoder(nn.Module):
       last = i == len(grow) - 1
       x = act(Norm(self.norm, self.dtype)(x, train)) if last else x
       features = self.shape[-1] if last else self.channels[i + 1]
-      x = Convolution(features, self.kernel, 2, True, dtype=self.dtype)(x)[:, :height, :width]
+      x = Convolution(features, self.kernel, self.strides[i], True, dtype=self.dtype)(x)
+      x = x[:, :height, :width]
     return x
 
 
@@ -86,6 +89,4 @@ def encoder(model, shape) -> nn.Module:
 
 def decoder(model, shape) -> nn.Module:
   """Its mirror image, up to images of shape (H, W, features)."""
-  fields = conv.settings(model, shape)
-  fields |= {'channels': fields['channels'][::-1], 'widths': fields['widths'][::-1]}
-  return ResnetDecoder(shape=shape, blocks=model.blocks, **fields)
+  return ResnetDecoder(shape=shape, blocks=model.blocks, **conv.mirrored(model, shape))

@@ -1,0 +1,43 @@
+"""What all tests share: 8 CPU devices, a cache folder of their own, the shared datasets."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / 'shared' / 'tensorflow_datasets'
+
+
+def pytest_configure(config):
+  """Before JAX is first used. Child processes inherit all but the number of devices."""
+  config.cache_home = tempfile.mkdtemp(prefix='vaejax-tests-')
+  os.environ['XDG_CACHE_HOME'] = config.cache_home
+  os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+  os.environ['JAX_COMPILATION_CACHE_DIR'] = os.path.join(config.cache_home, 'compiled')
+  os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
+  os.environ.pop('TFDS_DATA_DIR', None)
+  import jax
+
+  jax.config.update('jax_num_cpu_devices', 8)
+
+
+def pytest_unconfigure(config):
+  shutil.rmtree(config.cache_home, ignore_errors=True)
+
+
+@pytest.fixture
+def project(monkeypatch):
+  """The project's folder, as the working directory: configs/ and launch.py are there."""
+  monkeypatch.chdir(ROOT)
+  return ROOT
+
+
+@pytest.fixture(scope='session')
+def shared_data():
+  """The folder of prepared TFDS datasets (mnist, ...) that lies beside a checkout."""
+  if not SHARED.is_dir():
+    pytest.skip(f'no prepared datasets in {SHARED}')
+  return SHARED

@@ -1,0 +1,263 @@
+"""What must hold for every config, at its smoke size; a new config is tested by being there."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from vaejax import configuration
+from vaejax.data import load
+from vaejax.engine import checkpoint, optim, shard, workdir
+from vaejax.engine.step import make_chunk, make_step, make_sweep
+from vaejax.types import Method, Source, State
+
+CONFIGS = Path(__file__).parent.parent / 'configs'
+
+# Every config as it is, and the VAE in its other shapes.
+CASES = {path.stem: (path.stem, {}) for path in sorted(CONFIGS.glob('*.py'))} | {
+  'conv, batch norm, ema': (
+    'vae',
+    {'net': 'conv', 'model.channels': '8,8', 'norm': 'batch', 'ema': '0.9'},
+  ),
+  'resnet, sigma_vae, accumulate': (
+    'beta_vae',
+    {'net': 'resnet', 'model.channels': '8', 'likelihood': 'sigma_vae', 'accumulate': '2'},
+  ),
+  'iwae, gaussian, clip': (
+    'iwae',
+    {'likelihood': 'gaussian_pixel', 'clip': '10', 'optimizer.name': 'adamw'},
+  ),
+}
+
+
+class Case(NamedTuple):
+  """A config made ready to run, and its own chunk compiled."""
+
+  config: Any
+  rows: Any
+  method: Method
+  source: Source
+  state: State
+  chunk: Any
+  traces: list
+
+
+def build(name: str, settings: dict[str, str]) -> Case:
+  config = configuration.load(f'{CONFIGS}/{name}.py:smoke', settings.items())
+  rows = load.table(config.data, 'train', None)
+  method = workdir.make_method(config, load.example(config.data, rows))
+  source = load.train(config.data, rows, examples(config, method), config.seed)
+  optimizer, traces = config.optimizer, []
+  step = make_step(
+    method,
+    optim.schedules(config.schedule, config.steps),
+    optimizer.ema,
+    optimizer.accumulate,
+  )
+
+  def counted(state, batch):
+    traces.append(1)
+    return step(state, batch)
+
+  state = jax.jit(lambda: workdir.initial(method, config, source.example))()
+  chunk = jax.jit(make_chunk(counted, source.draw))
+  return Case(config, rows, method, source, state, chunk, traces)
+
+
+def examples(config, method: Method) -> int:
+  """How many one step draws."""
+  return config.batch_size * max(player.turns for player in method.players)
+
+
+@pytest.fixture(scope='module', params=CASES)
+def case(request):
+  return build(*CASES[request.param])
+
+
+def run(case: Case, *lengths: int, state=None):
+  """The state after chunks of these lengths, and each chunk's metrics."""
+  state, every = case.state if state is None else state, []
+  (buffer, _), *_ = case.source.buffers(int(state.step), case.config.steps)
+  for length in lengths:
+    state, metrics = case.chunk(state, buffer, np.int32(length))
+    every.append(jax.device_get(metrics))
+  return state, every
+
+
+def assert_identical(a: State, b: State):
+  """Bit for bit, in every leaf."""
+  a, b = (jax.device_get(checkpoint.encode(state)) for state in (a, b))
+  assert jax.tree.structure(a) == jax.tree.structure(b)
+  for (path, x), y in zip(jax.tree.leaves_with_path(a), jax.tree.leaves(b), strict=True):
+    assert x.dtype == y.dtype and x.tobytes() == y.tobytes(), jax.tree_util.keystr(path)
+
+
+def flat(tree) -> np.ndarray:
+  """All leaves as one vector."""
+  return np.concatenate([np.ravel(x) for x in jax.device_get(jax.tree.leaves(tree))])
+
+
+def test_it_trains(case):
+  quarter = case.config.steps // 4
+  _, every = run(case, *[quarter] * 4)
+  assert all(np.isfinite(value).all() for metrics in every for value in metrics.values())
+  if len(case.method.players) == 1:
+    assert every[-1]['loss'] < every[0]['loss']
+
+
+def test_chunks_compose(case):
+  whole, (metrics,) = run(case, 10)
+  parts, halves = run(case, 5, 5)
+  assert int(whole.step) == 10
+  assert_identical(whole, parts)
+  for name, value in metrics.items():
+    # float32 sums of ten terms, in another order.
+    mean = np.mean([half[name] for half in halves])
+    np.testing.assert_allclose(value, mean, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_one_trace_whatever_the_lengths(case):
+  run(case, 1, 2, 3)
+  run(case, 4)
+  assert len(case.traces) == 1
+  assert case.chunk._cache_size() == 1
+
+
+def test_no_host_transfer_inside_a_chunk(case):
+  (buffer, _), *_ = case.source.buffers(0, case.config.steps)
+  arguments = jax.block_until_ready((case.state, buffer, jnp.int32(3)))
+  with jax.transfer_guard('disallow'):
+    jax.block_until_ready(case.chunk(*arguments))
+  # The guard is blind to callbacks from compiled code.
+  program = case.chunk.lower(*arguments).as_text()
+  assert 'stablehlo.while' in program and 'callback' not in program
+
+
+def test_resumed_in_memory_is_never_stopped(case):
+  saved = jax.device_get(checkpoint.encode(run(case, 5)[0]))
+  resumed = jax.tree.map(jnp.asarray, checkpoint.decode(saved))
+  assert_identical(run(case, 5, state=resumed)[0], run(case, 10)[0])
+
+
+def test_resumed_from_disk_is_never_stopped(case, tmp_path):
+  with checkpoint.manage(tmp_path, case.config.checkpoint) as manager:
+    checkpoint.save(manager, run(case, 5)[0], {case.config.checkpoint.best.lstrip('-'): 1.0})
+  create = lambda: workdir.initial(case.method, case.config, case.source.example)
+  device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  said = []
+  resumed = checkpoint.restore(tmp_path, checkpoint.abstract(create, device), said.append)
+  assert not said
+  assert_identical(run(case, 5, state=resumed)[0], run(case, 10)[0])
+
+
+def test_a_player_moves_only_what_it_owns(case):
+  for player in case.method.players:
+    if len(case.method.players) == 1:
+      after = run(case, 1)[0]
+    else:
+      alone = case.method._replace(players=(player,))
+      batch = jax.jit(case.source.draw)(
+        next(case.source.buffers(0, 1))[0], case.state.key, case.state.step
+      )
+      after = jax.jit(make_step(alone))(case.state, batch)[0]
+    before, after = case.state.variables.params, after.variables.params
+    moved = {net for net in before if (flat(before[net]) != flat(after[net])).any()}
+    assert moved == set(player.owns)
+
+
+def test_extra_moves_only_in_training(case):
+  (buffer, _), *_ = case.source.buffers(0, case.config.steps)
+  state, _ = run(case, 1)
+  for before, after in zip(*map(jax.tree.leaves, (case.state, state)), strict=True):
+    assert before.shape == after.shape
+  before, after = case.state.variables.extra, state.variables.extra
+  assert not before or (flat(before) != flat(after)).any()
+  # Out of training nothing but statistics at rest: an example does not feel the others.
+  batch = jax.jit(case.source.draw)(buffer, state.key, state.step)
+  few = {name: value[:5] for name, value in batch.items()}
+  if 'reconstruct' in case.method.predict:
+    reconstruct = jax.jit(case.method.predict['reconstruct'])
+    many, one = (reconstruct(state.variables, b, state.key)['image'] for b in (batch, few))
+    np.testing.assert_allclose(many[:5], one, atol=1e-5)
+
+
+# Adam's first steps are nearly sign(gradient), which turns rounding into a step of full size; so
+# runs that take another path through the same maths are compared under plain SGD.
+STEPS, TOLERANCE = 3, 2e-6
+
+
+class Plain(NamedTuple):
+  """The case under SGD: its step and two members, seeds and hyper-parameters of their own."""
+
+  step: Any
+  members: list[State]
+  after: list[State]
+
+
+@pytest.fixture(scope='module')
+def plain(case):
+  players = tuple(player._replace(tx=optax.sgd(1.0)) for player in case.method.players)
+  method = case.method._replace(players=players)
+  rates = {player.lr for player in players}
+  step = make_step(method, None, case.config.optimizer.ema, case.config.optimizer.accumulate)
+
+  def member(number: int) -> State:
+    """Every hyper-parameter differs between members."""
+    config = case.config.copy_and_resolve_references()
+    config.seed = 3 + number
+    for name, value in config.hyper.items():
+      low = 1e-5 if name in rates else value
+      config.hyper[name] = low * (1 + number) + (0 if name in rates else 0.1 * number)
+    return jax.jit(lambda: workdir.initial(method, config, case.source.example))()
+
+  (buffer, _), *_ = case.source.buffers(0, STEPS)
+  chunk = jax.jit(make_chunk(step, case.source.draw))
+  members = [member(0), member(1)]
+  after = [chunk(state, buffer, np.int32(STEPS))[0] for state in members]
+  for one, other in zip(members, after, strict=True):
+    # Far more than the tolerance below: what is compared is the training.
+    moved = np.abs(flat(one.variables.params) - flat(other.variables.params)).max()
+    assert 1000 * TOLERANCE < moved < 1
+  return Plain(step, members, after)
+
+
+def assert_close(a: State, b: State):
+  pairs = zip(*map(jax.tree.leaves_with_path, (a.variables, b.variables)), strict=True)
+  for (path, x), (_, y) in pairs:
+    np.testing.assert_allclose(
+      x, y, rtol=1e-5, atol=TOLERANCE, err_msg=jax.tree_util.keystr(path)
+    )
+
+
+def test_members_of_a_sweep_are_the_single_runs(case, plain):
+  (buffer, _), *_ = case.source.buffers(0, STEPS)
+  step, draw = make_sweep(plain.step, case.source.draw)
+  stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members).replace(step=jnp.int32(0))
+  batches = jax.jit(draw)(buffer, stack.key, stack.step)
+  after, metrics = jax.jit(make_chunk(step, draw))(stack, buffer, np.int32(STEPS))
+  assert all(value.shape == (2,) for value in metrics.values())
+  for number, state in enumerate(plain.members):
+    batch = jax.jit(case.source.draw)(buffer, state.key, state.step)
+    for name, value in batch.items():
+      np.testing.assert_array_equal(batches[name][number], value)
+    one = jax.tree.map(lambda x, n=number: x[n], after.replace(step=None))
+    assert_close(one, plain.after[number])
+
+
+def test_eight_devices_are_one(case, plain):
+  mesh = shard.mesh(case.config.batch_size // case.config.optimizer.accumulate)
+  if mesh.size != 8:
+    pytest.skip(f'{jax.device_count()} devices')
+  put = shard.put(mesh)
+  source = load.train(
+    case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
+  )
+  (buffer, _), *_ = source.buffers(0, STEPS)
+  chunk = jax.jit(make_chunk(plain.step, shard.split(mesh, source.draw)))
+  after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))
+  assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(after.variables))
+  assert_close(after, plain.after[0])
