@@ -1,5 +1,7 @@
 """Both lowerings of a convolution are the same function, to every order of derivative."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,6 +42,7 @@ def test_lowerings_agree_to_second_order(name, case):
   kh, kw, stride, H, W, C, F = case
   x, kernel = draw(0, 2, H, W, C), draw(1, kh, kw, C, F)
 
+  @partial(jax.jit, static_argnums=2)
   def derivatives(x, kernel, lowering):
     def run(x, kernel):
       return jnp.sin(OPS[name](x, kernel, stride, lowering))  # the sine: a second derivative
@@ -50,8 +53,8 @@ def test_lowerings_agree_to_second_order(name, case):
     first = jax.grad(lambda *a: jnp.sum(run(*a) ** 2), (0, 1))(x, kernel)
     return run(x, kernel), *first, *jax.grad(penalty, (0, 1))(x, kernel)
 
-  run = jax.jit(derivatives, static_argnums=2)
-  for got, want in zip(run(x, kernel, 'matmul'), run(x, kernel, 'lax'), strict=True):
+  both = (derivatives(x, kernel, lowering) for lowering in ('matmul', 'lax'))
+  for got, want in zip(*both, strict=True):
     alike(got, want, 2e-5)
 
 
@@ -79,7 +82,7 @@ def test_members_with_their_own_kernels(name, stride, shared):
     y = OPS[name](x, kernel, stride, lowering)
     return jnp.sum(y**2), y
 
-  gradient = jax.grad(loss, 1, has_aux=True)
+  gradient = jax.jit(jax.grad(loss, 1, has_aux=True), static_argnums=2)
   members = jax.jit(jax.vmap(gradient, in_axes=(None if shared else 0, 0)))
   dk, y = members(x, kernels)
   assert 'convolution' not in members.lower(x, kernels).as_text()
@@ -94,6 +97,7 @@ def test_members_with_their_own_kernels(name, stride, shared):
 def test_bfloat16_stays_bfloat16(name, stride):
   x, kernel = draw(0, 2, 7, 6, 8), draw(1, 3, 3, 8, 4)
 
+  @partial(jax.jit, static_argnums=2)
   def run(x, kernel, lowering):
     y, pull = jax.vjp(lambda *a: OPS[name](*a, stride, lowering), x, kernel)
     return y, *pull(y)

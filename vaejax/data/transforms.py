@@ -6,8 +6,9 @@ import jax.numpy as jnp
 BINARISE = ('none', 'threshold', 'dynamic', 'static')
 SCALES = {'unit': (0.0, 1.0), 'symmetric': (-1.0, 1.0)}
 
-# Static binarisation is one fixed draw, the same for every run and every user.
-STATIC_SEED = 20160701
+# Static binarisation is one fixed draw, the same for every run and every user, whatever the default
+# generator of keys.
+STATIC_SEED, GENERATOR = 20160701, 'threefry2x32'
 
 
 def bernoulli(keys: jax.Array, image: jax.Array) -> jax.Array:
@@ -28,7 +29,8 @@ def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> 
   if kind == 'threshold':
     return (image > 127).astype(jnp.float32)
   if kind == 'static':
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(STATIC_SEED), index)
+    fixed = jax.random.key(STATIC_SEED, impl=GENERATOR)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(fixed, index)
   return bernoulli(keys, image).astype(jnp.float32)
 
 

@@ -1,11 +1,14 @@
-"""Checkpoints: orbax writes them in the background, each leaf with its checksum.
+"""Checkpoints: orbax writes them in the background, and what they hold is checked when it is read.
 
-A directory per step holds `state` (all of State), `checksums` and the metrics that decide which is
-best. A checkpoint that cannot be read, or whose checksums differ, is passed over for the one before.
+A directory per step holds `state` (all of State) and `meta`: the shape, dtype and checksum of
+every leaf, and the metrics that decide which is best. It gets its name when it is whole. One that
+cannot be read, or whose values are not those that were saved, is passed over for the one before.
 """
 
 import contextlib
 import errno
+import json
+import math
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,7 +17,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from orbax.checkpoint import checkpoint_managers
 
 from vaejax.errors import RunError, UserError
 from vaejax.types import State
@@ -49,80 +51,127 @@ def abstract(create: Callable[[], State], sharding=None, opt: bool = True) -> di
   return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 
-def checksums(tree) -> dict[str, int]:
-  """CRC-32 of every leaf, by its path."""
-  leaves = jax.tree_util.tree_leaves_with_path(tree)
-  return {jax.tree_util.keystr(path): crc(np.asarray(leaf)) for path, leaf in leaves}
+def leaves(tree) -> dict:
+  """{path: array} of a tree."""
+  found = jax.tree_util.tree_leaves_with_path(tree)
+  return {jax.tree_util.keystr(path): leaf for path, leaf in found}
 
 
-def crc(array: np.ndarray) -> int:
+def form(array) -> str:
+  """'float32[3,4]': what must agree before a leaf is read."""
+  return f'{array.dtype.name}{list(array.shape)}'
+
+
+def checksum(array) -> int:
   """CRC-32 of an array's bytes."""
   return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
-@contextlib.contextmanager
-def disk(workdir: Path):
-  """Turns what a full disk raises, here or in orbax's threads, into a RunError."""
-  try:
-    yield
-  except Exception as error:
-    chain = [error, error.__cause__, error.__context__]
-    full = any(isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT) for e in chain)
-    if not full and 'No space left' not in str(error) and 'ENOSPC' not in str(error):
-      raise
-    raise RunError(
-      f'{workdir}/checkpoints: the disk is full; the last good checkpoint stands: free some space '
-      'and run the same command again'
-    ) from error
+class Checkpoints:
+  """The checkpoints of a run that is training; `save` writes one at a time, in the background."""
+
+  def __init__(self, workdir: Path, keep: int, best: str):
+    self.folder, self.keep, self.best = (workdir / 'checkpoints').absolute(), keep, best
+    self.writer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
+
+  def save(self, state: State, metrics: dict[str, float] | None = None) -> None:
+    """Starts writing a state; its values are copied before this returns. Raises RunError."""
+    tree, step = encode(state), int(state.step)
+    named = leaves(jax.device_get(tree))
+    meta = {
+      'leaves': {path: [form(leaf), checksum(leaf)] for path, leaf in named.items()},
+      'metrics': metrics or {},
+    }
+    self.wait()
+    with self.disk():
+      items = {'state': ocp.args.StandardSave(tree), 'meta': ocp.args.JsonSave(meta)}
+      self.writer.save(self.folder / str(step), args=ocp.args.Composite(**items))
+
+  def wait(self) -> None:
+    """Waits until the last save is on disk, and deletes those it replaces. Raises RunError."""
+    with self.disk():
+      self.writer.wait_until_finished()
+    self.prune()
+
+  def latest(self) -> int | None:
+    """The step of the newest checkpoint on disk."""
+    return max(steps(self.folder.parent), default=None)
+
+  def prune(self) -> None:
+    """Deletes what is neither among the latest nor the best, and what a killed run left behind."""
+    found = steps(self.folder.parent)
+    kept = {*found[-self.keep :], *best(self.folder.parent, found, self.best)}
+    for step in found:
+      if step not in kept:
+        # Under its own name a checkpoint is whole, so it loses that before it loses any file.
+        (self.folder / str(step)).rename(self.folder / f'{step}.deleted')
+    for path in self.folder.glob('*.*'):
+      shutil.rmtree(path, ignore_errors=True)
+
+  @contextlib.contextmanager
+  def disk(self):
+    """Turns what a full disk raises, here or in orbax's threads, into a RunError."""
+    try:
+      yield
+    except Exception as error:
+      if not full(error):
+        raise
+      self.prune()
+      raise RunError(
+        f'{self.folder}: the disk is full; the last good checkpoint '
+        f'({"none yet" if self.latest() is None else self.latest()}) stands: free some space, then '
+        'run the same command again'
+      ) from error
+
+
+def full(error: BaseException | None) -> bool:
+  """Whether an error, or what led to it, says that the disk (or the quota) is full."""
+  if error is None:
+    return False
+  numbers = errno.ENOSPC, errno.EDQUOT
+  text = str(error)
+  said = any(word in text for word in ('No space left', 'ENOSPC', 'quota exceeded'))
+  return (
+    said
+    or (isinstance(error, OSError) and error.errno in numbers)
+    or full(error.__cause__ or error.__context__)
+  )
 
 
 @contextlib.contextmanager
-def manage(workdir: Path, config) -> Iterator[ocp.CheckpointManager]:
-  """The manager of a workdir's checkpoints: it keeps the latest `config.keep` and the best.
+def manage(workdir: Path, config) -> Iterator[Checkpoints]:
+  """The checkpoints of a workdir: the latest `config.keep` and the best are kept.
 
   `config.best` names a metric that is given to `save`, with '-' before it where smaller is better.
   On leaving, the last save is waited for. Raises RunError where the disk is full.
   """
-  policy = checkpoint_managers.LatestN(n=config.keep)
-  if config.best:
-    metric, reverse = config.best.lstrip('-'), config.best.startswith('-')
-    get: Callable = lambda metrics: metrics[metric]
-    only = checkpoint_managers.BestN(
-      get_metric_fn=get, reverse=reverse, n=1, keep_checkpoints_without_metrics=False
-    )
-    policy = checkpoint_managers.AnyPreservationPolicy([policy, only])
-  options = ocp.CheckpointManagerOptions(
-    preservation_policy=policy, cleanup_tmp_directories=True, step_prefix=None
-  )
-  manager = ocp.CheckpointManager((workdir / 'checkpoints').absolute(), options=options)
+  found = Checkpoints(workdir, config.keep, config.best)
   try:
-    yield manager
+    found.prune()
+    yield found
   finally:
-    with disk(workdir):
-      manager.close()
+    try:
+      found.wait()
+    finally:
+      found.writer.close()
 
 
-def save(manager: ocp.CheckpointManager, state: State, metrics: dict[str, float] | None) -> None:
-  """Starts writing a state; the values are copied before this returns. Raises RunError."""
-  tree = encode(state)
-  step = int(state.step)
-  with disk(manager.directory.parent):
-    # One at a time: a save that is asked for while another runs would wait here anyhow.
-    manager.wait_until_finished()
-    manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(tree), checksums=ocp.args.JsonSave(checksums(tree))
-      ),
-      metrics=metrics,
-    )
+def best(workdir: Path, found: list[int], name: str) -> list[int]:
+  """The step among `found` that has the best value of a metric, in a list that may be empty."""
+  metric, sign = name.lstrip('-'), -1 if name.startswith('-') else 1
+  values = {}
+  for step in found if name else ():
+    with contextlib.suppress(Exception):  # a damaged one is not the best
+      value = sign * read_meta(workdir, step)['metrics'][metric]
+      values |= {step: value} if math.isfinite(value) else {}
+  return [max(values, key=values.get)] if values else []
 
 
 def steps(workdir: Path) -> list[int]:
-  """The steps of the checkpoints that were committed, ascending."""
+  """The steps of the checkpoints that are whole, ascending."""
   folder = workdir / 'checkpoints'
   names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-  return sorted(int(name) for name in names if name.isdecimal())
+  return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
 def restore(workdir: Path, like: dict, say: Callable[[str], None] = print) -> State | None:
@@ -139,9 +188,11 @@ def restore(workdir: Path, like: dict, say: Callable[[str], None] = print) -> St
   for step in reversed(found):
     try:
       return read(workdir, step, like)
-    except Exception as error:  # orbax and tensorstore raise bare ones for damaged files
-      reason = str(error).strip().split('\n')[0][:200]
-      say(f'checkpoint {step} cannot be read ({reason}): falling back to the one before')
+    except UserError as error:
+      reason = str(error)
+    except Exception as error:  # orbax and tensorstore raise bare ones, pages long
+      reason = 'files are missing' if isinstance(error, FileNotFoundError) else 'files are damaged'
+    say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
   if not found:
     return None
   raise UserError(
@@ -150,19 +201,29 @@ def restore(workdir: Path, like: dict, say: Callable[[str], None] = print) -> St
   )
 
 
+def read_meta(workdir: Path, step: int) -> dict:
+  """What `save` wrote beside the state at one step. Raises whatever the damage leads to."""
+  return json.loads((workdir / 'checkpoints' / str(step) / 'meta' / 'metadata').read_bytes())
+
+
 def read(workdir: Path, step: int, like: dict) -> State:
-  """The state at one step, its checksums verified. Raises whatever the damage leads to."""
-  folder = (workdir / 'checkpoints' / str(step)).absolute()
+  """The state at one step, every value as it was saved.
+
+  Raises UserError where it is not, and otherwise whatever the damage leads to.
+  """
+  expected, wanted = read_meta(workdir, step)['leaves'], leaves(like)
+  for path, leaf in wanted.items():
+    if path not in expected or expected[path][0] != form(leaf):
+      raise UserError(f'it is of another model: {path} should be {form(leaf)}')
+  args = ocp.args.PyTreeRestore(
+    like, restore_args=ocp.checkpoint_utils.construct_restore_args(like), partial_restore=True
+  )
   with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-    args = ocp.args.PyTreeRestore(
-      like, restore_args=ocp.checkpoint_utils.construct_restore_args(like), partial_restore=True
-    )
-    found = checkpointer.restore(folder / 'state', args=args)
-  with ocp.Checkpointer(ocp.JsonCheckpointHandler()) as checkpointer:
-    expected = checkpointer.restore(folder / 'checksums')
-  for path, value in checksums(found).items():
-    if expected.get(path) != value:
-      raise ValueError(f'{path} differs from its checksum')
+    folder = (workdir / 'checkpoints' / str(step) / 'state').absolute()
+    found = checkpointer.restore(folder, args=args)
+  for path, leaf in leaves(jax.device_get(found)).items():
+    if expected[path] != [form(leaf), checksum(leaf)]:
+      raise UserError(f'{path} differs from its checksum')
   return decode(found)
 
 

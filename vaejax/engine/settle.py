@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import load
-from vaejax.engine import checkpoint, evaluate, images, report
+from vaejax.engine import evaluate, images, report
 from vaejax.engine.log import Log
 from vaejax.errors import RunError
 from vaejax.lookup import lookup
@@ -36,9 +35,18 @@ class Left(NamedTuple):
 
   step: int
   metrics: Metrics
-  state: State | None  # a copy, where the state is to be saved or evaluated
+  saved: tuple[State, jax.Array] | None = None  # a `snapshot`, where the state is to be saved
   test: Any = None  # sums of a test pass
   pictures: Any = None
+
+
+@jax.jit
+def snapshot(state: State) -> tuple[State, jax.Array]:
+  """A copy that the next chunk does not overwrite, and whether all of it is finite: the last
+  update of a chunk is not seen in the chunk's own metrics."""
+  floats = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
+  finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))
+  return jax.tree.map(jnp.copy, state), finite
 
 
 def make_pictures(method: Method, source: Source, n: int):
@@ -63,46 +71,49 @@ def make_pictures(method: Method, source: Source, n: int):
 class Settler:
   """The host's side of a run. `start` dispatches what a boundary needs, `settle` reads it."""
 
-  def __init__(self, config, folder: Path, setup, log: Log, manager, seconds: float, step: int):
-    self.config, self.folder, self.setup, self.log, self.manager = config, folder, setup, log, manager
+  def __init__(self, config, folder: Path, setup, log: Log, checkpoints, seconds: float, step: int):
+    self.config, self.folder, self.setup = config, folder, setup
+    self.log, self.checkpoints = log, checkpoints
     self.before, self.began = seconds, time.monotonic()
     self.last = (self.began, step)
     evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
     make_pass = lambda limit: evaluate.make_pass(evals, setup.test, config.eval.batch_size, limit)
     self.test, self.full = make_pass(config.eval.size), make_pass(0)
     self.pictures = make_pictures(setup.method, setup.test, config.eval.images)
-    self.copy = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))
 
   def start(self, step: int, metrics: Metrics, state: State) -> Left:
     """Dispatches the copy, the test pass and the pictures that are due after `step`."""
     config = self.config
     test = due(step, config.eval.every, config.steps)
     if not (test or due(step, config.checkpoint.every, config.steps)):
-      return Left(step, metrics, None)
-    state = self.copy(state)
+      return Left(step, metrics)
+    saved = snapshot(state)
     if not test:
-      return Left(step, metrics, state)
+      return Left(step, metrics, saved)
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
     sums = self.test.start(variables, state.hyper, key)
-    return Left(step, metrics, state, sums, self.pictures(variables, key))
+    return Left(step, metrics, saved, sums, self.pictures(variables, key))
 
   def settle(self, left: Left) -> None:
-    """Waits for a chunk, logs it, and saves it once its metrics were seen finite."""
+    """Waits for a chunk, logs it, and saves it once all that it left was seen finite."""
     values = {name: float(value) for name, value in jax.device_get(left.metrics).items()}
     now, (then, step) = time.monotonic(), self.last
     self.check(values, step + 1, left.step)
     seconds = self.before + now - self.began
-    values['steps_per_s'] = (left.step - step) / max(now - then, 1e-9)
     self.last = (now, left.step)
-    self.log.scalars(left.step, 'train', seconds, values)
-    self.log.progress(left.step, {k: v for k, v in values.items() if k not in ('lr', 'steps_per_s')})
+    rate = {'steps_per_s': (left.step - step) / max(now - then, 1e-9)}
+    self.log.scalars(left.step, 'train', seconds, values | rate)
+    self.log.progress(left.step, values)
     found = None
     if left.test is not None:
       found = self.test.finish(left.test)
+      self.check({f'test {name}': value for name, value in found.items()}, step + 1, left.step)
       self.log.scalars(left.step, 'test', seconds, found)
       self.show(left.step, left.pictures)
-    if left.state is not None:
-      checkpoint.save(self.manager, left.state, found)
+    if left.saved is not None:
+      state, finite = left.saved
+      self.check({'parameters': 0.0 if finite else math.nan}, step + 1, left.step)
+      self.checkpoints.save(state, found)
 
   def show(self, step: int, pictures) -> None:
     """Writes the grids of a boundary."""
@@ -120,12 +131,12 @@ class Settler:
     players = [p.name for p in self.setup.method.players]
     blamed = [p for p in players if f'loss_{p}' in bad] or players
     hyper = ', '.join(f'{name}={value:g}' for name, value in self.config.hyper.items())
-    self.manager.wait_until_finished()
-    saved = self.manager.latest_step()
+    self.checkpoints.wait()
+    saved = self.checkpoints.latest()
     kept = 'no checkpoint was written yet' if saved is None else f'checkpoint {saved} stands'
     raise RunError(
-      f'{", ".join(bad)} of the player {", ".join(blamed)} became {values[bad[0]]} in steps {first} to '
-      f'{last} ({hyper}): {kept}; try a smaller hyper.lr, or optimizer.clip=1'
+      f'{", ".join(bad)} of the player {", ".join(blamed)} became {values[bad[0]]} in steps {first} '
+      f'to {last} ({hyper}): {kept}; try a smaller hyper.lr, or optimizer.clip=1'
     )
 
   def finish(self, state: State) -> dict[str, float]:

@@ -2,29 +2,31 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vaejax import configuration
 from vaejax.data import load
 from vaejax.engine import checkpoint, optim, shard, workdir
 from vaejax.engine.log import elapsed_before, open_log
-from vaejax.engine.settle import Settler, next_stop
+from vaejax.engine.settle import Settler, next_stop, snapshot
 from vaejax.engine.step import make_chunk, make_step
 from vaejax.errors import UserError
-from vaejax.types import Method, Source, State
+from vaejax.lookup import lookup, nearest
+from vaejax.types import Example, Method, Source, State, zeros
 
 
-class Stopped(Exception):
+class Stopped(BaseException):  # like KeyboardInterrupt: an `except Exception` must not swallow it
   """A signal ended the run, which can go on from there; `number` is the signal's."""
 
-  def __init__(self, number: int, step: int):
+  def __init__(self, number: int, where: str):
     name = signal.Signals(number).name
-    super().__init__(f'stopped by {name} at step {step}: the same command goes on from there')
+    super().__init__(f'stopped by {name} {where}: the same command goes on from there')
     self.number = number
 
 
@@ -49,14 +51,29 @@ def set_up(config, data_dir: str | None) -> Setup:
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, rows, config.batch_size * turns, config.seed, put)
   create = lambda: workdir.initial(method, config, source.example)
-  return Setup(
-    method,
-    source,
-    test,
-    mesh,
-    optim.schedules(config.schedule, config.steps),
-    checkpoint.abstract(create, shard.replicated(mesh)),
+  like = checkpoint.abstract(create, shard.replicated(mesh))
+  best, known = (
+    config.checkpoint.best.lstrip('-'),
+    metric_names(config, method, source.example, like),
   )
+  if best and best not in known:
+    raise UserError(
+      f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
+      f'{", ".join(known)}, with - before one where smaller is better'
+    )
+  return Setup(method, source, test, mesh, optim.schedules(config.schedule, config.steps), like)
+
+
+def metric_names(config, method: Method, example: Example, like: dict) -> list[str]:
+  """What a test pass gives, by name; it is traced and not run."""
+  elbo = lookup('evals', 'elbo').make(method, config)
+
+  def stats(variables, hyper):
+    batch = {**zeros(example, 1), 'mask': jnp.ones(1)}
+    return elbo.stats(variables, batch, jax.random.key(0), hyper)
+
+  sums = jax.eval_shape(stats, like['variables'], like['hyper'])
+  return list(elbo.finish(jax.tree.map(lambda s: np.ones(s.shape, s.dtype), sums)))
 
 
 def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dict[str, float]:
@@ -69,83 +86,106 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
     RunError: a loss is not a number, or the disk is full; the last good checkpoint stands.
     Stopped: SIGTERM or SIGINT; a checkpoint was written.
   """
-  if (folder / 'config.json').exists():
-    compare(workdir.read_config(folder)[0], config, folder)
-  elif folder.exists() and any(path.name != '.lock' for path in folder.iterdir()):
-    raise UserError(f'{folder} is not empty and holds no run: take another --workdir')
-  setup = set_up(config, data_dir)
   say = lambda text: print(text, file=stream, flush=True)
-  with workdir.locked(folder), signals() as stop:
-    state = checkpoint.restore(folder, setup.like, say)
-    if state is None:
-      create = lambda: workdir.initial(setup.method, config, setup.source.example)
-      state = jax.jit(create, out_shardings=shard.replicated(setup.mesh))()
-    start = int(state.step)
-    checkpoint.set_aside(folder, start)
-    workdir.write_config(folder, config, setup.source.example, data_dir)
-    say(f'{config.data.name}: {load.describe(setup.source)}; {setup.mesh.size} device(s)')
-    if start:
-      verb = 'finished' if start >= config.steps else 'resuming'
-      say(f'{folder}: {verb} at step {start} of {config.steps}')
-    with (
-      open_log(
-        folder, total=config.steps, images_per_step=config.batch_size, step=start, stream=stream
-      ) as log,
-      checkpoint.manage(folder, config.checkpoint) as manager,
-    ):
-      seconds = elapsed_before(folder, start)
-      settler = Settler(config, folder, setup, log, manager, seconds, start)
-      return settler.finish(loop(config, setup, state, settler, stop))
+  with on_signal(stop_at_once):
+    saved_dir = compare(config, folder)
+    data_dir = data_dir or saved_dir
+    resumed = (folder / 'config.json').exists()
+    with workdir.distrusting(folder) if resumed else contextlib.nullcontext():
+      setup = set_up(config, data_dir)
+    with workdir.locked(folder):
+      compare(config, folder)  # again: another run may have come and gone
+      state = checkpoint.restore(folder, setup.like, say)
+      if state is None:
+        create = lambda: workdir.initial(setup.method, config, setup.source.example)
+        state = jax.jit(create, out_shardings=shard.replicated(setup.mesh))()
+      start = int(state.step)
+      if start > config.steps:
+        raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
+      checkpoint.set_aside(folder, start)
+      workdir.write_config(folder, config, setup.source.example, data_dir)
+      say(f'{config.data.name}: {load.describe(setup.source)}; {setup.mesh.size} device(s)')
+      if start:
+        verb = 'finished' if start == config.steps else 'resuming'
+        say(f'{folder}: {verb} at step {start} of {config.steps}')
+      with (
+        open_log(
+          folder, total=config.steps, images_per_step=config.batch_size, step=start, stream=stream
+        ) as log,
+        checkpoint.manage(folder, config.checkpoint) as checkpoints,
+      ):
+        seconds = elapsed_before(folder, start)
+        settler = Settler(config, folder, setup, log, checkpoints, seconds, start)
+        return settler.finish(loop(config, setup, state, settler))
 
 
-def compare(old, new, folder: Path) -> None:
-  """Raises UserError where a workdir belongs to another config."""
-  found = configuration.differences(old, new)
+def compare(config, folder: Path) -> str | None:
+  """The data_dir that a workdir's run remembers, None where there is no run.
+
+  Raises UserError where the workdir cannot be this config's.
+  """
+  if folder.exists() and not folder.is_dir():
+    raise UserError(f'{folder} is not a folder: take another --workdir')
+  if not (folder / 'config.json').exists():
+    # A run that was killed as it began leaves hidden files alone.
+    if folder.exists() and any(not path.name.startswith('.') for path in folder.iterdir()):
+      raise UserError(f'{folder} is not empty and holds no run: take another --workdir')
+    return None
+  old, _, data_dir = workdir.read_config(folder)
+  found = configuration.differences(old, config)
   if found:
     raise UserError(
       f'{folder} holds a run of another config ({"; ".join(found)}): give the same values, or take '
       'another --workdir'
     )
+  return data_dir
 
 
 @contextlib.contextmanager
-def signals() -> Iterator[list[int]]:
-  """A list that SIGTERM or SIGINT puts its number into; a second one acts as it always does."""
-  got, numbers = [], (signal.SIGTERM, signal.SIGINT)
-
-  def remember(number, frame):
-    got.append(number)
-    signal.signal(number, old[number])
-
-  old = {number: signal.signal(number, remember) for number in numbers}
+def on_signal(handle: Callable[[int], None]) -> Iterator[None]:
+  """Gives SIGTERM and SIGINT, as numbers, to `handle` while it lasts."""
+  numbers = signal.SIGTERM, signal.SIGINT
+  old = [signal.signal(number, lambda number, frame: handle(number)) for number in numbers]
   try:
-    yield got
+    yield
   finally:
-    for number, handler in old.items():
+    for number, handler in zip(numbers, old, strict=True):
       signal.signal(number, handler)
 
 
-def loop(config, setup: Setup, state: State, settler: Settler, stop: list[int]) -> State:
+def stop_at_once(number: int) -> None:
+  """Where there is nothing to save."""
+  raise Stopped(number, 'outside of the training loop')
+
+
+def loop(config, setup: Setup, state: State, settler: Settler) -> State:
   """Every step from the state's own to the config's last. Raises Stopped, RunError."""
   optimizer = config.optimizer
   step_fn = make_step(setup.method, setup.schedules, optimizer.ema, optimizer.accumulate)
   draw = shard.split(setup.mesh, setup.source.draw)
   chunk = jax.jit(make_chunk(step_fn, draw), donate_argnums=0)
-  step, left = int(state.step), None
-  for buffer, available in setup.source.buffers(step, config.steps):
-    served = step + available
-    while step < served and not stop:
-      target = min(served, next_stop(config, step))
-      state, metrics = chunk(state, buffer, np.int32(target - step))
-      step = target
-      # Dispatched before the next chunk, because that takes the state's own memory.
-      before, left = left, settler.start(step, metrics, state)
-      if before:
-        settler.settle(before)
+  step, left, stop = int(state.step), None, []
+
+  def remember(number):
     if stop:
-      break
-  if left:
-    settler.settle(left._replace(state=state) if stop else left)
+      stop_at_once(number)
+    stop.append(number)
+
+  with on_signal(remember):
+    for buffer, available in setup.source.buffers(step, config.steps):
+      served = step + available
+      while step < served and not stop:
+        target = min(served, next_stop(config, step))
+        state, metrics = chunk(state, buffer, np.int32(target - step))
+        step = target
+        # Dispatched before the next chunk, because that takes the state's own memory.
+        before, left = left, settler.start(step, metrics, state)
+        if before:
+          settler.settle(before)
+      if stop:
+        break
+    if left:
+      settler.settle(left._replace(saved=snapshot(state)) if stop else left)
   if stop and step < config.steps:
-    raise Stopped(stop[0], step)
+    raise Stopped(stop[0], f'at step {step}')
   return state

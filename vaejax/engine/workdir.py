@@ -10,12 +10,15 @@ import jax
 
 from vaejax import configuration
 from vaejax.engine import checkpoint, step
-from vaejax.engine.files import read_json, write_json
+from vaejax.engine.files import full_disk, read_json, write_json
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
 from vaejax.types import Example, Method, State
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
+
+# What values of the wrong type, size or name lead to.
+WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 def write_config(workdir: Path, config, example: Example, data_dir: str | None) -> None:
@@ -36,7 +39,9 @@ def read_config(workdir: Path) -> tuple[Any, Example, str | None]:
   if not workdir.is_dir():
     raise UserError(f'no workdir {str(workdir)!r}: start a run there with python launch.py train')
   if not path.is_file():
-    raise UserError(f'{workdir} holds no run (no config.json): start one with python launch.py train')
+    raise UserError(
+      f'{workdir} holds no run (no config.json): start one with python launch.py train'
+    )
   saved = read_json(path)
   try:
     config = configuration.restore(saved['config'])
@@ -44,9 +49,18 @@ def read_config(workdir: Path) -> tuple[Any, Example, str | None]:
     data_dir = saved['data_dir']
     if not isinstance(data_dir, str | None):
       raise UserError('data_dir is not a path')
-  except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
+  except (UserError, *WRONG) as error:
     raise UserError(f'{path} is not the config of a run: {describe(error)}') from None
   return config, example, data_dir
+
+
+@contextmanager
+def distrusting(workdir: Path):
+  """Turns what values that a crafted config.json may hold lead to into a UserError."""
+  try:
+    yield
+  except WRONG as error:
+    raise UserError(f'{workdir}/config.json does not make a run: {describe(error)}') from error
 
 
 def describe(error: Exception) -> str:
@@ -91,8 +105,13 @@ def initial(method: Method, config, example: Example) -> State:
 def locked(workdir: Path):
   """Holds a workdir: raises UserError while another process does. The kernel lets go of it when
   the process ends, however it ends."""
-  workdir.mkdir(parents=True, exist_ok=True)
-  with open(workdir / '.lock', 'w') as file:
+  try:
+    with full_disk(workdir):
+      workdir.mkdir(parents=True, exist_ok=True)
+      file = open(workdir / '.lock', 'w')  # noqa: SIM115
+  except OSError as error:
+    raise UserError(f'cannot write into the workdir {workdir}: {error.strerror}') from None
+  with file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -115,13 +134,11 @@ class Run(NamedTuple):
 def open_run(workdir: Path, say) -> Run:
   """The newest checkpoint of a workdir that can be read. Raises UserError."""
   config, example, data_dir = read_config(workdir)
-  try:
+  with distrusting(workdir):
     method = make_method(config, example)
     create = lambda: initial(method, config, example)
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     like = checkpoint.abstract(create, device, opt=False)
-  except (KeyError, TypeError, ValueError, AttributeError) as error:
-    raise UserError(f'{workdir}/config.json does not make a run: {describe(error)}') from None
   state = checkpoint.restore(workdir, like, say)
   if state is None:
     raise UserError(f'{workdir} has no checkpoint yet: run python launch.py train on it first')

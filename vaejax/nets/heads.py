@@ -73,8 +73,9 @@ class LikelihoodHead(nn.Module):
       return Gaussian(x, jnp.log(self.scale))
     if self.kind == 'sigma_vae':
       return Gaussian(x, self.optimal_log_scale(x, target, train))
+    # The floor is added, as for a pixel's: a clipped scale could never leave it again.
     log_scale = self.param('log_scale', nn.initializers.zeros, ())
-    log_scale = jnp.clip(log_scale, jnp.log(self.floor), LOG_SCALE)
+    log_scale = jnp.logaddexp(log_scale, jnp.log(self.floor))
     return (Laplace if self.kind == 'laplace' else Gaussian)(x, log_scale)
 
   def optimal_log_scale(self, mean, target, train):

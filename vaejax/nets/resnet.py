@@ -22,9 +22,10 @@ class ResidualBlock(nn.Module):
   @nn.compact
   def __call__(self, x, train=False):
     y = x
-    for i in range(2):
+    # With BatchNorm no convolution has a bias: through the sums, one meets the next norm unchanged.
+    bias = self.norm != 'batch'
+    for _ in range(2):
       y = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(y, train))
-      bias = i == 1 or self.norm != 'batch'
       y = Convolution(x.shape[-1], self.kernel, use_bias=bias, dtype=self.dtype)(y)
     return x + y
 
@@ -44,7 +45,8 @@ class ResnetEncoder(nn.Module):
   @nn.compact
   def __call__(self, x, train=False):
     for channels, stride in zip(self.channels, self.strides, strict=True):
-      x = Convolution(channels, self.kernel, stride, dtype=self.dtype)(x)
+      bias = self.norm != 'batch'
+      x = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)(x)
       for _ in range(self.blocks):
         x = ResidualBlock(self.kernel, self.activation, self.norm, self.dtype)(x, train)
     x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
@@ -77,7 +79,8 @@ class ResnetDecoder(nn.Module):
       last = i == len(grow) - 1
       x = act(Norm(self.norm, self.dtype)(x, train)) if last else x
       features = self.shape[-1] if last else self.channels[i + 1]
-      x = Convolution(features, self.kernel, self.strides[i], True, dtype=self.dtype)(x)
+      bias = last or self.norm != 'batch'
+      x = Convolution(features, self.kernel, self.strides[i], True, bias, self.dtype)(x)
       x = x[:, :height, :width]
     return x
 

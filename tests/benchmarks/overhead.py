@@ -1,0 +1,135 @@
+"""What a run costs beside its steps: the loop, start-up, checkpoints, memory.
+
+  python tests/benchmarks/overhead.py --data_dir=DIR [--json=FILE] [--rounds=5]
+
+loop: the whole `train` with logs and checkpoints against the bare chunk, alternating, the median of
+several rounds of 3,000 steps of the MNIST MLP. start: seconds from the command to the first logged
+step, with an empty and a filled compile cache. memory: the peak of a whole run.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = '--config=configs/vae.py:mnist,binarise=none,batch_size=128,likelihood=bernoulli'
+STEPS, LOG, SAVE = 3000, 100, 500
+
+
+def launch(workdir: str, data_dir: str, *words: str, cache: str | None = None) -> subprocess.Popen:
+  """`launch.py train` in a process of its own."""
+  command = [sys.executable, 'launch.py', 'train', CONFIG, f'--workdir={workdir}', *words]
+  environment = dict(os.environ)
+  if cache:
+    environment['JAX_COMPILATION_CACHE_DIR'] = cache
+  quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
+  return subprocess.Popen(
+    [*command, f'--data_dir={data_dir}'], cwd=ROOT, env=environment, **quiet
+  )
+
+
+def first_step(workdir: Path, data_dir: str, cache: str) -> float:
+  """Seconds from the command to its first row."""
+  began = time.perf_counter()
+  process = launch(str(workdir), data_dir, '--config.eval.log_every=1', cache=cache)
+  rows = workdir / 'metrics.jsonl'
+  while process.poll() is None and not (rows.exists() and rows.stat().st_size):
+    time.sleep(0.01)
+  seconds = time.perf_counter() - began
+  process.kill()
+  process.wait()
+  return seconds
+
+
+def loop_seconds(workdir: str, data_dir: str) -> tuple[float, list[float]]:
+  """Seconds for the steps of the whole loop after the first row, and those that saves blocked."""
+  from vaejax import configuration
+  from vaejax.engine import checkpoint
+  from vaejax.engine.train import train
+
+  blocked, save = [], checkpoint.save
+
+  def timed(*args):
+    began = time.perf_counter()
+    save(*args)
+    blocked.append(time.perf_counter() - began)
+
+  settings = {'steps': STEPS, 'eval.every': 0, 'eval.log_every': LOG, 'checkpoint.every': SAVE}
+  fields = [(name, str(value)) for name, value in settings.items()]
+  config = configuration.load(str(ROOT / CONFIG.removeprefix('--config=')), fields)
+  checkpoint.save = timed
+  with open(os.devnull, 'w') as quiet:
+    train(config, Path(workdir), data_dir, quiet)
+  checkpoint.save = save
+  rows = [json.loads(line) for line in (Path(workdir) / 'metrics.jsonl').read_text().splitlines()]
+  rows = [row for row in rows if row['split'] == 'train']
+  return rows[-1]['seconds'] - rows[0]['seconds'], blocked
+
+
+def bare_chunk(data_dir: str):
+  """A function that runs as many steps in one chunk and gives the seconds."""
+  import jax
+  import numpy as np
+
+  from vaejax import configuration
+  from vaejax.engine import step, train, workdir
+
+  config = configuration.load(str(ROOT / CONFIG.removeprefix('--config=')))
+  setup = train.set_up(config, data_dir)
+  state = jax.jit(lambda: workdir.initial(setup.method, config, setup.source.example))()
+  bare = step.make_chunk(step.make_step(setup.method, setup.schedules), setup.source.draw)
+  chunk = jax.jit(bare, donate_argnums=0)
+  buffer, _ = next(setup.source.buffers(0, 1))
+  state, metrics = chunk(state, buffer, np.int32(1))
+
+  def run() -> float:
+    nonlocal state
+    began = time.perf_counter()
+    state, metrics = chunk(state, buffer, np.int32(STEPS - LOG))
+    jax.block_until_ready(metrics)
+    return time.perf_counter() - began
+
+  return run
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--data_dir', required=True)
+  parser.add_argument('--json')
+  parser.add_argument('--rounds', type=int, default=5)
+  flags = parser.parse_args()
+  data_dir = str(Path(flags.data_dir).absolute())
+  with tempfile.TemporaryDirectory() as folder:
+    space = Path(folder)
+    launch(str(space / 'm'), data_dir, '--config.steps=500').wait()
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    cold = [
+      first_step(space / f'c{i}', data_dir, str(space / f'cache{i}')) for i in range(flags.rounds)
+    ]
+    warm = [first_step(space / f'w{i}', data_dir, str(space / 'cache0')) for i in range(flags.rounds)]
+    bare, pairs = bare_chunk(data_dir), []
+    for i in range(flags.rounds):
+      pairs.append((bare(), *loop_seconds(str(space / f'l{i}'), data_dir)))
+  found = {
+    'first_step_cold_s': statistics.median(cold),
+    'first_step_warm_s': statistics.median(warm),
+    'loop_over_bare': statistics.median(loop / bare for bare, loop, _ in pairs),
+    'save_blocks_ms': 1e3 * statistics.median(b for *_, blocked in pairs for b in blocked),
+    'save_blocks_most_ms': 1e3 * max(b for *_, blocked in pairs for b in blocked),
+    'peak_memory_gib': memory,
+  }
+  for name, value in found.items():
+    print(f'{name:>20} {value:8.3f}')
+  if flags.json:
+    Path(flags.json).write_text(json.dumps(found, indent=2) + '\n')
+
+
+if __name__ == '__main__':
+  main()

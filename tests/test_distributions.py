@@ -1,0 +1,258 @@
+"""Distributions against scipy, against sums and quadrature, at their extremes, and in their draws."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from vaejax.distributions import (
+  Bernoulli,
+  Categorical,
+  DiscretisedLogistic,
+  Gaussian,
+  Laplace,
+  kl,
+  per_example,
+  standard,
+)
+
+RANGES = [(0.0, 1.0), (-1.0, 1.0)]
+MEANS, SCALES, VALUES = (
+  a.ravel()
+  for a in np.meshgrid([-1.5, 0.0, 0.3, 2.0], [-3.0, -0.5, 0.0, 2.0], [-1.0, 0.0, 0.7, 1.0])
+)
+
+
+def levels(low, high, count):
+  return np.linspace(low, high, count)
+
+
+def logistic(location, log_scale, low, high, count):
+  shape = np.shape(location)
+  return DiscretisedLogistic(
+    jnp.asarray(location, jnp.float32), jnp.full(shape, log_scale, jnp.float32), low, high, count
+  )
+
+
+def log_bin(x, location, log_scale, low, high, count):
+  """log P(bin of x) in float64, from whichever tail has the digits."""
+  half, scale = (high - low) / (count - 1) / 2, np.exp(log_scale)
+  upper = np.where(x > high - half, np.inf, (x + half - location) / scale)
+  lower = np.where(x < low + half, -np.inf, (x - half - location) / scale)
+  right = lower > 0
+  upper, lower = np.where(right, -lower, upper), np.where(right, -upper, lower)
+  return np.log(stats.logistic.cdf(upper) - stats.logistic.cdf(lower))
+
+
+def test_per_example_sums_all_but_the_batch():
+  x = np.arange(24.0).reshape(2, 3, 4)
+  assert np.array_equal(per_example(jnp.asarray(x)), [66, 210])
+
+
+def test_bernoulli_is_scipys():
+  logits = np.linspace(-12, 12, 13)
+  for x in (0.0, 1.0):
+    want = stats.bernoulli.logpmf(int(x), special.expit(logits))
+    got = Bernoulli(jnp.asarray(logits)).log_prob(x)
+    assert np.allclose(got, want, rtol=2e-6, atol=1e-6)
+
+
+def test_bernoulli_of_a_grey_level_is_the_cross_entropy():
+  logits, x = np.linspace(-5, 5, 11), 0.25
+  p = special.expit(logits)
+  want = x * np.log(p) + (1 - x) * np.log(1 - p)
+  assert np.allclose(Bernoulli(jnp.asarray(logits)).log_prob(x), want, rtol=1e-5)
+
+
+@pytest.mark.parametrize('ours, theirs', [(Gaussian, stats.norm), (Laplace, stats.laplace)])
+def test_densities_are_scipys(ours, theirs):
+  got = ours(jnp.asarray(MEANS), jnp.asarray(SCALES)).log_prob(jnp.asarray(VALUES))
+  want = theirs.logpdf(VALUES, MEANS, np.exp(SCALES))
+  assert np.allclose(got, want, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize('low, high', RANGES)
+@pytest.mark.parametrize('count', [2, 17, 256])
+@pytest.mark.parametrize('log_scale', [-4.0, -2.0, 0.0, 3.0, 7.0])
+def test_a_bin_of_the_logistic_is_the_difference_of_its_cdf(low, high, count, log_scale):
+  x, location = (a.ravel() for a in np.meshgrid(levels(low, high, count), [-0.5, 0.2, 0.98, 1.3]))
+  want = log_bin(x, location, log_scale, low, high, count)
+  got = logistic(location, log_scale, low, high, count).log_prob(jnp.asarray(x, jnp.float32))
+  # x in float32 is off by 6e-8, which the scale magnifies.
+  assert np.allclose(got, want, rtol=3e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize('low, high', RANGES)
+@pytest.mark.parametrize('count', [2, 17, 256])
+@pytest.mark.parametrize('log_scale', [-7.0, -5.0, -1.0, 7.0])
+@pytest.mark.parametrize('location', [-3.0, 0.0, 0.41, 1.0])
+def test_the_logistic_sums_to_one(low, high, count, log_scale, location):
+  x = jnp.asarray(levels(low, high, count), jnp.float32)
+  p = jnp.exp(logistic(np.full(count, location), log_scale, low, high, count).log_prob(x))
+  # Half a float32's last place of x, over the scale, is what an edge may be off.
+  assert abs(float(p.sum()) - 1) < 1e-5 + 1e-7 / np.exp(log_scale)
+
+
+@pytest.mark.parametrize('low, high', RANGES)
+@pytest.mark.parametrize('count', [2, 17, 256])
+def test_the_categorical_sums_to_one_and_knows_its_levels(low, high, count):
+  logits = np.random.default_rng(0).normal(0, 5, count)
+  p = Categorical(jnp.broadcast_to(jnp.asarray(logits), (count, count)), low, high)
+  got = p.log_prob(jnp.asarray(levels(low, high, count), jnp.float32))
+  assert np.allclose(got, special.log_softmax(logits), rtol=1e-5, atol=1e-5)
+  assert abs(float(jnp.exp(got).sum()) - 1) < 1e-5
+
+
+EXTREMES = {
+  'bernoulli': lambda a, s: Bernoulli(100 * a),
+  'gaussian': Gaussian,
+  'laplace': Laplace,
+  'logistic': lambda a, s: DiscretisedLogistic(a, s, -1.0, 1.0, 256),
+  'categorical': lambda a, s: Categorical(jnp.stack([100 * a, -s, s, 0 * s], -1), -1.0, 1.0),
+}
+
+
+@pytest.mark.parametrize('kind', EXTREMES)
+def test_values_and_gradients_are_finite_at_the_extremes(kind):
+  a, s, x = np.meshgrid([-2.0, -1.0, 0.0, 0.5, 1.0, 2.0], [-7.0, 0.0, 7.0], [-1.0, 1 / 3, 1.0])
+  a, s, x = (jnp.asarray(v.ravel(), jnp.float32) for v in (a, s, x))
+  value = lambda a, s: EXTREMES[kind](a, s).log_prob(x)
+  assert np.isfinite(value(a, s)).all()
+  for gradient in jax.grad(lambda *args: value(*args).sum(), (0, 1))(a, s):
+    assert np.isfinite(gradient).all()
+  assert np.isfinite(EXTREMES[kind](a, s).mean).all()
+
+
+def test_the_logistic_still_falls_where_float32_has_no_mass_left():
+  x = jnp.asarray(levels(0, 1, 256)[1:-1], jnp.float32)
+  p = logistic(np.full(254, -1.0), -7.0, 0.0, 1.0, 256)
+  got = np.asarray(p.log_prob(x))
+  # One bin further is exp(-width / scale) less likely.
+  assert np.allclose(np.diff(got), -np.exp(7) / 255, rtol=1e-3)
+  slope = jax.grad(lambda m: p.replace(location=m).log_prob(x).sum())(p.location)
+  assert np.allclose(slope, np.exp(7), rtol=1e-5)
+
+
+GRADIENTS = {
+  'bernoulli': (
+    lambda a, s: Bernoulli(a),
+    lambda x, a, s: x * a - np.logaddexp(0, a),
+  ),
+  'gaussian': (Gaussian, lambda x, a, s: stats.norm.logpdf(x, a, np.exp(s))),
+  'laplace': (Laplace, lambda x, a, s: stats.laplace.logpdf(x, a, np.exp(s))),
+  'logistic': (
+    lambda a, s: DiscretisedLogistic(a, s, 0.0, 1.0, 5),
+    lambda x, a, s: log_bin(x, a, s, 0.0, 1.0, 5),
+  ),
+  'categorical': (
+    lambda a, s: Categorical(jnp.stack([a, s, 0 * a], -1)),
+    lambda x, a, s: np.stack([a, s, 0 * a], -1)[np.arange(len(x)), np.round(2 * x).astype(int)]
+    - special.logsumexp(np.stack([a, s, 0 * a], -1), axis=-1),
+  ),
+}
+
+
+@pytest.mark.parametrize('kind', GRADIENTS)
+def test_gradients_are_finite_differences(kind):
+  ours, reference = GRADIENTS[kind]
+  grid = np.meshgrid([-0.4, 0.3, 1.1], [-2.0, -0.5, 1.0], [0.0, 0.5, 1.0])
+  a, s, x = (v.ravel() for v in grid)
+  step = 1e-5  # of a float64 reference: the error is 1e-10
+  got = jax.grad(lambda a, s: ours(a, s).log_prob(jnp.asarray(x)).sum(), (0, 1))(
+    jnp.asarray(a), jnp.asarray(s)
+  )
+  want = (
+    (reference(x, a + step, s) - reference(x, a - step, s)) / (2 * step),
+    (reference(x, a, s + step) - reference(x, a, s - step)) / (2 * step),
+  )
+  assert np.allclose(got[0], want[0], rtol=2e-5, atol=2e-5)
+  if kind != 'bernoulli':
+    assert np.allclose(got[1], want[1], rtol=2e-5, atol=2e-5)
+
+
+N = 40_000
+DRAWN = {
+  'bernoulli': (lambda: Bernoulli(jnp.asarray([-3.0, 0.0, 1.0])), lambda m: m * (1 - m)),
+  'gaussian': (lambda: Gaussian(*DRAWN_AT), lambda m: np.exp(2 * DRAWN_AT[1])),
+  'laplace': (lambda: Laplace(*DRAWN_AT), lambda m: 2 * np.exp(2 * DRAWN_AT[1])),
+}
+DRAWN_AT = jnp.asarray([-1.0, 0.0, 2.0]), jnp.asarray([-2.0, 0.0, 1.0])
+
+
+def draws(p):
+  sample = jax.vmap(p.sample)(jax.random.split(jax.random.key(3), N))
+  assert sample.shape == (N, *p.mean.shape) and sample.dtype == jnp.float32
+  return np.asarray(sample, np.float64)
+
+
+@pytest.mark.parametrize('kind', DRAWN)
+def test_draws_have_the_mean_and_the_variance(kind):
+  make, variance = DRAWN[kind]
+  sample, mean = draws(make()), np.asarray(make().mean)
+  want = np.asarray(variance(mean))
+  assert (np.abs(sample.mean(0) - mean) < 4 * np.sqrt(want / N)).all()
+  # The variance of a variance is at most 5 / N of its square (Laplace).
+  assert np.allclose(sample.var(0), want, rtol=4 * np.sqrt(5 / N))
+
+
+@pytest.mark.parametrize('low, high', RANGES)
+@pytest.mark.parametrize('count', [5, 256])
+def test_draws_of_the_logistic_have_its_mean_and_its_bins(low, high, count):
+  location = jnp.asarray([low - 0.2, 0.3, high, high])
+  p = DiscretisedLogistic(location, jnp.asarray([-1.5, -1.0, -2.0, 1.0]), low, high, count)
+  values = jnp.asarray(levels(low, high, count), jnp.float32)
+  chance = np.exp(jax.vmap(p.log_prob)(jnp.broadcast_to(values[:, None], (count, 4))))
+  # Of scales above a bin's width, rounding within a bin averages out.
+  assert np.allclose(p.mean, np.asarray(values) @ chance, atol=0.01 * (high - low) / count)
+  sample = draws(p)
+  bins = np.round((sample - low) / p.width).astype(int)
+  assert np.allclose(sample, np.asarray(values)[bins], atol=1e-6)
+  for i in range(4):
+    seen = np.bincount(bins[:, i], minlength=count)
+    expected = N * chance[:, i]
+    many = expected > 5
+    square = np.sum((seen - expected)[many] ** 2 / expected[many])
+    assert stats.chi2.sf(square, many.sum() - 1) > 1e-4
+
+
+@pytest.mark.parametrize('low, high', RANGES)
+def test_draws_of_the_categorical_have_its_chances_and_its_mean(low, high):
+  p = Categorical(jnp.log(jnp.asarray([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])), low, high)
+  sample, values = draws(p), levels(low, high, 4)
+  for i, chance in enumerate(np.exp(p.logits)):
+    seen = np.bincount(np.searchsorted(values, sample[:, i] - 1e-3), minlength=4)
+    assert stats.chisquare(seen, N * chance / chance.sum()).pvalue > 1e-4
+    assert abs(float(p.mean[i]) - values @ chance) < 1e-6
+
+
+def test_temperature_scales_the_noise_and_zero_is_the_mean():
+  p, key = Gaussian(*DRAWN_AT), jax.random.key(1)
+  noise = p.sample(key) - p.mean
+  assert np.array_equal(p.sample(key, temperature=0.0), p.mean)
+  assert np.allclose(p.sample(key, temperature=2.0) - p.mean, 2 * noise, rtol=1e-5, atol=1e-6)
+
+
+def test_kl_is_the_integral():
+  q_mean, q_scale, p_mean, p_scale = (
+    v.ravel() for v in np.meshgrid([-1.0, 0.4], [-1.0, 0.5], [0.0, 2.0], [-0.5, 1.0])
+  )
+  at = np.linspace(-12, 12, 4001)[:, None] * np.exp(q_scale) + q_mean
+  q = stats.norm.pdf(at, q_mean, np.exp(q_scale))
+  ratio = stats.norm.logpdf(at, q_mean, np.exp(q_scale)) - stats.norm.logpdf(
+    at, p_mean, np.exp(p_scale)
+  )
+  want = np.trapezoid(q * ratio, at, axis=0)
+  got = kl(
+    Gaussian(jnp.asarray(q_mean), jnp.asarray(q_scale)),
+    Gaussian(jnp.asarray(p_mean), jnp.asarray(p_scale)),
+  )
+  assert np.allclose(got, want, rtol=2e-6, atol=2e-6)
+
+
+def test_kl_of_the_same_is_zero_with_zero_gradient():
+  q = Gaussian(*DRAWN_AT)
+  assert np.array_equal(kl(q, q), np.zeros(3))
+  assert np.array_equal(kl(standard((3,)), standard((3,))), np.zeros(3))
+  slope = jax.grad(lambda q: kl(q, Gaussian(*DRAWN_AT)).sum())(q)
+  assert np.array_equal(slope.mean, np.zeros(3)) and np.array_equal(slope.log_scale, np.zeros(3))
