@@ -1,9 +1,8 @@
 """Configs: the fields that all of them have, the words after the colon, overrides, JSON."""
 
-import ast
 import importlib.util
 import json
-import math
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from vaejax.errors import UserError
+from vaejax.fields import check, convert, flat, override
 from vaejax.lookup import nearest
 
 
@@ -25,44 +25,52 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   config.hyper = ConfigDict(hyper)
   # What multiplies each entry of hyper over the run, see engine.optim.schedule.
   config.schedule = ConfigDict(dict.fromkeys(hyper, 'constant'))
-  config.optimizer = ConfigDict({
-    'name': 'adam',
-    'clip': 0.0,  # largest global norm of a gradient, 0: off
-    'accumulate': 1,  # microbatches in one update
-    'ema': 0.0,  # decay of the average that is evaluated and sampled from, 0: off
-    'b1': placeholder(float),  # None leaves optax's own default
-    'b2': placeholder(float),
-    'eps': placeholder(float),
-    'momentum': placeholder(float),
-    'decay': placeholder(float),
-    'weight_decay': placeholder(float),
-  })
-  config.data = ConfigDict({
-    'name': 'digits',
-    'size': 0,  # side in pixels, 0: as it comes
-    'channels': 0,  # 1 or 3, 0: as it comes
-    'fit': 'resize',  # or pad
-    'binarise': 'none',
-    'scale': 'unit',
-    'flip': False,
-    'mode': 'auto',  # resident, stream, or what fits the budget
-    'budget_mb': 4096,
-    'seed': placeholder(int),  # of the data order and noise, None: the run's
-  })
+  config.optimizer = ConfigDict(
+    {
+      'name': 'adam',
+      'clip': 0.0,  # largest global norm of a gradient, 0: off
+      'accumulate': 1,  # microbatches in one update
+      'ema': 0.0,  # decay of the average that is evaluated and sampled from, 0: off
+      'b1': placeholder(float),  # None leaves optax's own default
+      'b2': placeholder(float),
+      'eps': placeholder(float),
+      'momentum': placeholder(float),
+      'decay': placeholder(float),
+      'weight_decay': placeholder(float),
+    }
+  )
+  config.data = ConfigDict(
+    {
+      'name': 'digits',
+      'size': 0,  # side in pixels, 0: as it comes
+      'channels': 0,  # 1 or 3, 0: as it comes
+      'fit': 'resize',  # or pad
+      'binarise': 'none',
+      'scale': 'unit',
+      'flip': False,
+      'mode': 'auto',  # resident, stream, or what fits the budget
+      'budget_mb': 4096,
+      'seed': placeholder(int),  # of the data order and noise, None: the run's
+    }
+  )
   config.model = ConfigDict()
-  config.eval = ConfigDict({
-    'every': 1000,  # steps, 0: only at the end
-    'batch_size': 200,
-    'size': 10_000,  # test images while training, 0: all
-    'nll_samples': 5000,  # importance samples
-    'images': 64,
-    'log_every': 100,
-  })
-  config.checkpoint = ConfigDict({
-    'every': 1000,
-    'keep': 2,
-    'best': '',  # a test metric, '-' before it where smaller is better; '': none is kept
-  })
+  config.eval = ConfigDict(
+    {
+      'every': 1000,  # steps, 0: only at the end
+      'batch_size': 200,
+      'size': 10_000,  # test images while training, 0: all
+      'nll_samples': 5000,  # importance samples
+      'images': 64,
+      'log_every': 100,
+    }
+  )
+  config.checkpoint = ConfigDict(
+    {
+      'every': 1000,
+      'keep': 2,
+      'best': '',  # a test metric, '-' before it where smaller is better; '': none is kept
+    }
+  )
   return config
 
 
@@ -77,8 +85,8 @@ class Words(NamedTuple):
 
 def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
   """Reads the comma-separated words; `dataset` is the one meant where none is named, `flags` are
-  the words of this config alone."""
-  smoke, given, settings = False, [], []
+  the words of this config alone. Raises UserError for two datasets."""
+  smoke, named, given, settings = False, False, [], []
   for word in filter(None, (arg or '').split(',')):
     key, equals, value = word.partition('=')
     if equals:
@@ -87,8 +95,10 @@ def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
       smoke = True
     elif word in flags:
       given.append(word)
+    elif named:
+      raise UserError(f'{arg!r} names two datasets, {dataset} and {word}: it takes one')
     else:
-      dataset = word
+      dataset, named = word, True
   return Words(dataset, smoke, tuple(given), tuple(settings))
 
 
@@ -104,117 +114,6 @@ def finish(config: ConfigDict, words: Words, smoke: dict[str, Any]) -> ConfigDic
   return config
 
 
-def flat(config: ConfigDict) -> dict[str, Any]:
-  """{dotted field: value}, in the config's order."""
-  fields = {}
-  for name in config:
-    value = config[name]
-    inner = flat(value) if isinstance(value, ConfigDict) else {'': value}
-    fields |= {f'{name}.{k}'.rstrip('.'): v for k, v in inner.items()}
-  return fields
-
-
-def override(config: ConfigDict, field: str, text: str) -> None:
-  """Sets a field from its text. The last part of its name is enough where only one field has it.
-
-  Raises UserError, with the nearest name or the type that the field takes.
-  """
-  fields = flat(config)
-  short = [name for name in fields if name.split('.')[-1] == field]
-  field = short[0] if field not in fields and len(short) == 1 else field
-  if field not in fields:
-    close = nearest(field, [*fields, *(name.split('.')[-1] for name in fields)])
-    several = f': there are {", ".join(short)}' if short else close
-    raise UserError(f'unknown config field {field!r}{several}')
-  *path, last = field.split('.')
-  inner = config
-  for name in path:
-    inner = inner[name]
-  kind = inner.get_type(last)
-  inner[last] = None if text == 'None' and fields[field] is None else read(field, kind, text)
-
-
-def read(field: str, kind: type, text: str) -> Any:
-  """A value of that type from its text. Raises UserError."""
-  if kind is str:
-    return text
-  try:
-    value = ast.literal_eval(text)
-  except (ValueError, SyntaxError, MemoryError, RecursionError):
-    value = {'true': True, 'false': False}.get(text)
-  number = isinstance(value, int | float) and not isinstance(value, bool)
-  if kind is float and number and math.isfinite(value):
-    return float(value)
-  if kind is int and number and value == int(value):
-    return int(value)
-  if kind is bool and isinstance(value, bool):
-    return value
-  if kind is tuple:
-    value = value if isinstance(value, tuple | list) else (value,)
-    if all(type(v) is int for v in value):
-      return tuple(value)
-  wanted = {tuple: 'whole numbers, as in 64,32', bool: 'True or False', int: 'a whole number'}
-  raise UserError(f'{field}={text!r}: it takes {wanted.get(kind, "a number")}')
-
-
-# Smallest and largest value of numeric fields; `hyper` and the models' own are checked as well.
-RANGES = {
-  'seed': (0, 2**32 - 1),
-  'steps': (1, 2**31 - 2),
-  'batch_size': (1, 2**20),
-  'hyper.lr': (0, math.inf),
-  'hyper.beta': (0, math.inf),
-  'hyper.capacity': (0, math.inf),
-  'hyper.free_bits': (0, math.inf),
-  'optimizer.clip': (0, math.inf),
-  'optimizer.accumulate': (1, 2**20),
-  'optimizer.ema': (0, 0.999999),
-  'optimizer.b1': (0, 1),
-  'optimizer.b2': (0, 1),
-  'optimizer.momentum': (0, 1),
-  'optimizer.decay': (0, 1),
-  'data.size': (0, 1024),
-  'data.channels': (0, 3),
-  'data.budget_mb': (0, 2**30),
-  'data.seed': (0, 2**32 - 1),
-  'model.latents': (1, 2**16),
-  'model.kernel': (1, 15),
-  'model.blocks': (0, 64),
-  'model.widths': (1, 2**20),
-  'model.channels': (1, 2**16),
-  'model.strides': (1, 2),
-  'model.scale': (1e-6, math.inf),
-  'model.floor': (1e-6, math.inf),
-  'objective.samples': (1, 2**16),
-  'eval.every': (0, 2**31),
-  'eval.batch_size': (1, 2**20),
-  'eval.size': (0, 2**31),
-  'eval.nll_samples': (1, 2**31),
-  'eval.images': (1, 1024),
-  'eval.log_every': (1, 2**31),
-  'checkpoint.every': (1, 2**31),
-  'checkpoint.keep': (1, 1000),
-}
-
-
-def check(config: ConfigDict) -> None:
-  """Raises UserError for a value out of range, or numbers that do not fit together."""
-  fields = flat(config)
-  for field, (low, high) in RANGES.items():
-    given = fields.get(field)
-    for value in given if isinstance(given, tuple) else (given,):
-      if value is not None and not low <= value <= high:
-        wanted = f'at least {low:g}' if high > 2**33 else f'{low:g} to {high:g}'
-        raise UserError(f'{field}={value} is out of range: it takes {wanted}')
-  if config.batch_size % config.optimizer.accumulate:
-    raise UserError(
-      f'batch_size={config.batch_size} does not split into optimizer.accumulate='
-      f'{config.optimizer.accumulate} equal parts'
-    )
-  if config.data.channels == 2:
-    raise UserError('data.channels=2: it takes 1, 3, or 0 for the data as it comes')
-
-
 def available() -> list[str]:
   """The config files under configs/, as they are named on the command line."""
   return sorted(str(path) for path in Path('configs').glob('*.py'))
@@ -225,19 +124,35 @@ def load(spec: str, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
   path, _, arg = spec.partition(':')
   if not Path(path).is_file():
     known = available()
-    raise UserError(f'no config {path!r}{nearest(path, known)}: there are {", ".join(known)}')
+    there = f'there are {", ".join(known)}' if known else 'run from the project folder'
+    raise UserError(f'no config {path!r}{nearest(path, known)}: {there}')
   found = importlib.util.spec_from_file_location(Path(path).stem, path)
   if found is None:
     raise UserError(f'config {path!r} is not a Python file: it takes a .py file with get_config')
   module = importlib.util.module_from_spec(found)
-  found.loader.exec_module(module)
-  if not hasattr(module, 'get_config'):
-    raise UserError(f'config {path!r} has no get_config(arg): see configs/vae.py')
-  config = module.get_config(arg)
+  try:
+    found.loader.exec_module(module)
+    if not hasattr(module, 'get_config'):
+      raise UserError(f'config {path!r} has no get_config(arg): see configs/vae.py')
+    config = module.get_config(arg)
+  except UserError:
+    raise
+  except Exception as error:
+    raise UserError(f'config {path!r} fails{blame(error, path)}') from error
+  if not isinstance(config, ConfigDict) or any(name not in config for name in base('', {})):
+    raise UserError(f'config {path!r} gives no config: get_config(arg) starts from base(...)')
   for field, text in overrides:
     override(config, field, text)
   check(config)
   return config
+
+
+def blame(error: Exception, path: str) -> str:
+  """' in line 12: NameError: ...': where in a config file an error began."""
+  frames = traceback.extract_tb(error.__traceback__)
+  lines = [f.lineno for f in frames if f.filename == str(Path(path).absolute())]
+  line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else '?'
+  return f' in line {line}: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}'
 
 
 def plain(config: ConfigDict) -> dict[str, Any]:
@@ -246,16 +161,10 @@ def plain(config: ConfigDict) -> dict[str, Any]:
 
 
 def restore(saved: Any) -> ConfigDict:
-  """The config from `plain`, checked field by field. Raises UserError where it is not one."""
+  """The config from `plain`, every field of the type it had. Raises UserError."""
   if not isinstance(saved, dict):
     raise UserError('it holds no config')
-  skeleton = base('', {})
-  config = ConfigDict()
-  for name in skeleton:
-    if name not in saved:
-      raise UserError(f'it has no field {name!r}')
-  for name, value in saved.items():
-    config[name] = tidy(name, value, skeleton.get(name))
+  config = fill(saved, base('', {}), '')
   config.lock()
   if config.hyper.keys() != config.schedule.keys():
     raise UserError('hyper and schedule name different entries')
@@ -263,32 +172,30 @@ def restore(saved: Any) -> ConfigDict:
   return config
 
 
-def tidy(field: str, value: Any, like: Any) -> Any:
-  """JSON's value as the config had it: tuples for lists, floats and None where the base has them.
-
-  Raises UserError for a value of another type than the base config's.
-  """
-  if isinstance(value, dict):
-    inner = ConfigDict()
-    for name, v in value.items():
-      below = like.get(name) if isinstance(like, ConfigDict) else None
-      if value is not None and v is None and isinstance(like, ConfigDict) and name in like:
-        inner[name] = placeholder(like.get_type(name))
-      else:
-        inner[name] = tidy(f'{field}.{name}', v, below)
-    missing = [n for n in like if n not in value] if isinstance(like, ConfigDict) else []
-    if missing:
-      raise UserError(f'it has no field {field}.{missing[0]}')
-    return inner
-  if isinstance(value, list):
-    value = tuple(value)
-    if not all(type(v) is int for v in value):
-      raise UserError(f'{field}={value!r}: it takes whole numbers')
-  if field.startswith('hyper.') and type(value) in (int, float):
-    return float(value)
-  if like is not None and type(value) is not type(like):
-    raise UserError(f'{field}={value!r}: it takes a {type(like).__name__}')
-  return value
+def fill(saved: dict[str, Any], like: ConfigDict, path: str) -> ConfigDict:
+  """A ConfigDict of JSON's values, with the types of `like` where it has such a field: tuples for
+  lists, placeholders for None. Raises UserError for a value of another type."""
+  config = ConfigDict()
+  for name, value in saved.items():
+    field = path + name
+    if not name.isidentifier() or path.count('.') > 3:
+      raise UserError(f'{field[:80]!r} is not the name of a field')
+    kind = {'hyper.': float, 'schedule.': str}.get(
+      path, like.get_type(name) if name in like else None
+    )
+    if isinstance(value, dict) and kind in (ConfigDict, None):
+      config[name] = fill(value, like.get(name) or ConfigDict(), f'{field}.')
+    elif name in like and like[name] is None:
+      config[name] = placeholder(kind)
+      config[name] = None if value is None else convert(field, kind, value)
+    elif kind is None and not isinstance(value, list | dict):
+      config[name] = value
+    else:
+      config[name] = convert(field, kind or tuple, value)
+  missing = [name for name in like if name not in saved]
+  if missing:
+    raise UserError(f'it has no field {path}{missing[0]}')
+  return config
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:

@@ -1,5 +1,7 @@
 """What suits a dataset: its binarisation, its net and its likelihood, as fields of a config."""
 
+import re
+
 from ml_collections import ConfigDict
 
 # The fields of an autoencoder's `model`, which every method with an encoder and a decoder has.
@@ -53,4 +55,4 @@ COLOUR = {
 def suit(config: ConfigDict, dataset: str) -> None:
   """Sets the dataset and what suits it; one that is not listed is taken for colour photographs."""
   config.data.name = dataset
-  config.update_from_flattened_dict(PRESETS.get(dataset, COLOUR))
+  config.update_from_flattened_dict(PRESETS.get(re.split('[:/]', dataset)[0], COLOUR))

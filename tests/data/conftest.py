@@ -1,5 +1,7 @@
 """What the data tests share: a cache of their own, and small TFDS sets that they prepare."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ def cache(tmp_path, monkeypatch):
   """The user's cache is never touched: gives the folder that stands for it."""
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
   monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
+  monkeypatch.setattr('tempfile.tempdir', str(tmp_path))  # TFDS leaves an empty folder there
   return tmp_path / 'cache' / 'vaejax' / 'decoded'
 
 
@@ -54,3 +57,16 @@ def pictures():
     return [Image.fromarray(p) for p in pixels]
 
   return pictures
+
+
+@pytest.fixture
+def tiny(tmp_path, prepare, pictures):
+  """A set of 20 and 6 labelled colour images in data_dir tmp_path."""
+  import tensorflow_datasets as tfds
+
+  image, label = tfds.features.Image(shape=(8, 7, 3)), tfds.features.ClassLabel(num_classes=3)
+  rows = {
+    split: [{'image': p, 'label': i % 3} for i, p in enumerate(pictures(n, (8, 7, 3), n))]
+    for split, n in (('train', 20), ('test', 6))
+  }
+  return pathlib.Path(prepare(tmp_path, rows, {'image': image, 'label': label}))

@@ -1,5 +1,6 @@
 """From a table of raw rows to batches: resident on the device, or streamed through the host."""
 
+import contextlib
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -125,9 +126,11 @@ def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
 
   batches = grain.MapDataset.range(steps - step).map(read)
   threads = grain.ReadOptions(num_threads=4, prefetch_buffer_size=2 * length)
-  reader = batches.to_iter_dataset(threads).batch(length, drop_remainder=False)
-  for number, block in enumerate(reader):
-    count = block['index'].shape[0]
-    flat = jax.tree.map(lambda x: pad(x.reshape(-1, *x.shape[2:]), length * n), block)
-    first = np.uint32((step + number * length) * n % 2**32)
-    yield put({**flat, 'first': first}), count
+  reader = iter(batches.to_iter_dataset(threads).batch(length, drop_remainder=False))
+  # Closed however the loop over it ends: else its threads read on, and the process waits for them.
+  with contextlib.closing(reader):
+    for number, block in enumerate(reader):
+      count = block['index'].shape[0]
+      flat = jax.tree.map(lambda x: pad(x.reshape(-1, *x.shape[2:]), length * n), block)
+      first = np.uint32((step + number * length) * n % 2**32)
+      yield put({**flat, 'first': first}), count

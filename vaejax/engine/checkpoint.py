@@ -7,9 +7,13 @@ cannot be read, or whose values are not those that were saved, is passed over fo
 
 import contextlib
 import errno
+import gc
 import json
+import logging
 import math
 import shutil
+import sys
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +27,10 @@ from vaejax.types import State
 
 # Renamed away rather than deleted: what could not be read is kept for whoever wants to look.
 BROKEN = 'broken'
+
+# What orbax's threads log, at length, is raised here as well.
+for name in ('absl', 'asyncio'):
+  logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def encode(state: State) -> dict:
@@ -93,9 +101,10 @@ class Checkpoints:
       self.writer.wait_until_finished()
     self.prune()
 
-  def latest(self) -> int | None:
-    """The step of the newest checkpoint on disk."""
-    return max(steps(self.folder.parent), default=None)
+  def standing(self) -> str:
+    """What a run that fails can still be taken up from, in words."""
+    found = steps(self.folder.parent)
+    return f'checkpoint {found[-1]} stands' if found else 'there is no checkpoint yet'
 
   def prune(self) -> None:
     """Deletes what is neither among the latest nor the best, and what a killed run left behind."""
@@ -118,9 +127,8 @@ class Checkpoints:
         raise
       self.prune()
       raise RunError(
-        f'{self.folder}: the disk is full; the last good checkpoint '
-        f'({"none yet" if self.latest() is None else self.latest()}) stands: free some space, then '
-        'run the same command again'
+        f'{self.folder}: the disk is full; {self.standing()}: free some space, then run the same '
+        'command again'
       ) from error
 
 
@@ -185,20 +193,34 @@ def restore(workdir: Path, like: dict, say: Callable[[str], None] = print) -> St
     UserError: none of the checkpoints can be read.
   """
   found = steps(workdir)
-  for step in reversed(found):
-    try:
-      return read(workdir, step, like)
-    except UserError as error:
-      reason = str(error)
-    except Exception as error:  # orbax and tensorstore raise bare ones, pages long
-      reason = 'files are missing' if isinstance(error, FileNotFoundError) else 'files are damaged'
-    say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
+  with quiet():
+    for step in reversed(found):
+      try:
+        return read(workdir, step, like)
+      except UserError as error:
+        reason = str(error)
+      except Exception as error:  # orbax and tensorstore raise bare ones, pages long
+        missing = isinstance(error, FileNotFoundError)
+        reason = 'files are missing' if missing else 'files are damaged'
+      gc.collect()  # what the failed restore leaves behind complains as it is collected
+      say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
   if not found:
     return None
   raise UserError(
     f'{workdir}/checkpoints: none of the checkpoints {found} can be read; start again in another '
     'workdir'
   )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+  """Ignores what the threads and coroutines of a restore that failed have to say in the end."""
+  old, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+  try:
+    with warnings.catch_warnings(action='ignore'):
+      yield
+  finally:
+    sys.unraisablehook = old
 
 
 def read_meta(workdir: Path, step: int) -> dict:

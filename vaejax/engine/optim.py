@@ -1,7 +1,6 @@
 """Optimizers without their rate, and schedules: both named in the config."""
 
 import inspect
-import math
 from collections.abc import Callable, Mapping
 
 import jax
@@ -51,6 +50,7 @@ SCHEDULES = {
   'exponential': {'rate': 0.5, 'every': 0.0, 'staircase': 0.0},
   'piecewise': None,
 }
+WHOLE = ('steps', 'warmup', 'every')
 
 
 def parse(field: str, text: str) -> tuple[str, dict[str, float]]:
@@ -64,18 +64,28 @@ def parse(field: str, text: str) -> tuple[str, dict[str, float]]:
   defaults, arguments = SCHEDULES[name], {}
   for part in filter(None, rest.split(',')):
     key, _, value = part.partition('=')
-    try:
-      number = float(value)
-      known = float(key) >= 0 if defaults is None else key in defaults
-    except ValueError:
-      known = False
-    if not known or not math.isfinite(number):
-      form = 'step=factor pairs' if defaults is None else ', '.join(f'{k}=NUMBER' for k in defaults)
+    known = key in defaults if defaults is not None else number(key, whole=True) is not None
+    value = number(value, whole=key in WHOLE)
+    if not known or value is None or key in arguments:
+      form = 'STEP=FACTOR' if defaults is None else ', '.join(f'{k}=NUMBER' for k in defaults)
       raise UserError(f'{field}={text!r}: cannot read {part!r}; {name} takes {form or "nothing"}')
-    arguments[key] = number
-  if name == 'exponential' and arguments.get('every', 0) <= 0:
-    raise UserError(f'{field}={text!r}: exponential needs every=STEPS, the steps of one factor')
+    arguments[key] = value
+  if name == 'piecewise' and not arguments:
+    raise UserError(f'{field}={text!r}: piecewise needs STEP=FACTOR, as in piecewise:1000=0.1')
+  if name == 'exponential' and not (arguments.get('every') and arguments.get('rate', 1)):
+    raise UserError(
+      f'{field}={text!r}: exponential needs every=STEPS, those of one factor, and a rate above 0'
+    )
   return name, {**(defaults or {}), **arguments}
+
+
+def number(text: str, whole: bool) -> float | None:
+  """A number from 0 up that a step can be, or None where the text is not one."""
+  try:
+    value = float(text)
+  except ValueError:
+    return None
+  return value if 0 <= value < 2**31 and not (whole and value % 1) else None
 
 
 def depends_on_steps(text: str) -> bool:

@@ -132,11 +132,10 @@ class Settler:
     blamed = [p for p in players if f'loss_{p}' in bad] or players
     hyper = ', '.join(f'{name}={value:g}' for name, value in self.config.hyper.items())
     self.checkpoints.wait()
-    saved = self.checkpoints.latest()
-    kept = 'no checkpoint was written yet' if saved is None else f'checkpoint {saved} stands'
     raise RunError(
-      f'{", ".join(bad)} of the player {", ".join(blamed)} became {values[bad[0]]} in steps {first} '
-      f'to {last} ({hyper}): {kept}; try a smaller hyper.lr, or optimizer.clip=1'
+      f'{", ".join(bad)} of the player {", ".join(blamed)} became {values[bad[0]]} in steps '
+      f'{first} to {last} ({hyper}): {self.checkpoints.standing()}; try a '
+      'smaller hyper.lr, or optimizer.clip=1'
     )
 
   def finish(self, state: State) -> dict[str, float]:

@@ -43,7 +43,9 @@ def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: i
 
     def accumulate(extra, i):
       microbatch = part(batch, i, microbatches)
-      (loss, (metrics, extra)), grads = gradient(owned, extra, microbatch, jax.random.fold_in(key, i))
+      (loss, (metrics, extra)), grads = gradient(
+        owned, extra, microbatch, jax.random.fold_in(key, i)
+      )
       return extra, (loss, metrics, grads)
 
     extra, every = jax.lax.scan(accumulate, state.variables.extra, jnp.arange(microbatches))
@@ -73,10 +75,11 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
     key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
     scheduled = {name: factor(state.step) for name, factor in (schedules or {}).items()}
     hyper = {name: value * scheduled.get(name, 1) for name, value in state.hyper.items()}
-    logged = {'lr': hyper['lr']} if 'lr' in hyper else {}
+    logged = {player.lr: hyper[player.lr] for player in method.players}
     for number, player in enumerate(method.players):
+      player_key = jax.random.fold_in(key, number)
 
-      def play(state, t, player=player, key=jax.random.fold_in(key, number)):
+      def play(state, t, player=player, key=player_key):
         examples = batch if rounds == 1 else part(batch, t, rounds)
         return turn(player, state, examples, jax.random.fold_in(key, t), hyper, microbatches)
 

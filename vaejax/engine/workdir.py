@@ -65,7 +65,7 @@ def distrusting(workdir: Path):
 
 def describe(error: Exception) -> str:
   """One line of what an error says."""
-  text = str(error).strip().split('\n')[0]
+  text = str(error).strip().split('\n')[0][:200]
   return f'no field {text}' if isinstance(error, KeyError) else text or type(error).__name__
 
 
@@ -83,6 +83,8 @@ def read_example(saved: dict) -> Example:
   numbers = saved['low'], saved['high'], saved['levels']
   if not all(isinstance(n, int | float) for n in numbers) or not saved['low'] < saved['high']:
     raise UserError('example.low, high and levels are not the range of an image')
+  if saved['classes'] is not None and type(saved['classes']) is not int:
+    raise UserError(f'example.classes={saved["classes"]!r}: it takes a whole number')
   return Example(fields, saved['classes'], *numbers)
 
 

@@ -21,18 +21,18 @@ def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> ja
     at_once: how many of them are drawn in parallel.
   """
 
-  def body(carry, start):
+  def body(i, carry):
     top, total = carry
-    number = start + jnp.arange(at_once)
+    number = i * at_once + jnp.arange(at_once)
     weights = jax.vmap(lambda i: log_weight(jax.random.fold_in(key, i)))(number)
     weights = jnp.where(number[:, None] < samples, weights, -jnp.inf)
     higher = jnp.maximum(top, jnp.max(weights, axis=0))
     total = total * jnp.exp(top - higher) + jnp.sum(jnp.exp(weights - higher), axis=0)
-    return (higher, total), None
+    return higher, total
 
-  first = log_weight(jax.random.fold_in(key, 0))
-  start = (first, jnp.zeros_like(first))
-  (top, total), _ = jax.lax.scan(body, start, jnp.arange(0, samples, at_once))
+  shape = jax.eval_shape(log_weight, key).shape
+  start = jnp.full(shape, jnp.finfo(jnp.float32).min), jnp.zeros(shape)
+  top, total = jax.lax.fori_loop(0, -(-samples // at_once), body, start)
   return top + jnp.log(total) - math.log(samples)
 
 

@@ -47,8 +47,8 @@ def conv_transpose(x, kernel, stride=1, lowering=None):
   if _choose(x, kernel, stride, lowering) == 'lax':
     return lax.conv_transpose(x, kernel, (stride, stride), 'SAME', dimension_numbers=LAYOUT)
   (kh, kw, C, F), (B, H, W, _) = kernel.shape, x.shape
-  # The zeros that lax puts before the dilated image; the kernel is not flipped.
-  top, left = (k - 1 if stride >= k else -(-(k + stride - 2) // 2) for k in (kh, kw))
+  # The zeros that lax puts before the dilated image, over which the kernel passes unflipped.
+  top, left = (min(k - 1, (k + stride - 1) // 2) for k in (kh, kw))
   if stride == 1:
     return _conv_unstrided(x, kernel, top, left)
   y = x.reshape(B * H * W, C) @ kernel[::-1, ::-1].transpose(2, 0, 1, 3).reshape(C, kh * kw * F)

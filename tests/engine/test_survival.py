@@ -1,0 +1,228 @@
+"""Runs that are killed, stopped, starved of disk or blown up, each a real process."""
+
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from running import SMOKE, assert_same_run, rows, values, wait_for
+
+from vaejax.command import main
+
+# Many short chunks and saves, so that a kill finds something to break.
+STEPS = 60
+LONG = (SMOKE, f'--config.steps={STEPS}', '--config.checkpoint.every=5')
+
+
+def temporary(workdir):
+  """What orbax is writing now."""
+  return list((workdir / 'checkpoints').glob('*.orbax-checkpoint-tmp*'))
+
+
+def reached(workdir):
+  """The steps of the rows of metrics.jsonl."""
+  return [row['step'] for row in rows(workdir)] if (workdir / 'metrics.jsonl').exists() else []
+
+
+@pytest.fixture(scope='module')
+def whole(launch, tmp_path_factory):
+  """The run that nothing disturbs."""
+  workdir = tmp_path_factory.mktemp('whole') / 'run'
+  result = launch('train', *LONG, f'--workdir={workdir}')
+  assert result.status == 0, result.err
+  return workdir
+
+
+def kill_in_save(launch, command, workdir, delay=0.0):
+  """Starts a run and kills it `delay` seconds after a save has begun. Whether it was in one."""
+  process = launch.start(*command, f'--workdir={workdir}')
+  wait_for(lambda: temporary(workdir) or process.poll() is not None)
+  time.sleep(delay)
+  process.kill()
+  launch.end(process)
+  return bool(temporary(workdir))
+
+
+def test_killed_in_a_save_and_at_once(launch, whole, tmp_path):
+  caught = kill_in_save(launch, ('train', *LONG), tmp_path / 'run')
+  process = launch.start('train', *LONG, f'--workdir={tmp_path / "run"}')
+  wait_for(lambda: max(reached(tmp_path / 'run'), default=0) >= 25 or process.poll() is not None)
+  process.send_signal(signal.SIGKILL)
+  assert launch.end(process).status == -signal.SIGKILL
+  result = launch('train', *LONG, f'--workdir={tmp_path / "run"}')
+  assert result.status == 0, result.err
+  assert caught and 'resuming at step' in result.err
+  assert not temporary(tmp_path / 'run')
+  assert_same_run(whole, tmp_path / 'run', STEPS)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments(launch, tmp_path):
+  steps, chance = 2000, random.Random(0)
+  command = ('train', SMOKE, f'--config.steps={steps}', '--config.checkpoint.every=5')
+  assert launch(*command, f'--workdir={tmp_path / "whole"}').status == 0
+  workdir, in_save, resumed_at = tmp_path / 'run', 0, set()
+  for number in range(20):
+    if number % 2:
+      in_save += kill_in_save(launch, command, workdir, chance.uniform(0, 0.05))
+    else:
+      process = launch.start(*command, f'--workdir={workdir}')
+      before = reached(workdir)
+      if number % 4:  # anywhere from the first step on; else from the very start
+        wait_for(lambda p=process, b=before: reached(workdir) != b or p.poll() is not None)
+      time.sleep(chance.uniform(0, 1.5 if number % 4 else 4))
+      process.kill()
+      launch.end(process)
+    resumed_at.add(max(reached(workdir), default=0))
+  result = launch(*command, f'--workdir={workdir}')
+  assert result.status == 0, result.err
+  assert in_save >= 5 and len(resumed_at) >= 10
+  assert_same_run(tmp_path / 'whole', workdir, steps)
+
+
+@pytest.mark.parametrize(
+  'number', [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_a_signal_saves_and_the_same_command_goes_on(launch, whole, tmp_path, number):
+  process = launch.start('train', *LONG, f'--workdir={tmp_path}')
+  # In the midst of a save, the other time between two.
+  busy = temporary if number == signal.SIGTERM else reached
+  wait_for(lambda: busy(tmp_path))
+  process.send_signal(number)
+  result = launch.end(process)
+  assert result.status == 128 + number
+  last = result.lines[-1]
+  assert last.startswith(f'stopped by {number.name} at step ') and 'Traceback' not in result.err
+  stopped = int(last.split('at step ')[1].split(':')[0])
+  assert 0 < stopped < STEPS and values(tmp_path, stopped)['step'] == stopped
+  result = launch('train', *LONG, f'--workdir={tmp_path}')
+  assert result.status == 0 and f'resuming at step {stopped} of {STEPS}' in result.err
+  assert_same_run(whole, tmp_path, STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seconds', [0.3, 1.0, 1.5, 2.0, 2.5, 3.0])
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts(launch, tmp_path, number, seconds):
+  """From the first import on: it ends soon, by that signal or with its status."""
+  run = tmp_path / 'run'
+  process = launch.start('train', *LONG, '--config.steps=100000', f'--workdir={run}')
+  time.sleep(seconds)
+  process.send_signal(number)
+  result = launch.end(process, 20)
+  assert result.status in (-number, 128 + number), result.err
+  if run.exists():
+    again = launch.start('train', *LONG, '--config.steps=100000', f'--workdir={run}')
+    wait_for(lambda: again.poll() is not None or (run / 'metrics.jsonl').exists())
+    again.send_signal(number)
+    assert launch.end(again).status == 128 + number
+
+
+@pytest.mark.parametrize(
+  'damage', ['truncated', *(pytest.param(d, marks=pytest.mark.slow) for d in ('zeroed', 'missing'))]
+)
+def test_the_newest_checkpoint_damaged(launch, whole, tmp_path, damage):
+  run = shutil.copytree(whole, tmp_path / 'run')
+  for file in (run / 'checkpoints' / str(STEPS) / 'state').rglob('*'):
+    if file.is_file():
+      size = file.stat().st_size
+      content = {'truncated': file.read_bytes()[: size // 2], 'zeroed': bytes(size)}.get(damage)
+      file.unlink() if content is None else file.write_bytes(content)
+  result = launch('train', *LONG, f'--workdir={run}')
+  assert result.status == 0, result.err
+  said = [line for line in result.lines if 'cannot be read' in line]
+  assert len(said) == 1 and said[0].startswith(f'{run}/checkpoints/{STEPS} cannot be read (files')
+  assert f'{run}: resuming at step {STEPS - 5} of {STEPS}' in result.lines
+  # Nothing else is said: what is not one of these is the progress.
+  assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[2:])
+  assert result.lines[0] == said[0] and 'Traceback' not in result.err
+  assert_same_run(whole, run, STEPS)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+  """small_disk(kilobytes) -> a folder on a disk of its own; again, to change its size."""
+  folder = tmp_path / 'disk'
+  folder.mkdir()
+  mount = lambda option: subprocess.run(
+    ['mount', '-t', 'tmpfs', '-o', option, 'tmpfs', str(folder)], capture_output=True, check=False
+  )
+
+  def small_disk(kilobytes):
+    again = 'remount,' if folder.is_mount() else ''
+    done = mount(f'{again}size={kilobytes}k')
+    if done.returncode:
+      pytest.skip(f'cannot mount a small disk here: {done.stderr.decode().strip()}')
+    return folder
+
+  yield small_disk
+  if folder.is_mount():
+    subprocess.run(['umount', str(folder)], check=True)
+
+
+# From a disk that has no room for config.json to one that has, but for two checkpoints.
+SIZES = [4, 12, 40, 100, 200, 300, 360, 400, 440, 480]
+
+
+@pytest.mark.parametrize(
+  'kilobytes', [pytest.param(s, marks=[] if s == 360 else pytest.mark.slow) for s in SIZES]
+)
+def test_a_full_disk(launch, whole, small_disk, kilobytes):
+  """Wherever it strikes: one line, exit 1, and with more room the run goes on as if it had not."""
+  run = small_disk(kilobytes) / 'run'
+  result = launch('train', *LONG, f'--workdir={run}')
+  assert result.status == 1, result.err
+  assert 'the disk is full' in result.lines[-1] and result.lines[-1].startswith('error: ')
+  assert 'Traceback' not in result.err and 'RESOURCE_EXHAUSTED' not in result.err
+  assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[:-1])
+  before = result
+  small_disk(20_000)
+  result = launch('train', *LONG, f'--workdir={run}')
+  assert result.status == 0, result.err
+  if kilobytes == 360:
+    stands = before.err.split('checkpoint ')[1].split(' stands')[0]
+    assert f'resuming at step {stands} of {STEPS}' in result.err
+  assert_same_run(whole, run, STEPS)
+
+
+BLOWN_UP = {
+  'within a chunk': (16, 1, 10, 'steps 16 to 20'),
+  'in its last step, seen by the test pass': (19, 1, 10, 'test elbo'),
+  'in its last step, seen in the parameters': (19, 10, 100, 'parameters of'),
+}
+
+
+@pytest.mark.parametrize('case', BLOWN_UP)
+def test_not_a_number(project, capsys, tmp_path, case):
+  step, factor, every, said = BLOWN_UP[case]
+  status = main(
+    [
+      'train',
+      SMOKE,
+      '--config.steps=30',
+      f'--config.eval.every={every}',
+      '--config.hyper.lr=3e38',
+      f'--config.schedule.lr=piecewise:0=0,{step}={factor},{step + 1}=0',
+      f'--workdir={tmp_path}',
+    ]
+  )
+  last = capsys.readouterr().err.strip().splitlines()[-1]
+  assert status == 1 and last.startswith('error: ') and said in last
+  assert 'player vae' in last and 'lr=3e+38)' in last and 'checkpoint 10 stands' in last
+  assert [path.name for path in (tmp_path / 'checkpoints').iterdir()] == ['10']
+  assert all(np.isfinite(v).all() for v in values(tmp_path, 10).values())
+
+
+def test_not_a_number_from_the_start(project, capsys, tmp_path):
+  status = main(['train', SMOKE, '--config.hyper.lr=1e30', f'--workdir={tmp_path}'])
+  last = capsys.readouterr().err.strip().splitlines()[-1]
+  assert (
+    status == 1
+    and 'in steps 1 to 5 (' in last
+    and 'lr=1e+30)' in last
+    and 'no checkpoint yet' in last
+  )
+  assert not list((tmp_path / 'checkpoints').glob('*'))

@@ -1,0 +1,120 @@
+"""The importance-sampled likelihood against a model whose marginal is known."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from ml_collections import ConfigDict
+from scipy import stats
+
+from vaejax import presets
+from vaejax.errors import UserError
+from vaejax.evals import nll
+from vaejax.evals.nll import log_likelihood
+from vaejax.methods.vae import vae
+from vaejax.nets import autoencoder
+from vaejax.types import Example, Method, Variables
+
+# p(z) = N(0, I), p(x|z) = N(zW + b, s²I): x has 2x3 pixels, z 2 dimensions.
+SHAPE, LATENTS, S = (2, 3, 1), 2, 0.6
+RANDOM = np.random.default_rng(0)
+W, B = RANDOM.normal(0, 0.4, (LATENTS, 6)), RANDOM.normal(0, 1, 6)
+X = RANDOM.normal(size=(64, LATENTS)) @ W + B + S * RANDOM.normal(size=(64, 6))
+EXACT = -stats.multivariate_normal.logpdf(X, B, W.T @ W + S**2 * np.eye(6))
+
+
+@cache
+def linear_gaussian():
+  """The model as a VAE of linear nets, with a posterior that is too wide, shrunk and diagonal."""
+  fields = {'net': 'mlp', 'widths': (), 'latents': LATENTS, 'likelihood': 'gaussian', 'scale': S}
+  example = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
+  nets = autoencoder.make(ConfigDict(presets.AUTOENCODER | fields), example)
+  method = vae(nets, LATENTS, example, optax.sgd(1.0))
+  covariance = np.linalg.inv(np.eye(LATENTS) + W @ W.T / S**2)
+  to_mean = 0.8 * W.T @ covariance / S**2
+  kernel = np.concatenate([to_mean, np.zeros((6, LATENTS))], 1)
+  log_variance = 2 * np.log(1.3) + np.log(np.diag(covariance))
+  params = {
+    'encoder': {'head': {'Dense_0': {'kernel': kernel, 'bias': [*(-B @ to_mean), *log_variance]}}},
+    'decoder': {'trunk': {'Dense_0': {'kernel': W, 'bias': B}}},
+  }
+  params = jax.tree.map(jnp.asarray, params, is_leaf=lambda v: isinstance(v, list))
+  want = jax.eval_shape(method.init, jax.random.key(0), {'image': jnp.zeros((1, *SHAPE))}).params
+  assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, want)
+  return method, Variables(params, {})
+
+
+@cache
+def estimator(samples: int):
+  """(mask, key) -> nll of those examples of X."""
+  method, variables = linear_gaussian()
+  e = nll.make(method, ConfigDict({'eval': {'nll_samples': samples}, 'method': 'vae'}))
+  image = jnp.asarray(X, jnp.float32).reshape(-1, *SHAPE)
+
+  @jax.jit
+  def stats(mask, key):
+    return e.stats(variables, {'image': image, 'mask': mask.astype(jnp.float32)}, key, {})
+
+  return lambda mask, seed: e.finish(stats(mask, jax.random.key(seed)))['nll']
+
+
+ALL, LARGE = np.ones(64), EXACT > EXACT.mean() + 0.5
+
+
+def test_it_agrees_with_the_analytic_marginal():
+  assert abs(estimator(5000)(ALL, 0) - EXACT.mean()) < 0.01
+
+
+def test_masked_rows_count_not():
+  assert EXACT[LARGE].mean() - EXACT.mean() > 1
+  assert abs(estimator(5000)(LARGE, 0) - EXACT[LARGE].mean()) < 0.01
+
+
+def test_it_tightens_from_above_as_samples_grow():
+  bias = {k: [estimator(k)(ALL, s) - EXACT.mean() for s in range(100)] for k in (1, 4, 100)}
+  few, some, many = (np.mean(b) for b in bias.values())
+  errors = [np.std(b) / 10 for b in bias.values()]
+  assert few - some > 4 * errors[0] and some - many > 4 * errors[1]
+  assert many > -4 * errors[2]
+
+
+def weights(key):
+  """Log weights of 3 examples, far from each other."""
+  return 5 * jax.random.normal(key, (3,)) + jnp.asarray([0.0, -500.0, 300.0])
+
+
+@pytest.mark.parametrize('samples', [1, 23, 50])
+def test_the_result_is_that_of_all_samples_whatever_is_worked_on_at_once(samples):
+  key = jax.random.key(5)
+  every = jax.vmap(lambda i: weights(jax.random.fold_in(key, i)))(jnp.arange(samples))
+  want = jax.nn.logsumexp(every, axis=0) - np.log(samples)
+  for at_once in (1, 7, 50):
+    got = log_likelihood(weights, samples, at_once, key)
+    assert np.allclose(got, want, rtol=1e-6, atol=1e-5)
+
+
+def test_memory_does_not_grow_with_the_samples():
+  method, variables = linear_gaussian()
+  batch = {'image': jnp.zeros((8, *SHAPE))}
+  weight = lambda key: method.predict['log_weight'](variables, batch, key)['log_weight']
+
+  def temporary(samples, at_once):
+    run = jax.jit(lambda key: log_likelihood(weight, samples, at_once, key))
+    return run.lower(jax.random.key(0)).compile().memory_analysis().temp_size_in_bytes
+
+  assert temporary(100, 20) == temporary(10_000, 20) < temporary(10_000, 2000)
+
+
+def test_a_method_without_a_likelihood_is_refused():
+  config = ConfigDict({'eval': {'nll_samples': 5}, 'method': 'gan'})
+  with pytest.raises(UserError, match='nll needs a likelihood, which gan has not'):
+    nll.make(Method(None, (), None, None, {}), config)
+
+
+def test_the_protocol_has_the_number_of_samples():
+  method, _ = linear_gaussian()
+  config = ConfigDict({'eval': {'nll_samples': 7}, 'method': 'vae'})
+  assert nll.make(method, config).protocol == {'samples': 7}

@@ -1,0 +1,47 @@
+"""A name is a module name, and a wrong one is answered in one line."""
+
+import pytest
+
+from vaejax.errors import UserError
+from vaejax.lookup import lookup, names, nearest
+
+
+def test_a_name_gives_its_module():
+  import vaejax.methods.vae
+  import vaejax.nets.conv
+
+  assert lookup('methods', 'vae') is vaejax.methods.vae
+  assert lookup('nets', 'conv', having='encoder') is vaejax.nets.conv
+
+
+def test_only_modules_that_have_the_function_count():
+  assert names('nets', 'encoder') == ['conv', 'mlp', 'resnet']
+  assert 'vae' in names('methods', 'make') and {'elbo', 'nll'} <= set(names('evals', 'make'))
+  with pytest.raises(UserError, match="unknown net 'lens': there are conv, mlp, resnet"):
+    lookup('nets', 'lens', having='encoder')
+
+
+def test_a_near_miss_is_guessed():
+  with pytest.raises(UserError, match=r"unknown net 'resent' \(did you mean 'resnet'\?\): there"):
+    lookup('nets', 'resent', having='encoder')
+  assert nearest('bta', ['lr', 'beta']) == " (did you mean 'beta'?)"
+  assert nearest('zzz', ['lr', 'beta']) == ''
+  assert nearest(3, [1, 30]) == " (did you mean '30'?)"
+
+
+@pytest.mark.parametrize('name', ['', '.', 'vae.make', '../vae', 'os', '__init__', None, 3, 'a b'])
+def test_what_is_no_name_is_refused_in_one_line(name):
+  with pytest.raises(UserError, match='unknown method') as error:
+    lookup('methods', name)
+  assert '\n' not in str(error.value) and 'vae' in str(error.value).split('there are ')[1]
+
+
+def test_a_module_that_breaks_is_not_called_unknown(monkeypatch):
+  import vaejax.methods.vae
+
+  def broken(name):
+    raise ZeroDivisionError
+
+  monkeypatch.setattr('vaejax.lookup.importlib.import_module', broken)
+  with pytest.raises(ZeroDivisionError):
+    lookup('methods', 'vae')

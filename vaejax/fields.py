@@ -1,0 +1,135 @@
+"""The fields of a config: their names, types and ranges, and how a text sets one."""
+
+import ast
+import math
+import sys
+from typing import Any
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import FieldReference
+
+from vaejax.errors import UserError
+from vaejax.lookup import nearest
+
+
+def flat(config: ConfigDict) -> dict[str, Any]:
+  """{dotted field: value}, in the config's order."""
+  fields = {}
+  for name in config:
+    value = config[name]
+    inner = flat(value) if isinstance(value, ConfigDict) else {'': value}
+    fields |= {f'{name}.{k}'.rstrip('.'): v for k, v in inner.items()}
+  return fields
+
+
+def override(config: ConfigDict, field: str, text: str) -> None:
+  """Sets a field from its text. The last part of its name is enough where only one field has it;
+  `schedule` does not count, it has the names of `hyper`.
+
+  Raises UserError, with the nearest name or the type that the field takes.
+  """
+  fields = flat(config)
+  short = [n for n in fields if n.split('.')[-1] == field and not n.startswith('schedule.')]
+  field = short[0] if field not in fields and len(short) == 1 else field
+  if field not in fields:
+    close = nearest(field, [*fields, *(name.split('.')[-1] for name in fields)])
+    several = f': there are {", ".join(short)}' if short else close
+    raise UserError(f'unknown config field {field!r}{several}')
+  *path, last = field.split('.')
+  inner = config
+  for name in path:
+    inner = inner[name]
+  optional = isinstance(dict(inner.items(preserve_field_references=True))[last], FieldReference)
+  inner[last] = None if text == 'None' and optional else read(field, inner.get_type(last), text)
+
+
+def read(field: str, kind: type, text: str) -> Any:
+  """A value of that type from its text. Raises UserError."""
+  if kind is str:
+    return text
+  try:
+    value = ast.literal_eval(text)
+  except (ValueError, SyntaxError, MemoryError, RecursionError):
+    value = {'true': True, 'false': False}.get(text)
+  if kind is tuple and not isinstance(value, tuple | list):
+    value = (value,)
+  return convert(field, kind, value, text)
+
+
+def convert(field: str, kind: type, value: Any, text: str | None = None) -> Any:
+  """A value as that type has it: 1e4 as a whole number, a list as a tuple. Raises UserError."""
+  number = type(value) in (int, float) and abs(value) <= sys.float_info.max
+  if kind is float and number:
+    return float(value)
+  if kind is int and number and value == int(value):
+    return int(value)
+  if kind is tuple and isinstance(value, tuple | list) and all(type(v) is int for v in value):
+    return tuple(value)
+  if kind in (bool, str) and type(value) is kind:
+    return value
+  wanted = {tuple: 'whole numbers, as in 64,32', bool: 'True or False', int: 'a whole number'}
+  wanted |= {str: 'a text', ConfigDict: 'fields of its own'}
+  given = repr(value if text is None else text)[:80]
+  raise UserError(f'{field}={given}: it takes {wanted.get(kind, "a number")}')
+
+
+# Smallest and largest value of numeric fields; the models' own are checked as well.
+RANGES = {
+  'seed': (0, 2**32 - 1),
+  'steps': (1, 2**31 - 2),
+  'batch_size': (1, 2**20),
+  'hyper.lr': (0, math.inf),
+  'hyper.beta': (0, math.inf),
+  'hyper.capacity': (0, math.inf),
+  'hyper.free_bits': (0, math.inf),
+  'optimizer.clip': (0, math.inf),
+  'optimizer.accumulate': (1, 2**20),
+  'optimizer.ema': (0, 0.999999),
+  'optimizer.b1': (0, 0.999999),
+  'optimizer.b2': (0, 0.999999),
+  'optimizer.eps': (0, math.inf),
+  'optimizer.momentum': (0, 0.999999),
+  'optimizer.decay': (0, 0.999999),
+  'optimizer.weight_decay': (0, math.inf),
+  'data.size': (0, 1024),
+  'data.channels': (0, 3),
+  'data.budget_mb': (0, 2**30),
+  'data.seed': (0, 2**32 - 1),
+  'model.latents': (1, 2**16),
+  'model.kernel': (1, 15),
+  'model.blocks': (0, 64),
+  'model.widths': (1, 2**20),
+  'model.channels': (1, 2**16),
+  'model.strides': (1, 2),
+  'model.scale': (1e-6, math.inf),
+  'model.floor': (1e-6, math.inf),
+  'objective.samples': (1, 2**16),
+  'eval.every': (0, 2**31),
+  'eval.batch_size': (1, 2**20),
+  'eval.size': (0, 2**31),
+  'eval.nll_samples': (1, 2**31),
+  'eval.images': (1, 1024),
+  'eval.log_every': (1, 2**31),
+  'checkpoint.every': (1, 2**31),
+  'checkpoint.keep': (1, 1000),
+}
+
+
+def check(config: ConfigDict) -> None:
+  """Raises UserError for a value out of range, or numbers that do not fit together."""
+  for field, given in flat(config).items():
+    low, high = RANGES.get(field, (-math.inf, math.inf))
+    for value in given if isinstance(given, tuple) else (given,):
+      number = type(value) in (int, float)
+      if field in RANGES and value is not None and not number:
+        raise UserError(f'{field}={repr(value)[:80]}: it takes a number')
+      if number and not (low <= value <= high and abs(value) <= sys.float_info.max):
+        wanted = f'at least {low:g}' if high == math.inf else f'{low:g} to {high:,}'
+        raise UserError(f'{field}={str(value)[:40]} is out of range: it takes {wanted}')
+  if config.batch_size % config.optimizer.accumulate:
+    raise UserError(
+      f'batch_size={config.batch_size} does not split into optimizer.accumulate='
+      f'{config.optimizer.accumulate} equal parts'
+    )
+  if config.data.channels == 2:
+    raise UserError('data.channels=2: it takes 1, 3, or 0 for the data as it comes')
