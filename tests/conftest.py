@@ -36,6 +36,24 @@ def project(monkeypatch):
 
 
 @pytest.fixture(scope='session')
+def trained(tmp_path_factory):
+  """The workdir of a finished smoke run with an average; to be copied rather than changed."""
+  from vaejax.command import main
+
+  workdir = tmp_path_factory.mktemp('trained') / 'run'
+  # A batch that no two devices share: one is quicker here than eight.
+  config = f'--config={ROOT}/configs/vae.py:smoke,ema=0.9,batch_size=11'
+  assert main(['train', config, f'--workdir={workdir}']) == 0
+  return workdir
+
+
+@pytest.fixture
+def copied(trained, tmp_path):
+  """A copy of that run, to be changed."""
+  return Path(shutil.copytree(trained, tmp_path / 'run'))
+
+
+@pytest.fixture(scope='session')
 def shared_data():
   """The folder of prepared TFDS datasets (mnist, ...) that lies beside a checkout."""
   if not SHARED.is_dir():

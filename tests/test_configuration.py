@@ -193,7 +193,7 @@ def test_what_is_no_config(config):
     return fails(restore, found)
 
   assert fails(restore, None) == fails(restore, []) == 'it holds no config'
-  assert fails(restore, {}) == 'it has no field method'
+  assert fails(restore, {}) == 'it has no field batch_size'
   assert 'steps' in broken('steps', None)
   assert 'eval.every' in broken('eval.every', None)
   assert 'eval.every' in broken('eval.every', 'often')

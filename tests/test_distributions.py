@@ -1,4 +1,4 @@
-"""Distributions against scipy, against sums and quadrature, at their extremes, and in their draws."""
+"""Distributions against scipy, sums and quadrature, at their extremes, and in their draws."""
 
 import jax
 import jax.numpy as jnp
@@ -145,8 +145,10 @@ GRADIENTS = {
   ),
   'categorical': (
     lambda a, s: Categorical(jnp.stack([a, s, 0 * a], -1)),
-    lambda x, a, s: np.stack([a, s, 0 * a], -1)[np.arange(len(x)), np.round(2 * x).astype(int)]
-    - special.logsumexp(np.stack([a, s, 0 * a], -1), axis=-1),
+    lambda x, a, s: (
+      np.stack([a, s, 0 * a], -1)[np.arange(len(x)), np.round(2 * x).astype(int)]
+      - special.logsumexp(np.stack([a, s, 0 * a], -1), axis=-1)
+    ),
   ),
 }
 

@@ -37,8 +37,6 @@ def test_what_is_no_name_is_refused_in_one_line(name):
 
 
 def test_a_module_that_breaks_is_not_called_unknown(monkeypatch):
-  import vaejax.methods.vae
-
   def broken(name):
     raise ZeroDivisionError
 

@@ -1,6 +1,7 @@
 """The command line: verbs and their flags. Mistakes end in one line and exit status 2."""
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from vaejax import configuration
 from vaejax.errors import RunError, UserError
 from vaejax.lookup import nearest
 
+VERBS = 'train', 'sample', 'evaluate'
 EXAMPLES = """
 examples:
   python launch.py
@@ -34,6 +36,19 @@ def count(text: str) -> int:
   return number
 
 
+def seed(text: str) -> int:
+  """A whole number of 32 bits."""
+  number = int(text)
+  if not 0 <= number < 2**32:
+    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 0 to {2**32 - 1:,}')
+  return number
+
+
+def path(text: str) -> Path:
+  """A path; ~ is the user's home, also where the shell leaves it alone."""
+  return Path(os.path.expanduser(text))
+
+
 def positive(text: str) -> float:
   """A finite number from 0 up."""
   number = float(text)
@@ -48,40 +63,44 @@ def parser() -> Parser:
   top = Parser(
     prog='launch.py',
     description='Train, sample from and evaluate latent-variable and adversarial image models.',
-    epilog=f'configs: {configs}\n{EXAMPLES}',
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
   )
-  verbs = top.add_subparsers(dest='verb', metavar='train | sample | evaluate', required=True)
+  verbs = top.add_subparsers(dest='verb', metavar=' | '.join(VERBS), required=True)
 
-  def verb(name, about, epilog=None):
-    found = verbs.add_parser(name, help=about, description=about, epilog=epilog, allow_abbrev=False)
-    found.add_argument('--workdir', type=Path, help="the run's folder")
-    found.add_argument('--data_dir', help='folder of prepared TFDS datasets')
+  def verb(name, about):
+    found = verbs.add_parser(name, help=about, description=about, allow_abbrev=False)
+    found.add_argument('--workdir', metavar='DIR', type=path, help="the run's folder")
+    found.add_argument('--data_dir', metavar='DIR', type=path, help='prepared TFDS datasets')
     return found
 
-  train = verb(
-    'train',
-    'Train, or go on with, the run of a config.',
-    '--config.FIELD=VALUE sets a field of the config, e.g. --config.hyper.beta=4 --config.seed=3; '
-    'config.json in the workdir shows them all.',
-  )
+  train = verb('train', 'Train, or go on with, the run of a config.')
   train.add_argument(
     '--config', metavar='FILE[:WORDS]', help='e.g. configs/vae.py:mnist; WORDS: dataset,smoke,k=v'
   )
+  train.add_argument(
+    '--config.FIELD',
+    metavar='VALUE',
+    help='any field of the config, as in --config.hyper.beta=4 --config.seed=3; config.json in the '
+    'workdir shows them all',
+  )
   sample = verb('sample', 'Write samples of a trained run.')
   sample.add_argument('--n', type=count, default=64, help='how many (64)')
-  sample.add_argument('--seed', type=int, default=0)
+  sample.add_argument('--seed', type=seed, default=0)
   sample.add_argument('--temperature', type=positive, default=1.0, help='scale of the prior (1)')
   sample.add_argument('--draw', action='store_true', help='draw from p(x|z), not its mean')
-  sample.add_argument('--out', type=Path, help='FILE.png or FILE.npy (WORKDIR/samples.png)')
+  sample.add_argument(
+    '--out', metavar='FILE', type=path, help='FILE.png or FILE.npy (WORKDIR/samples.png)'
+  )
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
   evaluate.add_argument('--evals', default='elbo', help='comma-separated: elbo, nll (elbo)')
   evaluate.add_argument('--split', default='test')
-  evaluate.add_argument('--seed', type=int, default=0)
+  evaluate.add_argument('--seed', type=seed, default=0)
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
   for found in (sample, evaluate):
     found.add_argument('--weights', choices=('ema', 'raw'), default='ema', help='average or not')
+  usages = ''.join(found.format_usage() for found in verbs.choices.values())
+  top.epilog = f'{usages}\nconfigs: {configs}\n{EXAMPLES}'
   return top
 
 
@@ -89,6 +108,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
   """Flags, and the config's overrides as (field, text). Raises UserError."""
   if not argv or (argv[0].startswith('-') and argv[0] not in ('-h', '--help')):
     argv = ['train', *argv]
+  if argv[0] not in (*VERBS, '-h', '--help'):
+    raise UserError(
+      f'unknown verb {argv[0]!r}{nearest(argv[0], VERBS)}: it takes {", ".join(VERBS)}'
+    )
   overrides, rest = [], []
   for word in argv:
     if word.startswith('--config.'):
@@ -106,8 +129,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     raise UserError(f'--config.{overrides[0][0]}: only train takes config fields')
   if flags.verb != 'train' and flags.workdir is None:
     raise UserError(f'{flags.verb} needs --workdir=DIR, the folder of a trained run')
-  if flags.data_dir and not Path(flags.data_dir).is_dir():
+  if flags.data_dir and not flags.data_dir.is_dir():
     raise UserError(f'no folder --data_dir={flags.data_dir}')
+  flags.data_dir = flags.data_dir and str(flags.data_dir)
   return flags, overrides
 
 
@@ -150,12 +174,14 @@ def train(flags, overrides) -> int:
 def summary(folder: Path, config, values: dict[str, float]) -> str:
   """What a finished run shows: test values, where things are, what to try next."""
   listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
-  return '\n'.join([
-    f'test after {config.steps} steps: {listed} (nats per example)',
-    f'pictures:   {folder / "images"} and {folder / "report.html"}',
-    f'checkpoint: {folder / "checkpoints"}',
-    f'next:       python launch.py sample --workdir={folder} --n=64',
-  ])
+  return '\n'.join(
+    [
+      f'test after {config.steps} steps: {listed} (nats per example)',
+      f'pictures:   {folder / "images"} and {folder / "report.html"}',
+      f'checkpoint: {folder / "checkpoints"}',
+      f'next:       python launch.py sample --workdir={folder} --n=64',
+    ]
+  )
 
 
 def sample(flags) -> int:
@@ -172,6 +198,8 @@ def evaluate(flags) -> int:
   from vaejax.engine.evaluate import evaluate as run
 
   names = [name for name in flags.evals.split(',') if name]
+  if not names:
+    raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
   settings = {k: getattr(flags, k) for k in ('split', 'seed', 'samples', 'weights', 'data_dir')}
   values = run(flags.workdir, names, **settings, say=say)
   for name, value in values.items():
@@ -185,13 +213,35 @@ def say(text: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-  """Runs a command line and returns its exit status: 0, 1 for a run that failed, 2 for a mistake."""
+  """Runs a command line and returns its exit status: 0; 1 for a run that failed, 2 for a mistake,
+  128 + its number for a signal."""
+  try:
+    status = run(argv)
+    sys.stdout.flush()
+    return status
+  except KeyboardInterrupt:
+    return 130
+  except BrokenPipeError:
+    # Whoever read has gone; at its exit Python would write to them once more, and complain.
+    for stream in (sys.stdout, sys.stderr):
+      with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return 128 + 13
+
+
+def run(argv: list[str]) -> int:
+  """The same, with errors said in one line."""
   try:
     flags, overrides = parse(argv)
     prepare_jax()
     if flags.verb == 'train':
       return train(flags, overrides)
     return {'sample': sample, 'evaluate': evaluate}[flags.verb](flags)
+  except SystemExit as end:  # argparse has shown its help
+    return end.code or 0
   except (UserError, RunError) as error:
     say(f'error: {error}')
     return 2 if isinstance(error, UserError) else 1
+  except (NotADirectoryError, IsADirectoryError, PermissionError) as error:
+    say(f'error: {error.filename}: {error.strerror}')
+    return 2

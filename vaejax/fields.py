@@ -13,7 +13,7 @@ from vaejax.lookup import nearest
 
 
 def flat(config: ConfigDict) -> dict[str, Any]:
-  """{dotted field: value}, in the config's order."""
+  """{dotted field: value}, in alphabetical order."""
   fields = {}
   for name in config:
     value = config[name]

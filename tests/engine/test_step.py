@@ -98,6 +98,14 @@ def regression(tx=None) -> Method:
 take = jax.jit(turn, static_argnums=(0, 5))
 
 
+@pytest.fixture(scope='module', autouse=True)
+def quick():
+  """Code that compiles in half the time: nothing here is about speed."""
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
 def draws(n):
   """A draw of n vectors."""
   return lambda buffer, key, step: {

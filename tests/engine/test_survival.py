@@ -83,28 +83,44 @@ def test_killed_at_twenty_moments(launch, tmp_path):
   assert_same_run(tmp_path / 'whole', workdir, steps)
 
 
+def stop(launch, command, workdir, number, when):
+  """Starts a run, sends it a signal when(workdir) is true, and gives the step at which it stopped."""
+  process = launch.start(*command, f'--workdir={workdir}')
+  wait_for(lambda: when(workdir) or process.poll() is not None)
+  process.send_signal(number)
+  result = launch.end(process)
+  assert result.status == 128 + number and 'Traceback' not in result.err
+  last = result.lines[-1]
+  assert last.startswith(f'stopped by {number.name} at step ')
+  step = int(last.split('at step ')[1].split(':')[0])
+  assert values(workdir, step)['step'] == step > 0
+  return step
+
+
 @pytest.mark.parametrize(
   'number', [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
-def test_a_signal_saves_and_the_same_command_goes_on(launch, whole, tmp_path, number):
-  process = launch.start('train', *LONG, f'--workdir={tmp_path}')
-  # In the midst of a save, the other time between two.
-  busy = temporary if number == signal.SIGTERM else reached
-  wait_for(lambda: busy(tmp_path))
-  process.send_signal(number)
-  result = launch.end(process)
-  assert result.status == 128 + number
-  last = result.lines[-1]
-  assert last.startswith(f'stopped by {number.name} at step ') and 'Traceback' not in result.err
-  stopped = int(last.split('at step ')[1].split(':')[0])
-  assert 0 < stopped < STEPS and values(tmp_path, stopped)['step'] == stopped
+def test_a_signal_saves_and_the_run_goes_on(launch, tmp_path, number):
+  """Between two saves; with a constant rate, any number of steps is the start of a longer run."""
+  endless = ('train', SMOKE, '--config.schedule.lr=constant', '--config.checkpoint.every=1000000')
+  step = stop(launch, (*endless, '--config.steps=100000'), tmp_path / 'run', number, reached)
+  more = (*endless, f'--config.steps={step + 20}')
+  result = launch(*more, f'--workdir={tmp_path / "run"}')
+  assert result.status == 0 and f'resuming at step {step} of {step + 20}' in result.err
+  assert launch(*more, f'--workdir={tmp_path / "whole"}').status == 0
+  assert_same_run(tmp_path / 'whole', tmp_path / 'run', step + 20)
+
+
+@pytest.mark.slow
+def test_a_signal_in_a_save(launch, whole, tmp_path):
+  step = stop(launch, ('train', *LONG), tmp_path, signal.SIGTERM, temporary)
   result = launch('train', *LONG, f'--workdir={tmp_path}')
-  assert result.status == 0 and f'resuming at step {stopped} of {STEPS}' in result.err
+  assert result.status == 0 and f'resuming at step {step} of {STEPS}' in result.err
   assert_same_run(whole, tmp_path, STEPS)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('seconds', [0.3, 1.0, 1.5, 2.0, 2.5, 3.0])
+@pytest.mark.parametrize('seconds', [1.0, 2.0, 3.0])
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_it_starts(launch, tmp_path, number, seconds):
   """From the first import on: it ends soon, by that signal or with its status."""
@@ -114,11 +130,6 @@ def test_a_signal_while_it_starts(launch, tmp_path, number, seconds):
   process.send_signal(number)
   result = launch.end(process, 20)
   assert result.status in (-number, 128 + number), result.err
-  if run.exists():
-    again = launch.start('train', *LONG, '--config.steps=100000', f'--workdir={run}')
-    wait_for(lambda: again.poll() is not None or (run / 'metrics.jsonl').exists())
-    again.send_signal(number)
-    assert launch.end(again).status == 128 + number
 
 
 @pytest.mark.parametrize(
@@ -137,7 +148,7 @@ def test_the_newest_checkpoint_damaged(launch, whole, tmp_path, damage):
   assert len(said) == 1 and said[0].startswith(f'{run}/checkpoints/{STEPS} cannot be read (files')
   assert f'{run}: resuming at step {STEPS - 5} of {STEPS}' in result.lines
   # Nothing else is said: what is not one of these is the progress.
-  assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[2:])
+  assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[3:])
   assert result.lines[0] == said[0] and 'Traceback' not in result.err
   assert_same_run(whole, run, STEPS)
 
@@ -189,15 +200,17 @@ def test_a_full_disk(launch, whole, small_disk, kilobytes):
 
 
 BLOWN_UP = {
-  'within a chunk': (16, 1, 10, 'steps 16 to 20'),
-  'in its last step, seen by the test pass': (19, 1, 10, 'test elbo'),
-  'in its last step, seen in the parameters': (19, 10, 100, 'parameters of'),
+  'within a chunk': (16, 'adam', 10, 'in steps 16 to 20'),
+  'in its last step, seen by the test pass': (19, 'adam', 10, 'test elbo'),
+  'in its last step, seen in the parameters': (19, 'sgd', 100, 'parameters of'),
 }
 
 
-@pytest.mark.parametrize('case', BLOWN_UP)
+@pytest.mark.parametrize(
+  'case', [pytest.param(c, marks=[] if 'parameters' in c else pytest.mark.slow) for c in BLOWN_UP]
+)
 def test_not_a_number(project, capsys, tmp_path, case):
-  step, factor, every, said = BLOWN_UP[case]
+  step, optimizer, every, said = BLOWN_UP[case]
   status = main(
     [
       'train',
@@ -205,7 +218,8 @@ def test_not_a_number(project, capsys, tmp_path, case):
       '--config.steps=30',
       f'--config.eval.every={every}',
       '--config.hyper.lr=3e38',
-      f'--config.schedule.lr=piecewise:0=0,{step}={factor},{step + 1}=0',
+      f'--config.optimizer.name={optimizer}',
+      f'--config.schedule.lr=piecewise:0=0,{step}=1,{step + 1}=0',
       f'--workdir={tmp_path}',
     ]
   )
@@ -216,6 +230,7 @@ def test_not_a_number(project, capsys, tmp_path, case):
   assert all(np.isfinite(v).all() for v in values(tmp_path, 10).values())
 
 
+@pytest.mark.slow
 def test_not_a_number_from_the_start(project, capsys, tmp_path):
   status = main(['train', SMOKE, '--config.hyper.lr=1e30', f'--workdir={tmp_path}'])
   last = capsys.readouterr().err.strip().splitlines()[-1]

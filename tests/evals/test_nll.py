@@ -61,7 +61,7 @@ def estimator(samples: int):
   return lambda mask, seed: e.finish(stats(mask, jax.random.key(seed)))['nll']
 
 
-ALL, LARGE = np.ones(64), EXACT > EXACT.mean() + 0.5
+ALL, LARGE = np.ones(64), np.greater(EXACT, EXACT.mean() + 0.5)
 
 
 def test_it_agrees_with_the_analytic_marginal():
@@ -86,12 +86,12 @@ def weights(key):
   return 5 * jax.random.normal(key, (3,)) + jnp.asarray([0.0, -500.0, 300.0])
 
 
-@pytest.mark.parametrize('samples', [1, 23, 50])
+@pytest.mark.parametrize('samples', [1, 23])
 def test_the_result_is_that_of_all_samples_whatever_is_worked_on_at_once(samples):
   key = jax.random.key(5)
   every = jax.vmap(lambda i: weights(jax.random.fold_in(key, i)))(jnp.arange(samples))
   want = jax.nn.logsumexp(every, axis=0) - np.log(samples)
-  for at_once in (1, 7, 50):
+  for at_once in (1, 7, 30):
     got = log_likelihood(weights, samples, at_once, key)
     assert np.allclose(got, want, rtol=1e-6, atol=1e-5)
 

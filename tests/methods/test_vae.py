@@ -54,7 +54,9 @@ def measured(name='elbo', samples=1, kl='analytic'):
   metrics = jax.jit(method.metrics)
 
   def measure(key=KEY, **hyper):
-    found = metrics(variables(), data(), key, {k: jnp.asarray(v) for k, v in (HYPER | hyper).items()})
+    found = metrics(
+      variables(), data(), key, {k: jnp.asarray(v) for k, v in (HYPER | hyper).items()}
+    )
     return jax.tree.map(lambda x: np.asarray(x, np.float64), found)
 
   return measure
@@ -225,7 +227,9 @@ def test_samples_of_symmetric_data_are_brought_to_the_unit_range():
   found = example(low=-1.0, levels=256)
   method = vae.make(config(likelihood='gaussian'), found)
   v = method.init(jax.random.key(0), data())
-  p, _ = lens.apply(autoencoder.make(config(likelihood='gaussian').model, found), 'decoder', v, KEY_Z)
+  p, _ = lens.apply(
+    autoencoder.make(config(likelihood='gaussian').model, found), 'decoder', v, KEY_Z
+  )
   got = method.predict['decode'](v, {'latents': KEY_Z}, KEY)['image']
   assert np.abs(p.mean).max() < 1
   assert np.allclose(got, (p.mean + 1) / 2, rtol=1e-6)
@@ -238,7 +242,9 @@ def test_predictions():
   method = vae.make(config(), example())
   predict = lambda name, batch, key=KEY: method.predict[name](variables(), batch, key)
   code = predict('encode', data())
-  assert {k: v.shape for k, v in code.items()} == dict.fromkeys(('latents', 'mean', 'scale'), (N, L))
+  assert {k: v.shape for k, v in code.items()} == dict.fromkeys(
+    ('latents', 'mean', 'scale'), (N, L)
+  )
   assert (code['scale'] > 0).all()
   noise = (code['latents'] - code['mean']) / code['scale']
   assert np.allclose(noise, jax.random.normal(KEY, (N, L)), rtol=1e-3, atol=1e-4)

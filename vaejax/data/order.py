@@ -26,7 +26,8 @@ def shuffle(words, epoch, x, side: int):
   """One pass of the network over x < side²; all arrays uint32, of numpy or of jax."""
   side = np.uint32(side)
   left, right = x // side, x % side
-  key = mix(words[0] ^ mix(words[1] + epoch))
+  # Mixed before it meets the key: the keys of seeds 0 and 1 differ by one, as do two epochs.
+  key = mix(words[0] ^ mix(words[1] ^ mix(epoch)))
   for i in range(ROUNDS):
     noise = mix(right ^ mix(key + np.uint32(0x9E3779B9 * (i + 1) % 2**32)))
     left, right = right, (left + noise % side) % side

@@ -7,7 +7,7 @@ cannot be read, or whose values are not those that were saved, is passed over fo
 
 import contextlib
 import errno
-import gc
+import inspect
 import json
 import logging
 import math
@@ -28,9 +28,20 @@ from vaejax.types import State
 # Renamed away rather than deleted: what could not be read is kept for whoever wants to look.
 BROKEN = 'broken'
 
-# What orbax's threads log, at length, is raised here as well.
+
+def hush(unraisable, say=sys.unraisablehook) -> None:
+  """Where Python tells of an error that nobody can catch: silent for those of coroutines."""
+  closed = 'Event loop is closed' in str(unraisable.exc_value)
+  if not closed and not inspect.iscoroutine(unraisable.object):
+    say(unraisable)
+
+
+# Where a file is damaged or the disk is full, orbax's threads, and the coroutines that they leave
+# unfinished, have pages to say. What matters of it is raised as well.
 for name in ('absl', 'asyncio'):
   logging.getLogger(name).setLevel(logging.CRITICAL)
+warnings.filterwarnings('ignore', message='coroutine .* was never awaited')
+sys.unraisablehook = hush
 
 
 def encode(state: State) -> dict:
@@ -161,7 +172,8 @@ def manage(workdir: Path, config) -> Iterator[Checkpoints]:
     try:
       found.wait()
     finally:
-      found.writer.close()
+      with found.disk():
+        found.writer.close()
 
 
 def best(workdir: Path, found: list[int], name: str) -> list[int]:
@@ -193,34 +205,20 @@ def restore(workdir: Path, like: dict, say: Callable[[str], None] = print) -> St
     UserError: none of the checkpoints can be read.
   """
   found = steps(workdir)
-  with quiet():
-    for step in reversed(found):
-      try:
-        return read(workdir, step, like)
-      except UserError as error:
-        reason = str(error)
-      except Exception as error:  # orbax and tensorstore raise bare ones, pages long
-        missing = isinstance(error, FileNotFoundError)
-        reason = 'files are missing' if missing else 'files are damaged'
-      gc.collect()  # what the failed restore leaves behind complains as it is collected
-      say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
+  for step in reversed(found):
+    try:
+      return read(workdir, step, like)
+    except UserError as error:
+      reason = str(error)
+    except Exception as error:  # orbax and tensorstore raise bare ones, pages long
+      reason = 'files are missing' if isinstance(error, FileNotFoundError) else 'files are damaged'
+    say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
   if not found:
     return None
   raise UserError(
     f'{workdir}/checkpoints: none of the checkpoints {found} can be read; start again in another '
     'workdir'
   )
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-  """Ignores what the threads and coroutines of a restore that failed have to say in the end."""
-  old, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
-  try:
-    with warnings.catch_warnings(action='ignore'):
-      yield
-  finally:
-    sys.unraisablehook = old
 
 
 def read_meta(workdir: Path, step: int) -> dict:

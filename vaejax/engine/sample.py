@@ -38,8 +38,10 @@ def sample(
   out = out or folder / 'samples.png'
   if out.suffix not in ('.png', '.npy'):
     raise UserError(f'--out={out}: it takes a name that ends in .png or .npy')
-  if not out.absolute().parent.is_dir():
+  if not out.absolute().parent.is_dir() and out.parent != folder:
     raise UserError(f'--out={out}: there is no folder {out.parent}')
+  if out.is_dir():
+    raise UserError(f'--out={out} is a folder: it takes the name of a file')
   run = workdir.open_run(folder, say)
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   size = min(n, AT_ONCE)

@@ -171,8 +171,9 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
       stop_at_once(number)
     stop.append(number)
 
-  with on_signal(remember):
-    for buffer, available in setup.source.buffers(step, config.steps):
+  blocks = contextlib.closing(setup.source.buffers(step, config.steps))
+  with on_signal(remember), blocks as buffers:
+    for buffer, available in buffers:
       served = step + available
       while step < served and not stop:
         target = min(served, next_stop(config, step))

@@ -81,7 +81,8 @@ def read_example(saved: dict) -> Example:
   if 'image' not in fields or len(fields['image'].shape) != 3:
     raise UserError('example.fields has no image [H, W, C]')
   numbers = saved['low'], saved['high'], saved['levels']
-  if not all(isinstance(n, int | float) for n in numbers) or not saved['low'] < saved['high']:
+  small = all(isinstance(n, int | float) and abs(n) <= 2**16 for n in numbers)
+  if not small or not saved['low'] < saved['high']:
     raise UserError('example.low, high and levels are not the range of an image')
   if saved['classes'] is not None and type(saved['classes']) is not int:
     raise UserError(f'example.classes={saved["classes"]!r}: it takes a whole number')

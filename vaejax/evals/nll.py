@@ -37,15 +37,19 @@ def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> ja
 
 
 def make(method: Method, config) -> Eval:
-  """`nll` with `config.eval.nll_samples` draws. Raises UserError for a method without a likelihood."""
+  """`nll` by `config.eval.nll_samples` draws. UserError for a method without a likelihood."""
   if 'log_weight' not in method.predict:
-    raise UserError(f'nll needs a likelihood, which {config.method} has not: leave it out of --evals')
+    raise UserError(
+      f'nll needs a likelihood, which {config.method} has not: leave it out of --evals'
+    )
   samples = config.eval.nll_samples
   predict = method.predict['log_weight']
 
   def stats(variables, batch, key, hyper):
     at_once = max(1, min(samples, ROWS // batch['image'].shape[0]))
-    found = log_likelihood(lambda k: predict(variables, batch, k)['log_weight'], samples, at_once, key)
+    found = log_likelihood(
+      lambda k: predict(variables, batch, k)['log_weight'], samples, at_once, key
+    )
     return {'nll': -jnp.sum(found * batch['mask']), 'examples': jnp.sum(batch['mask'])}
 
   def finish(sums):

@@ -64,7 +64,9 @@ def vae(
     x = batch['image']
     q, v = apply('encoder', v, x, train=train)
     if samples > 1:
-      q, x = jax.tree.map(lambda a: jnp.repeat(a[None], samples, 0).reshape(-1, *a.shape[1:]), (q, x))
+      q, x = jax.tree.map(
+        lambda a: jnp.repeat(a[None], samples, 0).reshape(-1, *a.shape[1:]), (q, x)
+      )
     z = q.sample(key)
     p, v = apply('decoder', v, z, target=x, train=train)
     terms = elbo(x, p, q, standard(z.shape), z, analytic)

@@ -54,7 +54,7 @@ class Norm(nn.Module):
 
 
 class Convolution(nn.Module):
-  """[B, H, W, C] -> [B, ceil(H/stride), ceil(W/stride), features]; transposed: [B, H*stride, ...]."""
+  """[B, H, W, C] -> [B, ⌈H/stride⌉, ⌈W/stride⌉, features]; transposed: [B, H*stride, ...]."""
 
   features: int
   kernel: int = 3

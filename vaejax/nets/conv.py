@@ -75,8 +75,8 @@ def settings(model, shape) -> dict[str, Any]:
   strides = tuple(model.strides) or (2,) * len(model.channels)
   if len(strides) != len(model.channels) or not strides:
     raise UserError(
-      f'model.strides={strides} and model.channels={tuple(model.channels)}: it takes one stride for '
-      'each entry of channels, at least one, or () for strides of 2'
+      f'model.strides={strides} and model.channels={tuple(model.channels)}: it takes one stride '
+      'for each entry of channels, at least one, or () for strides of 2'
     )
   shrink, smallest = math.prod(strides), min(shape[:2])
   if shrink > smallest:
@@ -102,7 +102,7 @@ def mirrored(model, shape) -> dict[str, Any]:
 
 
 def encoder(model, shape) -> nn.Module:
-  """The trunk that `model` (channels, strides, kernel, widths, activation, norm, dtype) asks for."""
+  """The trunk of `model`: channels, strides, kernel, widths, activation, norm and dtype."""
   return ConvEncoder(**settings(model, shape))
 
 

@@ -41,5 +41,5 @@ def rate(divergence, capacity=0.0, free_bits=0.0) -> jax.Array:
 
 
 def log_mean_exp(log_weights, axis=0) -> jax.Array:
-  """log of the mean of exp: over K importance weights, the IWAE bound (Burda et al. 2016, eq. 8)."""
+  """log of the mean of exp: of K importance weights, the IWAE bound (Burda et al. 2016, eq. 8)."""
   return jax.nn.logsumexp(log_weights, axis=axis) - jnp.log(log_weights.shape[axis])

@@ -1,0 +1,151 @@
+"""From a config's fields to sources: what is chosen, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vaejax import configuration
+from vaejax.data import load
+from vaejax.engine.step import create
+from vaejax.errors import UserError
+from vaejax.types import Method, Variables
+
+
+def data(**fields):
+  found = configuration.base('vae', {}).data
+  found.update(fields)
+  return found
+
+
+def digits(**fields):
+  found = data(**fields)
+  return found, load.table(found, 'train', None)
+
+
+# The digits take 1500 x (64 + 4) bytes.
+@pytest.mark.parametrize(
+  'mode, budget, resident',
+  [('auto', 1, True), ('auto', 0, False), ('resident', 0, True), ('stream', 1, False)],
+)
+def test_a_split_is_resident_within_the_budget(mode, budget, resident):
+  found, rows = digits(mode=mode, budget_mb=budget)
+  made = load.train(found, rows, 8, 0)
+  assert made.resident is resident and made.size == 1500
+  said = 'resident (0 MiB)' if resident else 'streamed'
+  assert load.describe(made) == f'1,500 images of 8x8x1, {said}'
+
+
+def test_the_budget_is_in_mib_of_raw_rows():
+  # 1500 rows of 96 x 96 + 4 bytes are 13.19 MiB.
+  for budget, resident in ((14, True), (13, False)):
+    found, rows = digits(size=96, budget_mb=budget)
+    assert load.train(found, rows, 8, 0).resident is resident
+    assert load.test(found, rows).resident is resident
+
+
+def test_what_is_rendered_needs_no_budget():
+  found = data(name='shapes', budget_mb=0, binarise='threshold')
+  rows = load.table(found, 'train', None)
+  assert load.train(found, rows, 8, 0).resident and load.test(found, rows).resident
+  streamed = data(name='shapes', mode='stream', binarise='threshold', size=8)
+  rows = load.table(streamed, 'train', None)
+  made = load.train(streamed, rows, 4, 0)
+  buffer, _ = next(made.buffers(3, 5))
+  (batch,) = draws(made, [3], None, buffer)
+  resident = load.train(data(name='shapes', binarise='threshold', size=8, seed=0), rows, 4, 9)
+  (want,) = draws(resident, [3], jax.random.key(1))
+  assert not made.resident and resident.resident
+  assert all(np.array_equal(batch[k], want[k]) for k in ('image', 'label', 'factors'))
+
+
+def draws(made, steps, key, buffer=None):
+  buffer = next(made.buffers(0, 10))[0] if buffer is None else buffer
+  draw = jax.jit(made.draw)
+  return [draw(buffer, key, jnp.asarray(step, jnp.int32)) for step in steps]
+
+
+def same(a, b) -> bool:
+  return all(np.array_equal(x[k], y[k]) for x, y in zip(a, b, strict=True) for k in x)
+
+
+def test_a_streamed_run_has_the_order_of_its_own_seed():
+  """With no data.seed, it sees what the resident run of that seed draws by its state's key."""
+  found, rows = digits(binarise='dynamic', mode='stream')
+  state_key = load.run_key(5)
+  resident = load.train(data(binarise='dynamic'), rows, 7, 5)
+  want = draws(resident, range(3), state_key)
+  other = jax.random.key(99)
+  assert same(draws(load.train(found, rows, 7, 5), range(3), other), want)
+  assert not same(draws(load.train(found, rows, 7, 6), range(3), other), want)
+  assert not same(draws(resident, range(3), other), want)
+
+
+def test_the_key_is_the_one_that_the_runs_state_holds():
+  found, rows = digits()
+  nothing = Method(lambda key, batch: Variables({}, {}), (), None, None, {})
+  state = create(nothing, jax.random.key(5), {}, load.example(found, rows))
+  assert jax.random.key_data(state.key).tolist() == jax.random.key_data(load.run_key(5)).tolist()
+
+
+def test_a_data_seed_fixes_the_order_of_every_run():
+  keys = load.run_key(0), load.run_key(1)
+  for mode in ('resident', 'stream'):
+    found, rows = digits(mode=mode, seed=5)
+    a, b = (draws(load.train(found, rows, 7, s), range(2), k) for s, k in enumerate(keys))
+    assert same(a, b)
+    free = data(mode='resident')
+    assert same(a, draws(load.train(free, rows, 7, 0), range(2), load.run_key(5)))
+
+
+def test_the_test_split_is_binarised_once_for_all_and_never_flipped():
+  found = data(binarise='dynamic', flip=True)
+  rows = load.table(found, 'test', None)
+  assert load.binarisation(found) == 'static'
+  assert [load.binarisation(data(binarise=b)) for b in ('none', 'threshold', 'static')] == [
+    'none',
+    'threshold',
+    'static',
+  ]
+  index = jnp.arange(297)
+  made = load.test(found, rows)
+  image = made.rows(next(iter(made.blocks(297))), index)['image']
+  plain = load.test(data(binarise='static', mode='stream'), rows)
+  assert np.array_equal(image, plain.rows(next(iter(plain.blocks(297))), index)['image'])
+  grey = rows.load()['image']
+  assert (image[grey == 0] == 0).all() and (image[grey == 255] == 1).all()
+
+
+def test_an_example_is_what_both_sources_give():
+  for fields, low, high, levels in (
+    ({'binarise': 'dynamic'}, 0, 1, 2),
+    ({'scale': 'symmetric', 'size': 12, 'channels': 3}, -1, 1, 256),
+  ):
+    found, rows = digits(**fields)
+    example = load.example(found, rows)
+    assert example == load.train(found, rows, 4, 0).example == load.test(found, rows).example
+    assert (example.low, example.high, example.levels, example.classes) == (low, high, levels, 10)
+
+
+@pytest.mark.parametrize(
+  'fields, said',
+  [
+    (
+      {'binarise': 'dynamc'},
+      "data.binarise='dynamc' is unknown (did you mean 'dynamic'?): it takes",
+    ),
+    ({'mode': 'disk'}, 'it takes auto, resident, stream'),
+    ({'scale': 'tanh'}, 'it takes symmetric, unit'),
+    ({'fit': 'crop'}, 'it takes pad, resize'),
+  ],
+)
+def test_a_wrong_name_is_answered_in_one_line(fields, said):
+  with pytest.raises(UserError) as error:
+    digits(**fields)
+  assert said in str(error.value) and '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('name', ['digits', 'shapes'])
+def test_embedded_sets_have_two_splits(name):
+  with pytest.raises(UserError, match=f"{name} has no split 'valid': there are train and test"):
+    load.table(data(name=name), 'valid', None)

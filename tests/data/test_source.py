@@ -1,0 +1,280 @@
+"""A batch is a function of (seed, step), wherever the rows come from."""
+
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vaejax.data import source
+from vaejax.data.order import host_order
+from vaejax.data.table import Table
+from vaejax.errors import UserError
+
+KEY = jax.random.key(11)
+ROWS = 10
+
+
+def rows(size=ROWS):
+  image = np.random.default_rng(0).integers(0, 256, (size, 4, 4, 1), np.uint8)
+  return {'image': image, 'label': np.arange(size, dtype=np.int32)}
+
+
+def table(size=ROWS, fetch=None):
+  arrays = rows(size)
+  row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in arrays.items()}
+  taken = lambda index: {k: v[index] for k, v in arrays.items()}
+  return Table(size, row, size, lambda: arrays, fetch or taken)
+
+
+def rendered(size=ROWS):
+  """The same rows as a procedural set, which has nothing to load."""
+  arrays = jax.tree.map(jnp.asarray, rows(size))
+  plain = table(size)
+  broken = lambda: pytest.fail('a rendered set was loaded')
+  return plain._replace(load=broken, render=lambda index: {k: v[index] for k, v in arrays.items()})
+
+
+def batches(made, first, last, key=KEY):
+  """The batches of the steps first ... last - 1, as the loop draws them."""
+  found, step = [], first
+  draw = jax.jit(made.draw)
+  for buffer, count in made.buffers(first, last):
+    for _ in range(count):
+      found.append(jax.device_get(draw(buffer, key, jnp.asarray(step, jnp.int32))))
+      step += 1
+  assert step == last
+  return found
+
+
+def assert_same(a, b):
+  assert len(a) == len(b)
+  for x, y in zip(a, b, strict=True):
+    assert x.keys() == y.keys()
+    assert all(np.array_equal(x[k], y[k]) and x[k].dtype == y[k].dtype for k in x)
+
+
+SETTINGS = {'kind': 'dynamic', 'scale': 'symmetric', 'flips': True}
+
+
+@pytest.mark.parametrize('size, n', [(10, 4), (3, 7)])
+def test_resident_and_streamed_batches_are_the_same(size, n, monkeypatch):
+  # A block of three steps: the steps below end within one.
+  monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * n * source.row_bytes(table(size)))
+  make = partial(source.make, n=n, key=KEY, **SETTINGS)
+  resident, streamed = make(table(size)), make(table(size), resident=False)
+  want = batches(resident, 0, 11)
+  assert want[0]['image'].shape == (n, 4, 4, 1)
+  assert_same(batches(streamed, 0, 11), want)
+  # From any step, as after a resume.
+  for first in (1, 5, 10):
+    assert_same(batches(streamed, first, 11), want[first:])
+    assert_same(batches(resident, first, 11), want[first:])
+  assert_same(batches(make(rendered(size)), 0, 11), want)
+
+
+def test_nothing_is_dropped_and_every_epoch_is_whole():
+  found = batches(source.make(table(), 4), 0, 5)
+  labels = np.concatenate([b['label'] for b in found])
+  assert sorted(labels[:10]) == sorted(labels[10:]) == list(range(10))
+  assert not np.array_equal(labels[:10], labels[10:])
+  words = jax.random.key_data(jax.random.split(source.data_key(KEY))[0])
+  assert np.array_equal(labels, host_order(np.asarray(words), np.arange(20), 10))
+  for batch in found:
+    assert np.allclose(batch['image'], rows()['image'][batch['label']] / np.float32(255), rtol=1e-6)
+
+
+def test_a_large_step_wraps_alike():
+  # Positions beyond 2^31, and over 2^32.
+  make = partial(source.make, table(), 4, key=KEY)
+  for first in (2**29 + 3, 2**30 - 2):
+    want = batches(make(), first, first + 4)
+    assert_same(batches(make(resident=False), first, first + 4), want)
+
+
+def test_order_and_noise_are_the_runs_or_the_fixed_keys():
+  own, fixed = source.make(table(), 10, 'dynamic'), source.make(table(), 10, 'dynamic', key=KEY)
+  other = jax.random.key(12)
+  (a,), (b,), (c,) = (batches(s, 0, 1, k) for s, k in ((own, KEY), (own, other), (fixed, other)))
+  assert_same([a], [c])
+  assert not np.array_equal(a['label'], b['label'])
+
+
+def test_dynamic_noise_is_fresh_at_every_step():
+  grey = rows(1)['image'] // 2 + 60
+  lone = table(1)._replace(load=lambda: {'image': grey, 'label': np.zeros(1, np.int32)})
+  found = batches(source.make(lone, 2, 'dynamic'), 0, 3)
+  drawn = {b['image'][i].tobytes() for b in found for i in range(2)}
+  assert len(drawn) == 6
+  found = batches(source.make(lone, 2, 'static'), 0, 3)
+  assert len({b['image'][i].tobytes() for b in found for i in range(2)}) == 1
+
+
+def passed(made, n, limit=ROWS):
+  """Every example of a pass, and what was padding, as evaluation takes it."""
+  labels, images = [], []
+  take = jax.jit(made.rows)
+  for number, buffer in zip(range(-(-limit // n)), made.blocks(n), strict=False):
+    index = np.minimum(number * n + np.arange(n), limit - 1)
+    batch = take(buffer, jnp.asarray(index))
+    assert len(batch['label']) == n
+    keep = number * n + np.arange(n) < limit
+    labels.extend(np.asarray(batch['label'])[keep])
+    images.extend(np.asarray(batch['image'])[keep])
+  return labels, np.asarray(images)
+
+
+@pytest.mark.parametrize('where', ['resident', 'streamed', 'rendered'])
+@pytest.mark.parametrize('n', [1, 4, 10, 16])
+def test_a_pass_has_every_example_once_in_order(n, where):
+  split = rendered() if where == 'rendered' else table()
+  labels, images = passed(source.make(split, 1, 'static', resident=where != 'streamed'), n)
+  assert labels == list(range(10))
+  want = passed(source.make(table(), 1, 'static'), 10)[1]
+  assert np.array_equal(images, want)
+  assert passed(source.make(split, 1, resident=where != 'streamed'), n, 7)[0] == list(range(7))
+
+
+def test_a_training_split_can_be_passed_too():
+  labels, _ = passed(source.make(table(), 8, 'dynamic', flips=True, resident=False, key=KEY), 4)
+  assert labels == list(range(10))
+
+
+def test_what_a_batch_looks_like_is_told_before():
+  for kind, scale in (('none', 'unit'), ('threshold', 'symmetric')):
+    made = source.make(table(), 4, kind, scale)
+    (batch,) = batches(made, 0, 1)
+    assert {k: (f.shape, f.dtype) for k, f in made.example.fields.items()} == {
+      k: (v.shape[1:], v.dtype) for k, v in batch.items()
+    }
+    assert made.example.levels == (256 if kind == 'none' else 2) and made.example.classes == 10
+    low, high = made.example.low, made.example.high
+    assert (low, high) == ((0, 1) if scale == 'unit' else (-1, 1))
+    assert low <= batch['image'].min() < batch['image'].max() <= high
+  assert source.row_bytes(table()) == 16 + 4
+
+
+def test_a_resident_split_is_put_once():
+  puts = []
+
+  def put(tree):
+    puts.append(tree)
+    return jax.tree.map(jnp.asarray, tree)
+
+  made = source.make(table(), 4, put=put)
+  batches(made, 0, 2)
+  batches(made, 2, 3)
+  passed(made, 4)
+  assert len(puts) == 1
+
+
+class Reader:
+  """A fetch that counts its calls, and fails from `broken` on."""
+
+  def __init__(self, broken=10**9, seconds=0.0):
+    self.calls, self.threads, self.broken, self.seconds = [], set(), broken, seconds
+
+  def __call__(self, index):
+    self.calls.append(list(index))
+    self.threads.add(threading.current_thread())
+    time.sleep(self.seconds)
+    if len(self.calls) > self.broken:
+      raise UserError('the file is damaged')
+    return {k: v[index] for k, v in rows().items()}
+
+
+def until(condition, seconds=20.0):
+  end = time.monotonic() + seconds
+  while not condition():
+    assert time.monotonic() < end
+    time.sleep(0.01)
+
+
+def running(reader):
+  return [t for t in reader.threads if t.is_alive()]
+
+
+def streaming(reader, steps=1000, n=2):
+  """The blocks of a stream, of three steps each where they are small."""
+  return source.make(table(fetch=reader), n, resident=False, key=KEY).buffers(0, steps)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+  monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * 2 * source.row_bytes(table()))
+
+
+def test_the_stream_reads_ahead_in_threads_and_stops_when_it_is_left(small_blocks):
+  reader = Reader()
+  blocks = streaming(reader)
+  assert not reader.calls
+  next(blocks)
+  # Two blocks further than the one that is worked on, and no more.
+  until(lambda: len(reader.calls) >= 9)
+  time.sleep(0.1)
+  assert len(reader.calls) == 9
+  assert threading.main_thread() not in reader.threads and running(reader)
+  blocks.close()
+  until(lambda: not running(reader))
+
+
+@pytest.mark.parametrize('how', ['break', 'error'])
+def test_no_thread_outlives_the_loop(small_blocks, how):
+  reader = Reader(seconds=0.01)
+
+  def loop():
+    for _ in streaming(reader):
+      if how == 'break':
+        break
+      raise ZeroDivisionError
+
+  if how == 'break':
+    loop()
+  else:
+    with pytest.raises(ZeroDivisionError):
+      loop()
+  until(lambda: not running(reader))
+  assert len(reader.calls) < 20
+
+
+def test_a_damaged_file_is_told_as_it_is(small_blocks):
+  reader = Reader(broken=4)
+  with pytest.raises(UserError) as error:
+    list(streaming(reader))
+  assert str(error.value) == 'the file is damaged'
+  until(lambda: not running(reader))
+
+
+ENDING = """
+import contextlib, sys, time
+import test_source as t
+
+reader = t.Reader()
+t.source.BLOCK_BYTES = 100 * 2 * t.source.row_bytes(t.table())
+
+def fetch(index):
+  time.sleep(1 if len(reader.calls) > 100 else 0)
+  return reader(index)
+
+def loop():
+  split = t.table(fetch=fetch)
+  blocks = t.source.make(split, 2, resident=False, key=t.KEY).buffers(0, 10**6)
+  with contextlib.closing(blocks):
+    for _ in blocks:
+      1 / 0
+
+loop()
+"""
+
+
+def test_a_process_that_fails_ends_at_once():
+  """The 200 reads asked for ahead would take 50 seconds."""
+  command, here = [sys.executable, '-c', ENDING], Path(__file__).parent
+  ended = subprocess.run(command, cwd=here, timeout=40, capture_output=True, text=True)
+  assert ended.returncode == 1 and ended.stderr.endswith('ZeroDivisionError: division by zero\n')

@@ -1,0 +1,46 @@
+"""The mesh takes what divides the batch, and a batch's rows lie on their devices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vaejax.engine import shard
+
+pytestmark = pytest.mark.skipif(jax.device_count() < 8, reason='it takes 8 devices')
+
+
+@pytest.mark.parametrize(
+  'batch, devices', [(128, 8), (16, 8), (20, 5), (12, 6), (7, 7), (11, 1), (1, 1), (4, 4)]
+)
+def test_the_mesh_is_the_most_devices_that_divide_the_batch(batch, devices):
+  mesh = shard.mesh(batch)
+  assert mesh.axis_names == ('sweep', 'data')
+  assert dict(mesh.shape) == {'sweep': 1, 'data': devices}
+
+
+def test_the_mesh_takes_the_devices_that_it_is_given():
+  given = jax.devices()[2:5]
+  assert list(shard.mesh(6, given).devices.ravel()) == given
+
+
+def test_put_gives_every_device_the_whole():
+  found = shard.put(shard.mesh(16))({'a': np.arange(3), 'b': np.int32(1)})
+  for leaf in jax.tree.leaves(found):
+    assert len(leaf.addressable_shards) == 8
+    assert all(part.data.shape == leaf.shape for part in leaf.addressable_shards)
+
+
+def test_a_split_draw_has_the_same_rows_each_on_its_device():
+  mesh = shard.mesh(16)
+  draw = lambda start: {'image': start + jnp.arange(48.0).reshape(16, 3), 'label': jnp.arange(16)}
+  one, found = draw(2.0), jax.jit(shard.split(mesh, draw))(shard.put(mesh)(2.0))
+  for name, leaf in found.items():
+    np.testing.assert_array_equal(leaf, one[name])
+    assert {part.data.shape[0] for part in leaf.addressable_shards} == {2}
+    assert len({part.device for part in leaf.addressable_shards}) == 8
+
+
+def test_one_device_is_left_alone():
+  draw = lambda: None
+  assert shard.split(shard.mesh(11), draw) is draw
