@@ -17,6 +17,5 @@ def get_config(arg=''):
   config.model = dict(presets.AUTOENCODER)
   presets.suit(config, asked.dataset)
   config.steps = 5000 if asked.dataset == 'digits' else 20_000
-  config.schedule.lr = 'cosine'
   config.checkpoint.best = 'elbo'
   return finish(config, asked, presets.TINY)

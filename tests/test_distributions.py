@@ -156,8 +156,9 @@ GRADIENTS = {
 @pytest.mark.parametrize('kind', GRADIENTS)
 def test_gradients_are_finite_differences(kind):
   ours, reference = GRADIENTS[kind]
-  grid = np.meshgrid([-0.4, 0.3, 1.1], [-2.0, -0.5, 1.0], [0.0, 0.5, 1.0])
+  grid = np.meshgrid([-0.4, 0.0, 0.3, 1.1], [-2.0, -0.5, 1.0], [0.0, 0.5, 1.0])
   a, s, x = (v.ravel() for v in grid)
+  a = np.where((a == x) & (kind == 'laplace'), 0.1, a)  # off the kink
   step = 1e-5  # of a float64 reference: the error is 1e-10
   got = jax.grad(lambda a, s: ours(a, s).log_prob(jnp.asarray(x)).sum(), (0, 1))(
     jnp.asarray(a), jnp.asarray(s)

@@ -248,6 +248,7 @@ def test_members_of_a_sweep_are_the_single_runs(case, plain):
   step, draw = make_sweep(plain.step, case.source.draw)
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members).replace(step=jnp.int32(0))
   batches = quick_jit(draw)(buffer, stack.key, stack.step)
+  assert (batches['image'][0] != batches['image'][1]).any()  # an order of its own for each
   after, metrics = quick_jit(make_chunk(step, draw))(stack, buffer, np.int32(STEPS))
   assert all(value.shape == (2,) for value in metrics.values())
   for number, state in enumerate(plain.members):

@@ -84,7 +84,7 @@ def test_killed_at_twenty_moments(launch, tmp_path):
 
 
 def stop(launch, command, workdir, number, when):
-  """Starts a run, sends it a signal when(workdir) is true, and gives the step at which it stopped."""
+  """Starts a run, sends it a signal when(workdir) is true; gives the step at which it stopped."""
   process = launch.start(*command, f'--workdir={workdir}')
   wait_for(lambda: when(workdir) or process.poll() is not None)
   process.send_signal(number)
@@ -102,7 +102,8 @@ def stop(launch, command, workdir, number, when):
 )
 def test_a_signal_saves_and_the_run_goes_on(launch, tmp_path, number):
   """Between two saves; with a constant rate, any number of steps is the start of a longer run."""
-  endless = ('train', SMOKE, '--config.schedule.lr=constant', '--config.checkpoint.every=1000000')
+  rare = ('--config.checkpoint.every=1000000', '--config.checkpoint.best=')
+  endless = ('train', SMOKE, '--config.schedule.lr=constant', *rare)
   step = stop(launch, (*endless, '--config.steps=100000'), tmp_path / 'run', number, reached)
   more = (*endless, f'--config.steps={step + 20}')
   result = launch(*more, f'--workdir={tmp_path / "run"}')

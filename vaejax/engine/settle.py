@@ -84,15 +84,16 @@ class Settler:
   def start(self, step: int, metrics: Metrics, state: State) -> Left:
     """Dispatches the copy, the test pass and the pictures that are due after `step`."""
     config = self.config
+    left = Left(step, metrics)
     test = due(step, config.eval.every, config.steps)
-    if not (test or due(step, config.checkpoint.every, config.steps)):
-      return Left(step, metrics)
-    saved = snapshot(state)
+    # A test that decides which is best is of no use without the checkpoint that it is about.
+    if due(step, config.checkpoint.every, config.steps) or (test and config.checkpoint.best):
+      left = left._replace(saved=snapshot(state))
     if not test:
-      return Left(step, metrics, saved)
+      return left
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
     sums = self.test.start(variables, state.hyper, key)
-    return Left(step, metrics, saved, sums, self.pictures(variables, key))
+    return left._replace(test=sums, pictures=self.pictures(variables, key))
 
   def settle(self, left: Left) -> None:
     """Waits for a chunk, logs it, and saves it once all that it left was seen finite."""
@@ -120,7 +121,7 @@ class Settler:
     found = {name: np.asarray(value) for name, value in pictures.items()}
     self.log.images(step, 'samples', images.grid(found['samples']))
     if 'originals' in found:
-      both = images.pairs(found['originals'], found['reconstructions'])
+      both = images.pairs(found['originals'], found['reconstructions'], columns=16)
       self.log.images(step, 'reconstructions', both)
 
   def check(self, values: dict[str, float], first: int, last: int) -> None:
