@@ -18,6 +18,6 @@ def get_config(arg=''):
   presets.suit(config, asked.dataset)
   config.model.latents = 10
   config.batch_size = 64
-  config.steps = 5000 if asked.dataset == 'digits' else 20_000
+  config.steps = 3000 if asked.dataset == 'digits' else 20_000
   config.checkpoint.best = '-loss'
   return finish(config, asked, presets.TINY)

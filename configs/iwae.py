@@ -22,7 +22,7 @@ def get_config(arg=''):
   presets.suit(config, asked.dataset)
   config.model.update({'net': 'mlp', 'widths': (200, 200), 'activation': 'tanh', 'latents': 50})
   config.checkpoint.best = 'iwae'
-  config.steps = 5000
+  config.steps = 3000
   if asked.dataset != 'digits':
     config.batch_size = 100
     config.steps = 200 * 600

@@ -16,6 +16,6 @@ def get_config(arg=''):
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.AUTOENCODER)
   presets.suit(config, asked.dataset)
-  config.steps = 5000 if asked.dataset == 'digits' else 20_000
+  config.steps = 3000 if asked.dataset == 'digits' else 20_000
   config.checkpoint.best = 'elbo'
   return finish(config, asked, presets.TINY)

@@ -26,7 +26,7 @@ TINY = {'model.widths': (32,), 'model.channels': (8, 8), 'model.latents': 4}
 BINARY = {'data.binarise': 'dynamic', 'model.likelihood': 'bernoulli'}
 
 PRESETS = {
-  'digits': {'model.widths': (256, 256)},
+  'digits': {'model.widths': (256,)},
   'mnist': BINARY,
   'fashion_mnist': BINARY,
   'kmnist': BINARY,

@@ -121,16 +121,16 @@ def test_a_signal_in_a_save(launch, whole, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('seconds', [1.0, 2.0, 3.0])
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_it_starts(launch, tmp_path, number, seconds):
+@pytest.mark.parametrize('seconds', [0.5, 1.0, 2.0, 3.0, 4.0])
+def test_a_signal_while_it_starts(launch, tmp_path, seconds):
   """From the first import on: it ends soon, by that signal or with its status."""
-  run = tmp_path / 'run'
-  process = launch.start('train', *LONG, '--config.steps=100000', f'--workdir={run}')
+  endless = ('train', SMOKE, '--config.steps=100000', f'--workdir={tmp_path / "run"}')
+  process = launch.start(*endless)
   time.sleep(seconds)
-  process.send_signal(number)
-  result = launch.end(process, 20)
-  assert result.status in (-number, 128 + number), result.err
+  process.terminate()
+  result = launch.end(process, 60)
+  assert result.status in (-signal.SIGTERM, 128 + signal.SIGTERM)
+  assert 'Traceback' not in result.err
 
 
 @pytest.mark.parametrize(

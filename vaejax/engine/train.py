@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +21,12 @@ from vaejax.lookup import lookup, nearest
 from vaejax.types import Example, Method, Source, State, zeros
 
 
-class Stopped(BaseException):  # like KeyboardInterrupt: an `except Exception` must not swallow it
+class Stopped(Exception):
   """A signal ended the run, which can go on from there; `number` is the signal's."""
 
-  def __init__(self, number: int, where: str):
+  def __init__(self, number: int, step: int):
     name = signal.Signals(number).name
-    super().__init__(f'stopped by {name} {where}: the same command goes on from there')
+    super().__init__(f'stopped by {name} at step {step}: the same command goes on from there')
     self.number = number
 
 
@@ -87,36 +87,35 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
     Stopped: SIGTERM or SIGINT; a checkpoint was written.
   """
   say = lambda text: print(text, file=stream, flush=True)
-  with on_signal(stop_at_once):
-    saved_dir = compare(config, folder)
-    data_dir = data_dir or saved_dir
-    resumed = (folder / 'config.json').exists()
-    with workdir.distrusting(folder) if resumed else contextlib.nullcontext():
-      setup = set_up(config, data_dir)
-    with workdir.locked(folder):
-      compare(config, folder)  # again: another run may have come and gone
-      state = checkpoint.restore(folder, setup.like, say)
-      if state is None:
-        create = lambda: workdir.initial(setup.method, config, setup.source.example)
-        state = jax.jit(create, out_shardings=shard.replicated(setup.mesh))()
-      start = int(state.step)
-      if start > config.steps:
-        raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
-      checkpoint.set_aside(folder, start)
-      workdir.write_config(folder, config, setup.source.example, data_dir)
-      say(f'{config.data.name}: {load.describe(setup.source)}; {setup.mesh.size} device(s)')
-      if start:
-        verb = 'finished' if start == config.steps else 'resuming'
-        say(f'{folder}: {verb} at step {start} of {config.steps}')
-      with (
-        open_log(
-          folder, total=config.steps, images_per_step=config.batch_size, step=start, stream=stream
-        ) as log,
-        checkpoint.manage(folder, config.checkpoint) as checkpoints,
-      ):
-        seconds = elapsed_before(folder, start)
-        settler = Settler(config, folder, setup, log, checkpoints, seconds, start)
-        return settler.finish(loop(config, setup, state, settler))
+  saved_dir = compare(config, folder)
+  data_dir = data_dir or saved_dir
+  resumed = (folder / 'config.json').exists()
+  with workdir.distrusting(folder) if resumed else contextlib.nullcontext():
+    setup = set_up(config, data_dir)
+  with workdir.locked(folder):
+    compare(config, folder)  # again: another run may have come and gone
+    state = checkpoint.restore(folder, setup.like, say)
+    if state is None:
+      create = lambda: workdir.initial(setup.method, config, setup.source.example)
+      state = jax.jit(create, out_shardings=shard.replicated(setup.mesh))()
+    start = int(state.step)
+    if start > config.steps:
+      raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
+    checkpoint.set_aside(folder, start)
+    workdir.write_config(folder, config, setup.source.example, data_dir)
+    say(f'{config.data.name}: {load.describe(setup.source)}; {setup.mesh.size} device(s)')
+    if start:
+      verb = 'finished' if start == config.steps else 'resuming'
+      say(f'{folder}: {verb} at step {start} of {config.steps}')
+    with (
+      open_log(
+        folder, total=config.steps, images_per_step=config.batch_size, step=start, stream=stream
+      ) as log,
+      checkpoint.manage(folder, config.checkpoint) as checkpoints,
+    ):
+      seconds = elapsed_before(folder, start)
+      settler = Settler(config, folder, setup, log, checkpoints, seconds, start)
+      return settler.finish(loop(config, setup, state, settler))
 
 
 def compare(config, folder: Path) -> str | None:
@@ -142,20 +141,15 @@ def compare(config, folder: Path) -> str | None:
 
 
 @contextlib.contextmanager
-def on_signal(handle: Callable[[int], None]) -> Iterator[None]:
-  """Gives SIGTERM and SIGINT, as numbers, to `handle` while it lasts."""
-  numbers = signal.SIGTERM, signal.SIGINT
-  old = [signal.signal(number, lambda number, frame: handle(number)) for number in numbers]
+def signals() -> Iterator[list[int]]:
+  """A list that SIGTERM and SIGINT put their numbers into, while it lasts."""
+  got, numbers = [], (signal.SIGTERM, signal.SIGINT)
+  old = [signal.signal(number, lambda number, frame: got.append(number)) for number in numbers]
   try:
-    yield
+    yield got
   finally:
     for number, handler in zip(numbers, old, strict=True):
       signal.signal(number, handler)
-
-
-def stop_at_once(number: int) -> None:
-  """Where there is nothing to save."""
-  raise Stopped(number, 'outside of the training loop')
 
 
 def loop(config, setup: Setup, state: State, settler: Settler) -> State:
@@ -187,6 +181,7 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
         break
     if left:
       settler.settle(left._replace(saved=snapshot(state)) if stop else left)
+    settler.checkpoints.wait()
   if stop and step < config.steps:
-    raise Stopped(stop[0], f'at step {step}')
+    raise Stopped(stop[0], step)
   return state
