@@ -1,8 +1,12 @@
 """vaejax: python launch.py [train | sample | evaluate] --help."""
 
+import signal
 import sys
 
-from vaejax.command import main
+# Until the training loop has something to save, Ctrl-C just ends the process, without a traceback.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 if __name__ == '__main__':
+  from vaejax.command import main
+
   sys.exit(main(sys.argv[1:]))

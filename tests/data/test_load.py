@@ -37,9 +37,9 @@ def test_a_split_is_resident_within_the_budget(mode, budget, resident):
 
 
 def test_the_budget_is_in_mib_of_raw_rows():
-  # 1500 rows of 96 x 96 + 4 bytes are 13.19 MiB.
-  for budget, resident in ((14, True), (13, False)):
-    found, rows = digits(size=96, budget_mb=budget)
+  # 1500 rows of 100 x 100 + 4 bytes are 14.31 MiB, and more than 15 million bytes.
+  for budget, resident in ((15, True), (14, False)):
+    found, rows = digits(size=100, budget_mb=budget)
     assert load.train(found, rows, 8, 0).resident is resident
     assert load.test(found, rows).resident is resident
 

@@ -90,7 +90,7 @@ def test_nothing_is_dropped_and_every_epoch_is_whole():
     assert np.allclose(batch['image'], rows()['image'][batch['label']] / np.float32(255), rtol=1e-6)
 
 
-def test_a_large_step_wraps_alike():
+def test_a_large_step_wraps_alike(small_blocks):
   # Positions beyond 2^31, and over 2^32.
   make = partial(source.make, table(), 4, key=KEY)
   for first in (2**29 + 3, 2**30 - 2):

@@ -158,15 +158,9 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
   step_fn = make_step(setup.method, setup.schedules, optimizer.ema, optimizer.accumulate)
   draw = shard.split(setup.mesh, setup.source.draw)
   chunk = jax.jit(make_chunk(step_fn, draw), donate_argnums=0)
-  step, left, stop = int(state.step), None, []
-
-  def remember(number):
-    if stop:
-      stop_at_once(number)
-    stop.append(number)
-
+  step, left = int(state.step), None
   blocks = contextlib.closing(setup.source.buffers(step, config.steps))
-  with on_signal(remember), blocks as buffers:
+  with signals() as stop, blocks as buffers:
     for buffer, available in buffers:
       served = step + available
       while step < served and not stop:
