@@ -108,29 +108,31 @@ def pad(rows: np.ndarray, size: int) -> np.ndarray:
   return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
 
 
-# Steps that one streamed block serves, and rows a reader thread takes at a time.
+# Raw bytes of one streamed block; two are read ahead.
 BLOCK_BYTES = 64 * 2**20
 
 
 def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
-  """Blocks of consecutive steps, read ahead by Grain's threads while the device computes."""
+  """Blocks of consecutive steps, read ahead by Grain's threads while the device computes.
+
+  Blocks begin at multiples of their length, whatever step a run resumes from.
+  """
   import grain
 
-  length = max(1, min(steps - step, BLOCK_BYTES // (row_bytes(table) * n)))
+  length = max(1, BLOCK_BYTES // (row_bytes(table) * n))
+  start = step - step % length
   words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))
 
-  def read(batch: int):
-    position = (step + batch) * n + np.arange(n, dtype=np.int64)
-    index = host_order(words, position, table.size)
+  def read(step: int):
+    index = host_order(words, step * n + np.arange(n, dtype=np.int64), table.size)
     return {'rows': dict(table.fetch(index)), 'index': index}
 
-  batches = grain.MapDataset.range(steps - step).map(read)
+  batches = grain.MapDataset.range(start, steps).map(read)
   threads = grain.ReadOptions(num_threads=4, prefetch_buffer_size=2 * length)
   reader = iter(batches.to_iter_dataset(threads).batch(length, drop_remainder=False))
   # Closed however the loop over it ends: else its threads read on, and the process waits for them.
   with contextlib.closing(reader):
-    for number, block in enumerate(reader):
-      count = block['index'].shape[0]
+    for begin, block in zip(range(start, steps, length), reader, strict=True):
       flat = jax.tree.map(lambda x: pad(x.reshape(-1, *x.shape[2:]), length * n), block)
-      first = np.uint32((step + number * length) * n % 2**32)
-      yield put({**flat, 'first': first}), count
+      served = min(begin + length, steps) - max(begin, step)
+      yield put({**flat, 'first': np.uint32(begin * n % 2**32)}), served
