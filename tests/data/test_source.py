@@ -131,7 +131,7 @@ def passed(made, n, limit=ROWS):
 
 
 @pytest.mark.parametrize('where', ['resident', 'streamed', 'rendered'])
-@pytest.mark.parametrize('n', [1, 4, 10, 16])
+@pytest.mark.parametrize('n', [4, 16])
 def test_a_pass_has_every_example_once_in_order(n, where):
   split = rendered() if where == 'rendered' else table()
   labels, images = passed(source.make(split, 1, 'static', resident=where != 'streamed'), n)

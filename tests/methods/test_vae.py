@@ -1,6 +1,6 @@
 """The VAE's objectives against what defines them, and what it says of itself."""
 
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -39,12 +39,22 @@ def data():
   return {'image': image.astype(jnp.float32)}
 
 
+def initial(method):
+  return jax.jit(method.init)(jax.random.key(0), data())
+
+
 @cache
 def variables():
   """Of every case here: an objective changes no net. Wide, so that no term is near zero."""
   method = vae.make(config(), example())
-  v = jax.jit(method.init)(jax.random.key(0), data())
+  v = initial(method)
   return jax.tree.map(lambda x: 2 * x + 0.1, v)
+
+
+@cache
+def posterior():
+  nets = autoencoder.make(config().model, example())
+  return jax.jit(lambda v: lens.apply(nets, 'encoder', v, data()['image'])[0])(variables())
 
 
 @cache
@@ -64,8 +74,7 @@ def measured(name='elbo', samples=1, kl='analytic'):
 
 @pytest.mark.parametrize('samples', [1, 3])
 def test_the_analytic_elbo_is_recon_and_kl_at_weight_one(samples):
-  nets = autoencoder.make(config().model, example())
-  q, _ = lens.apply(nets, 'encoder', variables(), data()['image'])
+  q = posterior()
   want = per_example(kl(q, standard((N, L))))
   plain, heavy = measured(samples=samples)(), measured(samples=samples)(beta=4.0)
   for found in (plain, heavy):
@@ -124,8 +133,7 @@ def test_beta_weighs_the_kl_within_the_bound():
 
 
 def test_capacity_and_free_bits_change_the_loss_and_no_other_metric():
-  nets = autoencoder.make(config().model, example())
-  q, _ = lens.apply(nets, 'encoder', variables(), data()['image'])
+  q = posterior()
   each = np.asarray(kl(q, standard((N, L))).mean(0), np.float64)
   plain = measured()()
   for hyper, penalty in (
@@ -144,7 +152,7 @@ def test_capacity_and_free_bits_change_the_loss_and_no_other_metric():
 def losses(objective, v, key=KEY, **hyper):
   method = vae.make(config(objective), example())
   hyper = {k: jnp.asarray(value) for k, value in (HYPER | hyper).items()}
-  return method.players[0].loss(v, data(), key, hyper)
+  return jax.jit(method.players[0].loss)(v, data(), key, hyper)
 
 
 @pytest.mark.parametrize(
@@ -180,13 +188,13 @@ def test_the_loss_is_the_mean_of_the_metrics(objective):
 
 def test_the_loss_moves_extra_and_the_metrics_do_not():
   method = vae.make(config(likelihood='sigma_vae'), example())
-  v = method.init(jax.random.key(0), data())
+  v = initial(method)
   hyper = {k: jnp.asarray(value) for k, value in HYPER.items()}
-  _, (metrics, extra) = method.players[0].loss(v, data(), KEY, hyper)
+  _, (metrics, extra) = jax.jit(method.players[0].loss)(v, data(), KEY, hyper)
   # At the optimal scale the squared error is D/2: the loss is D/2 (log 2 pi variance + 1).
   variance = (extra['decoder']['batch_stats']['head']['variance'] - 0.95) / 0.05
   assert np.isclose(metrics['recon'], 10 * (np.log(2 * np.pi * variance) + 1), rtol=1e-4)
-  still = method.metrics(v, data(), KEY, hyper)['recon']
+  still = jax.jit(method.metrics)(v, data(), KEY, hyper)['recon']
   assert np.isclose(still.mean(), 10 * (np.log(2 * np.pi) + variance), rtol=1e-5)
 
 
@@ -200,9 +208,10 @@ def test_the_player_owns_both_nets():
 def test_samples_are_images_in_the_unit_range(likelihood):
   found = example(low=-1.0, levels=256)
   method = vae.make(config(likelihood=likelihood), found)
-  v = jax.tree.map(lambda x: 20 * x, method.init(jax.random.key(0), data()))
+  v = jax.tree.map(lambda x: 20 * x, initial(method))
   for draw in (False, True):
-    image = method.sample(v, KEY, 6, {}, temperature=3.0, draw=draw)['image']
+    sample = jax.jit(partial(method.sample, n=6, temperature=3.0, draw=draw))
+    image = sample(v, KEY)['image']
     assert image.shape == (6, *SHAPE) and image.dtype == jnp.float32
     assert image.min() == 0 and image.max() == 1 and 0.2 < image.mean() < 0.8
 
@@ -226,7 +235,7 @@ def test_temperature_and_draws():
 def test_samples_of_symmetric_data_are_brought_to_the_unit_range():
   found = example(low=-1.0, levels=256)
   method = vae.make(config(likelihood='gaussian'), found)
-  v = method.init(jax.random.key(0), data())
+  v = initial(method)
   p, _ = lens.apply(
     autoencoder.make(config(likelihood='gaussian').model, found), 'decoder', v, KEY_Z
   )
