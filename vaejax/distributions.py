@@ -13,7 +13,10 @@ from flax import struct
 
 def per_example(values: jax.Array) -> jax.Array:
   """[B, ...] -> [B]: the sum over everything but the batch."""
-  return jnp.sum(values, axis=tuple(range(1, values.ndim)))
+  # As a product: XLA fuses a sum over [H, W, C] with what computes its terms into a loop that is
+  # twenty times slower on a CPU, and which takes longer than all the rest of a training step.
+  flat = values.reshape(values.shape[0], -1)
+  return jnp.matmul(flat, jnp.ones(flat.shape[1], flat.dtype), precision='highest')
 
 
 def softplus(x: jax.Array) -> jax.Array:
