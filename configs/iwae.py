@@ -7,7 +7,8 @@ On mnist: the paper's one-layer net (784-200-200-50 tanh), binarised dynamically
 epochs. K = 1 is the VAE. The word `paper` asks for the paper's own schedule: batch 20, 3280 epochs,
 the rate 1e-3 * 10^(-i/7) for 3^i epochs, i = 0 ... 7.
 
-Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), paper, smoke, key=value.
+Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), paper, smoke,
+key=value.
 """
 
 from vaejax import presets

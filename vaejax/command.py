@@ -242,6 +242,8 @@ def run(argv: list[str]) -> int:
   except (UserError, RunError) as error:
     say(f'error: {error}')
     return 2 if isinstance(error, UserError) else 1
-  except (NotADirectoryError, IsADirectoryError, PermissionError) as error:
+  except OSError as error:
+    if error.filename is None:
+      raise
     say(f'error: {error.filename}: {error.strerror}')
     return 2

@@ -91,6 +91,8 @@ def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
     key, equals, value = word.partition('=')
     if equals:
       settings.append((key, value))
+    elif settings and word.isdecimal():  # widths=64,32
+      settings[-1] = (settings[-1][0], f'{settings[-1][1]},{word}')
     elif word == 'smoke':
       smoke = True
     elif word in flags:

@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import pkgutil
 from types import ModuleType
+from typing import Any
 
 from vaejax.errors import UserError
 
@@ -13,6 +14,15 @@ def nearest(name: str, known) -> str:
   """' (did you mean X?)' for the nearest of the known names, or nothing."""
   close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
   return f' (did you mean {close[0]!r}?)' if close else ''
+
+
+def choice(field: str, name: str, choices) -> Any:
+  """choices[name], or a UserError that names the config's field and what it takes."""
+  if name not in choices:
+    raise UserError(
+      f'{field}={name!r} is unknown{nearest(name, choices)}: it takes {", ".join(sorted(choices))}'
+    )
+  return choices[name] if isinstance(choices, dict) else name
 
 
 def names(kind: str, having: str) -> list[str]:

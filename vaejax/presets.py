@@ -30,12 +30,13 @@ PRESETS = {
   'mnist': BINARY,
   'fashion_mnist': BINARY,
   'kmnist': BINARY,
-  'binarized_mnist': BINARY | {'data.binarise': 'threshold'},
+  'binarized_mnist': BINARY | {'data.binarise': 'threshold'},  # one fixed draw, see data.tfds
   'omniglot': BINARY | {'data.size': 28, 'data.channels': 1},
   'shapes': {
     'data.binarise': 'threshold',
     'model.likelihood': 'bernoulli',
     'model.net': 'conv',
+    'eval.log_every': 20,  # a signal is heeded, and a row written, between chunks of so many steps
     'model.channels': (32, 32, 64, 64),
     'model.kernel': 4,
     'model.widths': (256,),
@@ -44,6 +45,7 @@ PRESETS = {
 }
 
 COLOUR = {
+  'eval.log_every': 20,
   'model.net': 'resnet',
   'model.channels': (64, 128, 128),
   'model.widths': (),

@@ -69,7 +69,8 @@ class Method(NamedTuple):
     init: (key, batch) -> Variables.
     players: who moves what, in the order of their turns.
     sample: (variables, key, n, given, *, temperature, draw) -> Batch of n images in [0, 1].
-    metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained.
+    metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained; rows
+      where a 'mask' [B] in the batch is 0 are padding.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct', and
       'log_weight': log p(x, z) - log q(z|x) in nats for one draw of z, [B].
     discrete: whether the likelihood is one of discrete values, so that bits per dimension mean
@@ -129,7 +130,7 @@ class Source(NamedTuple):
     resident: whether the split lives on the device.
     buffers: (first step, last step) -> iterator of (buffer, steps it serves) on the host.
     draw: (buffer, key, step) -> the batch of that step; pure, on the device.
-    blocks: n -> iterator of (buffer, first index) over the split in order, n rows a block.
+    blocks: n -> iterator of buffers over the split in order, n rows a block.
     rows: (buffer, index [n]) -> Batch in the split's own order, noise fixed by the index.
   """
 

@@ -30,9 +30,7 @@ def launch(workdir: str, data_dir: str, *words: str, cache: str | None = None) -
   if cache:
     environment['JAX_COMPILATION_CACHE_DIR'] = cache
   quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
-  return subprocess.Popen(
-    [*command, f'--data_dir={data_dir}'], cwd=ROOT, env=environment, **quiet
-  )
+  return subprocess.Popen([*command, f'--data_dir={data_dir}'], cwd=ROOT, env=environment, **quiet)
 
 
 def first_step(workdir: Path, data_dir: str, cache: str) -> float:
@@ -51,10 +49,10 @@ def first_step(workdir: Path, data_dir: str, cache: str) -> float:
 def loop_seconds(workdir: str, data_dir: str) -> tuple[float, list[float]]:
   """Seconds for the steps of the whole loop after the first row, and those that saves blocked."""
   from vaejax import configuration
-  from vaejax.engine import checkpoint
+  from vaejax.engine.checkpoint import Checkpoints
   from vaejax.engine.train import train
 
-  blocked, save = [], checkpoint.save
+  blocked, save = [], Checkpoints.save
 
   def timed(*args):
     began = time.perf_counter()
@@ -64,10 +62,10 @@ def loop_seconds(workdir: str, data_dir: str) -> tuple[float, list[float]]:
   settings = {'steps': STEPS, 'eval.every': 0, 'eval.log_every': LOG, 'checkpoint.every': SAVE}
   fields = [(name, str(value)) for name, value in settings.items()]
   config = configuration.load(str(ROOT / CONFIG.removeprefix('--config=')), fields)
-  checkpoint.save = timed
+  Checkpoints.save = timed
   with open(os.devnull, 'w') as quiet:
     train(config, Path(workdir), data_dir, quiet)
-  checkpoint.save = save
+  Checkpoints.save = save
   rows = [json.loads(line) for line in (Path(workdir) / 'metrics.jsonl').read_text().splitlines()]
   rows = [row for row in rows if row['split'] == 'train']
   return rows[-1]['seconds'] - rows[0]['seconds'], blocked
@@ -87,7 +85,7 @@ def bare_chunk(data_dir: str):
   bare = step.make_chunk(step.make_step(setup.method, setup.schedules), setup.source.draw)
   chunk = jax.jit(bare, donate_argnums=0)
   buffer, _ = next(setup.source.buffers(0, 1))
-  state, metrics = chunk(state, buffer, np.int32(1))
+  state, _ = chunk(state, buffer, np.int32(1))
 
   def run() -> float:
     nonlocal state
@@ -113,7 +111,9 @@ def main():
     cold = [
       first_step(space / f'c{i}', data_dir, str(space / f'cache{i}')) for i in range(flags.rounds)
     ]
-    warm = [first_step(space / f'w{i}', data_dir, str(space / 'cache0')) for i in range(flags.rounds)]
+    warm = [
+      first_step(space / f'w{i}', data_dir, str(space / 'cache0')) for i in range(flags.rounds)
+    ]
     bare, pairs = bare_chunk(data_dir), []
     for i in range(flags.rounds):
       pairs.append((bare(), *loop_seconds(str(space / f'l{i}'), data_dir)))

@@ -4,8 +4,8 @@
   python tests/benchmarks/speed.py [--data_dir=DIR] [--json=FILE] [--rounds=5]
 
 mlp: one epoch of MNIST (60,000 images); conv: 6,400 images; batch 128, Adam, data in memory. Every
-side is a process of its own that waits while the others run. Without --data_dir the images are noise
-of the same shape: as fast, with a loss that means nothing.
+side is a process of its own that waits while the others run. Without --data_dir the images are
+noise of the same shape: as fast, with a loss that means nothing.
 """
 
 import argparse

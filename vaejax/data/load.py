@@ -1,17 +1,15 @@
 """From a config's `data` to the sources of its splits."""
 
 import importlib
-import math
 
 import jax
 
 from vaejax.data import source, transforms
-from vaejax.data.table import Table
+from vaejax.data.table import EMBEDDED, Table
 from vaejax.errors import UserError
-from vaejax.nets.blocks import choice
+from vaejax.lookup import choice
 from vaejax.types import Example, Source
 
-EMBEDDED = ('digits', 'shapes')
 MODES = ('auto', 'resident', 'stream')
 
 
@@ -65,9 +63,10 @@ def run_key(seed: int) -> jax.Array:
   return jax.random.split(jax.random.key(seed))[1]
 
 
-def describe(source: Source) -> str:
+def describe(rows: Table, resident: bool) -> str:
   """One line: '60,000 images of 28x28x1, resident (45 MiB)'."""
-  shape = source.example.fields['image'].shape
-  size = source.size * math.prod(shape) / 2**20
-  where = f'resident ({size:.0f} MiB)' if source.resident else 'streamed'
-  return f'{source.size:,} images of {"x".join(map(str, shape))}, {where}'
+  shape = 'x'.join(map(str, rows.row['image'].shape))
+  held = (
+    f'resident ({rows.size * source.row_bytes(rows) / 2**20:.0f} MiB)' if resident else 'streamed'
+  )
+  return f'{rows.size:,} images of {shape}, {"rendered" if rows.render and resident else held}'

@@ -8,10 +8,10 @@ import os
 import re
 
 from vaejax.data import official
+from vaejax.data.table import EMBEDDED
 from vaejax.errors import UserError
 
 _INFO = 'dataset_info.json'
-_EMBEDDED = ('digits', 'shapes')  # not looked for here, but what a misspelt name may have meant
 _NAME = re.compile(r'(\w+)(?:/(?!\d+\.\d+\.\d+$)(\w[\w\-.]*))?(?:[:/]([\d*]+\.[\d*]+\.[\d*]+))?')
 
 
@@ -70,7 +70,7 @@ def _advice(name: str, base: str, there: list[str], missing: str) -> str:
       f'{missing}; prepare it where TensorFlow is, with `tfds build {base} '
       '--file_format=array_record`, and copy it there or give its directory as the name'
     )
-  names = list(dict.fromkeys([*here, *official.FILES, *_EMBEDDED]))
+  names = list(dict.fromkeys([*here, *official.FILES, *EMBEDDED]))
   near = difflib.get_close_matches(base.lower(), names, 3, 0.5) or names
   return f'no dataset is called {name}; the nearest names are {", ".join(near)}; {missing}'
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from vaejax.data.order import order
 from vaejax.data.table import Table
+from vaejax.data.transforms import GENERATOR
 
 FACTORS = {'shape': 3, 'scale': 6, 'orientation': 40, 'column': 32, 'row': 32}
 SIZE = math.prod(FACTORS.values())
@@ -56,7 +57,7 @@ def table(split: str, size: int | None = None, channels=None, fit='resize') -> T
 
   def rows(index):
     place = (jnp.asarray(index) + first).astype(jnp.uint32)
-    values = factors(order(jax.random.key(0), place, SIZE))
+    values = factors(order(jax.random.key(0, impl=GENERATOR), place, SIZE))
     image = jnp.repeat(render(values, size), channels or 1, axis=-1)
     return {'image': image, 'label': values[:, 0], 'factors': values}
 

@@ -105,6 +105,8 @@ def make(
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
   """Rows repeated from the last up to `size`, so that every block has one shape."""
+  if len(rows) == size:
+    return rows
   return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
 
 

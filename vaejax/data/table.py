@@ -6,6 +6,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+# The sets inside the package: each is a module of its name here, with `table(split, ...)`.
+EMBEDDED = ('digits', 'shapes')
+
 
 class Table(NamedTuple):
   """One split of a dataset. A row's 'image' is uint8 [H, W, C], its 'label' int32 [].

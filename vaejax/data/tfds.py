@@ -68,6 +68,8 @@ def table(
       records = source.__getitems__([int(i) for i in indices])
       for i, record in enumerate(records):
         pixels, number = decode(record)
+        if builder.name == 'binarized_mnist':  # which TFDS stores as 0 and 1
+          pixels = pixels * np.uint8(255)
         out['image'][i] = _exact(fit_image(pixels, size, channels, fit), row['image'].shape)
         if label:
           out['label'][i] = number

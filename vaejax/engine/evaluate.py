@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import load
-from vaejax.engine import report, workdir
+from vaejax.engine import optim, report, workdir
 from vaejax.engine.files import read_json, write_json
+from vaejax.engine.step import scheduled
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
 from vaejax.types import Eval, Hyper, Source, Variables, averaged
@@ -26,7 +27,8 @@ def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int):
     batch = source.rows(buffer, jnp.minimum(index, limit - 1))
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
     key = jax.random.fold_in(key, number)
-    return {name: e.stats(variables, batch, key, hyper) for name, e in evals.items()}
+    with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
+      return {name: e.stats(variables, batch, key, hyper) for name, e in evals.items()}
 
   return part
 
@@ -80,6 +82,20 @@ def progress(name: str, say: Callable[[str], None]):
   return show
 
 
+def protocol(config, e: Eval, split: str, n: int, seed: int, step: int, averaged: bool) -> dict:
+  """All that a value of this eval depends on, as evaluation.json has it."""
+  return {
+    'split': split,
+    'n': n,
+    **e.protocol,
+    'binarisation': load.binarisation(config.data),
+    'likelihood': config.model.get('likelihood', 'none'),
+    'seed': seed,
+    'step': step,
+    'weights': 'ema' if averaged else 'raw',
+  }
+
+
 def record(folder: Path, values: dict[str, float], protocol: dict) -> None:
   """Adds values, each with its protocol, to evaluation.json; those of other names stay."""
   path = folder / 'evaluation.json'
@@ -125,14 +141,15 @@ def evaluate(
       f'trained on {run.example.fields["image"].shape}: give the data it was trained on'
     )
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
+  hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   values = {}
   for name, e in evals.items():
     one = make_pass({name: e}, source, config.eval.batch_size)
-    sums = one.start(variables, run.state.hyper, jax.random.key(seed), progress(name, say))
+    sums = one.start(variables, hyper, jax.random.key(seed), progress(name, say))
     found = one.finish(sums)
-    protocol = {'split': split, 'n': source.size, **e.protocol}
-    protocol |= {'binarisation': load.binarisation(config.data), 'seed': seed}
-    record(folder, found, {**protocol, 'step': int(run.state.step), 'weights': weights})
+    ema = weights == 'ema' and run.state.ema is not None
+    step = int(run.state.step)
+    record(folder, found, protocol(config, e, split, source.size, seed, step, ema))
     values |= found
   report.write_report(folder)
   return values

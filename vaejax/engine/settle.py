@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.data import load
 from vaejax.engine import evaluate, images, report
 from vaejax.engine.log import Log
+from vaejax.engine.step import scheduled
 from vaejax.errors import RunError
 from vaejax.lookup import lookup
 from vaejax.types import Method, Metrics, Source, State, averaged
@@ -78,8 +78,11 @@ class Settler:
     self.last = (self.began, step)
     evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
     make_pass = lambda limit: evaluate.make_pass(evals, setup.test, config.eval.batch_size, limit)
-    self.test, self.full = make_pass(config.eval.size), make_pass(0)
-    self.pictures = make_pictures(setup.method, setup.test, config.eval.images)
+    whole = config.eval.size == 0 or config.eval.size >= setup.test.size
+    self.test = make_pass(config.eval.size)
+    self.full = self.test if whole else make_pass(0)
+    self.elbo, self.found = evals['elbo'], None
+    self.pictures = None  # made when first due: the first step does not wait for test images
 
   def start(self, step: int, metrics: Metrics, state: State) -> Left:
     """Dispatches the copy, the test pass and the pictures that are due after `step`."""
@@ -92,7 +95,10 @@ class Settler:
     if not test:
       return left
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
-    sums = self.test.start(variables, state.hyper, key)
+    sums = self.test.start(variables, scheduled(state, self.setup.schedules), key)
+    self.pictures = self.pictures or make_pictures(
+      self.setup.method, self.setup.test, config.eval.images
+    )
     return left._replace(test=sums, pictures=self.pictures(variables, key))
 
   def settle(self, left: Left) -> None:
@@ -107,7 +113,7 @@ class Settler:
     self.log.progress(left.step, values)
     found = None
     if left.test is not None:
-      found = self.test.finish(left.test)
+      found = self.found = self.test.finish(left.test)
       self.check({f'test {name}': value for name, value in found.items()}, step + 1, left.step)
       self.log.scalars(left.step, 'test', seconds, found)
       self.show(left.step, left.pictures)
@@ -141,12 +147,19 @@ class Settler:
 
   def finish(self, state: State) -> dict[str, float]:
     """The values of the whole test split, recorded; the report; all checkpoints on disk."""
-    sums = self.full.start(averaged(state), state.hyper, jax.random.key(EVAL_SEED))
-    values = self.full.finish(sums)
-    protocol = {'split': 'test', 'n': self.setup.test.size}
-    if 'objective' in self.config:
-      protocol['samples'] = self.config.objective.samples
-    protocol |= {'binarisation': load.binarisation(self.config.data), 'seed': EVAL_SEED}
-    evaluate.record(self.folder, values, {**protocol, 'step': int(state.step), 'weights': 'ema'})
+    values = self.found if self.full is self.test else None
+    if values is None:
+      hyper = scheduled(state, self.setup.schedules)
+      values = self.full.finish(self.full.start(averaged(state), hyper, jax.random.key(EVAL_SEED)))
+    protocol = evaluate.protocol(
+      self.config,
+      self.elbo,
+      'test',
+      self.setup.test.size,
+      EVAL_SEED,
+      int(state.step),
+      state.ema is not None,
+    )
+    evaluate.record(self.folder, values, protocol)
     report.write_report(self.folder)
     return values

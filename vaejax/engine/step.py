@@ -5,7 +5,18 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from vaejax.types import Batch, Buffer, Example, Method, Metrics, Player, State, Variables, zeros
+from vaejax.types import (
+  Batch,
+  Buffer,
+  Example,
+  Hyper,
+  Method,
+  Metrics,
+  Player,
+  State,
+  Variables,
+  zeros,
+)
 
 
 def create(method: Method, key: jax.Array, hyper: Mapping[str, float], example: Example) -> State:
@@ -73,9 +84,9 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
 
   def step(state: State, batch: Batch) -> tuple[State, Metrics]:
     key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
-    scheduled = {name: factor(state.step) for name, factor in (schedules or {}).items()}
-    hyper = {name: value * scheduled.get(name, 1) for name, value in state.hyper.items()}
-    logged = {player.lr: hyper[player.lr] for player in method.players}
+    hyper = scheduled(state, schedules)
+    rates = {player.lr for player in method.players}
+    logged = {name: hyper[name] for name in sorted(rates | set(schedules or ()))}
     for number, player in enumerate(method.players):
       player_key = jax.random.fold_in(key, number)
 
@@ -96,6 +107,12 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
     return state.replace(step=state.step + 1), logged
 
   return step
+
+
+def scheduled(state: State, schedules: Mapping | None) -> Hyper:
+  """The hyper-parameters at the state's step: every entry times its schedule's factor."""
+  factors = {name: factor(state.step) for name, factor in (schedules or {}).items()}
+  return {name: value * factors.get(name, 1) for name, value in state.hyper.items()}
 
 
 def averaging(state: State, decay: float) -> Variables:

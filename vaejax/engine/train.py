@@ -12,6 +12,7 @@ import numpy as np
 
 from vaejax import configuration
 from vaejax.data import load
+from vaejax.data.table import Table
 from vaejax.engine import checkpoint, optim, shard, workdir
 from vaejax.engine.log import elapsed_before, open_log
 from vaejax.engine.settle import Settler, next_stop, snapshot
@@ -34,6 +35,7 @@ class Setup(NamedTuple):
   """All that a run needs, built and checked before anything is written."""
 
   method: Method
+  rows: Table
   source: Source
   test: Source
   mesh: jax.sharding.Mesh
@@ -43,6 +45,10 @@ class Setup(NamedTuple):
 
 def set_up(config, data_dir: str | None) -> Setup:
   """Data, method and mesh of a config. Raises UserError, having written nothing."""
+  # What needs no data comes first: a mistake there is told before a dataset is prepared.
+  lookup('methods', config.method)
+  optim.make(config.optimizer)
+  schedules = optim.schedules(config.schedule, config.steps)
   mesh = shard.mesh(config.batch_size // config.optimizer.accumulate)
   put = shard.put(mesh)
   rows, test_rows = (load.table(config.data, split, data_dir) for split in ('train', 'test'))
@@ -50,6 +56,11 @@ def set_up(config, data_dir: str | None) -> Setup:
   method = workdir.make_method(config, load.example(config.data, rows))
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, rows, config.batch_size * turns, config.seed, put)
+  if config.steps * config.batch_size * turns >= 2**32:
+    raise UserError(
+      f'steps={config.steps} of {config.batch_size * turns} examples are more than the {2**32:,} '
+      'that the order of examples counts: take fewer steps, or a smaller batch_size'
+    )
   create = lambda: workdir.initial(method, config, source.example)
   like = checkpoint.abstract(create, shard.replicated(mesh))
   best, known = (
@@ -61,7 +72,7 @@ def set_up(config, data_dir: str | None) -> Setup:
       f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
       f'{", ".join(known)}, with - before one where smaller is better'
     )
-  return Setup(method, source, test, mesh, optim.schedules(config.schedule, config.steps), like)
+  return Setup(method, rows, source, test, mesh, schedules, like)
 
 
 def metric_names(config, method: Method, example: Example, like: dict) -> list[str]:
@@ -103,7 +114,8 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
       raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
     checkpoint.set_aside(folder, start)
     workdir.write_config(folder, config, setup.source.example, data_dir)
-    say(f'{config.data.name}: {load.describe(setup.source)}; {setup.mesh.size} device(s)')
+    about = load.describe(setup.rows, setup.source.resident)
+    say(f'{config.data.name}: {about}; {setup.mesh.size} device(s)')
     if start:
       verb = 'finished' if start == config.steps else 'resuming'
       say(f'{folder}: {verb} at step {start} of {config.steps}')

@@ -59,6 +59,8 @@ def distrusting(workdir: Path):
   """Turns what values that a crafted config.json may hold lead to into a UserError."""
   try:
     yield
+  except UserError:
+    raise
   except WRONG as error:
     raise UserError(f'{workdir}/config.json does not make a run: {describe(error)}') from error
 

@@ -21,6 +21,9 @@ def make(config, example: Example) -> Method:
     raise UserError(f'objective.name={objective.name!r} is unknown: it takes elbo or iwae')
   if objective.kl not in ('analytic', 'sampled'):
     raise UserError(f'objective.kl={objective.kl!r} is unknown: it takes analytic or sampled')
+  unused = [name for name in ('capacity', 'free_bits') if config.hyper.get(name, 0)]
+  if objective.name == 'iwae' and unused:
+    raise UserError(f'hyper.{unused[0]} means nothing to objective.name=iwae: set it to 0')
   if config.model.likelihood == 'bernoulli':
     discrete = example.levels == 2
   else:
@@ -76,7 +79,10 @@ def vae(
       values['iwae'] = log_mean_exp(-(recon + kl))
       return -log_mean_exp(-(recon + hyper['beta'] * kl)), values, v
     # Capacity and free bits act on the batch's mean: every example carries its share.
-    penalty = rate(terms.kl, hyper['capacity'], hyper['free_bits']) - jnp.mean(kl)
+    limits = hyper.get('capacity', 0.0), hyper.get('free_bits', 0.0)
+    weights = jnp.tile(batch['mask'], samples) if 'mask' in batch else jnp.ones(kl.size)
+    plain = jnp.average(kl.ravel(), weights=weights)
+    penalty = rate(terms.kl, *limits, weights) - plain
     return values['recon'] + hyper['beta'] * (values['kl'] + penalty), values, v
 
   def loss(v, batch, key, hyper):

@@ -3,8 +3,7 @@
 from flax import linen as nn
 
 from vaejax.errors import UserError
-from vaejax.lookup import lookup
-from vaejax.nets.blocks import choice
+from vaejax.lookup import choice, lookup
 from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, features
 from vaejax.types import Example
 

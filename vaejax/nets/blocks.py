@@ -7,8 +7,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.errors import UserError
-from vaejax.lookup import nearest
 from vaejax.nets.convolve import conv, conv_transpose
 
 ACTIVATIONS = {
@@ -25,17 +23,8 @@ DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 NORMS = ('none', 'batch', 'group')
 
 
-def choice(field: str, name: str, choices) -> Any:
-  """choices[name], or a UserError that names the config's field and what it takes."""
-  if name not in choices:
-    raise UserError(
-      f'{field}={name!r} is unknown{nearest(name, choices)}: it takes {", ".join(sorted(choices))}'
-    )
-  return choices[name] if isinstance(choices, dict) else name
-
-
 class Norm(nn.Module):
-  """BatchNorm, GroupNorm (of 8 channels a group, or fewer) or nothing, over [B, ..., C]."""
+  """BatchNorm, GroupNorm (of about 8 channels a group) or nothing, over [B, ..., C]."""
 
   kind: str
   dtype: Any = jnp.float32

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.errors import UserError
-from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Convolution, Norm, choice
+from vaejax.lookup import choice
+from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Convolution, Norm
 from vaejax.nets.mlp import Mlp
 
 

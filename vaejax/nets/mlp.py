@@ -6,7 +6,8 @@ from typing import Any
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.nets.blocks import ACTIVATIONS, DTYPES, choice
+from vaejax.lookup import choice
+from vaejax.nets.blocks import ACTIVATIONS, DTYPES
 
 
 class Mlp(nn.Module):
@@ -40,9 +41,9 @@ class MlpDecoder(nn.Module):
 
 def encoder(model, shape) -> nn.Module:
   """The trunk that `model` (net='mlp', widths, activation, dtype) asks for, for any image shape."""
-  activation = 'relu' if model.activation is None else model.activation
-  choice('model.activation', activation, ACTIVATIONS)
-  return Mlp(tuple(model.widths), activation, choice('model.dtype', model.dtype, DTYPES))
+  choice('model.activation', model.activation, ACTIVATIONS)
+  dtype = choice('model.dtype', model.dtype, DTYPES)
+  return Mlp(tuple(model.widths), model.activation, dtype)
 
 
 def decoder(model, shape) -> nn.Module:

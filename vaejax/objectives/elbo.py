@@ -28,14 +28,14 @@ def elbo(x, p, q, prior, z, analytic=True) -> Terms:
   return Terms(recon=-per_example(p.log_prob(x)), kl=divergence)
 
 
-def rate(divergence, capacity=0.0, free_bits=0.0) -> jax.Array:
+def rate(divergence, capacity=0.0, free_bits=0.0, weights=None) -> jax.Array:
   """The scalar that beta multiplies, from the KL of each latent dimension [B, ...].
 
   free_bits: sum_j max(free_bits, mean_B KL_j), in nats per dimension (Kingma et al. 2016,
   equation 15). capacity: |KL - capacity| in nats (Burgess et al. 2018, equation 8). At zero both
-  leave the plain KL, also where a sampled KL is negative.
+  leave the plain KL, also where a sampled KL is negative. weights [B]: of the examples in the mean.
   """
-  each = jnp.mean(divergence, axis=0)
+  each = jnp.average(divergence, axis=0, weights=weights)
   total = jnp.sum(jnp.where(free_bits > 0, jnp.maximum(each, free_bits), each))
   return jnp.where(capacity > 0, jnp.abs(total - capacity), total)
 
