@@ -136,6 +136,7 @@ def test_words():
   found = words('mnist:3.0.1,smoke,latents=8,paper,schedule.lr=cosine', 'digits', ('paper',))
   assert found.dataset == 'mnist:3.0.1' and found.smoke and found.flags == ('paper',)
   assert found.settings == (('latents', '8'), ('schedule.lr', 'cosine'))
+  assert words('widths=64,32,shapes', 'digits')[::3] == ('shapes', (('widths', '64,32'),))
   assert 'mnist and shapes' in fails(words, 'mnist,shapes', 'digits')
 
 

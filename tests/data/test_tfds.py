@@ -233,3 +233,14 @@ def test_the_genuine_mnist():
   assert round(arrays['image'].mean() / 255, 4) == 0.1325  # of the published test images
   want = reference(os.path.join(GENUINE, 'mnist', '3.0.1'), 'train[59990:]')
   assert_same(train.fetch(np.arange(59990, 60000)), want)
+
+
+def test_binarized_mnist_is_stored_as_0_and_1(tmp_path, prepare):
+  from PIL import Image
+
+  bits = np.random.default_rng(0).integers(0, 2, (4, 8, 8), np.uint8)
+  rows = {split: [{'image': Image.fromarray(b)} for b in bits] for split in ('train', 'test')}
+  prepare(tmp_path, rows, {'image': image(8, 8, 1)}, name='binarized_mnist')
+  found = tfds.table('binarized_mnist', 'test', str(tmp_path)).load()['image']
+  assert sorted(np.unique(found)) == [0, 255]
+  assert np.mean(found) / 255 == np.mean(bits)

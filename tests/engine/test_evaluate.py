@@ -77,7 +77,7 @@ def test_values_and_their_protocol(copied):
     assert after[name]['value'] == pytest.approx(entry['value'], rel=1e-5)
     assert {**after[name], 'value': 0} == {**entry, 'value': 0}
   protocol = {'split': 'test', 'n': 297, 'binarisation': 'none', 'seed': 0, 'step': 20}
-  protocol |= {'weights': 'ema', 'samples': 3}
+  protocol |= {'weights': 'ema', 'samples': 3, 'likelihood': 'logistic'}
   assert after['nll'] == {'value': found['nll'], **protocol}
   assert after['elbo'] == {'value': found['elbo'], **protocol, 'samples': 1}
   assert found['recon'] + found['kl'] == pytest.approx(-found['elbo'], rel=1e-5)

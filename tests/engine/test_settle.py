@@ -58,6 +58,7 @@ def settler(**fields):
   """A Settler whose passes are names, to see what `start` asks for."""
   made = object.__new__(settle.Settler)
   made.config = config(**fields)
+  made.setup = SimpleNamespace(schedules={})
   made.test = SimpleNamespace(start=lambda *args: 'sums')
   made.pictures = lambda *args: 'pictures'
   return made

@@ -173,3 +173,18 @@ def test_on_another_number_of_devices(launch, tmp_path, first, then):
   out = tmp_path / 'x.npy'
   assert launch('sample', f'--workdir={run}', '--n=3', f'--out={out}').status == 0
   assert np.load(out).shape == (3, 8, 8, 1)
+
+
+def test_a_mistake_on_a_resume_is_not_blamed_on_the_workdir(tmp_path, capfd):
+  assert main(['train', SMOKE, f'--workdir={tmp_path / "w"}']) == 0
+  capfd.readouterr()
+  arguments = ['train', SMOKE, f'--workdir={tmp_path / "w"}']
+  assert main([*arguments, '--config.checkpoint.best=foo']) == 2
+  said = capfd.readouterr().err
+  assert said.startswith("error: checkpoint.best='foo' is not a test metric")
+
+
+def test_a_run_longer_than_the_order_of_examples_is_refused(tmp_path, capfd):
+  arguments = ['train', SMOKE, f'--workdir={tmp_path / "w"}']
+  assert main([*arguments, '--config.steps=2147483646', '--config.batch_size=64']) == 2
+  assert '4,294,967,296' in capfd.readouterr().err and not (tmp_path / 'w').exists()

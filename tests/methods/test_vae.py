@@ -293,3 +293,31 @@ def test_bits_mean_something_where_the_likelihood_is_discrete(likelihood, levels
 def test_unknown_objectives_are_refused(objective, said):
   with pytest.raises(UserError, match=said):
     vae.make(config(objective), example())
+
+
+def test_padding_changes_no_loss():
+  """Capacity and free bits act on the batch's mean, where repeats of the last row do not count."""
+  method = vae.make(config({'kl': 'analytic'}), example())
+  hyper = HYPER | {'capacity': 2.0, 'free_bits': 0.3, 'beta': 3.0}
+  image = data()['image']
+  padded = jnp.concatenate([image, jnp.repeat(image[-1:], 5, axis=0)])
+  mask = (jnp.arange(N + 5) < N).astype(jnp.float32)
+  whole = method.metrics(variables(), {'image': image}, KEY, hyper)
+  masked = method.metrics(variables(), {'image': padded, 'mask': mask}, KEY, hyper)
+  share = lambda values: np.asarray(values['loss'] - values['recon'])[:N]
+  np.testing.assert_allclose(share(masked), share(whole), rtol=1e-5)
+
+
+def test_an_objective_takes_only_what_it_uses():
+  found = config({'name': 'iwae'})
+  found.hyper.capacity = 1.0
+  with pytest.raises(UserError, match=r'hyper\.capacity means nothing to objective\.name=iwae'):
+    vae.make(found, example())
+  found = config()
+  del found.hyper.capacity
+  del found.hyper.free_bits
+  v = variables()
+  loss = vae.make(found, example()).players[0].loss
+  full = vae.make(config(), example()).players[0].loss
+  less = {name: HYPER[name] for name in ('lr', 'beta')}
+  assert loss(v, data(), KEY, less)[0] == full(v, data(), KEY, HYPER)[0]
