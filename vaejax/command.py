@@ -240,7 +240,7 @@ def run(argv: list[str]) -> int:
   except SystemExit as end:  # argparse has shown its help
     return end.code or 0
   except (UserError, RunError) as error:
-    say(f'error: {error}')
+    say(f'error: {" ".join(str(error).splitlines())}')
     return 2 if isinstance(error, UserError) else 1
   except OSError as error:
     if error.filename is None:

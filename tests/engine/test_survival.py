@@ -36,10 +36,12 @@ def whole(launch, tmp_path_factory):
   return workdir
 
 
-def kill_in_save(launch, command, workdir, delay=0.0):
-  """Starts a run and kills it `delay` seconds after a save has begun. Whether it was in one."""
+def kill_in_save(launch, command, workdir, delay=0.0, beyond=0):
+  """Starts a run and kills it `delay` seconds after a save has begun, with a checkpoint of at least
+  `beyond` steps on disk. Whether it was in a save."""
   process = launch.start(*command, f'--workdir={workdir}')
-  wait_for(lambda: temporary(workdir) or process.poll() is not None)
+  newest = lambda: max(reached(workdir), default=0)
+  wait_for(lambda: (newest() >= beyond and temporary(workdir)) or process.poll() is not None)
   time.sleep(delay)
   process.kill()
   launch.end(process)
@@ -67,7 +69,9 @@ def test_killed_at_twenty_moments(launch, tmp_path):
   workdir, in_save, resumed_at = tmp_path / 'run', 0, set()
   for number in range(20):
     if number % 2:
-      in_save += kill_in_save(launch, command, workdir, chance.uniform(0, 0.05))
+      # Each goes on by some checkpoints, however slow the machine: else all die at the same one.
+      beyond = max(reached(workdir), default=0) + 5 * chance.randint(1, 10)
+      in_save += kill_in_save(launch, command, workdir, chance.uniform(0, 0.05), beyond)
     else:
       process = launch.start(*command, f'--workdir={workdir}')
       before = reached(workdir)
