@@ -4,7 +4,8 @@ arXiv:1804.03599) and free bits (Kingma et al. 2016) by `hyper.capacity` and `hy
   python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/b
 
 Cost on two CPU cores, seed 0: digits 7 s, test loss 177.5 nats (ELBO -171.4: beta = 4
-leaves a KL of 2 nats on images of 64 pixels). shapes: 20,000 steps, about an hour; its number is open.
+leaves a KL of 2 nats on images of 64 pixels). shapes: 20,000 steps, about
+an hour; its number is open.
 
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), smoke, key=value.
 """
