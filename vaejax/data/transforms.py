@@ -1,7 +1,11 @@
 """What happens to raw rows on the device: scale, binarise, flip. Noise is keyed per example."""
 
+import math
+
 import jax
 import jax.numpy as jnp
+
+from vaejax.data.noise import bits
 
 BINARISE = ('none', 'threshold', 'dynamic', 'static')
 SCALES = {'unit': (0.0, 1.0), 'symmetric': (-1.0, 1.0)}
@@ -13,9 +17,8 @@ STATIC_SEED, GENERATOR = 20160701, 'threefry2x32'
 
 def bernoulli(keys: jax.Array, image: jax.Array) -> jax.Array:
   """One draw per pixel of uint8 [N, H, W, C], with probability image/255, exact at 0 and 255."""
-  shape = image.shape[1:]
-  bits = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint16))(keys).astype(jnp.int32)
-  return bits * 255 < image.astype(jnp.int32) * 65536
+  drawn = bits(keys, math.prod(image.shape[1:])).reshape(image.shape)
+  return (drawn >> 8) * 255 < image.astype(jnp.uint32) << 24
 
 
 def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> jax.Array:
@@ -48,9 +51,9 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False):
     keys: one key per row, for what is random; index: which example each row is, [N].
     kind, scale, flips: as in a config's `data.binarise`, `data.scale` and `data.flip`.
   """
-  image = raw['image']
+  # Binarised before it is mirrored: a static draw belongs to the image, not to its mirror image.
+  image = binarise(kind, raw['image'], keys, index)
   if flips:
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
-  image = binarise(kind, image, keys, index)
   low, high = SCALES[scale]
   return {**raw, 'image': image * (high - low) + low}
