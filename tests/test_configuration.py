@@ -320,3 +320,19 @@ def test_the_base_has_a_schedule_for_every_entry_of_hyper():
   assert isinstance(found, ConfigDict) and found.method == 'vae'
   assert dict(found.schedule) == {'lr': 'constant', 'other': 'constant'}
   check(found)
+
+
+def test_a_players_optimizer_is_set_checked_and_comes_back():
+  config = configuration.base('gan', {'lr': 1e-4})
+  config.optimizer.critic = configuration.player(b1=0.0)
+  config.lock()
+  override(config, 'optimizer.critic.b2', '0.9')
+  override(config, 'optimizer.critic.name', 'rmsprop')
+  check(config)
+  back = configuration.restore(json.loads(json.dumps(configuration.plain(config))))
+  assert back.optimizer.critic.to_dict() == config.optimizer.critic.to_dict()
+  override(back, 'optimizer.critic.clip', '1')  # a field that was not set takes its type
+  assert back.optimizer.critic.clip == 1.0
+  override(back, 'optimizer.critic.b1', '2')
+  with pytest.raises(UserError, match=r'optimizer.critic.b1=2.0 is out of range'):
+    check(back)

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from chunks import averaged_chunk
 
 from vaejax import configuration
 from vaejax.data import load
 from vaejax.engine import checkpoint, optim, shard, workdir
-from vaejax.engine.step import create, make_chunk, make_step, make_sweep
+from vaejax.engine.step import create, make_step, make_sweep
 from vaejax.types import Method, Source, State
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
@@ -75,7 +76,7 @@ def build(name: str, settings: dict[str, str]) -> Case:
 
   init = quick_jit(init)
   state = init(jax.random.key(config.seed), dict(config.hyper))
-  chunk = jax.jit(make_chunk(counted, source.draw))
+  chunk = jax.jit(averaged_chunk(counted, source.draw))
   return Case(config, rows, method, source, init, state, chunk, traces)
 
 
@@ -227,7 +228,7 @@ def plain(case):
     return state.replace(opt={player.name: sgd.init({}) for player in players})
 
   (buffer, _), *_ = case.source.buffers(0, STEPS)
-  chunk = quick_jit(make_chunk(step, case.source.draw))
+  chunk = quick_jit(averaged_chunk(step, case.source.draw))
   members = [member(0), member(1)]
   after = [chunk(state, buffer, np.int32(STEPS))[0] for state in members]
   for one, other in zip(members, after, strict=True):
@@ -249,7 +250,7 @@ def test_members_of_a_sweep_are_the_single_runs(case, plain):
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members).replace(step=jnp.int32(0))
   batches = quick_jit(draw)(buffer, stack.key, stack.step)
   assert (batches['image'][0] != batches['image'][1]).any()  # an order of its own for each
-  after, metrics = quick_jit(make_chunk(step, draw))(stack, buffer, np.int32(STEPS))
+  after, metrics = quick_jit(averaged_chunk(step, draw))(stack, buffer, np.int32(STEPS))
   assert all(value.shape == (2,) for value in metrics.values())
   for number, state in enumerate(plain.members):
     batch = quick_jit(case.source.draw)(buffer, state.key, state.step)
@@ -268,7 +269,7 @@ def test_eight_devices_are_one(case, plain):
     case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
   )
   (buffer, _), *_ = source.buffers(0, STEPS)
-  chunk = quick_jit(make_chunk(plain.step, shard.split(mesh, source.draw)))
+  chunk = quick_jit(averaged_chunk(plain.step, shard.split(mesh, source.draw)))
   after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(after.variables))
   assert_close(after, plain.after[0])

@@ -153,8 +153,7 @@ def train(flags, overrides) -> int:
 
   folder, data_dir = flags.workdir, flags.data_dir
   if flags.config is None and folder and (folder / 'config.json').exists():
-    config, _, saved_dir = read_config(folder)
-    data_dir = data_dir or saved_dir
+    config = read_config(folder).config
     for field, text in overrides:
       configuration.override(config, field, text)
     configuration.check(config)
@@ -234,6 +233,9 @@ def run(argv: list[str]) -> int:
   try:
     flags, overrides = parse(argv)
     prepare_jax()
+    from vaejax.engine.checkpoint import quiet
+
+    quiet()
     if flags.verb == 'train':
       return train(flags, overrides)
     return {'sample': sample, 'evaluate': evaluate}[flags.verb](flags)

@@ -74,6 +74,14 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   return config
 
 
+def player(**fields: Any) -> ConfigDict:
+  """A player's own section of `optimizer`: what it does not set is as for all players."""
+  kinds = dict.fromkeys(('clip', 'b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay'), float)
+  config = ConfigDict({name: placeholder(kind) for name, kind in {'name': str, **kinds}.items()})
+  config.update(fields)
+  return config
+
+
 class Words(NamedTuple):
   """What stands after a config's colon: 'mnist,smoke,latents=32'."""
 
@@ -186,7 +194,8 @@ def fill(saved: dict[str, Any], like: ConfigDict, path: str) -> ConfigDict:
       path, like.get_type(name) if name in like else None
     )
     if isinstance(value, dict) and kind in (ConfigDict, None):
-      config[name] = fill(value, like.get(name) or ConfigDict(), f'{field}.')
+      inner = player() if path == 'optimizer.' else like.get(name) or ConfigDict()
+      config[name] = fill(value, inner, f'{field}.')
     elif name in like and like[name] is None:
       config[name] = placeholder(kind)
       config[name] = None if value is None else convert(field, kind, value)

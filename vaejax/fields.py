@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 import sys
 from typing import Any
 
@@ -118,10 +119,12 @@ RANGES = {
 def check(config: ConfigDict) -> None:
   """Raises UserError for a value out of range, or numbers that do not fit together."""
   for field, given in flat(config).items():
-    low, high = RANGES.get(field, (-math.inf, math.inf))
+    # A player's own optimizer has the fields of the shared one.
+    name = re.sub(r'^optimizer\.\w+\.', 'optimizer.', field)
+    low, high = RANGES.get(name, (-math.inf, math.inf))
     for value in given if isinstance(given, tuple) else (given,):
       number = type(value) in (int, float)
-      if field in RANGES and value is not None and not number:
+      if name in RANGES and value is not None and not number:
         raise UserError(f'{field}={repr(value)[:80]}: it takes a number')
       if number and not (low <= value <= high and abs(value) <= sys.float_info.max):
         wanted = f'at least {low:g}' if high == math.inf else f'{low:g} to {high:,}'

@@ -36,7 +36,6 @@ PRESETS = {
     'data.binarise': 'threshold',
     'model.likelihood': 'bernoulli',
     'model.net': 'conv',
-    'eval.log_every': 20,  # a signal is heeded, and a row written, between chunks of so many steps
     'model.channels': (32, 32, 64, 64),
     'model.kernel': 4,
     'model.widths': (256,),
@@ -45,7 +44,6 @@ PRESETS = {
 }
 
 COLOUR = {
-  'eval.log_every': 20,
   'model.net': 'resnet',
   'model.channels': (64, 128, 128),
   'model.widths': (),

@@ -49,7 +49,8 @@ class Player(NamedTuple):
     name: of the player; metrics and errors carry it.
     loss: (variables, batch, key, hyper) -> (scalar, (metrics, new extra)).
     owns: the nets whose params this player moves; a net may have two owners.
-    tx: optax transformation at rate 1: it gives a direction, the rate is `hyper[lr]`.
+    tx: optax transformation at rate 1: it gives a direction, the rate is `hyper[lr]`. None until
+      the config's `optimizer` has given it one (see engine.optim.equip).
     lr: the entry of `hyper` that holds the rate.
     turns: updates in one round, each on its own examples.
   """
@@ -57,7 +58,7 @@ class Player(NamedTuple):
   name: str
   loss: LossFn
   owns: tuple[str, ...]
-  tx: optax.GradientTransformation
+  tx: optax.GradientTransformation | None = None
   lr: str = 'lr'
   turns: int = 1
 

@@ -12,11 +12,11 @@ import time
 
 import jax
 import numpy as np
-import optax
 
+from vaejax import configuration
 from vaejax.data import source
 from vaejax.data.table import Table
-from vaejax.engine import step
+from vaejax.engine import optim, step
 from vaejax.methods.vae import vae
 from vaejax.nets.autoencoder import Decoder, Encoder
 from vaejax.nets.blocks import DTYPES
@@ -49,17 +49,19 @@ def main():
   table = Table(len(images), row, None, lambda: {'image': images}, lambda i: {'image': images[i]})
   data = source.make(table, flags.batch)
   nets, latents = make_nets(flags.net, DTYPES[flags.dtype])
-  method = vae(nets, latents, data.example, optax.adam(1.0))
+  method = optim.equip(vae(nets, latents, data.example), configuration.base('vae', {}).optimizer)
   hyper = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
   create = lambda: step.create(method, jax.random.key(0), hyper, data.example)
   state = jax.jit(create)()
-  chunk = jax.jit(step.make_chunk(step.make_step(method), data.draw), donate_argnums=0)
+  chunk = step.make_chunk(step.make_step(method), data.draw)
+  run = jax.jit(chunk.run, donate_argnums=0)
   buffer, _ = next(data.buffers(0, 1))
+  zeros = chunk.zeros(state, buffer)
   length = np.int32(len(images) // flags.batch)
   for _ in sys.stdin:
     start = time.perf_counter()
-    state, metrics = chunk(state, buffer, length)
-    loss = float(metrics['loss'])
+    state, sums = run(state, zeros, buffer, length)
+    loss = float(sums['loss']) / length.item()
     print(json.dumps({'seconds': time.perf_counter() - start, 'loss': loss}), flush=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from vaejax.configuration import base
 from vaejax.data import load
-from vaejax.engine import workdir
+from vaejax.engine import shard, workdir
 from vaejax.engine.evaluate import evaluate, make_pass, record
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
@@ -35,36 +35,43 @@ def sums():
   return Eval(stats, lambda s: {'sum': float(s['sum']), 'labels': s['labels'].tolist()}, {})
 
 
-@pytest.mark.parametrize('mode', ['resident', 'stream'])
+def mesh(count: int):
+  return shard.mesh(devices=jax.devices()[:count])
+
+
+@pytest.mark.parametrize('mode, devices', [('resident', 1), ('resident', 8), ('stream', 4)])
 @pytest.mark.parametrize('n, limit', [(1000, 0), (50, 0), (99, 0), (64, 100), (7, 10), (10, 5)])
-def test_every_example_counts_once(mode, n, limit):
+def test_every_example_counts_once(mode, devices, n, limit):
   split = source(mode)
   assert split.resident == (mode == 'resident')
   raw = load.table(base('', {}).data, 'test', None).load()
   count = limit or 297
   seen = []
-  one = make_pass({'pixels': sums()}, split, n, limit)
+  one = make_pass({'pixels': sums()}, split, n, limit, mesh(devices))
   found = one.start({'scale': 2.0}, {}, jax.random.key(0), lambda *progress: seen.append(progress))
   values = one.finish(found)
   # float32 sums of 19,008 grey levels.
   np.testing.assert_allclose(values['sum'], 2 * raw['image'][:count].sum() / 255, rtol=1e-5)
   np.testing.assert_array_equal(values['labels'], np.bincount(raw['label'][:count], minlength=10))
   done = [(done, of) for _, done, of in seen]
-  assert done[-1] == (count, count) and len(done) == -(-count // min(n, count))
+  size = -(-min(n, count) // devices) * devices
+  assert done[-1] == (count, count) and len(done) == -(-count // size)
 
 
 @pytest.mark.parametrize('binarise', ['none', 'dynamic'])
-def test_streamed_values_are_the_resident_ones(trained, binarise):
+def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise):
   run = workdir.open_run(trained, print)
   elbo = {'elbo': lookup('evals', 'elbo').make(run.method, run.config)}
 
-  def values(mode):
-    one = make_pass(elbo, source(mode, binarise=binarise), 64)
-    variables = averaged(run.state)
-    return one.finish(one.start(variables, run.state.hyper, jax.random.key(0)))
+  def values(mode, devices):
+    put = shard.put(mesh(devices))
+    one = make_pass(elbo, source(mode, binarise=binarise), 64, 0, mesh(devices))
+    variables = put(averaged(run.state))
+    return one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))
 
   # The same program on the same rows.
-  assert values('stream') == pytest.approx(values('resident'), rel=1e-6)
+  assert values('stream', 1) == pytest.approx(values('resident', 1), rel=1e-6)
+  assert values('stream', 8) == pytest.approx(values('resident', 1), rel=1e-5)
 
 
 def test_values_and_their_protocol(copied):
@@ -76,7 +83,14 @@ def test_values_and_their_protocol(copied):
   for name, entry in before.items():
     assert after[name]['value'] == pytest.approx(entry['value'], rel=1e-5)
     assert {**after[name], 'value': 0} == {**entry, 'value': 0}
-  protocol = {'split': 'test', 'n': 297, 'binarisation': 'none', 'seed': 0, 'step': 20}
+  protocol = {
+    'split': 'test',
+    'read': 'digits test',
+    'n': 297,
+    'binarisation': 'none',
+    'seed': 0,
+    'step': 20,
+  }
   protocol |= {'weights': 'ema', 'samples': 3, 'likelihood': 'logistic'}
   assert after['nll'] == {'value': found['nll'], **protocol}
   assert after['elbo'] == {'value': found['elbo'], **protocol, 'samples': 1}

@@ -9,9 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from vaejax.configuration import base
+from vaejax.configuration import base, player
 from vaejax.engine import optim
 from vaejax.errors import UserError
+from vaejax.types import Method, Player
 
 RATE = 0.03
 # Far from every default.
@@ -150,3 +151,28 @@ def test_only_schedules_that_change_anything_are_kept():
   assert list(found) == ['beta'] and float(found['beta'](1)) == 0.25
   with pytest.raises(UserError, match=r'schedule\.lr'):
     optim.schedules({'lr': 'x'}, 10)
+
+
+def test_a_players_own_section_overrides_what_it_sets():
+  optimizer = config(b1=0.5, b2=0.9, clip=2.0)
+  optimizer.critic = player(b1=0.0)
+  optimizer.slow = player(name='sgd', clip=0.0)
+  assert optim.settings(optimizer, 'other') == ('adam', 2.0, {'b1': 0.5, 'b2': 0.9})
+  assert optim.settings(optimizer, 'critic') == ('adam', 2.0, {'b1': 0.0, 'b2': 0.9})
+  # An argument belongs to the optimizer that it was given with.
+  assert optim.settings(optimizer, 'slow') == ('sgd', 0.0, {})
+  optimizer.slow.name = 'sdg'
+  with pytest.raises(UserError, match=r"optimizer.slow.name='sdg' is unknown .did you mean 'sgd'"):
+    optim.make(optimizer, 'slow')
+
+
+def test_equip_gives_each_player_its_optimizer_and_leaves_one_that_it_has():
+  own = optax.sgd(1.0)
+  players = [Player(n, None, (n,), tx) for n, tx in (('critic', None), ('decoder', own))]
+  method = Method(None, tuple(players), None, None, {})
+  optimizer = config(name='sgd')
+  optimizer.critic = player(name='lion')
+  critic, decoder = optim.equip(method, optimizer).players
+  assert decoder.tx is own
+  found, want = (tx.init({'w': jnp.ones(3)}) for tx in (critic.tx, optax.lion(1.0)))
+  assert jax.tree.structure(found) == jax.tree.structure(want)

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from chunks import averaged_chunk
 from flax import linen as nn
 
-from vaejax.engine.step import create, make_chunk, make_step, make_sweep, part, turn
+from vaejax.engine.step import create, make_step, make_sweep, part, turn
 from vaejax.nets import lens
 from vaejax.types import Example, Method, Player, State, Variables, averaged
 
@@ -201,7 +202,7 @@ def test_a_game_composes_traces_once_and_is_its_sweeps_member():
     traces.append(1)
     return step(state, batch)
 
-  chunk = jax.jit(make_chunk(counted, draw))
+  chunk = jax.jit(averaged_chunk(counted, draw))
   members = [start(method, seed, weight=1.0 + seed) for seed in (0, 1)]
   after = [chunk(state, {}, 6)[0] for state in members]
   halves = chunk(chunk(members[0], {}, 2)[0], {}, 4)[0]
@@ -211,7 +212,7 @@ def test_a_game_composes_traces_once_and_is_its_sweeps_member():
     np.testing.assert_array_equal(x, y)
   assert len(traces) == 1
   stack = jax.tree.map(lambda *x: jnp.stack(x), *members).replace(step=jnp.int32(0))
-  swept, metrics = jax.jit(make_chunk(*make_sweep(step, draw)))(stack, {}, 6)
+  swept, metrics = jax.jit(averaged_chunk(*make_sweep(step, draw)))(stack, {}, 6)
   assert metrics['loss_critic'].shape == (2,) and int(swept.step) == 6
   for number, one in enumerate(after):
     member = jax.tree.map(lambda x, n=number: x[n], swept.variables)
@@ -296,7 +297,7 @@ def test_a_runs_noise_is_of_its_key_and_step():
 def test_metrics_are_means_over_the_chunk():
   method, draw = regression(), draws(B)
   step, state = make_step(method), start(regression())
-  _, metrics = jax.jit(make_chunk(step, draw))(state, {}, 3)
+  _, metrics = jax.jit(averaged_chunk(step, draw))(state, {}, 3)
   losses = []
   for _ in range(3):
     state, found = step(state, draw({}, state.key, state.step))

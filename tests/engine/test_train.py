@@ -1,5 +1,6 @@
 import json
 import shutil
+import signal
 import struct
 
 import numpy as np
@@ -9,6 +10,7 @@ from running import SMOKE, assert_same_run, rows, values, wait_for
 from vaejax import configuration
 from vaejax.command import main
 from vaejax.engine import train
+from vaejax.engine.settle import Settler
 
 PLAIN = '--config.schedule.lr=constant'
 
@@ -137,6 +139,68 @@ def test_the_data_dir_is_remembered(project, finished, tmp_path):
   for _ in range(2):
     assert json.loads((run / 'config.json').read_text())['data_dir'] == str(tmp_path)
     train.train(configuration.load(SMOKE.partition('=')[2]), run)
+
+
+def test_the_place_of_the_environment_is_remembered(project, finished, tmp_path, monkeypatch):
+  run = shutil.copytree(finished, tmp_path / 'run')
+  monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+  train.train(configuration.load(SMOKE.partition('=')[2]), run)
+  assert json.loads((run / 'config.json').read_text())['data_dir'] == str(tmp_path)
+
+
+@pytest.mark.parametrize(('split', 'field'), [('train', 'rows'), ('test', 'read')])
+def test_other_data_than_before_is_refused(finished, command, tmp_path, split, field):
+  run = shutil.copytree(finished, tmp_path / 'run')
+  saved = json.loads((run / 'config.json').read_text())
+  saved['data'][split][field] = 7
+  (run / 'config.json').write_text(json.dumps(saved))
+  status, (line,) = command('train', SMOKE, f'--workdir={run}')
+  assert status == 2 and 'was trained on other data' in line
+  assert 'now digits train, 1500 rows; digits test, 297 rows' in line
+
+
+def test_a_signal_between_two_rows_leaves_them_as_they_are(project, tmp_path, monkeypatch):
+  """Chunks are shorter than a row at first: the run stops inside of one, and goes on inside it."""
+  config = lambda: configuration.load(f'{SMOKE.partition("=")[2]},eval.log_every=20')
+  train.train(config(), tmp_path / 'whole')
+  glance = Settler.glance
+
+  def interrupted(self, step, sums):
+    glance(self, step, sums)
+    if step == 3:
+      signal.raise_signal(signal.SIGTERM)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(Settler, 'glance', interrupted)
+    patch.setattr(train, 'Pace', Steady)
+    with pytest.raises(train.Stopped, match='SIGTERM at step 4'):
+      train.train(config(), tmp_path / 'run')
+  assert values(tmp_path / 'run', 4)['step'] == 4 and not rows(tmp_path / 'run')
+  train.train(config(), tmp_path / 'run')
+  assert_same_run(tmp_path / 'whole', tmp_path / 'run', 20)
+
+
+class Steady:
+  """A Pace of single steps."""
+
+  length = 1
+
+  def took(self, steps):
+    pass
+
+
+def test_a_pace_grows_to_half_a_second_and_falls_at_once(monkeypatch):
+  now = 0.0
+  monkeypatch.setattr(train.time, 'monotonic', lambda: now)
+  pace, lengths = train.Pace(), []
+  for _ in range(10):
+    lengths.append(pace.length)
+    now += pace.length / 128
+    pace.took(pace.length)
+  assert lengths == [1, 2, 4, 8, 16, 32, 64, 64, 64, 64]
+  now += 25.0
+  pace.took(64)
+  assert pace.length == 1
 
 
 def test_a_second_train_is_refused_and_the_lock_dies_with_its_owner(launch, command, tmp_path):

@@ -176,7 +176,8 @@ def test_the_lock_is_held_and_let_go(tmp_path):
 
 
 def test_a_config_comes_back(finished):
-  config, example, data_dir = workdir.read_config(finished)
+  config, example, data, data_dir = workdir.read_config(finished)
+  assert data['train'] == {'read': 'digits train', 'rows': 1500}
   assert config.data.name == 'digits' and config.steps == 20 and data_dir is None
   assert example.fields['image'].shape == (8, 8, 1) and example.classes == 10
   saved = json.loads((finished / 'config.json').read_text())

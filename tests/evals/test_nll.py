@@ -5,7 +5,6 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from ml_collections import ConfigDict
 from scipy import stats
@@ -32,7 +31,7 @@ def linear_gaussian():
   fields = {'net': 'mlp', 'widths': (), 'latents': LATENTS, 'likelihood': 'gaussian', 'scale': S}
   example = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
   nets = autoencoder.make(ConfigDict(presets.AUTOENCODER | fields), example)
-  method = vae(nets, LATENTS, example, optax.sgd(1.0))
+  method = vae(nets, LATENTS, example)
   covariance = np.linalg.inv(np.eye(LATENTS) + W @ W.T / S**2)
   to_mean = 0.8 * W.T @ covariance / S**2
   kernel = np.concatenate([to_mean, np.zeros((6, LATENTS))], 1)

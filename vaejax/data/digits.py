@@ -38,6 +38,5 @@ def table(split: str, size: int | None = None, channels=None, fit='resize') -> T
     images = np.stack([fitted(image, size or 8, channels, fit) for image in images])
   arrays = {'image': images, 'label': labels}
   row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in arrays.items()}
-  return Table(
-    len(images), row, 10, lambda: arrays, lambda index: {k: v[index] for k, v in arrays.items()}
-  )
+  fetch = lambda index: {k: v[index] for k, v in arrays.items()}
+  return Table(len(images), row, 10, lambda: arrays, fetch, origin=f'digits {split}')

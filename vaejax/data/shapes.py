@@ -66,4 +66,4 @@ def table(split: str, size: int | None = None, channels=None, fit='resize') -> T
 
   example = jax.eval_shape(rows, jax.ShapeDtypeStruct((1,), jnp.int32))
   row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in example.items()}
-  return Table(count, row, 3, partial(fetch, np.arange(count)), fetch, rows)
+  return Table(count, row, 3, partial(fetch, np.arange(count)), fetch, rows, f'shapes {split}')

@@ -95,10 +95,13 @@ def make(
       return stream(table, n, key, step, steps, put)
 
     def blocks(size):
-      for first in range(0, table.size, size):
+      def read(first):
         index = np.arange(first, min(first + size, table.size))
-        block = jax.tree.map(partial(pad, size=size), dict(table.fetch(index)))
-        yield put({'rows': block, 'first': np.int32(first)})
+        return jax.tree.map(partial(pad, size=size), dict(table.fetch(index)))
+
+      with ahead(range(0, table.size, size), read, 4) as reader:
+        for first, block in zip(range(0, table.size, size), reader, strict=True):
+          yield put({'rows': block, 'first': np.int32(first)})
 
   return Source(describe(table, kind, scale), table.size, resident, buffers, draw, blocks, rows)
 
@@ -110,17 +113,30 @@ def pad(rows: np.ndarray, size: int) -> np.ndarray:
   return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
 
 
+@contextlib.contextmanager
+def ahead(numbers: range, read, count: int, batch: int = 0):
+  """An iterator over read(number), `count` of them read ahead by Grain's threads; with `batch`,
+  over stacks of so many."""
+  import grain
+
+  items = grain.MapDataset.range(numbers.start, numbers.stop, numbers.step).map(read)
+  options = grain.ReadOptions(num_threads=4, prefetch_buffer_size=count)
+  found = items.to_iter_dataset(options)
+  reader = iter(found.batch(batch, drop_remainder=False) if batch else found)
+  # Closed however the loop over it ends: else its threads read on, and the process waits for them.
+  with contextlib.closing(reader):
+    yield reader
+
+
 # Raw bytes of one streamed block; two are read ahead.
 BLOCK_BYTES = 64 * 2**20
 
 
 def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
-  """Blocks of consecutive steps, read ahead by Grain's threads while the device computes.
+  """Blocks of consecutive steps, read ahead while the device computes.
 
   Blocks begin at multiples of their length, whatever step a run resumes from.
   """
-  import grain
-
   length = max(1, BLOCK_BYTES // (row_bytes(table) * n))
   start = step - step % length
   words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))
@@ -129,11 +145,7 @@ def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
     index = host_order(words, step * n + np.arange(n, dtype=np.int64), table.size)
     return {'rows': dict(table.fetch(index)), 'index': index}
 
-  batches = grain.MapDataset.range(start, steps).map(read)
-  threads = grain.ReadOptions(num_threads=4, prefetch_buffer_size=2 * length)
-  reader = iter(batches.to_iter_dataset(threads).batch(length, drop_remainder=False))
-  # Closed however the loop over it ends: else its threads read on, and the process waits for them.
-  with contextlib.closing(reader):
+  with ahead(range(start, steps), read, 2 * length, length) as reader:
     for begin, block in zip(range(start, steps, length), reader, strict=True):
       flat = jax.tree.map(lambda x: pad(x.reshape(-1, *x.shape[2:]), length * n), block)
       served = min(begin + length, steps) - max(begin, step)

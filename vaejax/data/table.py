@@ -20,6 +20,7 @@ class Table(NamedTuple):
     load: gives the whole split on the host, {field: [size, ...]}; may be memory-mapped.
     fetch: gives the rows at some indices [N] on the host, {field: [N, ...]}.
     render: for a procedural set, the rows at some indices [N] as a pure function on the device.
+    origin: what was read, in words that change where its rows do: 'mnist/3.0.1 train'.
   """
 
   size: int
@@ -28,3 +29,4 @@ class Table(NamedTuple):
   load: Callable[[], Mapping[str, np.ndarray]]
   fetch: Callable[[np.ndarray], Mapping[str, np.ndarray]]
   render: Callable[[jax.Array], Mapping[str, jax.Array]] | None = None
+  origin: str = ''

@@ -81,7 +81,9 @@ def table(
     bulk = lambda: decoded.blocks(fetch, rows, int(np.prod(row['image'].shape)), threads)
     return decoded.load(f'{builder.name}-{source.split}', key, row, rows, bulk)
 
-  return Table(rows, row, features[label].num_classes if label else None, load, fetch)
+  classes = features[label].num_classes if label else None
+  origin = f'{builder.info.full_name} {source.split}'
+  return Table(rows, row, classes, load, fetch, origin=origin)
 
 
 def _open(folder: str):

@@ -29,19 +29,21 @@ from vaejax.types import State
 BROKEN = 'broken'
 
 
-def hush(unraisable, say=sys.unraisablehook) -> None:
-  """Where Python tells of an error that nobody can catch: silent for those of coroutines."""
-  closed = 'Event loop is closed' in str(unraisable.exc_value)
-  if not closed and not inspect.iscoroutine(unraisable.object):
-    say(unraisable)
+def quiet() -> None:
+  """For a process that runs a command: where a file is damaged or the disk is full, orbax's
+  threads, and the coroutines that they leave unfinished, have pages to say. What matters of it is
+  raised as well."""
+  for name in ('absl', 'asyncio'):
+    logging.getLogger(name).setLevel(logging.CRITICAL)
+  warnings.filterwarnings('ignore', message='coroutine .* was never awaited')
+  say = sys.unraisablehook
 
+  def hook(unraisable) -> None:
+    closed = 'Event loop is closed' in str(unraisable.exc_value)
+    if not closed and not inspect.iscoroutine(unraisable.object):
+      say(unraisable)
 
-# Where a file is damaged or the disk is full, orbax's threads, and the coroutines that they leave
-# unfinished, have pages to say. What matters of it is raised as well.
-for name in ('absl', 'asyncio'):
-  logging.getLogger(name).setLevel(logging.CRITICAL)
-warnings.filterwarnings('ignore', message='coroutine .* was never awaited')
-sys.unraisablehook = hush
+  sys.unraisablehook = hook
 
 
 def encode(state: State) -> dict:
@@ -93,13 +95,17 @@ class Checkpoints:
     self.folder, self.keep, self.best = (workdir / 'checkpoints').absolute(), keep, best
     self.writer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
 
-  def save(self, state: State, metrics: dict[str, float] | None = None) -> None:
-    """Starts writing a state; its values are copied before this returns. Raises RunError."""
+  def save(self, state: State, metrics: dict[str, float] | None = None, row=None) -> None:
+    """Starts writing a state; its values are copied before this returns. Raises RunError.
+
+    metrics: what decides which is best; row: of the log, where it is saved unfinished.
+    """
     tree, step = encode(state), int(state.step)
     named = leaves(jax.device_get(tree))
     meta = {
       'leaves': {path: [form(leaf), checksum(leaf)] for path, leaf in named.items()},
       'metrics': metrics or {},
+      'row': row,
     }
     self.wait()
     with self.disk():
@@ -224,6 +230,15 @@ def restore(workdir: Path, like: dict, say: Callable[[str], None] = print) -> St
 def read_meta(workdir: Path, step: int) -> dict:
   """What `save` wrote beside the state at one step. Raises whatever the damage leads to."""
   return json.loads((workdir / 'checkpoints' / str(step) / 'meta' / 'metadata').read_bytes())
+
+
+def read_row(workdir: Path, step: int) -> dict | None:
+  """The unfinished row that was saved with a state, None where there is none or it is damaged."""
+  with contextlib.suppress(Exception):
+    row = read_meta(workdir, step)['row']
+    sums = {str(name): np.asarray(value, np.float32) for name, value in row['sums'].items()}
+    return {'since': int(row['since']), 'sums': sums}
+  return None
 
 
 def read(workdir: Path, step: int, like: dict) -> State:

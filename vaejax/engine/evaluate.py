@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import load
-from vaejax.engine import optim, report, workdir
+from vaejax.engine import optim, report, shard, workdir
 from vaejax.engine.files import read_json, write_json
 from vaejax.engine.step import scheduled
 from vaejax.errors import UserError
@@ -18,13 +18,14 @@ from vaejax.lookup import lookup
 from vaejax.types import Eval, Hyper, Source, Variables, averaged
 
 
-def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int):
+def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh):
   """Jitted: (variables, hyper, key, buffer, number) -> each eval's sums over one batch of n."""
+  rows = shard.split(mesh, source.rows)
 
   @jax.jit
   def part(variables, hyper, key, buffer, number):
     index = number * n + jnp.arange(n)
-    batch = source.rows(buffer, jnp.minimum(index, limit - 1))
+    batch = rows(buffer, jnp.minimum(index, limit - 1))
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
     key = jax.random.fold_in(key, number)
     with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
@@ -40,15 +41,16 @@ class Pass(NamedTuple):
   finish: Callable[[Any], dict[str, float]]
 
 
-def make_pass(evals: dict[str, Eval], source: Source, n: int, limit: int = 0) -> Pass:
-  """A pass over the first `limit` examples (0: all) of a split, n at a time, the last batch masked.
+def make_pass(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh) -> Pass:
+  """A pass over the first `limit` examples (0: all) of a split, about n at a time, as suits the
+  mesh, the last batch masked.
 
   `start(variables, hyper, key, show)` tells `show(done, of)` of every batch; it does not wait for
   the device unless `show` does.
   """
   limit = min(limit, source.size) if limit else source.size
-  n = min(n, limit)
-  part = make_part(evals, source, n, limit)
+  n = -(-min(n, limit) // mesh.size) * mesh.size
+  part = make_part(evals, source, n, limit, mesh)
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, show=lambda sums, done, of: None):
     sums = None
@@ -82,17 +84,21 @@ def progress(name: str, say: Callable[[str], None]):
   return show
 
 
-def protocol(config, e: Eval, split: str, n: int, seed: int, step: int, averaged: bool) -> dict:
-  """All that a value of this eval depends on, as evaluation.json has it."""
+def protocol(config, e: Eval, split: str, data: dict, seed: int, step: int, ema: bool) -> dict:
+  """All that a value of this eval depends on, as evaluation.json has it.
+
+  `data` is the split's workdir.origin: a 'test' that a set has not is made of another split.
+  """
   return {
     'split': split,
-    'n': n,
+    'read': data['read'],
+    'n': data['rows'],
     **e.protocol,
     'binarisation': load.binarisation(config.data),
     'likelihood': config.model.get('likelihood', 'none'),
     'seed': seed,
     'step': step,
-    'weights': 'ema' if averaged else 'raw',
+    'weights': 'ema' if ema else 'raw',
   }
 
 
@@ -128,13 +134,14 @@ def evaluate(
     say: is told of progress, and of checkpoints that are passed over.
   """
   modules = {name: lookup('evals', name) for name in names}
-  run = workdir.open_run(folder, say)
+  mesh = shard.mesh()
+  run = workdir.open_run(folder, say, shard.replicated(mesh))
   config = run.config.copy_and_resolve_references().unlock()
   if samples:
     config.eval.nll_samples = samples
   evals = {name: module.make(run.method, config) for name, module in modules.items()}
   rows = load.table(config.data, split, data_dir or run.data_dir)
-  source = load.test(config.data, rows)
+  source = load.test(config.data, rows, shard.put(mesh))
   if source.example.fields['image'].shape != run.example.fields['image'].shape:
     raise UserError(
       f'{config.data.name} now has images of {source.example.fields["image"].shape}, the run was '
@@ -144,12 +151,13 @@ def evaluate(
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   values = {}
   for name, e in evals.items():
-    one = make_pass({name: e}, source, config.eval.batch_size)
+    one = make_pass({name: e}, source, config.eval.batch_size, 0, mesh)
     sums = one.start(variables, hyper, jax.random.key(seed), progress(name, say))
     found = one.finish(sums)
     ema = weights == 'ema' and run.state.ema is not None
     step = int(run.state.step)
-    record(folder, found, protocol(config, e, split, source.size, seed, step, ema))
+    about = protocol(config, e, split, workdir.origin(rows), seed, step, ema)
+    record(folder, found, about)
     values |= found
   report.write_report(folder)
   return values

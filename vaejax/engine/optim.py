@@ -9,6 +9,7 @@ import optax
 
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
+from vaejax.types import Method
 
 OPTIMIZERS = (
   'adabelief', 'adadelta', 'adagrad', 'adam', 'adamax', 'adamw', 'amsgrad', 'lamb', 'lion',
@@ -17,27 +18,42 @@ OPTIMIZERS = (
 ARGUMENTS = ('b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay')
 
 
-def make(optimizer) -> optax.GradientTransformation:
+def make(optimizer, player: str = '') -> optax.GradientTransformation:
   """The optax optimizer at rate 1: it gives a direction, and the step multiplies it by the rate.
 
   `optimizer` has a name, `clip` (the largest global norm of a gradient, 0: off) and those of
-  ARGUMENTS that are not None. Raises UserError for an unknown name or an argument it has not.
+  ARGUMENTS that are not None; a player's own section in it overrides those that it sets. Raises
+  UserError for an unknown name or an argument it has not.
   """
-  name = optimizer.name
+  name, clip, given = settings(optimizer, player)
+  field = f'optimizer.{player}.name' if player in optimizer else 'optimizer.name'
   if name not in OPTIMIZERS:
     raise UserError(
-      f'optimizer.name={name!r} is unknown{nearest(name, OPTIMIZERS)}: it takes '
-      f'{", ".join(OPTIMIZERS)}'
+      f'{field}={name!r} is unknown{nearest(name, OPTIMIZERS)}: it takes {", ".join(OPTIMIZERS)}'
     )
   factory = getattr(optax, name)
   takes = inspect.signature(factory).parameters
-  given = {a: optimizer[a] for a in ARGUMENTS if optimizer[a] is not None}
   for argument in given:
     if argument not in takes:
       accepted = ', '.join(a for a in ARGUMENTS if a in takes)
       raise UserError(f'optimizer.{argument} means nothing to {name}: it takes {accepted}')
   tx = factory(learning_rate=1.0, **given)
-  return optax.chain(optax.clip_by_global_norm(optimizer.clip), tx) if optimizer.clip > 0 else tx
+  return optax.chain(optax.clip_by_global_norm(clip), tx) if clip > 0 else tx
+
+
+def settings(optimizer, player: str) -> tuple[str, float, dict[str, float]]:
+  """Name, clip and arguments of a player's optimizer. Arguments are an optimizer's own: where the
+  player names another one, those of the first are not its."""
+  own = {k: v for k, v in (optimizer.get(player) or {}).items() if v is not None}
+  shared = {} if 'name' in own else {a: optimizer[a] for a in ARGUMENTS}
+  given = {a: v for a in ARGUMENTS if (v := own.get(a, shared.get(a))) is not None}
+  return own.get('name', optimizer.name), own.get('clip', optimizer.clip), given
+
+
+def equip(method: Method, optimizer) -> Method:
+  """The method, each player with the optimizer that the config gives it. Raises UserError."""
+  players = [p._replace(tx=p.tx or make(optimizer, p.name)) for p in method.players]
+  return method._replace(players=tuple(players))
 
 
 Schedule = Callable[[jax.Array], jax.Array]

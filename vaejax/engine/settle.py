@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine import evaluate, images, report
+from vaejax.engine import checkpoint, evaluate, images, report
 from vaejax.engine.log import Log
 from vaejax.engine.step import scheduled
 from vaejax.errors import RunError
@@ -34,7 +34,7 @@ class Left(NamedTuple):
   """What a chunk leaves on the device; nothing of it was waited for."""
 
   step: int
-  metrics: Metrics
+  sums: Metrics  # of every step since the last row
   saved: tuple[State, jax.Array] | None = None  # a `snapshot`, where the state is to be saved
   test: Any = None  # sums of a test pass
   pictures: Any = None
@@ -77,17 +77,19 @@ class Settler:
     self.before, self.began = seconds, time.monotonic()
     self.last = (self.began, step)
     evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
-    make_pass = lambda limit: evaluate.make_pass(evals, setup.test, config.eval.batch_size, limit)
+    make_pass = lambda limit: evaluate.make_pass(
+      evals, setup.test, config.eval.batch_size, limit, setup.mesh
+    )
     whole = config.eval.size == 0 or config.eval.size >= setup.test.size
     self.test = make_pass(config.eval.size)
     self.full = self.test if whole else make_pass(0)
     self.elbo, self.found = evals['elbo'], None
     self.pictures = None  # made when first due: the first step does not wait for test images
 
-  def start(self, step: int, metrics: Metrics, state: State) -> Left:
+  def start(self, step: int, sums: Metrics, state: State) -> Left:
     """Dispatches the copy, the test pass and the pictures that are due after `step`."""
     config = self.config
-    left = Left(step, metrics)
+    left = Left(step, sums)
     test = due(step, config.eval.every, config.steps)
     # A test that decides which is best is of no use without the checkpoint that it is about.
     if due(step, config.checkpoint.every, config.steps) or (test and config.checkpoint.best):
@@ -101,11 +103,22 @@ class Settler:
     )
     return left._replace(test=sums, pictures=self.pictures(variables, key))
 
+  def means(self, step: int, sums: Metrics) -> dict[str, float]:
+    """Waits for the steps since the last row, up to `step`; their metrics, averaged and checked."""
+    count = step - self.last[1]
+    values = {name: float(value) / count for name, value in jax.device_get(sums).items()}
+    self.check(values, self.last[1] + 1, step)
+    return values
+
+  def glance(self, step: int, sums: Metrics) -> None:
+    """Waits for a chunk that ends before a boundary, and shows it."""
+    if step > self.last[1]:
+      self.log.progress(step, self.means(step, sums))
+
   def settle(self, left: Left) -> None:
     """Waits for a chunk, logs it, and saves it once all that it left was seen finite."""
-    values = {name: float(value) for name, value in jax.device_get(left.metrics).items()}
+    values = self.means(left.step, left.sums)
     now, (then, step) = time.monotonic(), self.last
-    self.check(values, step + 1, left.step)
     seconds = self.before + now - self.began
     self.last = (now, left.step)
     rate = {'steps_per_s': (left.step - step) / max(now - then, 1e-9)}
@@ -121,6 +134,23 @@ class Settler:
       state, finite = left.saved
       self.check({'parameters': 0.0 if finite else math.nan}, step + 1, left.step)
       self.checkpoints.save(state, found)
+
+  def suspend(self, step: int, sums: Metrics, state: State) -> None:
+    """Saves a run that a signal ends between two boundaries, with the row that it was in."""
+    self.means(step, sums)
+    state, finite = snapshot(state)
+    self.check({'parameters': 0.0 if finite else math.nan}, self.last[1] + 1, step)
+    row = {name: np.asarray(value).tolist() for name, value in sums.items()}
+    self.checkpoints.save(state, row={'since': self.last[1], 'sums': row})
+
+  def resume(self, step: int, zeros: Metrics) -> Metrics:
+    """The sums that the row in which a run was suspended goes on from, else zeros."""
+    row = checkpoint.read_row(self.folder, step)
+    shapes = lambda sums: {name: value.shape for name, value in sums.items()}
+    if not row or shapes(row['sums']) != shapes(zeros) or not 0 <= row['since'] < step:
+      return zeros
+    self.last = (self.began, row['since'])
+    return row['sums']
 
   def show(self, step: int, pictures) -> None:
     """Writes the grids of a boundary."""
@@ -151,15 +181,9 @@ class Settler:
     if values is None:
       hyper = scheduled(state, self.setup.schedules)
       values = self.full.finish(self.full.start(averaged(state), hyper, jax.random.key(EVAL_SEED)))
-    protocol = evaluate.protocol(
-      self.config,
-      self.elbo,
-      'test',
-      self.setup.test.size,
-      EVAL_SEED,
-      int(state.step),
-      state.ema is not None,
-    )
+    data, ema = self.setup.data['test'], state.ema is not None
+    step = int(state.step)
+    protocol = evaluate.protocol(self.config, self.elbo, 'test', data, EVAL_SEED, step, ema)
     evaluate.record(self.folder, values, protocol)
     report.write_report(self.folder)
     return values

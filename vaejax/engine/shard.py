@@ -10,8 +10,8 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from vaejax.types import Batch
 
 
-def mesh(batch_size: int, devices=None) -> jax.sharding.Mesh:
-  """The largest number of devices that divides the batch, all along 'data'."""
+def mesh(batch_size: int = 0, devices=None) -> jax.sharding.Mesh:
+  """The largest number of devices that divides the batch (0: all), all along 'data'."""
   devices = devices or jax.devices()
   count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
   auto = (AxisType.Auto, AxisType.Auto)

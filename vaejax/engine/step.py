@@ -1,6 +1,7 @@
 """Pure: a step is a function of (state, batch); steps loop, runs vmap."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -130,27 +131,38 @@ def make_sweep(step, draw):
   )
 
 
-def make_chunk(step, draw):
-  """(State, Buffer, length) -> (State, Metrics): `length` steps in one program, metrics averaged.
+class Chunk(NamedTuple):
+  """Steps in one program.
 
-  The length is an argument, so any chunk runs the same compiled steps.
+  Attributes:
+    zeros: (State, Buffer) -> what sums of metrics begin from; nothing is run.
+    run: (State, sums, Buffer, length) -> (State, sums) after `length` more steps. The length is an
+      argument, so any chunk runs the same compiled steps; and the sums are handed on, so they are
+      the same however a run is cut into chunks.
   """
+
+  zeros: Callable[[State, Buffer], Metrics]
+  run: Callable[[State, Metrics, Buffer, jax.Array], tuple[State, Metrics]]
+
+
+def make_chunk(step, draw) -> Chunk:
+  """The chunk of a step and of the draw that feeds it."""
 
   # Jitted within, so that finding the metrics' shapes does not trace the step a second time.
   @jax.jit
   def one(state, buffer):
     return step(state, draw(buffer, state.key, state.step))
 
-  def chunk(state: State, buffer: Buffer, length: jax.Array) -> tuple[State, Metrics]:
-    shapes = jax.eval_shape(one, state, buffer)[1]
-    total = jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), shapes)
+  def zeros(state: State, buffer: Buffer) -> Metrics:
+    metrics = jax.eval_shape(one, state, buffer)[1]
+    return jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics)
 
+  def run(state: State, sums: Metrics, buffer: Buffer, length) -> tuple[State, Metrics]:
     def body(_, carry):
-      state, total = carry
+      state, sums = carry
       state, metrics = one(state, buffer)
-      return state, jax.tree.map(jnp.add, total, metrics)
+      return state, jax.tree.map(jnp.add, sums, metrics)
 
-    state, total = jax.lax.fori_loop(0, length, body, (state, total))
-    return state, jax.tree.map(lambda m: m / length, total)
+    return jax.lax.fori_loop(0, length, body, (state, sums))
 
-  return chunk
+  return Chunk(zeros, run)

@@ -1,7 +1,9 @@
 """The one training loop: the device runs chunk after chunk, the host looks at the one before."""
 
 import contextlib
+import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +14,6 @@ import numpy as np
 
 from vaejax import configuration
 from vaejax.data import load
-from vaejax.data.table import Table
 from vaejax.engine import checkpoint, optim, shard, workdir
 from vaejax.engine.log import elapsed_before, open_log
 from vaejax.engine.settle import Settler, next_stop, snapshot
@@ -35,7 +36,8 @@ class Setup(NamedTuple):
   """All that a run needs, built and checked before anything is written."""
 
   method: Method
-  rows: Table
+  about: str  # one line on the training data
+  data: dict  # what was read, as config.json has it
   source: Source
   test: Source
   mesh: jax.sharding.Mesh
@@ -63,16 +65,16 @@ def set_up(config, data_dir: str | None) -> Setup:
     )
   create = lambda: workdir.initial(method, config, source.example)
   like = checkpoint.abstract(create, shard.replicated(mesh))
-  best, known = (
-    config.checkpoint.best.lstrip('-'),
-    metric_names(config, method, source.example, like),
-  )
-  if best and best not in known:
-    raise UserError(
-      f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
-      f'{", ".join(known)}, with - before one where smaller is better'
-    )
-  return Setup(method, rows, source, test, mesh, schedules, like)
+  if best := config.checkpoint.best.lstrip('-'):
+    known = metric_names(config, method, source.example, like)
+    if best not in known:
+      raise UserError(
+        f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
+        f'{", ".join(known)}, with - before one where smaller is better'
+      )
+  data = {'train': workdir.origin(rows), 'test': workdir.origin(test_rows)}
+  about = load.describe(rows, source.resident)
+  return Setup(method, about, data, source, test, mesh, schedules, like)
 
 
 def metric_names(config, method: Method, example: Example, like: dict) -> list[str]:
@@ -98,11 +100,15 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
     Stopped: SIGTERM or SIGINT; a checkpoint was written.
   """
   say = lambda text: print(text, file=stream, flush=True)
-  saved_dir = compare(config, folder)
-  data_dir = data_dir or saved_dir
-  resumed = (folder / 'config.json').exists()
-  with workdir.distrusting(folder) if resumed else contextlib.nullcontext():
+  saved = compare(config, folder)
+  data_dir = data_dir or (saved and saved.data_dir) or os.environ.get('TFDS_DATA_DIR')
+  with workdir.distrusting(folder) if saved else contextlib.nullcontext():
     setup = set_up(config, data_dir)
+  if saved and (saved.data, saved.example) != (setup.data, setup.source.example):
+    raise UserError(
+      f'{folder} was trained on other data ({describe(saved.data)}; now {describe(setup.data)}): '
+      'give the --data_dir of before, or take another --workdir'
+    )
   with workdir.locked(folder):
     compare(config, folder)  # again: another run may have come and gone
     state = checkpoint.restore(folder, setup.like, say)
@@ -113,9 +119,9 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
     if start > config.steps:
       raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
     checkpoint.set_aside(folder, start)
-    workdir.write_config(folder, config, setup.source.example, data_dir)
-    about = load.describe(setup.rows, setup.source.resident)
-    say(f'{config.data.name}: {about}; {setup.mesh.size} device(s)')
+    run = workdir.Saved(config, setup.source.example, setup.data, data_dir)
+    workdir.write_config(folder, run)
+    say(f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s)')
     if start:
       verb = 'finished' if start == config.steps else 'resuming'
       say(f'{folder}: {verb} at step {start} of {config.steps}')
@@ -130,8 +136,14 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
       return settler.finish(loop(config, setup, state, settler))
 
 
-def compare(config, folder: Path) -> str | None:
-  """The data_dir that a workdir's run remembers, None where there is no run.
+def describe(data: dict) -> str:
+  """In words: 'mnist/3.0.1 train, 60000 rows; ...'."""
+  parts = [split for split in data.values() if isinstance(split, dict)]
+  return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in parts)
+
+
+def compare(config, folder: Path) -> workdir.Saved | None:
+  """What a workdir's run saved of itself, None where there is no run.
 
   Raises UserError where the workdir cannot be this config's.
   """
@@ -142,14 +154,14 @@ def compare(config, folder: Path) -> str | None:
     if folder.exists() and any(not path.name.startswith('.') for path in folder.iterdir()):
       raise UserError(f'{folder} is not empty and holds no run: take another --workdir')
     return None
-  old, _, data_dir = workdir.read_config(folder)
-  found = configuration.differences(old, config)
+  saved = workdir.read_config(folder)
+  found = configuration.differences(saved.config, config)
   if found:
     raise UserError(
       f'{folder} holds a run of another config ({"; ".join(found)}): give the same values, or take '
       'another --workdir'
     )
-  return data_dir
+  return saved
 
 
 @contextlib.contextmanager
@@ -168,26 +180,57 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
   """Every step from the state's own to the config's last. Raises Stopped, RunError."""
   optimizer = config.optimizer
   step_fn = make_step(setup.method, setup.schedules, optimizer.ema, optimizer.accumulate)
-  draw = shard.split(setup.mesh, setup.source.draw)
-  chunk = jax.jit(make_chunk(step_fn, draw), donate_argnums=0)
-  step, left = int(state.step), None
+  chunk = make_chunk(step_fn, shard.split(setup.mesh, setup.source.draw))
+  run = jax.jit(chunk.run, donate_argnums=0)
+  put = shard.put(setup.mesh)
+  step = start = int(state.step)
+  zeros, left, pace = None, None, Pace()
   blocks = contextlib.closing(setup.source.buffers(step, config.steps))
   with signals() as stop, blocks as buffers:
     for buffer, available in buffers:
+      if zeros is None:
+        zeros = put(chunk.zeros(state, buffer))
+        sums = put(settler.resume(step, zeros))
       served = step + available
       while step < served and not stop:
-        target = min(served, next_stop(config, step))
-        state, metrics = chunk(state, buffer, np.int32(target - step))
-        step = target
-        # Dispatched before the next chunk, because that takes the state's own memory.
-        before, left = left, settler.start(step, metrics, state)
-        if before:
-          settler.settle(before)
+        mark = next_stop(config, step)
+        length = min(served, mark, step + pace.length) - step
+        before, (state, sums) = (step, sums), run(state, sums, buffer, np.int32(length))
+        step += length
+        # The device has its next steps: time to wait for those before, and to look at them.
+        if left:
+          settler.settle(left)
+        else:
+          settler.glance(*before)
+        pace.took(length)
+        left = None
+        if step == mark:
+          # Dispatched before the next chunk, because that takes the state's own memory.
+          left, sums = settler.start(step, sums, state), zeros
       if stop:
         break
     if left:
       settler.settle(left._replace(saved=snapshot(state)) if stop else left)
+    elif stop and step > start:
+      settler.suspend(step, sums, state)
     settler.checkpoints.wait()
   if stop and step < config.steps:
     raise Stopped(stop[0], step)
   return state
+
+
+class Pace:
+  """How many steps to dispatch at once: those of about half a second, so that a signal is heeded
+  and progress shown soon, however slow a step is."""
+
+  SECONDS = 0.5
+
+  def __init__(self):
+    self.length, self.since = 1, time.monotonic()
+
+  def took(self, steps: int) -> None:
+    """Tells that so many steps are done since it was last told."""
+    now = time.monotonic()
+    seconds, self.since = now - self.since, now
+    fitting = int(steps * self.SECONDS / max(seconds, 1e-6))
+    self.length = max(1, min(fitting, 2 * self.length))

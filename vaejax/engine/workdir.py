@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import jax
 
 from vaejax import configuration
-from vaejax.engine import checkpoint, step
+from vaejax.data.table import Table
+from vaejax.engine import checkpoint, optim, step
 from vaejax.engine.files import full_disk, read_json, write_json
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
@@ -21,20 +22,42 @@ PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
 WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
-def write_config(workdir: Path, config, example: Example, data_dir: str | None) -> None:
-  """config.json: all that restoring, sampling and evaluating need."""
-  shapes = {k: {'shape': f.shape, 'dtype': f.dtype.name} for k, f in example.fields.items()}
+class Saved(NamedTuple):
+  """What config.json holds: all that restoring, sampling and evaluating need.
+
+  Attributes:
+    config: the run's.
+    example: of its data.
+    data: {'train', 'test': see `origin`}.
+    data_dir: where the data was looked for, None for the default place.
+  """
+
+  config: Any
+  example: Example
+  data: dict
+  data_dir: str | None
+
+
+def origin(rows: Table) -> dict:
+  """What tells whether the rows of a split are still those of before."""
+  return {'read': rows.origin, 'rows': rows.size}
+
+
+def write_config(workdir: Path, run: Saved) -> None:
+  """Writes config.json."""
+  shapes = {k: {'shape': f.shape, 'dtype': f.dtype.name} for k, f in run.example.fields.items()}
   saved = {
-    'config': configuration.plain(config),
-    'example': {**example._asdict(), 'fields': shapes},
-    'data_dir': str(Path(data_dir).absolute()) if data_dir else None,
+    'config': configuration.plain(run.config),
+    'example': {**run.example._asdict(), 'fields': shapes},
+    'data': run.data,
+    'data_dir': str(Path(run.data_dir).absolute()) if run.data_dir else None,
     'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
   }
   write_json(workdir / 'config.json', saved)
 
 
-def read_config(workdir: Path) -> tuple[Any, Example, str | None]:
-  """The config, the example and the data_dir of a run. Raises UserError where it is not one."""
+def read_config(workdir: Path) -> Saved:
+  """What config.json holds. Raises UserError where it is not that of a run."""
   path = workdir / 'config.json'
   if not workdir.is_dir():
     raise UserError(f'no workdir {str(workdir)!r}: start a run there with python launch.py train')
@@ -46,12 +69,14 @@ def read_config(workdir: Path) -> tuple[Any, Example, str | None]:
   try:
     config = configuration.restore(saved['config'])
     example = read_example(saved['example'])
-    data_dir = saved['data_dir']
+    data, data_dir = saved['data'], saved['data_dir']
     if not isinstance(data_dir, str | None):
       raise UserError('data_dir is not a path')
+    if not isinstance(data, dict):
+      raise UserError('data does not name what was read')
   except (UserError, *WRONG) as error:
     raise UserError(f'{path} is not the config of a run: {describe(error)}') from None
-  return config, example, data_dir
+  return Saved(config, example, data, data_dir)
 
 
 @contextmanager
@@ -93,7 +118,7 @@ def read_example(saved: dict) -> Example:
 
 def make_method(config, example: Example) -> Method:
   """The method that a config names, for such data. Raises UserError."""
-  method = lookup('methods', config.method).make(config, example)
+  method = optim.equip(lookup('methods', config.method).make(config, example), config.optimizer)
   for player in method.players:
     if player.lr not in config.hyper:
       raise UserError(f'hyper has no {player.lr!r}, the rate of the player {player.name!r}')
@@ -136,14 +161,15 @@ class Run(NamedTuple):
   state: State
 
 
-def open_run(workdir: Path, say) -> Run:
-  """The newest checkpoint of a workdir that can be read. Raises UserError."""
-  config, example, data_dir = read_config(workdir)
+def open_run(workdir: Path, say, sharding=None) -> Run:
+  """The newest checkpoint of a workdir that can be read, by default on the first device. Raises
+  UserError."""
+  config, example, _, data_dir = read_config(workdir)
   with distrusting(workdir):
     method = make_method(config, example)
     create = lambda: initial(method, config, example)
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    like = checkpoint.abstract(create, device, opt=False)
+    sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    like = checkpoint.abstract(create, sharding, opt=False)
   state = checkpoint.restore(workdir, like, say)
   if state is None:
     raise UserError(f'{workdir} has no checkpoint yet: run python launch.py train on it first')

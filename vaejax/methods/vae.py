@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.distributions import per_example, standard
-from vaejax.engine import optim
 from vaejax.errors import UserError
 from vaejax.nets import autoencoder, lens
 from vaejax.nets.heads import DISCRETE
@@ -32,7 +31,6 @@ def make(config, example: Example) -> Method:
     autoencoder.make(config.model, example),
     config.model.latents,
     example,
-    optim.make(config.optimizer),
     samples=objective.samples,
     importance=objective.name == 'iwae',
     analytic=objective.kl == 'analytic' and objective.name == 'elbo',
@@ -41,13 +39,12 @@ def make(config, example: Example) -> Method:
 
 
 def vae(
-  nets, latents, example, tx, samples=1, importance=False, analytic=True, discrete=False
+  nets, latents, example, samples=1, importance=False, analytic=True, discrete=False
 ) -> Method:
   """A VAE of the nets 'encoder' and 'decoder'.
 
   Args:
     nets: 'encoder' maps [B, H, W, C] to q(z|x) over [B, latents], 'decoder' z to p(x|z).
-    tx: the optimizer at rate 1.
     samples: K draws of z per example: their mean, or with `importance` their bound IWAE-K.
     analytic: the KL in closed form rather than at the draws of z.
     discrete: whether p(x|z) is a probability of discrete values.
@@ -119,7 +116,7 @@ def vae(
 
   return Method(
     init=init,
-    players=(Player('vae', loss, ('encoder', 'decoder'), tx),),
+    players=(Player('vae', loss, ('encoder', 'decoder')),),
     sample=sample,
     metrics=metrics,
     predict={
