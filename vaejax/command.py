@@ -89,6 +89,7 @@ def parser() -> Parser:
   sample.add_argument('--seed', type=seed, default=0)
   sample.add_argument('--temperature', type=positive, default=1.0, help='scale of the prior (1)')
   sample.add_argument('--draw', action='store_true', help='draw from p(x|z), not its mean')
+  sample.add_argument('--label', type=int, help='the class, of a run that is conditional')
   sample.add_argument(
     '--out', metavar='FILE', type=path, help='FILE.png or FILE.npy (WORKDIR/samples.png)'
   )
@@ -187,8 +188,8 @@ def sample(flags) -> int:
   """The verb `sample`."""
   from vaejax.engine.sample import sample as run
 
-  settings = {k: getattr(flags, k) for k in ('n', 'seed', 'temperature', 'draw', 'weights', 'out')}
-  print(run(flags.workdir, **settings, say=say))
+  names = 'n', 'seed', 'temperature', 'draw', 'weights', 'label', 'out'
+  print(run(flags.workdir, **{name: getattr(flags, name) for name in names}, say=say))
   return 0
 
 

@@ -83,6 +83,8 @@ RANGES = {
   'hyper.beta': (0, math.inf),
   'hyper.capacity': (0, math.inf),
   'hyper.free_bits': (0, math.inf),
+  'hyper.lr_critic': (0, math.inf),
+  'hyper.penalty': (0, math.inf),
   'optimizer.clip': (0, math.inf),
   'optimizer.accumulate': (1, 2**20),
   'optimizer.ema': (0, 0.999999),
@@ -105,6 +107,7 @@ RANGES = {
   'model.scale': (1e-6, math.inf),
   'model.floor': (1e-6, math.inf),
   'objective.samples': (1, 2**16),
+  'objective.turns': (1, 100),
   'eval.every': (0, 2**31),
   'eval.batch_size': (1, 2**20),
   'eval.size': (0, 2**31),
@@ -119,8 +122,8 @@ RANGES = {
 def check(config: ConfigDict) -> None:
   """Raises UserError for a value out of range, or numbers that do not fit together."""
   for field, given in flat(config).items():
-    # A player's own optimizer has the fields of the shared one.
-    name = re.sub(r'^optimizer\.\w+\.', 'optimizer.', field)
+    # A player's own optimizer has the fields of the shared one, and another net those of a net.
+    name = re.sub(r'^(optimizer|model)\.\w+\.', r'\1.', field)
     low, high = RANGES.get(name, (-math.inf, math.inf))
     for value in given if isinstance(given, tuple) else (given,):
       number = type(value) in (int, float)

@@ -4,11 +4,9 @@ import re
 
 from ml_collections import ConfigDict
 
-# The fields of an autoencoder's `model`, which every method with an encoder and a decoder has.
-AUTOENCODER = {
+# The fields of a net of any kind, see nets.
+TRUNK = {
   'net': 'mlp',  # mlp, conv, resnet
-  'latents': 20,
-  'likelihood': 'logistic',  # see nets.heads
   'widths': (500,),  # dense layers, all of an mlp and the inner ones of the others
   'channels': (32, 64),  # of conv and resnet: one layer each
   'strides': (),  # of those layers, () for 2 each
@@ -17,6 +15,12 @@ AUTOENCODER = {
   'activation': 'relu',
   'norm': 'none',
   'dtype': 'float32',
+}
+
+# The fields of an autoencoder's `model`, which every method with an encoder and a decoder has.
+AUTOENCODER = TRUNK | {
+  'latents': 20,
+  'likelihood': 'logistic',  # see nets.heads
   'scale': 1.0,  # standard deviation of a `gaussian`
   'floor': 0.01,  # least standard deviation of those that learn it
 }

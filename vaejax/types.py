@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-Batch = Mapping[str, jax.Array]  # 'image' [B, H, W, C], 'label' [B], 'factors' [B, F], ...
+Batch = Mapping[str, jax.Array]  # 'image' [B, H, W, C], 'video' [B, T, H, W, C], 'label' [B], ...
 Hyper = Mapping[str, jax.Array]  # 'lr', 'beta', ...: array leaves, so they sweep and schedule
 Metrics = Mapping[str, jax.Array]
 Buffer = Mapping[str, jax.Array]  # the raw rows that one chunk of steps draws from
@@ -69,13 +69,15 @@ class Method(NamedTuple):
   Attributes:
     init: (key, batch) -> Variables.
     players: who moves what, in the order of their turns.
-    sample: (variables, key, n, given, *, temperature, draw) -> Batch of n images in [0, 1].
+    sample: (variables, key, n, given, *, temperature, draw) -> Batch of n examples, their data in
+      [0, 1]; `given` is a Batch of n of the fields below, of any or of none.
     metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained; rows
       where a 'mask' [B] in the batch is 0 are padding.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct', and
       'log_weight': log p(x, z) - log q(z|x) in nats for one draw of z, [B].
-    discrete: whether the likelihood is one of discrete values, so that bits per dimension mean
-      something.
+    dims: how many discrete values an example has, so that bits per dimension mean something; 0
+      where its likelihood is a density, or where there is none.
+    given: the fields that `sample` may be given: 'label', 'video'.
   """
 
   init: Callable[[jax.Array, Batch], Variables]
@@ -83,7 +85,8 @@ class Method(NamedTuple):
   sample: Callable[..., Batch]
   metrics: Callable[[Variables, Batch, jax.Array, Hyper], Metrics]
   predict: Mapping[str, Callable[[Variables, Batch, jax.Array], Batch]]
-  discrete: bool = False
+  dims: int = 0
+  given: tuple[str, ...] = ()
 
 
 class Eval(NamedTuple):
@@ -106,8 +109,9 @@ class Example(NamedTuple):
   Attributes:
     fields: shape and dtype of each field of one example, without a batch axis.
     classes: number of label classes, or None.
-    low, high: the range of 'image' values.
+    low, high: the range of the values of the data.
     levels: how many values an element takes: 256, or 2 where it was binarised.
+    data: the field that is modelled, 'image' or 'video'.
   """
 
   fields: Mapping[str, jax.ShapeDtypeStruct]
@@ -115,6 +119,7 @@ class Example(NamedTuple):
   low: float = 0.0
   high: float = 1.0
   levels: int = 256
+  data: str = 'image'
 
 
 def zeros(example: Example, n: int) -> Batch:

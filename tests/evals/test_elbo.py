@@ -12,14 +12,14 @@ from vaejax.types import Method
 CONFIG = ConfigDict({'objective': {'samples': 3}})
 
 
-def measure(discrete=False, config=CONFIG):
+def measure(dims=0, config=CONFIG):
   """An eval of a method whose metrics are read off the image."""
 
   def metrics(variables, batch, key, hyper):
     total = jnp.sum(batch['image'], axis=(1, 2, 3))
     return {'kl': total, 'elbo': -hyper['beta'] * total}
 
-  return elbo.make(Method(None, (), None, metrics, {}, discrete), config)
+  return elbo.make(Method(None, (), None, metrics, {}, dims), config)
 
 
 def sums(e, image, mask):
@@ -42,7 +42,7 @@ def test_padded_rows_count_not():
 
 
 def test_bits_per_dim_where_the_likelihood_is_discrete():
-  e = measure(discrete=True)
+  e = measure(dims=6)
   found = e.finish(sums(e, IMAGES[[0, 1, 2, 2]], [1, 1, 1, 0]))
   want = 2 * IMAGES[:3].sum() / (3 * 6) / np.log(2)
   assert found['bits_per_dim'] == pytest.approx(want, rel=1e-6)

@@ -65,8 +65,9 @@ def run_key(seed: int) -> jax.Array:
 
 def describe(rows: Table, resident: bool) -> str:
   """One line: '60,000 images of 28x28x1, resident (45 MiB)'."""
-  shape = 'x'.join(map(str, rows.row['image'].shape))
+  name = transforms.modelled(rows.row)
+  shape = 'x'.join(map(str, rows.row[name].shape))
   held = (
     f'resident ({rows.size * source.row_bytes(rows) / 2**20:.0f} MiB)' if resident else 'streamed'
   )
-  return f'{rows.size:,} images of {shape}, {"rendered" if rows.render and resident else held}'
+  return f'{rows.size:,} {name}s of {shape}, {"rendered" if rows.render and resident else held}'

@@ -27,10 +27,11 @@ def data_key(key: jax.Array) -> jax.Array:
 
 def describe(table: Table, kind: str, scale: str) -> Example:
   """What a batch of this table looks like once it is prepared."""
-  image = jax.ShapeDtypeStruct(table.row['image'].shape, jnp.float32)
+  name = transforms.modelled(table.row)
+  data = jax.ShapeDtypeStruct(table.row[name].shape, jnp.float32)
   low, high = transforms.SCALES[scale]
   levels = 256 if kind == 'none' else 2
-  return Example({**table.row, 'image': image}, table.classes, low, high, levels)
+  return Example({**table.row, name: data}, table.classes, low, high, levels, name)
 
 
 def make(

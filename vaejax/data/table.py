@@ -11,7 +11,8 @@ EMBEDDED = ('digits', 'shapes')
 
 
 class Table(NamedTuple):
-  """One split of a dataset. A row's 'image' is uint8 [H, W, C], its 'label' int32 [].
+  """One split of a dataset. A row's 'image' is uint8 [H, W, C], or its 'video' uint8
+  [T, H, W, C]; its 'label' int32 [].
 
   Attributes:
     size: number of rows.

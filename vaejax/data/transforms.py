@@ -16,13 +16,13 @@ STATIC_SEED, GENERATOR = 20160701, 'threefry2x32'
 
 
 def bernoulli(keys: jax.Array, image: jax.Array) -> jax.Array:
-  """One draw per pixel of uint8 [N, H, W, C], with probability image/255, exact at 0 and 255."""
+  """One draw per pixel of uint8 [N, ...], with probability image/255, exact at 0 and 255."""
   drawn = bits(keys, math.prod(image.shape[1:])).reshape(image.shape)
   return (drawn >> 8) * 255 < image.astype(jnp.uint32) << 24
 
 
 def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> jax.Array:
-  """uint8 [N, H, W, C] -> float32 in [0, 1].
+  """uint8 [N, ...] -> float32 in [0, 1].
 
   kinds: none (grey levels); threshold (at one half); dynamic (a fresh draw, from `keys` [N]);
   static (the fixed draw of the example `index` [N]).
@@ -38,22 +38,29 @@ def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> 
 
 
 def flip(image: jax.Array, keys: jax.Array) -> jax.Array:
-  """[N, H, W, C], half of them mirrored left to right."""
+  """[N, ..., H, W, C], half of them mirrored left to right."""
   mirrored = jax.vmap(jax.random.bernoulli)(keys)
-  return jnp.where(mirrored[:, None, None, None], image[:, :, ::-1], image)
+  mirrored = mirrored.reshape(-1, *[1] * (image.ndim - 1))
+  return jnp.where(mirrored, image[..., ::-1, :], image)
+
+
+def modelled(fields) -> str:
+  """Which of the fields of a set is the data itself."""
+  return 'video' if 'video' in fields else 'image'
 
 
 def prepare(raw, keys, index, kind='none', scale='unit', flips=False):
   """Raw rows {field: [N, ...]} -> the batch that a model sees.
 
   Args:
-    raw: 'image' uint8 [N, H, W, C] and whatever else the set has.
+    raw: 'image' uint8 [N, H, W, C] or 'video' uint8 [N, T, H, W, C], and whatever else there is.
     keys: one key per row, for what is random; index: which example each row is, [N].
     kind, scale, flips: as in a config's `data.binarise`, `data.scale` and `data.flip`.
   """
   # Binarised before it is mirrored: a static draw belongs to the image, not to its mirror image.
-  image = binarise(kind, raw['image'], keys, index)
+  name = modelled(raw)
+  image = binarise(kind, raw[name], keys, index)
   if flips:
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
   low, high = SCALES[scale]
-  return {**raw, 'image': image * (high - low) + low}
+  return {**raw, name: image * (high - low) + low}

@@ -16,6 +16,7 @@ import sys
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -89,17 +90,25 @@ def checksum(array) -> int:
 
 
 class Checkpoints:
-  """The checkpoints of a run that is training; `save` writes one at a time, in the background."""
+  """The checkpoints of a run that is training; `save` writes one at a time, in a thread."""
 
   def __init__(self, workdir: Path, keep: int, best: str):
     self.folder, self.keep, self.best = (workdir / 'checkpoints').absolute(), keep, best
-    self.writer = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
+    self.writer = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    self.thread, self.pending = ThreadPoolExecutor(1, 'checkpoint'), None
 
   def save(self, state: State, metrics: dict[str, float] | None = None, row=None) -> None:
-    """Starts writing a state; its values are copied before this returns. Raises RunError.
+    """Starts writing a state, once the one before is written; nothing may overwrite or donate its
+    arrays. Raises RunError.
 
     metrics: what decides which is best; row: of the log, where it is saved unfinished.
     """
+    self.wait()
+    # Not orbax's own background: before that begins it takes as long as a dozen steps.
+    self.pending = self.thread.submit(self.write, state, metrics, row)
+
+  def write(self, state: State, metrics: dict[str, float] | None, row) -> None:
+    """Writes a state and returns when it is on disk."""
     tree, step = encode(state), int(state.step)
     named = leaves(jax.device_get(tree))
     meta = {
@@ -107,15 +116,15 @@ class Checkpoints:
       'metrics': metrics or {},
       'row': row,
     }
-    self.wait()
-    with self.disk():
-      items = {'state': ocp.args.StandardSave(tree), 'meta': ocp.args.JsonSave(meta)}
-      self.writer.save(self.folder / str(step), args=ocp.args.Composite(**items))
+    items = {'state': ocp.args.StandardSave(tree), 'meta': ocp.args.JsonSave(meta)}
+    self.writer.save(self.folder / str(step), args=ocp.args.Composite(**items))
 
   def wait(self) -> None:
     """Waits until the last save is on disk, and deletes those it replaces. Raises RunError."""
+    pending, self.pending = self.pending, None
     with self.disk():
-      self.writer.wait_until_finished()
+      if pending:
+        pending.result()
     self.prune()
 
   def standing(self) -> str:
@@ -178,8 +187,8 @@ def manage(workdir: Path, config) -> Iterator[Checkpoints]:
     try:
       found.wait()
     finally:
-      with found.disk():
-        found.writer.close()
+      found.thread.shutdown()
+      found.writer.close()
 
 
 def best(workdir: Path, found: list[int], name: str) -> list[int]:

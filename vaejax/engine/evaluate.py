@@ -142,10 +142,12 @@ def evaluate(
   evals = {name: module.make(run.method, config) for name, module in modules.items()}
   rows = load.table(config.data, split, data_dir or run.data_dir)
   source = load.test(config.data, rows, shard.put(mesh))
-  if source.example.fields['image'].shape != run.example.fields['image'].shape:
+  if source.example != run.example:
+    shapes = (e.fields[e.data].shape for e in (source.example, run.example))
+    now, then = (f'{shape}' for shape in shapes)
     raise UserError(
-      f'{config.data.name} now has images of {source.example.fields["image"].shape}, the run was '
-      f'trained on {run.example.fields["image"].shape}: give the data it was trained on'
+      f'{config.data.name} now has {source.example.data}s of {now}, the run was trained on {then}: '
+      'give the data it was trained on'
     )
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))

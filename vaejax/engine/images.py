@@ -17,7 +17,8 @@ def grid(images, columns: int | None = None) -> np.ndarray:
   """Lays images out in rows, left to right, with a thin grey line between cells.
 
   Args:
-    images: float [N, H, W, C] in [0, 1]; what lies outside is clipped, NaN is mid-grey.
+    images: float [N, H, W, C] in [0, 1]; what lies outside is clipped, NaN is mid-grey. Or videos
+      [N, T, H, W, C], each a row of its frames.
     columns: cells a row; by default as many as make the picture nearly square.
 
   Returns:
@@ -26,7 +27,8 @@ def grid(images, columns: int | None = None) -> np.ndarray:
   Raises:
     ValueError: images of another rank, none of them, or columns below 1.
   """
-  cells = _bytes(images)
+  cells, frames = _bytes(images)
+  columns = frames or columns
   n, height, width, _ = cells.shape
   if columns is None:
     columns = min(n, math.ceil(math.sqrt(n * height / width)))
@@ -37,7 +39,7 @@ def pairs(originals, reconstructions, columns: int = 8) -> np.ndarray:
   """A grid in which rows alternate: originals, and below each its reconstruction.
 
   Args:
-    originals: float [N, H, W, C] in [0, 1].
+    originals: float [N, H, W, C] in [0, 1], or videos [N, T, H, W, C], each a row of its frames.
     reconstructions: the same shape.
     columns: cells a row at most.
 
@@ -47,10 +49,10 @@ def pairs(originals, reconstructions, columns: int = 8) -> np.ndarray:
   Raises:
     ValueError: the shapes differ, or as `grid`.
   """
-  above, below = _bytes(originals), _bytes(reconstructions)
+  (above, frames), (below, _) = _bytes(originals), _bytes(reconstructions)
   if above.shape != below.shape:
     raise ValueError(f'originals {above.shape} and reconstructions {below.shape} differ in shape')
-  columns = min(columns, above.shape[0])
+  columns = frames or min(columns, above.shape[0])
   above, below = _fill(above, columns), _fill(below, columns)
   rows = (-1, columns, *above.shape[1:])
   both = np.stack([above.reshape(rows), below.reshape(rows)], axis=1)
@@ -174,12 +176,14 @@ def _ticks(low, high):
   return [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _bytes(images) -> np.ndarray:
+def _bytes(images) -> tuple[np.ndarray, int]:
+  """Images as uint8 [N, H, W, C], and how many frames a video has, 0 for images."""
   images = np.asarray(images, np.float32)
-  if images.ndim != 4 or not images.size:
+  if images.ndim not in (4, 5) or not images.size:
     raise ValueError(f'expected images [N, H, W, C] with N at least 1, got {images.shape}')
-  images = np.nan_to_num(images, nan=0.5, posinf=1.0, neginf=0.0)
-  return np.round(images.clip(0.0, 1.0) * 255).astype(np.uint8)
+  frames = images.shape[1] if images.ndim == 5 else 0
+  images = np.nan_to_num(images.reshape(-1, *images.shape[-3:]), nan=0.5, posinf=1.0, neginf=0.0)
+  return np.round(images.clip(0.0, 1.0) * 255).astype(np.uint8), frames
 
 
 def _fill(cells, columns: int) -> np.ndarray:

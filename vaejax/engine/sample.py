@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vaejax.engine import images, workdir
@@ -21,6 +22,7 @@ def sample(
   temperature: float = 1.0,
   draw: bool = False,
   weights: str = 'ema',
+  label: int | None = None,
   out: Path | None = None,
   say=print,
 ) -> Path:
@@ -33,6 +35,7 @@ def sample(
     temperature: scale of the prior's standard deviation.
     draw: a draw from p(x|z) rather than its mean.
     weights: 'ema', the average where one is kept, or 'raw'.
+    label: the class to sample from, of a method that may be given one; None: of any.
     out: a .npy, float32 [n, H, W, C] in [0, 1], or a .png grid; default in the workdir.
   """
   out = out or folder / 'samples.png'
@@ -44,11 +47,15 @@ def sample(
     raise UserError(f'--out={out} is a folder: it takes the name of a file')
   run = workdir.open_run(folder, say)
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
-  size = min(n, AT_ONCE)
+  size, given = min(n, AT_ONCE), {}
+  if label is not None:
+    check_label(run, label)
+    given = {'label': jnp.full(size, label)}
 
   @jax.jit
   def batch(key):
-    return run.method.sample(variables, key, size, {}, temperature=temperature, draw=draw)['image']
+    found = run.method.sample(variables, key, size, given, temperature=temperature, draw=draw)
+    return found[run.example.data]
 
   key = jax.random.key(seed)
   parts = [np.asarray(batch(jax.random.fold_in(key, i))) for i in range(-(-n // size))]
@@ -60,3 +67,11 @@ def sample(
     np.save(buffer, found, allow_pickle=False)
     write_atomic(out, buffer.getvalue())
   return out
+
+
+def check_label(run: workdir.Run, label: int) -> None:
+  """Raises UserError where a run cannot be given that label."""
+  if 'label' not in run.method.given:
+    raise UserError(f'--label={label}: {run.config.method} takes no label; train configs/cvae.py')
+  if not 0 <= label < run.example.classes:
+    raise UserError(f'--label={label} is out of range: it takes 0 to {run.example.classes - 1}')

@@ -50,18 +50,22 @@ def snapshot(state: State) -> tuple[State, jax.Array]:
 
 
 def make_pictures(method: Method, source: Source, n: int):
-  """(variables, key) -> {name: images [n, H, W, C] in [0, 1]}, dispatched and not waited for."""
-  n = min(n, source.size)
-  low, high = source.example.low, source.example.high
+  """(variables, key) -> {name: about n images [..., H, W, C] in [0, 1]}, dispatched and not waited
+  for. Where a sample may be given its label, every class comes in turn."""
+  data, low, high = source.example.data, source.example.low, source.example.high
+  *frames, _, _, _ = source.example.fields[data].shape
+  n = max(1, min(n, source.size) // math.prod(frames))
+  labels = jnp.arange(n) % (source.example.classes or 1)
+  given = {'label': labels} if 'label' in method.given else {}
 
   @jax.jit
   def pictures(variables, buffer, key):
     sample_key, key = jax.random.split(key)
-    found = {'samples': method.sample(variables, sample_key, n, {})['image']}
+    found = {'samples': method.sample(variables, sample_key, n, given)[data]}
     if 'reconstruct' in method.predict:
       batch = source.rows(buffer, jnp.arange(n))
-      found['originals'] = (batch['image'] - low) / (high - low)
-      found['reconstructions'] = method.predict['reconstruct'](variables, batch, key)['image']
+      found['originals'] = (batch[data] - low) / (high - low)
+      found['reconstructions'] = method.predict['reconstruct'](variables, batch, key)[data]
     return found
 
   buffer = next(iter(source.blocks(n)))
@@ -155,9 +159,10 @@ class Settler:
   def show(self, step: int, pictures) -> None:
     """Writes the grids of a boundary."""
     found = {name: np.asarray(value) for name, value in pictures.items()}
-    self.log.images(step, 'samples', images.grid(found['samples']))
+    classes = self.setup.source.example.classes if 'label' in self.setup.method.given else None
+    self.log.images(step, 'samples', images.grid(found['samples'], classes))
     if 'originals' in found:
-      both = images.pairs(found['originals'], found['reconstructions'], columns=16)
+      both = images.pairs(found['originals'], found['reconstructions'], 16)
       self.log.images(step, 'reconstructions', both)
 
   def check(self, values: dict[str, float], first: int, last: int) -> None:

@@ -105,15 +105,17 @@ def read_example(saved: dict) -> Example:
     if not whole or field['dtype'] not in ('float32', 'int32', 'uint8'):
       raise UserError(f'example.fields.{name}={field!r} is not the shape and dtype of an array')
     fields[name] = jax.ShapeDtypeStruct(shape, field['dtype'])
-  if 'image' not in fields or len(fields['image'].shape) != 3:
-    raise UserError('example.fields has no image [H, W, C]')
+  ranks = {'image': 3, 'video': 4}
+  data = saved['data']
+  if data not in ranks or data not in fields or len(fields[data].shape) != ranks[data]:
+    raise UserError('example.fields has no image [H, W, C] or video [T, H, W, C]')
   numbers = saved['low'], saved['high'], saved['levels']
   small = all(isinstance(n, int | float) and abs(n) <= 2**16 for n in numbers)
   if not small or not saved['low'] < saved['high']:
     raise UserError('example.low, high and levels are not the range of an image')
   if saved['classes'] is not None and type(saved['classes']) is not int:
     raise UserError(f'example.classes={saved["classes"]!r}: it takes a whole number')
-  return Example(fields, saved['classes'], *numbers)
+  return Example(fields, saved['classes'], *numbers, data)
 
 
 def make_method(config, example: Example) -> Method:

@@ -46,7 +46,7 @@ def make(method: Method, config) -> Eval:
   predict = method.predict['log_weight']
 
   def stats(variables, batch, key, hyper):
-    at_once = max(1, min(samples, ROWS // batch['image'].shape[0]))
+    at_once = max(1, min(samples, ROWS // batch['mask'].shape[0]))
     found = log_likelihood(
       lambda k: predict(variables, batch, k)['log_weight'], samples, at_once, key
     )

@@ -1,5 +1,6 @@
 """Variational autoencoders: VAE, β-VAE, capacity, free bits and the importance-weighted bound."""
 
+import math
 from functools import partial
 
 import jax
@@ -34,20 +35,18 @@ def make(config, example: Example) -> Method:
     samples=objective.samples,
     importance=objective.name == 'iwae',
     analytic=objective.kl == 'analytic' and objective.name == 'elbo',
-    discrete=discrete,
+    dims=math.prod(example.fields['image'].shape) if discrete else 0,
   )
 
 
-def vae(
-  nets, latents, example, samples=1, importance=False, analytic=True, discrete=False
-) -> Method:
+def vae(nets, latents, example, samples=1, importance=False, analytic=True, dims=0) -> Method:
   """A VAE of the nets 'encoder' and 'decoder'.
 
   Args:
     nets: 'encoder' maps [B, H, W, C] to q(z|x) over [B, latents], 'decoder' z to p(x|z).
     samples: K draws of z per example: their mean, or with `importance` their bound IWAE-K.
     analytic: the KL in closed form rather than at the draws of z.
-    discrete: whether p(x|z) is a probability of discrete values.
+    dims: see Method.
   """
   apply = partial(lens.apply, nets)
 
@@ -125,5 +124,5 @@ def vae(
       'reconstruct': reconstruct,
       'log_weight': log_weight,
     },
-    discrete=discrete,
+    dims=dims,
   )

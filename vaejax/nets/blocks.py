@@ -1,6 +1,7 @@
 """The layers that nets are made of. Compute runs in `dtype`, parameters stay float32."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,7 +21,15 @@ ACTIVATIONS = {
   'leaky_relu': lambda x: jax.nn.leaky_relu(x, 0.2),
 }
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
-NORMS = ('none', 'batch', 'group')
+NORMS = ('none', 'batch', 'group', 'spectral')
+
+
+def spectral(layer: nn.Module, norm: str, train: bool) -> Callable[[jax.Array], jax.Array]:
+  """The layer; where norm is 'spectral', with its kernel divided by its largest singular value,
+  which one power iteration a training step follows (Miyato et al. 2018, arXiv:1802.05957)."""
+  if norm != 'spectral':
+    return layer
+  return partial(nn.SpectralNorm(layer), update_stats=train)
 
 
 class Norm(nn.Module):

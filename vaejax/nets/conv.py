@@ -8,7 +8,7 @@ from flax import linen as nn
 
 from vaejax.errors import UserError
 from vaejax.lookup import choice
-from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Convolution, Norm
+from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Convolution, Norm, spectral
 from vaejax.nets.mlp import Mlp
 
 
@@ -18,6 +18,11 @@ def sizes(shape, strides) -> list[tuple[int, int]]:
   for stride in strides:
     found.append(tuple(-(-side // stride) for side in found[-1]))
   return found
+
+
+def dense(norm: str) -> str:
+  """The norm of a convolutional net's dense layers: of the kinds, only the spectral is theirs."""
+  return norm if norm == 'spectral' else 'none'
 
 
 class ConvEncoder(nn.Module):
@@ -36,9 +41,10 @@ class ConvEncoder(nn.Module):
     for channels, stride in zip(self.channels, self.strides, strict=True):
       # A bias right before BatchNorm has zero gradient, and Adam would amplify its noise.
       bias = self.norm != 'batch'
-      x = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)(x)
+      layer = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)
+      x = spectral(layer, self.norm, train)(x)
       x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
-    return Mlp(self.widths, self.activation, self.dtype)(x)
+    return Mlp(self.widths, self.activation, self.dtype, dense(self.norm))(x, train)
 
 
 class ConvDecoder(nn.Module):
@@ -58,13 +64,15 @@ class ConvDecoder(nn.Module):
   def __call__(self, z, train=False):
     act = ACTIVATIONS[self.activation]
     *grow, (height, width) = sizes(self.shape, self.strides[::-1])
-    x = Mlp((*self.widths, height * width * self.channels[0]), self.activation, self.dtype)(z)
+    widths = *self.widths, height * width * self.channels[0]
+    x = Mlp(widths, self.activation, self.dtype, dense(self.norm))(z, train)
     x = x.reshape(-1, height, width, self.channels[0])
     for i, (height, width) in enumerate(reversed(grow)):
       last = i == len(grow) - 1
       features = self.shape[-1] if last else self.channels[i + 1]
       bias = last or self.norm != 'batch'
-      x = Convolution(features, self.kernel, self.strides[i], True, bias, self.dtype)(x)
+      layer = Convolution(features, self.kernel, self.strides[i], True, bias, self.dtype)
+      x = spectral(layer, self.norm, train)(x)
       x = x[:, :height, :width]
       if not last:
         x = act(Norm(self.norm, self.dtype)(x, train))

@@ -7,21 +7,25 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.lookup import choice
-from vaejax.nets.blocks import ACTIVATIONS, DTYPES
+from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Norm, spectral
 
 
 class Mlp(nn.Module):
-  """[B, ...] -> [B, widths[-1]]: dense layers with an activation after each, input flattened."""
+  """[B, ...] -> [B, widths[-1]]: dense layers, each with a norm and an activation after it, the
+  input flattened."""
 
   widths: tuple[int, ...]
   activation: str = 'relu'
   dtype: Any = jnp.float32
+  norm: str = 'none'
 
   @nn.compact
   def __call__(self, x, train=False):
     x = x.reshape(x.shape[0], -1)
     for width in self.widths:
-      x = ACTIVATIONS[self.activation](nn.Dense(width, dtype=self.dtype)(x))
+      layer = nn.Dense(width, use_bias=self.norm != 'batch', dtype=self.dtype)
+      x = spectral(layer, self.norm, train)(x)
+      x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
     return x
 
 
@@ -32,21 +36,23 @@ class MlpDecoder(nn.Module):
   widths: tuple[int, ...]
   activation: str = 'relu'
   dtype: Any = jnp.float32
+  norm: str = 'none'
 
   @nn.compact
   def __call__(self, z, train=False):
-    x = Mlp(self.widths, self.activation, self.dtype)(z)
+    x = Mlp(self.widths, self.activation, self.dtype, self.norm)(z, train)
     return nn.Dense(math.prod(self.shape), dtype=self.dtype)(x).reshape(-1, *self.shape)
 
 
 def encoder(model, shape) -> nn.Module:
-  """The trunk that `model` (net='mlp', widths, activation, dtype) asks for, for any image shape."""
+  """The trunk of `model`: widths, activation, norm and dtype, for any image shape."""
   choice('model.activation', model.activation, ACTIVATIONS)
   dtype = choice('model.dtype', model.dtype, DTYPES)
-  return Mlp(tuple(model.widths), model.activation, dtype)
+  norm = choice('model.norm', model.norm, NORMS)
+  return Mlp(tuple(model.widths), model.activation, dtype, norm)
 
 
 def decoder(model, shape) -> nn.Module:
   """Its mirror image, up to images of shape (H, W, features)."""
   mirror = encoder(model, shape)
-  return MlpDecoder(shape, mirror.widths[::-1], mirror.activation, mirror.dtype)
+  return MlpDecoder(shape, mirror.widths[::-1], mirror.activation, mirror.dtype, mirror.norm)

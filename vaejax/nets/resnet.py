@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.nets import conv
-from vaejax.nets.blocks import ACTIVATIONS, Convolution, Norm
+from vaejax.nets.blocks import ACTIVATIONS, Convolution, Norm, spectral
 from vaejax.nets.mlp import Mlp
 
 
@@ -26,7 +26,8 @@ class ResidualBlock(nn.Module):
     bias = self.norm != 'batch'
     for _ in range(2):
       y = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(y, train))
-      y = Convolution(x.shape[-1], self.kernel, use_bias=bias, dtype=self.dtype)(y)
+      layer = Convolution(x.shape[-1], self.kernel, use_bias=bias, dtype=self.dtype)
+      y = spectral(layer, self.norm, train)(y)
     return x + y
 
 
@@ -46,11 +47,12 @@ class ResnetEncoder(nn.Module):
   def __call__(self, x, train=False):
     for channels, stride in zip(self.channels, self.strides, strict=True):
       bias = self.norm != 'batch'
-      x = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)(x)
+      layer = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)
+      x = spectral(layer, self.norm, train)(x)
       for _ in range(self.blocks):
         x = ResidualBlock(self.kernel, self.activation, self.norm, self.dtype)(x, train)
     x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
-    return Mlp(self.widths, self.activation, self.dtype)(x)
+    return Mlp(self.widths, self.activation, self.dtype, conv.dense(self.norm))(x, train)
 
 
 class ResnetDecoder(nn.Module):
@@ -70,8 +72,9 @@ class ResnetDecoder(nn.Module):
   def __call__(self, z, train=False):
     act = ACTIVATIONS[self.activation]
     *grow, (height, width) = conv.sizes(self.shape, self.strides[::-1])
-    x = Mlp(self.widths, self.activation, self.dtype)(z)
-    x = nn.Dense(height * width * self.channels[0], dtype=self.dtype)(x)
+    x = Mlp(self.widths, self.activation, self.dtype, conv.dense(self.norm))(z, train)
+    layer = nn.Dense(height * width * self.channels[0], dtype=self.dtype)
+    x = spectral(layer, self.norm, train)(x)
     x = x.reshape(-1, height, width, self.channels[0])
     for i, (height, width) in enumerate(reversed(grow)):
       for _ in range(self.blocks):
@@ -80,7 +83,8 @@ class ResnetDecoder(nn.Module):
       x = act(Norm(self.norm, self.dtype)(x, train)) if last else x
       features = self.shape[-1] if last else self.channels[i + 1]
       bias = last or self.norm != 'batch'
-      x = Convolution(features, self.kernel, self.strides[i], True, bias, self.dtype)(x)
+      layer = Convolution(features, self.kernel, self.strides[i], True, bias, self.dtype)
+      x = spectral(layer, self.norm, train)(x)
       x = x[:, :height, :width]
     return x
 

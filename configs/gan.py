@@ -1,0 +1,42 @@
+"""GAN (Goodfellow et al. 2014, arXiv:1406.2661), with the losses and penalties that came after.
+
+  python launch.py train --config=configs/gan.py --workdir=runs/gan
+  python launch.py train --config=configs/gan.py:mnist,hinge --workdir=runs/g --data_dir=DIR
+
+Words after the colon: a dataset (digits, mnist, ... any TFDS name), a loss (minimax,
+non_saturating, least_squares, hinge, wasserstein), conditional, smoke, key=value. hinge comes with
+spectral norm, wasserstein with a gradient penalty and 5 turns of the critic.
+"""
+
+from vaejax import presets
+from vaejax.configuration import base, finish, player, words
+from vaejax.objectives.adversarial import LOSSES
+
+TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}
+
+
+def get_config(arg=''):
+  asked = words(arg, dataset='digits', flags=(*LOSSES, 'conditional'))
+  losses = [flag for flag in asked.flags if flag in LOSSES]
+  config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
+  config.objective = {'name': (losses or ['non_saturating'])[-1], 'penalty': 'none', 'turns': 1}
+  config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in asked.flags}
+  config.model.critic = {**presets.TRUNK, 'activation': 'leaky_relu'}
+  config.optimizer.update({'b1': 0.5, 'b2': 0.999, 'ema': 0.999})
+  config.optimizer.critic, config.optimizer.generator = player(), player()
+  config.data.name = asked.dataset
+  config.batch_size = 64
+  config.steps = 10_000
+  if asked.dataset == 'digits':
+    config.model.update({'widths': (256, 256), 'norm': 'batch'})
+    config.model.critic.widths = (256, 256)
+  else:
+    net = {'net': 'conv', 'channels': (32, 64), 'kernel': 4, 'widths': ()}
+    config.model.update({**net, 'norm': 'batch'})
+    config.model.critic.update(net)
+  if config.objective.name == 'hinge':
+    config.model.critic.norm = 'spectral'
+  if config.objective.name == 'wasserstein':
+    config.objective.update({'penalty': 'gradient', 'turns': 5})
+    config.optimizer.update({'b1': 0.0, 'b2': 0.9})
+  return finish(config, asked, TINY)

@@ -1,0 +1,134 @@
+"""Generative adversarial networks: every loss of objectives.adversarial, with or without classes,
+gradient penalty or R1, spectral norm, and more turns for the critic."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.errors import UserError
+from vaejax.lookup import choice
+from vaejax.nets import adversarial as nets_of
+from vaejax.nets import lens
+from vaejax.objectives.adversarial import (
+  LOSSES,
+  critic_loss,
+  generator_loss,
+  gradient_penalty,
+  squared_slope,
+)
+from vaejax.types import Example, Method, Player
+
+PENALTIES = ('none', 'gradient', 'r1')
+
+
+def make(config, example: Example) -> Method:
+  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  choice('objective.name', config.objective.name, LOSSES)
+  choice('objective.penalty', config.objective.penalty, PENALTIES)
+  if config.model.conditional and not example.classes:
+    raise UserError(f'model.conditional: {config.data.name} has no classes; set it to False')
+  if config.objective.penalty != 'none' and config.model.critic.norm == 'batch':
+    raise UserError(
+      f'objective.penalty={config.objective.penalty} wants a critic that sees each example by '
+      'itself: set model.critic.norm to none, group or spectral'
+    )
+  return gan(
+    nets_of.make(config.model, example),
+    config.model.latents,
+    example,
+    loss=config.objective.name,
+    penalty=config.objective.penalty,
+    turns=config.objective.turns,
+    classes=example.classes if config.model.conditional else 0,
+  )
+
+
+def gan(
+  nets, latents, example, loss='non_saturating', penalty='none', turns=1, classes=0
+) -> Method:
+  """A GAN of the nets 'generator' and 'critic'; the players have their names.
+
+  Args:
+    nets: 'generator' maps z [B, latents] and label [B] to images, 'critic' those to logits [B].
+    loss: one of LOSSES.
+    penalty: on the critic's slope, weighted by hyper['penalty']: 'gradient' between data and
+      samples, 'r1' at the data, or 'none'.
+    turns: updates of the critic for each of the generator.
+    classes: of the labels that both nets are given, 0 for none.
+  """
+  apply = partial(lens.apply, nets)
+
+  def label_of(batch):
+    return batch['label'] if classes else None
+
+  def init(key, batch):
+    z = jnp.zeros((batch['image'].shape[0], latents))
+    label = label_of(batch)
+    inputs = {'generator': (z, label), 'critic': (batch['image'], label)}
+    return lens.init(nets, key, inputs)
+
+  def generate(v, key, label, n, train, temperature=1.0):
+    z = temperature * jax.random.normal(key, (n, latents))
+    return apply('generator', v, z, label, train=train)
+
+  def judge(v, batch, key, train):
+    """Logits of data and of as many samples, those samples, and the variables left behind."""
+    x, label = batch['image'], label_of(batch)
+    fake, v = generate(v, key, label, x.shape[0], train)
+    real_logit, v = apply('critic', v, x, label, train=train)
+    fake_logit, v = apply('critic', v, fake, label, train=train)
+    return real_logit, fake_logit, fake, v
+
+  def kept(before, after, name):
+    """What the forward pass moved, of the net `name` alone."""
+    return {**before.extra, name: after.extra[name]} if name in after.extra else before.extra
+
+  def critic_turn(v, batch, key, hyper):
+    z_key, mix_key = jax.random.split(key)
+    real, fake, samples, after = judge(v, batch, z_key, train=True)
+    value = jnp.mean(critic_loss(loss, real, fake))
+    found = {'logit_real': jnp.mean(real), 'logit_fake': jnp.mean(fake)}
+    if penalty != 'none':
+      logits = lambda x: apply('critic', v, x, label_of(batch))[0]
+      if penalty == 'r1':
+        slope = jnp.mean(0.5 * squared_slope(logits, batch['image']))
+      else:
+        slope = jnp.mean(gradient_penalty(logits, batch['image'], samples, mix_key))
+      value, found = value + hyper['penalty'] * slope, {**found, 'penalty': slope}
+    return value, (found, kept(v, after, 'critic'))
+
+  def generator_turn(v, batch, key, hyper):
+    label = label_of(batch)
+    samples, after = generate(v, key, label, batch['image'].shape[0], train=True)
+    logit, _ = apply('critic', v, samples, label, train=True)
+    return jnp.mean(generator_loss(loss, logit)), ({}, kept(v, after, 'generator'))
+
+  def metrics(v, batch, key, hyper):
+    real, fake, _, _ = judge(v, batch, key, train=False)
+    right = 0.5 * ((real > 0).astype(jnp.float32) + (fake < 0))
+    values = {'logit_real': real, 'logit_fake': fake, 'critic_accuracy': right}
+    return {**values, 'loss_critic': critic_loss(loss, real, fake)}
+
+  def sample(v, key, n, given=None, temperature=1.0, draw=False):
+    z_key, label_key = jax.random.split(key)
+    label = (given or {}).get('label') if classes else None
+    if classes and label is None:
+      label = jax.random.randint(label_key, (n,), 0, classes)
+    image, _ = generate(v, z_key, label, n, False, temperature)
+    return {'image': (image - example.low) / (example.high - example.low)}
+
+  def criticise(v, batch, key):
+    return {'logit': apply('critic', v, batch['image'], label_of(batch))[0]}
+
+  return Method(
+    init=init,
+    players=(
+      Player('critic', critic_turn, ('critic',), lr='lr_critic', turns=turns),
+      Player('generator', generator_turn, ('generator',)),
+    ),
+    sample=sample,
+    metrics=metrics,
+    predict={'criticise': criticise},
+    given=('label',) if classes else (),
+  )

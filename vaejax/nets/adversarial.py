@@ -1,0 +1,58 @@
+"""Generator and critic: a trunk of any kind, and the class of an example where there is one."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vaejax.lookup import lookup
+from vaejax.nets.blocks import spectral
+from vaejax.types import Example
+
+
+class Generator(nn.Module):
+  """z [B, latents] and, with classes, label [B] -> images [B, H, W, C] from `low` to `high`."""
+
+  trunk: nn.Module
+  low: float
+  high: float
+  classes: int = 0
+
+  @nn.compact
+  def __call__(self, z, label=None, train=False):
+    if self.classes:
+      z = jnp.concatenate([z, jax.nn.one_hot(label, self.classes)], axis=-1)
+    x = self.trunk(z, train=train).astype(jnp.float32)
+    return self.low + (self.high - self.low) * jax.nn.sigmoid(x)
+
+
+class Critic(nn.Module):
+  """Images [B, H, W, C] and, with classes, label [B] -> logits [B].
+
+  A label adds the inner product of its embedding and the features (the projection discriminator,
+  Miyato & Koyama 2018, arXiv:1802.05637, equation 3).
+  """
+
+  trunk: nn.Module
+  classes: int = 0
+  norm: str = 'none'
+
+  @nn.compact
+  def __call__(self, x, label=None, train=False):
+    features = self.trunk(x, train=train).astype(jnp.float32)
+    logit = spectral(nn.Dense(1), self.norm, train)(features)[:, 0]
+    if self.classes:
+      embed = spectral(nn.Dense(features.shape[-1], use_bias=False), self.norm, train)
+      logit = logit + jnp.sum(embed(jax.nn.one_hot(label, self.classes)) * features, axis=-1)
+    return logit
+
+
+def make(model, example: Example) -> dict[str, nn.Module]:
+  """The nets 'generator', of `model`, and 'critic', of `model.critic`. Raises UserError."""
+  shape = example.fields['image'].shape
+  classes = example.classes if model.conditional else 0
+  generator = lookup('nets', model.net, having='decoder').decoder(model, shape)
+  critic = lookup('nets', model.critic.net, having='encoder').encoder(model.critic, shape)
+  return {
+    'generator': Generator(generator, example.low, example.high, classes),
+    'critic': Critic(critic, classes, model.critic.norm),
+  }
