@@ -25,12 +25,14 @@ def flat(config: ConfigDict) -> dict[str, Any]:
 
 def override(config: ConfigDict, field: str, text: str) -> None:
   """Sets a field from its text. The last part of its name is enough where only one field has it;
-  `schedule` does not count, it has the names of `hyper`.
+  `schedule` does not count, it has the names of `hyper`, nor does a section within a section, which
+  has those of the one around it.
 
   Raises UserError, with the nearest name or the type that the field takes.
   """
   fields = flat(config)
-  short = [n for n in fields if n.split('.')[-1] == field and not n.startswith('schedule.')]
+  outer = [n for n in fields if n.count('.') < 2 and not n.startswith('schedule.')]
+  short = [n for n in outer if n.split('.')[-1] == field]
   field = short[0] if field not in fields and len(short) == 1 else field
   if field not in fields:
     close = nearest(field, [*fields, *(name.split('.')[-1] for name in fields)])
