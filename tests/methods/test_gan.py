@@ -1,0 +1,192 @@
+"""The GAN's players: what each one sees and moves, and where the game ends on known toys."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from chunks import averaged_chunk
+from flax import linen as nn
+
+from vaejax import configuration
+from vaejax.engine.step import create, make_step
+from vaejax.errors import UserError
+from vaejax.methods import gan
+from vaejax.nets.adversarial import Critic, Generator
+from vaejax.nets.mlp import Mlp, MlpDecoder
+from vaejax.types import Example
+
+POINT = (1, 1, 2)
+PLANE = Example({'image': jax.ShapeDtypeStruct(POINT, jnp.float32)}, None, -3.0, 3.0)
+
+
+class Shift(nn.Module):
+  """Samples of N(`mean`, 1) on a line, as images of one pixel; nothing in it is ever trained."""
+
+  mean: float
+
+  @nn.compact
+  def __call__(self, z, label=None, train=False):
+    return (z[:, :1] + self.mean).reshape(-1, 1, 1, 1)
+
+
+class Line(nn.Module):
+  """A linear critic."""
+
+  @nn.compact
+  def __call__(self, x, label=None, train=False):
+    return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
+
+
+@pytest.mark.parametrize('loss', ['minimax', 'non_saturating'])
+def test_the_best_critic_is_the_log_density_ratio(loss):
+  """Of N(0, 1) to N(1, 1): log p(x)/q(x) = 1/2 - x, which a line can be."""
+  example = Example({'image': jax.ShapeDtypeStruct((1, 1, 1), jnp.float32)})
+  method = gan.gan({'generator': Shift(1.0), 'critic': Line()}, 1, example, loss)
+  critic = method.players[0]._replace(tx=optax.adam(1.0))
+  method = method._replace(players=(critic,))
+  # A Newton step costs nothing here, but the engine's own step is what is tested.
+  state = create(method, jax.random.key(0), {'lr_critic': 0.01, 'penalty': 0.0}, example)
+  draw = lambda buffer, key, step: {
+    'image': jax.random.normal(jax.random.fold_in(key, step), (4096, 1, 1, 1))
+  }
+  step = make_step(method, {'lr_critic': lambda step: 1 / (1 + step / 100)})
+  state, _ = jax.jit(averaged_chunk(step, draw))(state, {}, 1000)
+  dense = state.variables.params['critic']['Dense_0']
+  assert float(dense['bias'][0]) == pytest.approx(0.5, abs=0.04)
+  assert float(dense['kernel'][0, 0]) == pytest.approx(-1.0, abs=0.06)
+
+
+def config(**fields):
+  found = configuration.load('configs/gan.py:smoke')
+  for name, value in fields.items():
+    configuration.override(found, name.replace('__', '.'), value)
+  return found
+
+
+@pytest.fixture
+def example(project):
+  fields = {'image': jax.ShapeDtypeStruct((8, 8, 1), jnp.float32)}
+  return Example({**fields, 'label': jax.ShapeDtypeStruct((), jnp.int32)}, 10)
+
+
+def batch(n=6):
+  image = jax.random.uniform(jax.random.key(3), (n, 8, 8, 1))
+  return {'image': image, 'label': jnp.arange(n) % 10}
+
+
+@pytest.mark.parametrize('norm', ['none', 'spectral', 'group'])
+def test_a_player_moves_its_own_statistics_only(example, norm):
+  made = config(model__critic__norm=norm)
+  method = gan.make(made, example)
+  v = method.init(jax.random.key(0), batch())
+  assert 'generator' in v.extra and ('critic' in v.extra) == (norm == 'spectral')
+  moved = {}
+  for player in method.players:
+    _, (_, extra) = player.loss(v, batch(), jax.random.key(1), {'penalty': 1.0})
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), extra, dict(v.extra))
+    moved[player.name] = {net for net in changed if any(jax.tree.leaves(changed[net]))}
+  assert moved['generator'] == {'generator'}
+  assert moved['critic'] == ({'critic'} if norm == 'spectral' else set())
+
+
+def test_spectral_norm_divides_by_the_largest_singular_value(example):
+  critic = Critic(Mlp((7,), norm='spectral'), norm='spectral')
+  x = batch()['image']
+  v = critic.init(jax.random.key(0), x)
+  for _ in range(50):
+    _, moved = critic.apply(v, x, train=True, mutable=['batch_stats'])
+    v = {**v, **moved}
+  kernels = jax.tree.leaves(jax.tree.map(np.asarray, v['params']))
+  stats = jax.tree.leaves_with_path(v['batch_stats'])
+  sigmas = [float(value) for path, value in stats if 'sigma' in jax.tree_util.keystr(path)]
+  want = sorted(np.linalg.norm(k, 2) for k in kernels if k.ndim == 2)
+  np.testing.assert_allclose(sorted(sigmas), want, rtol=1e-3)
+
+
+@pytest.mark.parametrize('penalty', ['gradient', 'r1'])
+def test_a_penalty_is_the_difference_that_its_weight_makes(example, penalty):
+  made = config(objective__penalty=penalty)
+  method = gan.make(made, example)
+  v = method.init(jax.random.key(0), batch())
+  critic = method.players[0]
+  loss = lambda weight: critic.loss(v, batch(), jax.random.key(1), {'penalty': weight})
+  (none, (found, _)), (some, _) = loss(0.0), loss(4.0)
+  assert float(some - none) == pytest.approx(4 * float(found['penalty']), rel=1e-5)
+  assert found['penalty'] > 0
+
+
+def test_labels_reach_both_nets_and_the_samples(example):
+  method = gan.make(config(model__conditional='True'), example)
+  v = method.init(jax.random.key(0), batch())
+  other = {**batch(), 'label': (batch()['label'] + 1) % 10}
+  logit = lambda b: method.predict['criticise'](v, b, None)['logit']
+  assert (logit(batch()) != logit(other)).all()
+  draw = lambda label: method.sample(v, jax.random.key(2), 3, {'label': jnp.full(3, label)})
+  assert (draw(1)['image'] != draw(2)['image']).any()
+  assert method.given == ('label',)
+  assert method.sample(v, jax.random.key(2), 3, {})['image'].shape == (3, 8, 8, 1)
+  assert gan.make(config(), example).given == ()
+
+
+@pytest.mark.parametrize(
+  'fields, said',
+  [
+    ({'objective__name': 'wgan'}, "objective.name='wgan' is unknown"),
+    ({'objective__penalty': 'r2'}, 'it takes gradient, none, r1'),
+    ({'objective__penalty': 'r1', 'model__critic__norm': 'batch'}, 'set model.critic.norm'),
+  ],
+)
+def test_mistakes(example, fields, said):
+  with pytest.raises(UserError, match=said):
+    gan.make(config(**fields), example)
+
+
+def test_classes_are_wanted_where_it_is_conditional(example):
+  with pytest.raises(UserError, match='digits has no classes'):
+    gan.make(config(model__conditional='True'), example._replace(classes=None))
+
+
+def ring():
+  angle = 2 * np.pi * np.arange(8) / 8
+  return 2 * np.stack([np.cos(angle), np.sin(angle)], -1), 0.05
+
+
+def grid():
+  side = np.linspace(-2, 2, 5)
+  return np.stack(np.meshgrid(side, side), -1).reshape(-1, 2), 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('loss', ['hinge', 'wasserstein'])
+@pytest.mark.parametrize('modes', [ring, grid])
+def test_every_mode_is_found(modes, loss):
+  """A mode is found where at least 1 % of the samples lie within four standard deviations."""
+  centres, scale = modes()
+  centres = jnp.asarray(centres, jnp.float32)
+  penalty, turns = ('gradient', 5) if loss == 'wasserstein' else ('r1', 1)
+  nets = {
+    'generator': Generator(MlpDecoder(POINT, (128, 128)), -3.0, 3.0),
+    'critic': Critic(Mlp((128, 128), 'leaky_relu')),
+  }
+  method = gan.gan(nets, 8, PLANE, loss, penalty, turns)
+  tx = optax.adam(1.0, b1=0.0, b2=0.9)
+  method = method._replace(players=tuple(p._replace(tx=tx) for p in method.players))
+  hyper = {'lr': 5e-4, 'lr_critic': 1e-3, 'penalty': 1.0 if loss == 'wasserstein' else 0.1}
+  n, steps = 128 * turns, 4000 if turns > 1 else 10_000
+
+  def draw(buffer, key, step):
+    which, noise = jax.random.split(jax.random.fold_in(key, step))
+    place = centres[jax.random.randint(which, (n,), 0, len(centres))]
+    return {'image': (place + scale * jax.random.normal(noise, (n, 2))).reshape(-1, *POINT)}
+
+  state = create(method, jax.random.key(0), hyper, PLANE)
+  state = state.replace(ema=state.variables)
+  falls = lambda step: jnp.maximum(0.1, 1 - step / steps)
+  step = make_step(method, {'lr': falls, 'lr_critic': falls}, ema=0.995)
+  state, _ = jax.jit(averaged_chunk(step, draw))(state, {}, steps)
+  samples = method.sample(state.ema, jax.random.key(1), 10_000)['image'].reshape(-1, 2) * 6 - 3
+  distance = np.linalg.norm(np.asarray(samples)[:, None] - np.asarray(centres), axis=-1)
+  share = np.mean(distance < 4 * scale, axis=0)
+  print(loss, modes.__name__, np.round(share, 3), share.sum())
+  assert (share > 0.01).all(), share
