@@ -164,29 +164,30 @@ def test_every_mode_is_found(modes, loss):
   """A mode is found where at least 1 % of the samples lie within four standard deviations."""
   centres, scale = modes()
   centres = jnp.asarray(centres, jnp.float32)
-  penalty, turns = ('gradient', 5) if loss == 'wasserstein' else ('r1', 1)
+  penalty, weight, turns, steps = 'r1', 0.01, 1, 6000
+  if loss == 'wasserstein':
+    penalty, weight, turns, steps = 'gradient', 0.1, 5, 2500
   nets = {
-    'generator': Generator(MlpDecoder(POINT, (128, 128)), -3.0, 3.0),
-    'critic': Critic(Mlp((128, 128), 'leaky_relu')),
+    'generator': Generator(MlpDecoder(POINT, (128, 128, 128)), -3.0, 3.0),
+    'critic': Critic(Mlp((128, 128, 128), 'leaky_relu')),
   }
-  method = gan.gan(nets, 8, PLANE, loss, penalty, turns)
+  method = gan.gan(nets, 2, PLANE, loss, penalty, turns)
   tx = optax.adam(1.0, b1=0.0, b2=0.9)
   method = method._replace(players=tuple(p._replace(tx=tx) for p in method.players))
-  hyper = {'lr': 5e-4, 'lr_critic': 1e-3, 'penalty': 1.0 if loss == 'wasserstein' else 0.1}
-  n, steps = 128 * turns, 4000 if turns > 1 else 10_000
+  n = 256 * turns
 
   def draw(buffer, key, step):
     which, noise = jax.random.split(jax.random.fold_in(key, step))
     place = centres[jax.random.randint(which, (n,), 0, len(centres))]
     return {'image': (place + scale * jax.random.normal(noise, (n, 2))).reshape(-1, *POINT)}
 
+  hyper = {'lr': 1e-3, 'lr_critic': 1e-3, 'penalty': weight}
   state = create(method, jax.random.key(0), hyper, PLANE)
   state = state.replace(ema=state.variables)
-  falls = lambda step: jnp.maximum(0.1, 1 - step / steps)
-  step = make_step(method, {'lr': falls, 'lr_critic': falls}, ema=0.995)
+  falls = lambda step: jnp.maximum(0.05, 1 - step / steps)
+  step = make_step(method, {'lr': falls, 'lr_critic': falls}, ema=0.99)
   state, _ = jax.jit(averaged_chunk(step, draw))(state, {}, steps)
   samples = method.sample(state.ema, jax.random.key(1), 10_000)['image'].reshape(-1, 2) * 6 - 3
   distance = np.linalg.norm(np.asarray(samples)[:, None] - np.asarray(centres), axis=-1)
   share = np.mean(distance < 4 * scale, axis=0)
-  print(loss, modes.__name__, np.round(share, 3), share.sum())
-  assert (share > 0.01).all(), share
+  assert (share > 0.01).all() and share.sum() > 0.5, share

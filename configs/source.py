@@ -1,0 +1,82 @@
+"""The source systems, layer for layer, with their optimizers, batch sizes and lengths, corrected.
+
+  python launch.py train --config=configs/source.py:conv28 --workdir=runs/conv28 --data_dir=DIR
+  python launch.py train --config=configs/source.py:gan,epochs=20 --workdir=runs/gan --data_dir=DIR
+
+conv28: MNIST; conv 32, conv 64, latents 32, three transposed convolutions; RMSprop, batch 256, 100
+  epochs. Corrected: the decoder starts from 7x7x64, for 8x8 ends at 32x32; the cross-entropy is
+  taken on logits and summed over pixels, for a mean makes beta 784 times as strong; z is sampled.
+conv32: CIFAR-10 (the set `cifar10`, or another of 32x32x3); conv 16, conv 8, latents 128, two
+  transposed convolutions, tanh; squared error, RMSprop, batch 64, 100 epochs. Corrected: the data
+  is scaled to [-1, 1], which tanh reaches; z is sampled, and the KL is in the loss. The squared
+  error is that of a Gaussian with standard deviation sqrt(1/2).
+mlp: MNIST; 784-512-256-(2 x 20), 256-512-784; ELBO with beta = 1, Adam, batch 128, 100 epochs.
+  Corrected: logits in place of a sigmoid and its cross-entropy.
+gan: MNIST; 100-128-128-1024-784 against 784-128-128-1; Adam, batch 32, 100 epochs. Corrected: the
+  written losses have their signs swapped; the critic gives logits; non_saturating by default, the
+  written minimax by objective.name=minimax.
+
+Words after the colon: a system, a dataset in place of its own, epochs=N, smoke, key=value.
+"""
+
+from ml_collections import ConfigDict
+
+from vaejax import presets
+from vaejax.configuration import base, finish, player, words
+
+SYSTEMS = ('conv28', 'conv32', 'mlp', 'gan')
+ROWS = {'mnist': 60_000, 'cifar10': 50_000, 'cifar10_jpeg': 50_000, 'digits': 1_500}
+
+
+def autoencoder(**model) -> ConfigDict:
+  config = base('vae', {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0})
+  config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
+  config.model = presets.AUTOENCODER | model
+  config.checkpoint.best = 'elbo'
+  return config
+
+
+def conv28() -> ConfigDict:
+  config = autoencoder(net='conv28', latents=32, likelihood='bernoulli')
+  config.optimizer.update({'name': 'rmsprop', 'decay': 0.9})
+  config.batch_size = 256
+  return config
+
+
+def conv32() -> ConfigDict:
+  config = autoencoder(net='conv32', latents=128, likelihood='gaussian', scale=0.5**0.5)
+  config.optimizer.update({'name': 'rmsprop', 'decay': 0.9})
+  config.data.scale = 'symmetric'
+  config.batch_size = 64
+  return config
+
+
+def mlp() -> ConfigDict:
+  return autoencoder(net='mlp', widths=(512, 256), latents=20, likelihood='bernoulli')
+
+
+def gan() -> ConfigDict:
+  config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 0.0})
+  config.objective = {'name': 'non_saturating', 'penalty': 'none', 'turns': 1}
+  # In the order of the critic, which the generator mirrors.
+  config.model = presets.TRUNK | {'widths': (1024, 128, 128), 'latents': 100, 'conditional': False}
+  config.model.critic = presets.TRUNK | {'widths': (128, 128)}
+  config.optimizer.b1 = 0.5
+  config.optimizer.critic, config.optimizer.generator = player(), player()
+  config.batch_size = 32
+  return config
+
+
+def get_config(arg=''):
+  asked = words(arg, dataset='', flags=SYSTEMS)
+  system = (asked.flags or ('mlp',))[0]
+  config = globals()[system]()
+  fitting = 'digits' if asked.smoke else 'cifar10' if system == 'conv32' else 'mnist'
+  config.data.name = asked.dataset or fitting
+  if config.data.name == 'digits':
+    config.data.size = {'conv28': 28, 'conv32': 32}.get(system, 0)
+  epochs = next((int(value) for key, value in asked.settings if key == 'epochs'), 100)
+  config.steps = epochs * ROWS.get(config.data.name, 60_000) // config.batch_size
+  config.eval.every = config.checkpoint.every = max(1, config.steps // 20)
+  rest = tuple(setting for setting in asked.settings if setting[0] != 'epochs')
+  return finish(config, asked._replace(settings=rest), {})

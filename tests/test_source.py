@@ -1,0 +1,72 @@
+"""The source systems have the layers that their descriptions have: parameters counted by hand."""
+
+import math
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from vaejax import configuration
+from vaejax.engine import workdir
+from vaejax.types import Example
+
+
+def dense(*widths, bias=True):
+  """The parameters of dense layers from width to width."""
+  return sum(a * b + b * bias for a, b in pairwise(widths))
+
+
+def conv(*channels, bias=True):
+  """The same of 3x3 convolutions."""
+  return sum(9 * a * b + b * bias for a, b in pairwise(channels))
+
+
+# dataset, shape, {net: parameters}
+SYSTEMS = {
+  'conv28': (
+    (28, 28, 1),
+    {
+      'encoder': conv(1, 32, 64) + dense(28 * 28 * 64, 2 * 32),
+      'decoder': dense(32, 7 * 7 * 64) + conv(64, 64, 32, 1),
+    },
+  ),
+  'conv32': (
+    (32, 32, 3),
+    {
+      'encoder': conv(3, 16, 8) + dense(8 * 8 * 8, 2 * 128),
+      'decoder': dense(128, 8 * 8 * 32) + conv(32, 16, bias=False) + 2 * 16 + conv(16, 3),
+    },
+  ),
+  'mlp': (
+    (28, 28, 1),
+    {'encoder': dense(784, 512, 256, 2 * 20), 'decoder': dense(20, 256, 512, 784)},
+  ),
+  'gan': (
+    (28, 28, 1),
+    {'generator': dense(100, 128, 128, 1024, 784), 'critic': dense(784, 128, 128, 1)},
+  ),
+}
+
+
+@pytest.mark.parametrize('system', SYSTEMS)
+def test_parameters_are_those_of_the_description(project, system):
+  shape, expected = SYSTEMS[system]
+  config = configuration.load(f'configs/source.py:{system}')
+  low = -1.0 if config.data.scale == 'symmetric' else 0.0
+  example = Example({'image': jax.ShapeDtypeStruct(shape, jnp.float32)}, 10, low)
+  state = jax.eval_shape(
+    lambda: workdir.initial(workdir.make_method(config, example), config, example)
+  )
+  found = {
+    net: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+    for net, tree in state.variables.params.items()
+  }
+  assert found == expected
+
+
+@pytest.mark.parametrize(
+  'words, steps', [('mlp', 46_875), ('conv28,epochs=3', 703), ('gan,epochs=1', 1875)]
+)
+def test_lengths_are_in_epochs(project, words, steps):
+  assert configuration.load(f'configs/source.py:{words}').steps == steps
