@@ -261,7 +261,7 @@ def test_differences_that_a_resume_may_not_have(config):
   config.schedule.lr = 'cosine'  # stretches over the steps
   new = config.copy_and_resolve_references()
   new.steps += 1
-  assert differences(config, new) == ['steps: 20 -> 21']
+  assert differences(config, new) == ['steps: 20 -> 21, over which a schedule stretches']
   for one in (config, new):
     one.schedule.lr = 'cosine:steps=10'
   assert differences(config, new) == []

@@ -106,7 +106,8 @@ def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
     elif word in flags:
       given.append(word)
     elif named:
-      raise UserError(f'{arg!r} names two datasets, {dataset} and {word}: it takes one')
+      close = nearest(word, ('smoke', *flags))
+      raise UserError(f'{arg!r} names two datasets, {dataset} and {word}{close}: it takes one')
     else:
       dataset, named = word, True
   return Words(dataset, smoke, tuple(given), tuple(settings))
@@ -223,5 +224,6 @@ def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
     free = field.split('.')[0] in ('eval', 'checkpoint') or (field == 'steps' and not fixed)
     a, b = before.get(field, 'absent'), after.get(field, 'absent')
     if a != b and not free:
-      found.append(f'{field}: {a} -> {b}')
+      why = ', over which a schedule stretches' if field == 'steps' else ''
+      found.append(f'{field}: {a} -> {b}{why}')
   return found

@@ -59,4 +59,11 @@ COLOUR = {
 def suit(config: ConfigDict, dataset: str) -> None:
   """Sets the dataset and what suits it; one that is not listed is taken for colour photographs."""
   config.data.name = dataset
-  config.update_from_flattened_dict(PRESETS.get(re.split('[:/]', dataset)[0], COLOUR))
+  config.update_from_flattened_dict(PRESETS.get(title(dataset), COLOUR))
+
+
+def title(dataset: str) -> str:
+  """What a dataset is called, however it was named: 'mnist' of mnist:3.0.1 or /x/mnist/3.0.1."""
+  path = dataset.startswith(('/', '.', '~'))
+  parts = [part for part in re.split('[:/]', dataset) if not re.fullmatch(r'[\d.*~]*', part)]
+  return (parts[-1] if path else parts[0]) if parts else dataset

@@ -154,7 +154,7 @@ def test_none_that_can_be_read(copied):
 
 def test_another_model(saved):
   said = []
-  with pytest.raises(UserError, match='none of the checkpoints'):
+  with pytest.raises(UserError, match='config.json is not of its checkpoints'):
     checkpoint.restore(saved, like(width=5), said.append)
   assert all('of another model' in line and 'float32[3, 5]' in line for line in said)
 

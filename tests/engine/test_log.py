@@ -248,3 +248,16 @@ def test_a_stream_that_is_gone_does_not_stop_a_run(tmp_path):
     run.scalars(1, 'train', 1, {})
     run.close()  # as may be done twice
   assert len(read_rows(tmp_path / 'metrics.jsonl')) == 1
+
+
+def test_time_away_counts_in_no_rate(tmp_path):
+  """A test pass of 90 s between two rows of 10 s: 10 steps/s are shown, and not one."""
+  now, stream = [0.0], io.StringIO()
+  clock = lambda: now[0]
+  with log.open_log(tmp_path, total=200, images_per_step=1, stream=stream, clock=clock) as found:
+    found.progress(100, {})
+    now[0] += 90
+    found.away(90)
+    now[0] += 10
+    found.progress(200, {})
+  assert '10 steps/s' in stream.getvalue().splitlines()[-1]

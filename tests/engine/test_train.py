@@ -189,6 +189,22 @@ class Steady:
     pass
 
 
+def test_a_pace_is_told_of_the_steps_that_were_waited_for(project, tmp_path, monkeypatch):
+  lengths, told = iter([3, 1, 5, 2, 4, 1, 4, 9]), []
+
+  class Given:
+    length = property(lambda self: next(lengths))
+
+    def took(self, steps):
+      told.append(steps)
+
+  monkeypatch.setattr(train, 'Pace', Given)
+  config = configuration.load(f'{SMOKE.partition("=")[2]},eval.log_every=20')
+  train.train(config, tmp_path / 'run')
+  # Chunks of 3, 1, 5, 1 (cut by the test at step 10), 4, 1, 4 and 1: each is told one chunk late.
+  assert told == [0, 3, 1, 5, 1, 4, 1, 4]
+
+
 def test_a_pace_grows_to_half_a_second_and_falls_at_once(monkeypatch):
   now = 0.0
   monkeypatch.setattr(train.time, 'monotonic', lambda: now)

@@ -112,8 +112,8 @@ def test_a_penalty_is_the_difference_that_its_weight_makes(example, penalty):
   critic = method.players[0]
   loss = lambda weight: critic.loss(v, batch(), jax.random.key(1), {'penalty': weight})
   (none, (found, _)), (some, _) = loss(0.0), loss(4.0)
-  assert float(some - none) == pytest.approx(4 * float(found['penalty']), rel=1e-5)
-  assert found['penalty'] > 0
+  assert float(some - none) == pytest.approx(4 * float(found['slope_penalty']), rel=1e-5)
+  assert found['slope_penalty'] > 0
 
 
 def test_labels_reach_both_nets_and_the_samples(example):

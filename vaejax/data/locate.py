@@ -44,6 +44,7 @@ def locate(name: str, data_dir: str | None = None) -> str:
     return found
   there = _prepared(root)
   missing = f'{name} is not prepared in {root}, which has {", ".join(there) or "no dataset"}'
+  missing += '' if given else ' (--data_dir=DIR names another folder)'
   if base in official.FILES and not config:
     return _official(base, version, root, there, missing)
   raise UserError(_advice(name, base, there, missing))

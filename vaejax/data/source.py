@@ -138,6 +138,8 @@ def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
 
   Blocks begin at multiples of their length, whatever step a run resumes from.
   """
+  if step >= steps:
+    return
   length = max(1, BLOCK_BYTES // (row_bytes(table) * n))
   start = step - step % length
   words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))

@@ -37,14 +37,14 @@ def quiet() -> None:
   for name in ('absl', 'asyncio'):
     logging.getLogger(name).setLevel(logging.CRITICAL)
   warnings.filterwarnings('ignore', message='coroutine .* was never awaited')
-  say = sys.unraisablehook
+  sys.unraisablehook = hush
 
-  def hook(unraisable) -> None:
-    closed = 'Event loop is closed' in str(unraisable.exc_value)
-    if not closed and not inspect.iscoroutine(unraisable.object):
-      say(unraisable)
 
-  sys.unraisablehook = hook
+def hush(unraisable) -> None:
+  """Where Python tells of an error that nobody can catch: silent for those of coroutines."""
+  closed = 'Event loop is closed' in str(unraisable.exc_value)
+  if not closed and not inspect.iscoroutine(unraisable.object):
+    sys.__unraisablehook__(unraisable)
 
 
 def encode(state: State) -> dict:
@@ -125,7 +125,7 @@ class Checkpoints:
     with self.disk():
       if pending:
         pending.result()
-    self.prune()
+      self.prune()
 
   def standing(self) -> str:
     """What a run that fails can still be taken up from, in words."""
@@ -230,6 +230,8 @@ def restore(workdir: Path, like: dict, say: Callable[[str], None] = print) -> St
     say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
   if not found:
     return None
+  if 'of another model' in reason:
+    raise UserError(f'{workdir}/config.json is not of its checkpoints ({reason}): put it back')
   raise UserError(
     f'{workdir}/checkpoints: none of the checkpoints {found} can be read; start again in another '
     'workdir'
@@ -246,7 +248,8 @@ def read_row(workdir: Path, step: int) -> dict | None:
   with contextlib.suppress(Exception):
     row = read_meta(workdir, step)['row']
     sums = {str(name): np.asarray(value, np.float32) for name, value in row['sums'].items()}
-    return {'since': int(row['since']), 'sums': sums}
+    seconds = {name: float(row[name]) for name in ('seconds', 'within')}
+    return {'since': int(row['since']), 'sums': sums, **seconds}
   return None
 
 

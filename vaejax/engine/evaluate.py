@@ -52,12 +52,13 @@ def make_pass(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh) 
   n = -(-min(n, limit) // mesh.size) * mesh.size
   part = make_part(evals, source, n, limit, mesh)
 
-  def start(variables: Variables, hyper: Hyper, key: jax.Array, show=lambda sums, done, of: None):
+  def start(variables: Variables, hyper: Hyper, key: jax.Array, show=None):
     sums = None
     for number, buffer in zip(range(-(-limit // n)), source.blocks(n), strict=False):
       found = part(variables, hyper, key, buffer, np.int32(number))
       sums = found if sums is None else jax.tree.map(jnp.add, sums, found)
-      show(sums, min((number + 1) * n, limit), limit)
+      if show:
+        show(sums, min((number + 1) * n, limit), limit)
     return sums
 
   def finish(sums):

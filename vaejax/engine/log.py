@@ -112,6 +112,10 @@ class Log:
     """
     self._progress.show(step, values)
 
+  def away(self, seconds: float) -> None:
+    """Tells that so many seconds since the last progress were no training: rates leave them out."""
+    self._progress.away += seconds
+
   def say(self, text: str) -> None:
     """Prints a line of text where progress goes, without tearing the bar."""
     self._progress.say(text)
@@ -183,10 +187,10 @@ class _Progress:
     self._first = None  # (seconds, step) of the first call: what came before is start-up
     self._recent = deque()  # the same of the last 5 seconds
     self._drawn = -math.inf
-    self._pending = None
+    self._pending, self.away = None, 0.0
 
   def show(self, step, values):
-    now = self._clock()
+    now = self._clock() - self.away
     self._first = self._first or (now, step)
     self._recent.append((now, step))
     while len(self._recent) > 2 and now - self._recent[1][0] > 5:

@@ -26,17 +26,18 @@ def make(optimizer, player: str = '') -> optax.GradientTransformation:
   UserError for an unknown name or an argument it has not.
   """
   name, clip, given = settings(optimizer, player)
-  field = f'optimizer.{player}.name' if player in optimizer else 'optimizer.name'
+  section = f'optimizer.{player}' if player in optimizer else 'optimizer'
   if name not in OPTIMIZERS:
     raise UserError(
-      f'{field}={name!r} is unknown{nearest(name, OPTIMIZERS)}: it takes {", ".join(OPTIMIZERS)}'
+      f'{section}.name={name!r} is unknown{nearest(name, OPTIMIZERS)}: it takes '
+      f'{", ".join(OPTIMIZERS)}'
     )
   factory = getattr(optax, name)
   takes = inspect.signature(factory).parameters
   for argument in given:
     if argument not in takes:
       accepted = ', '.join(a for a in ARGUMENTS if a in takes)
-      raise UserError(f'optimizer.{argument} means nothing to {name}: it takes {accepted}')
+      raise UserError(f'{section}.{argument} means nothing to {name}: it takes {accepted}')
   tx = factory(learning_rate=1.0, **given)
   return optax.chain(optax.clip_by_global_norm(clip), tx) if clip > 0 else tx
 
@@ -45,7 +46,8 @@ def settings(optimizer, player: str) -> tuple[str, float, dict[str, float]]:
   """Name, clip and arguments of a player's optimizer. Arguments are an optimizer's own: where the
   player names another one, those of the first are not its."""
   own = {k: v for k, v in (optimizer.get(player) or {}).items() if v is not None}
-  shared = {} if 'name' in own else {a: optimizer[a] for a in ARGUMENTS}
+  other = own.get('name', optimizer.name) != optimizer.name
+  shared = {} if other else {a: optimizer[a] for a in ARGUMENTS}
   given = {a: v for a in ARGUMENTS if (v := own.get(a, shared.get(a))) is not None}
   return own.get('name', optimizer.name), own.get('clip', optimizer.clip), given
 

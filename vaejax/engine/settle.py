@@ -1,5 +1,6 @@
 """What the host does with a chunk that the device has finished: log, evaluate, save."""
 
+import contextlib
 import math
 import time
 from pathlib import Path
@@ -25,13 +26,13 @@ def due(step: int, every: int, steps: int) -> bool:
 
 
 def next_stop(config, step: int) -> int:
-  """The step at which the chunk that begins at `step` ends."""
+  """The next boundary after `step`: where a row ends, a checkpoint or a test is due."""
   marks = [config.eval.log_every, config.checkpoint.every, config.eval.every or config.steps]
   return min(config.steps, *(step + every - step % every for every in marks))
 
 
 class Left(NamedTuple):
-  """What a chunk leaves on the device; nothing of it was waited for."""
+  """What there is on the device at a boundary; nothing of it was waited for."""
 
   step: int
   sums: Metrics  # of every step since the last row
@@ -120,7 +121,7 @@ class Settler:
       self.log.progress(step, self.means(step, sums))
 
   def settle(self, left: Left) -> None:
-    """Waits for a chunk, logs it, and saves it once all that it left was seen finite."""
+    """Waits for a boundary, logs its row, and saves its state once all of it was seen finite."""
     values = self.means(left.step, left.sums)
     now, (then, step) = time.monotonic(), self.last
     seconds = self.before + now - self.began
@@ -131,21 +132,30 @@ class Settler:
     found = None
     if left.test is not None:
       found = self.found = self.test.finish(left.test)
+      # A test is not training: it does not count in the rates.
+      waited, now = time.monotonic() - now, time.monotonic()
+      self.last = (now, left.step)
+      self.log.away(waited)
       self.check({f'test {name}': value for name, value in found.items()}, step + 1, left.step)
       self.log.scalars(left.step, 'test', seconds, found)
       self.show(left.step, left.pictures)
     if left.saved is not None:
-      state, finite = left.saved
-      self.check({'parameters': 0.0 if finite else math.nan}, step + 1, left.step)
-      self.checkpoints.save(state, found)
+      self.save(left.saved, step + 1, left.step, found)
+
+  def save(self, saved, first: int, last: int, metrics=None, row=None) -> None:
+    """Saves a `snapshot` after the steps first ... last, if it is finite."""
+    state, finite = saved
+    self.check({'parameters': 0.0 if finite else math.nan}, first, last)
+    self.checkpoints.save(state, metrics, row)
 
   def suspend(self, step: int, sums: Metrics, state: State) -> None:
     """Saves a run that a signal ends between two boundaries, with the row that it was in."""
     self.means(step, sums)
-    state, finite = snapshot(state)
-    self.check({'parameters': 0.0 if finite else math.nan}, self.last[1] + 1, step)
-    row = {name: np.asarray(value).tolist() for name, value in sums.items()}
-    self.checkpoints.save(state, row={'since': self.last[1], 'sums': row})
+    now, (then, since) = time.monotonic(), self.last
+    values = {name: np.asarray(value).tolist() for name, value in sums.items()}
+    seconds = self.before + now - self.began
+    row = {'since': since, 'sums': values, 'seconds': seconds, 'within': now - then}
+    self.save(snapshot(state), since + 1, step, row=row)
 
   def resume(self, step: int, zeros: Metrics) -> Metrics:
     """The sums that the row in which a run was suspended goes on from, else zeros."""
@@ -153,14 +163,15 @@ class Settler:
     shapes = lambda sums: {name: value.shape for name, value in sums.items()}
     if not row or shapes(row['sums']) != shapes(zeros) or not 0 <= row['since'] < step:
       return zeros
-    self.last = (self.began, row['since'])
+    self.before, self.last = row['seconds'], (self.began - row['within'], row['since'])
     return row['sums']
 
   def show(self, step: int, pictures) -> None:
     """Writes the grids of a boundary."""
     found = {name: np.asarray(value) for name, value in pictures.items()}
     classes = self.setup.source.example.classes if 'label' in self.setup.method.given else None
-    self.log.images(step, 'samples', images.grid(found['samples'], classes))
+    columns = classes if classes and classes <= len(found['samples']) else None
+    self.log.images(step, 'samples', images.grid(found['samples'], columns))
     if 'originals' in found:
       both = images.pairs(found['originals'], found['reconstructions'], 16)
       self.log.images(step, 'reconstructions', both)
@@ -173,7 +184,8 @@ class Settler:
     players = [p.name for p in self.setup.method.players]
     blamed = [p for p in players if f'loss_{p}' in bad] or players
     hyper = ', '.join(f'{name}={value:g}' for name, value in self.config.hyper.items())
-    self.checkpoints.wait()
+    with contextlib.suppress(RunError):  # a full disk is not what the run ends of
+      self.checkpoints.wait()
     raise RunError(
       f'{", ".join(bad)} of the player {", ".join(blamed)} became {values[bad[0]]} in steps '
       f'{first} to {last} ({hyper}): {self.checkpoints.standing()}; try a '
@@ -181,11 +193,13 @@ class Settler:
     )
 
   def finish(self, state: State) -> dict[str, float]:
-    """The values of the whole test split, recorded; the report; all checkpoints on disk."""
+    """The values of the whole test split, recorded, and the report."""
     values = self.found if self.full is self.test else None
     if values is None:
-      hyper = scheduled(state, self.setup.schedules)
-      values = self.full.finish(self.full.start(averaged(state), hyper, jax.random.key(EVAL_SEED)))
+      hyper, key = scheduled(state, self.setup.schedules), jax.random.key(EVAL_SEED)
+      # It may take minutes, and says how far it has come.
+      show = evaluate.progress('test', self.log.say)
+      values = self.full.finish(self.full.start(averaged(state), hyper, key, show))
     data, ema = self.setup.data['test'], state.ema is not None
     step = int(state.step)
     protocol = evaluate.protocol(self.config, self.elbo, 'test', data, EVAL_SEED, step, ema)

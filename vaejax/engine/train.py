@@ -107,7 +107,7 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
   if saved and (saved.data, saved.example) != (setup.data, setup.source.example):
     raise UserError(
       f'{folder} was trained on other data ({describe(saved.data)}; now {describe(setup.data)}): '
-      'give the --data_dir of before, or take another --workdir'
+      'put that back, give the --data_dir of before, or take another --workdir'
     )
   with workdir.locked(folder):
     compare(config, folder)  # again: another run may have come and gone
@@ -125,9 +125,10 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
     if start:
       verb = 'finished' if start == config.steps else 'resuming'
       say(f'{folder}: {verb} at step {start} of {config.steps}')
+    images = config.batch_size * max(player.turns for player in setup.method.players)
     with (
       open_log(
-        folder, total=config.steps, images_per_step=config.batch_size, step=start, stream=stream
+        folder, total=config.steps, images_per_step=images, step=start, stream=stream
       ) as log,
       checkpoint.manage(folder, config.checkpoint) as checkpoints,
     ):
@@ -155,6 +156,13 @@ def compare(config, folder: Path) -> workdir.Saved | None:
       raise UserError(f'{folder} is not empty and holds no run: take another --workdir')
     return None
   saved = workdir.read_config(folder)
+  for name in ('checkpoints', 'images', 'tensorboard'):
+    if (folder / name).exists() and not (folder / name).is_dir():
+      raise UserError(f'{folder / name} is in the way: it takes a folder; move the file elsewhere')
+  if (folder / 'evaluation.json').exists() and not checkpoint.steps(folder):
+    raise UserError(
+      f'{folder} holds a run whose checkpoints are gone: put them back, or take another --workdir'
+    )
   found = configuration.differences(saved.config, config)
   if found:
     raise UserError(
@@ -183,7 +191,7 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
   chunk = make_chunk(step_fn, shard.split(setup.mesh, setup.source.draw))
   run = jax.jit(chunk.run, donate_argnums=0)
   put = shard.put(setup.mesh)
-  step = start = int(state.step)
+  step = seen = start = int(state.step)
   zeros, left, pace = None, None, Pace()
   blocks = contextlib.closing(setup.source.buffers(step, config.steps))
   with signals() as stop, blocks as buffers:
@@ -202,8 +210,8 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
           settler.settle(left)
         else:
           settler.glance(*before)
-        pace.took(length)
-        left = None
+        pace.took(before[0] - seen)
+        left, seen = None, before[0]
         if step == mark:
           # Dispatched before the next chunk, because that takes the state's own memory.
           left, sums = settler.start(step, sums, state), zeros
@@ -229,8 +237,10 @@ class Pace:
     self.length, self.since = 1, time.monotonic()
 
   def took(self, steps: int) -> None:
-    """Tells that so many steps are done since it was last told."""
+    """Tells that so many steps were waited for since it was last told."""
     now = time.monotonic()
     seconds, self.since = now - self.since, now
+    if not steps:
+      return
     fitting = int(steps * self.SECONDS / max(seconds, 1e-6))
     self.length = max(1, min(fitting, 2 * self.length))

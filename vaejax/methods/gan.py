@@ -95,7 +95,7 @@ def gan(
         slope = jnp.mean(0.5 * squared_slope(logits, batch['image']))
       else:
         slope = jnp.mean(gradient_penalty(logits, batch['image'], samples, mix_key))
-      value, found = value + hyper['penalty'] * slope, {**found, 'penalty': slope}
+      value, found = value + hyper['penalty'] * slope, {**found, 'slope_penalty': slope}
     return value, (found, kept(v, after, 'critic'))
 
   def generator_turn(v, batch, key, hyper):
@@ -106,9 +106,9 @@ def gan(
 
   def metrics(v, batch, key, hyper):
     real, fake, _, _ = judge(v, batch, key, train=False)
-    right = 0.5 * ((real > 0).astype(jnp.float32) + (fake < 0))
-    values = {'logit_real': real, 'logit_fake': fake, 'critic_accuracy': right}
-    return {**values, 'loss_critic': critic_loss(loss, real, fake)}
+    # Of pairs, since where a logit says that an example is real differs from loss to loss.
+    right = (real > fake).astype(jnp.float32)
+    return {'logit_real': real, 'logit_fake': fake, 'critic_accuracy': right}
 
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
     z_key, label_key = jax.random.split(key)
