@@ -20,15 +20,19 @@ TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'ev
 
 def get_config(arg=''):
   asked = words(arg, dataset='moving', flags=tuple(CELLS))
-  config = base('rvae', {'lr': 1e-3, 'beta': 1.0, 'free_bits': 0.0})
+  config = base('rvae', {'lr': 1.5e-3, 'beta': 1.0, 'free_bits': 0.0})
   config.objective = {'kl': 'analytic'}
   config.data.update({'name': asked.dataset, 'size': 32, 'frames': 15})
   config.model = {**presets.AUTOENCODER, 'cell': (asked.flags or ('gru',))[-1], 'state': 256}
-  config.model.update({'latents': 16, 'likelihood': 'bernoulli', 'net': 'conv'})
-  config.model.update({'channels': (16, 32, 32), 'kernel': 4, 'widths': (256,)})
+  config.model.update({'latents': 16, 'likelihood': 'bernoulli'})
+  if asked.dataset == 'moving':
+    config.model.update({'net': 'mlp', 'widths': (512, 256)})
+  else:
+    config.model.update({'net': 'conv', 'channels': (32, 64, 64), 'kernel': 4, 'widths': (256,)})
   config.eval.update({'given': 5, 'futures': 8, 'batch_size': 50, 'size': 200, 'images': 120})
-  config.batch_size = 32
-  config.steps = 3000
+  config.batch_size = 16
+  config.steps = 5000
+  config.schedule.lr = 'cosine'
   config.optimizer.ema = 0.99
   config.checkpoint.best = 'elbo'
   return finish(config, asked, TINY)

@@ -20,8 +20,11 @@ from vaejax.errors import UserError
 
 SIZE, FRAMES = 32, 15
 COUNTS = {'train': 100_000, 'test': 1000}
-UNIT = 16  # steps of a position in one pixel: whole numbers are the same on every device
-SPEED = 12, 40  # steps a frame and axis, at a size of 32: 0.75 to 2.5 pixels
+# Places are counted in sixteenths of a pixel of a frame of 32: whole numbers, the same on
+# every device.
+UNIT = 16
+REACH = UNIT * (SIZE - SIZE * 7 // 16)  # from one edge to the other
+SPEED = 12, 40  # a frame and axis: 0.75 to 2.5 pixels
 
 
 @cache
@@ -31,18 +34,18 @@ def sprites(split: str, side: int) -> tuple[np.ndarray, np.ndarray]:
   return np.stack([fitted(x, side)[..., 0] for x in arrays['image']]), arrays['label']
 
 
-def paths(index: jax.Array, count: int, reach: int, frames: int, unit: int) -> tuple:
+def paths(index: jax.Array, count: int, frames: int) -> tuple[jax.Array, jax.Array]:
   """What each video [N] shows: which of `count` digits, int32 [N], and where its corner is in each
-  frame, int32 [N, 2, frames], from 0 to `reach`, for `unit` steps in 1/32 of the frame."""
+  frame, column and row int32 [N, 2, frames], from 0 to REACH."""
   salt = np.arange(1, 6, dtype=np.uint32) * np.uint32(0x9E3779B9)
   noise = mix(mix(index.astype(jnp.uint32))[:, None] + salt)
-  low, high = (speed * unit // UNIT for speed in SPEED)
-  # Thrown back at 0 and at `reach`, a place is a triangle wave of time; its phase is the first
+  low, high = SPEED
+  # Thrown back at 0 and at REACH, a place is a triangle wave of time; its phase is the first
   # place and the direction together.
-  phase = (noise[:, 1:3] % np.uint32(2 * reach)).astype(jnp.int32)
+  phase = (noise[:, 1:3] % np.uint32(2 * REACH)).astype(jnp.int32)
   speed = low + (noise[:, 3:5] % np.uint32(high - low + 1)).astype(jnp.int32)
   way = phase[..., None] + speed[..., None] * jnp.arange(frames)
-  return (noise[:, 0] % np.uint32(count)).astype(jnp.int32), reach - abs(reach - way % (2 * reach))
+  return (noise[:, 0] % np.uint32(count)).astype(jnp.int32), REACH - abs(REACH - way % (2 * REACH))
 
 
 def place(sprite: jax.Array, corner: jax.Array, size: int) -> jax.Array:
@@ -74,9 +77,8 @@ def table(
 
   def rows(index):
     number = jnp.asarray(index).astype(jnp.uint32) + np.uint32(first)
-    reach, unit = (size - side) * UNIT, size * UNIT // 32
-    digit, corner = paths(number, len(images), reach, frames, unit)
-    video = place(jnp.asarray(images)[digit], corner, size)
+    digit, corner = paths(number, len(images), frames)
+    video = place(jnp.asarray(images)[digit], corner * size // SIZE, size)
     video = jnp.repeat(video[..., None], channels or 1, axis=-1)
     return {'video': video, 'label': jnp.asarray(labels)[digit]}
 

@@ -13,7 +13,6 @@ from vaejax.data import load
 from vaejax.engine import optim, report, shard, workdir
 from vaejax.engine.files import read_json, write_json
 from vaejax.engine.step import scheduled
-from vaejax.errors import UserError
 from vaejax.lookup import lookup
 from vaejax.types import Eval, Hyper, Source, Variables, averaged
 
