@@ -1,5 +1,7 @@
 """Which feature of a TFDS set is its video: a Video, a sequence of images, or a block of bytes."""
 
+import contextlib
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +26,23 @@ class Clip(NamedTuple):
   shape: tuple[int | None, ...]
   length: int | None
   encoded: bool
+
+
+@contextlib.contextmanager
+def without_tensorflow():
+  """Lets TFDS make its Video features without TensorFlow, which it asks for the dtype alone."""
+  from tensorflow_datasets.core.features import feature, video_feature
+
+  stub = SimpleNamespace(dtypes=SimpleNamespace(as_dtype=np.dtype))
+  modules = (feature, video_feature)
+  before = [module.tf for module in modules]
+  for module in modules:
+    module.tf = stub
+  try:
+    yield
+  finally:
+    for module, tf in zip(modules, before, strict=True):
+      module.tf = tf
 
 
 def find(features) -> Clip | None:

@@ -103,7 +103,8 @@ def _open(folder: str):
 
   with open(os.path.join(folder, 'features.json')) as file:
     _refuse_code(json.load(file))
-  builder = tensorflow_datasets.builder_from_directory(folder)
+  with clips.without_tensorflow():
+    builder = tensorflow_datasets.builder_from_directory(folder)
   formats = sorted(f.value for f in builder.info.available_file_formats())
   if 'array_record' not in formats:
     raise UserError(
