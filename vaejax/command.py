@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vaejax import configuration
 from vaejax.errors import RunError, UserError
+from vaejax.flags import count, path, sampling, seed
 from vaejax.lookup import nearest
 
 VERBS = 'train', 'sample', 'evaluate'
@@ -17,6 +18,7 @@ examples:
   python launch.py train --config=configs/vae.py:mnist --workdir=runs/m --data_dir=DIR
   python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/s --config.hyper.beta=4
   python launch.py sample --workdir=runs/m --n=64 --out=samples.png
+  python launch.py sample --workdir=runs/rvae --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
 """
 
@@ -26,35 +28,6 @@ class Parser(argparse.ArgumentParser):
 
   def error(self, message):
     raise UserError(f'{message}; see python {self.prog} --help')
-
-
-def count(text: str) -> int:
-  """A whole number from 1 up."""
-  number = int(text)
-  if number < 1:
-    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 1 or more')
-  return number
-
-
-def seed(text: str) -> int:
-  """A whole number of 32 bits."""
-  number = int(text)
-  if not 0 <= number < 2**32:
-    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 0 to {2**32 - 1:,}')
-  return number
-
-
-def path(text: str) -> Path:
-  """A path; ~ is the user's home, also where the shell leaves it alone."""
-  return Path(os.path.expanduser(text))
-
-
-def positive(text: str) -> float:
-  """A finite number from 0 up."""
-  number = float(text)
-  if not 0 <= number < float('inf'):
-    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 0 or more')
-  return number
 
 
 def parser() -> Parser:
@@ -85,16 +58,9 @@ def parser() -> Parser:
     'workdir shows them all',
   )
   sample = verb('sample', 'Write samples of a trained run.')
-  sample.add_argument('--n', type=count, default=64, help='how many (64)')
-  sample.add_argument('--seed', type=seed, default=0)
-  sample.add_argument('--temperature', type=positive, default=1.0, help='scale of the prior (1)')
-  sample.add_argument('--draw', action='store_true', help='draw from p(x|z), not its mean')
-  sample.add_argument('--label', type=int, help='the class, of a run that is conditional')
-  sample.add_argument(
-    '--out', metavar='FILE', type=path, help='FILE.png or FILE.npy (WORKDIR/samples.png)'
-  )
+  sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
-  evaluate.add_argument('--evals', default='elbo', help='comma-separated: elbo, nll (elbo)')
+  evaluate.add_argument('--evals', default='elbo', help='comma-separated: elbo, nll, video (elbo)')
   evaluate.add_argument('--split', default='test')
   evaluate.add_argument('--seed', type=seed, default=0)
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
@@ -188,7 +154,8 @@ def sample(flags) -> int:
   """The verb `sample`."""
   from vaejax.engine.sample import sample as run
 
-  names = 'n', 'seed', 'temperature', 'draw', 'weights', 'label', 'out'
+  names = 'n', 'seed', 'temperature', 'draw', 'weights', 'label', 'out', 'data_dir'
+  names += 'given', 'futures', 'rollout'
   print(run(flags.workdir, **{name: getattr(flags, name) for name in names}, say=say))
   return 0
 

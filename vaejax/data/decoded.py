@@ -56,7 +56,7 @@ def load(
   arrays = {k: np.empty((size, *v.shape), v.dtype) for k, v in row.items()}
   start = 0
   for block in blocks():
-    stop = start + len(block['image'])
+    stop = start + len(next(iter(block.values())))
     for k, array in arrays.items():
       array[start:stop] = block[k]
     start = stop

@@ -5,7 +5,7 @@ import importlib
 import jax
 
 from vaejax.data import source, transforms
-from vaejax.data.table import EMBEDDED, Table
+from vaejax.data.table import EMBEDDED, VIDEOS, Table
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.types import Example, Source
@@ -26,10 +26,12 @@ def table(data, split: str, data_dir: str | None) -> Table:
   if data.name in EMBEDDED:
     if split not in ('train', 'test'):
       raise UserError(f'{data.name} has no split {split!r}: there are train and test')
+    if data.name in VIDEOS:
+      fitting['frames'] = data.get('frames')
     return importlib.import_module(f'vaejax.data.{data.name}').table(split, **fitting)
   from vaejax.data import tfds
 
-  return tfds.table(data.name, split, data_dir, **fitting)
+  return tfds.table(data.name, split, data_dir, **fitting, frames=data.get('frames'))
 
 
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:

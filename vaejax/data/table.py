@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 # The sets inside the package: each is a module of its name here, with `table(split, ...)`.
-EMBEDDED = ('digits', 'shapes')
+EMBEDDED = ('digits', 'shapes', 'moving')
+VIDEOS = ('moving',)  # of those, the ones of videos
 
 
 class Table(NamedTuple):

@@ -1,4 +1,4 @@
-"""Any TFDS image dataset, by name or by directory, without TensorFlow."""
+"""Any TFDS dataset of images or videos, by name or by directory, without TensorFlow."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from vaejax.data import decoded
+from vaejax.data import clips, decoded
 from vaejax.data.fit import MODES, check, fitted
 from vaejax.data.fit import fit as fit_image
 from vaejax.data.locate import locate
@@ -27,6 +27,7 @@ def table(
   size: int | None = None,
   channels: int | None = None,
   fit: str = 'resize',
+  frames: int | None = None,
 ) -> Table:
   """Reads one split of a dataset that TFDS has prepared as array_record.
 
@@ -37,48 +38,58 @@ def table(
       is 'validation', and without that the last 10 % of 'train', whose 'train' then is the rest.
     data_dir: default TFDS_DATA_DIR, else TFDS's own.
     size, channels, fit: see `fit.fit`; None keeps what the set has.
+    frames: cut the videos of a set that has some to so many; None reads its images.
 
   Returns:
-    'image' uint8 [H, W, C] and, where the set has class labels, 'label' int32 []. `load` gives
-    memory-mapped arrays; `fetch` decodes the rows it is asked for, from any number of threads.
+    'image' uint8 [H, W, C], or 'video' uint8 [T, H, W, C], and, where the set has class labels,
+    'label' int32 []. `load` gives memory-mapped arrays; `fetch` decodes the rows it is asked for,
+    from any number of threads.
 
   Raises:
-    UserError: no such set or split, not an image set, or a broken one.
+    UserError: no such set or split, neither images nor videos, or a broken one.
   """
   check(size, channels, fit)
   folder = locate(name, data_dir)
   with _reading(folder):
     builder = _open(folder)
     features = builder.info.features
-    image, label = _fields(features, folder)
-    h, w, c = features[image].shape
+    clip = clips.find(features) if frames else None
+    if clip:
+      clips.check(clip, frames, folder)
+    image = None if clip else _image(features, folder)
+    label = _label(features)
+    h, w, c = clip.shape if clip else features[image].shape
     if size is None and None in (h, w):
       raise UserError(f'{folder}: its images differ in size: set data.size')
     if not c and not channels:
       raise UserError(f'{folder}: its images differ in channels: set data.channels')
     source, rows, paths = _rows(builder, split)
-  row = {'image': jax.ShapeDtypeStruct(fitted((h, w, c), size, channels), np.uint8)}
+  data, shape = ('video', (frames,)) if clip else ('image', ())
+  shape = (*shape, *fitted((h, w, c), size, channels))
+  row = {data: jax.ShapeDtypeStruct(shape, np.uint8)}
   if label:
     row['label'] = jax.ShapeDtypeStruct((), np.int32)
-  decode = _decoder(image, label, c or channels)
+  decode = _decoder(clip, frames, image, label, c or channels)
 
   def fetch(indices):
     out = {k: np.empty((len(indices), *v.shape), v.dtype) for k, v in row.items()}
     with _reading(f'{folder}, {source.split}'):
       records = source.__getitems__([int(i) for i in indices])
       for i, record in enumerate(records):
-        pixels, number = decode(record)
+        pictures, number = decode(record)
         if builder.name == 'binarized_mnist':  # which TFDS stores as 0 and 1
-          pixels = pixels * np.uint8(255)
-        out['image'][i] = _exact(fit_image(pixels, size, channels, fit), row['image'].shape)
+          pictures = [pixels * np.uint8(255) for pixels in pictures]
+        pictures = [_exact(fit_image(p, size, channels, fit), shape[-3:]) for p in pictures]
+        out[data][i] = np.reshape(pictures, shape)
         if label:
           out['label'][i] = number
     return out
 
   def load():
     key = [_fingerprint(folder, paths), source.split, size, channels, size and fit]
+    key += [frames] if clip else []
     threads = 1 if None not in (h, w) and h * w < _THREADED else min(os.cpu_count() or 1, 16)
-    bulk = lambda: decoded.blocks(fetch, rows, int(np.prod(row['image'].shape)), threads)
+    bulk = lambda: decoded.blocks(fetch, rows, int(np.prod(shape)), threads)
     return decoded.load(f'{builder.name}-{source.split}', key, row, rows, bulk)
 
   classes = features[label].num_classes if label else None
@@ -92,7 +103,8 @@ def _open(folder: str):
 
   with open(os.path.join(folder, 'features.json')) as file:
     _refuse_code(json.load(file))
-  builder = tensorflow_datasets.builder_from_directory(folder)
+  with clips.without_tensorflow():
+    builder = tensorflow_datasets.builder_from_directory(folder)
   formats = sorted(f.value for f in builder.info.available_file_formats())
   if 'array_record' not in formats:
     raise UserError(
@@ -115,20 +127,30 @@ def _refuse_code(node: object) -> None:
     _refuse_code(value)
 
 
-def _fields(features, folder: str) -> tuple[str, str | None]:
-  """The names of the image feature and of the label feature, None where there is none."""
-  from tensorflow_datasets.core.features import ClassLabel, Image
+def _image(features, folder: str) -> str:
+  """The name of the image feature."""
+  from tensorflow_datasets.core.features import Image
 
-  of = lambda kind: sorted(k for k, v in features.items() if isinstance(v, kind))
-  images, labels = of(Image), of(ClassLabel)
+  images = sorted(k for k, v in features.items() if isinstance(v, Image))
   image = 'image' if 'image' in images else images[0] if len(images) == 1 else None
   if image is None:
-    raise UserError(f'{folder}: one image feature is needed, it has {", ".join(images) or "none"}')
+    has = ', '.join(images) or (
+      'a video: train configs/rvae.py' if clips.find(features) else 'none'
+    )
+    raise UserError(f'{folder}: one image feature is needed, it has {has}')
   if features[image].np_dtype != np.uint8 or len(features[image].shape) != 3:
     kind, shape = np.dtype(features[image].np_dtype), features[image].shape
     raise UserError(f'{folder}: images must be uint8 [H, W, C], they are {kind} {list(shape)}')
+  return image
+
+
+def _label(features) -> str | None:
+  """The name of the label feature, None where there is none."""
+  from tensorflow_datasets.core.features import ClassLabel
+
+  labels = sorted(k for k, v in features.items() if isinstance(v, ClassLabel))
   label = 'label' if 'label' in labels else labels[0] if len(labels) == 1 else None
-  return image, label if label and features[label].num_classes else None
+  return label if label and features[label].num_classes else None
 
 
 def _rows(builder, split: str) -> tuple:
@@ -153,26 +175,31 @@ def _rows(builder, split: str) -> tuple:
   return builder.as_data_source(part, deserialize_method=method), rows, paths
 
 
-def _decoder(image: str, label: str | None, channels: int) -> Callable:
-  """Gives a function from a record's bytes to (uint8 [h, w, channels], label or None)."""
+def _decoder(clip, frames, image: str | None, label: str | None, channels: int) -> Callable:
+  """Gives a function from a record's bytes to (its frames or its one image, uint8
+  [h, w, channels] each, and its label or None)."""
   from PIL import Image
   from tensorflow_datasets.proto import tf_example_pb2
 
   # Not TFDS's own decoding: it is slower by half, takes OpenCV where it finds it, whose JPEGs
   # differ, and leaves palettes, and grey images in a set of colour, as they are.
-  def decode(record):
-    example = tf_example_pb2.Example.FromString(record).features.feature
-    data = example[image].bytes_list.value[0]
+  def decode(data):
     picture = Image.open(io.BytesIO(data), formats=_FORMATS)
     if picture.mode[0] in 'IF':
       raise ValueError(f'its pixels are {picture.mode}, not 8 bits')
     if picture.mode != MODES[channels]:
       picture = picture.convert(MODES[channels])
     pixels = np.frombuffer(picture.tobytes(), np.uint8)
-    number = example[label].int64_list.value[0] if label else None
-    return pixels.reshape(picture.height, picture.width, channels), number
+    return pixels.reshape(picture.height, picture.width, channels)
 
-  return decode
+  def read(record):
+    example = tf_example_pb2.Example.FromString(record).features.feature
+    number = example[label].int64_list.value[0] if label else None
+    if clip:
+      return clips.cut(clip, example[clip.key], frames, decode), number
+    return [decode(example[image].bytes_list.value[0])], number
+
+  return read
 
 
 def _exact(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

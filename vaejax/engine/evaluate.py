@@ -13,7 +13,6 @@ from vaejax.data import load
 from vaejax.engine import optim, report, shard, workdir
 from vaejax.engine.files import read_json, write_json
 from vaejax.engine.step import scheduled
-from vaejax.errors import UserError
 from vaejax.lookup import lookup
 from vaejax.types import Eval, Hyper, Source, Variables, averaged
 
@@ -141,15 +140,7 @@ def evaluate(
   if samples:
     config.eval.nll_samples = samples
   evals = {name: module.make(run.method, config) for name, module in modules.items()}
-  rows = load.table(config.data, split, data_dir or run.data_dir)
-  source = load.test(config.data, rows, shard.put(mesh))
-  if source.example != run.example:
-    shapes = (e.fields[e.data].shape for e in (source.example, run.example))
-    now, then = (f'{shape}' for shape in shapes)
-    raise UserError(
-      f'{config.data.name} now has {source.example.data}s of {now}, the run was trained on {then}: '
-      'give the data it was trained on'
-    )
+  rows, source = workdir.open_split(run, split, data_dir, shard.put(mesh))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   values = {}

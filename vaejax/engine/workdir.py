@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import jax
 
 from vaejax import configuration
+from vaejax.data import load
 from vaejax.data.table import Table
 from vaejax.engine import checkpoint, optim, step
 from vaejax.engine.files import full_disk, read_json, write_json
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
-from vaejax.types import Example, Method, State
+from vaejax.types import Example, Method, Source, State
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
 
@@ -120,7 +121,14 @@ def read_example(saved: dict) -> Example:
 
 def make_method(config, example: Example) -> Method:
   """The method that a config names, for such data. Raises UserError."""
-  method = optim.equip(lookup('methods', config.method).make(config, example), config.optimizer)
+  module = lookup('methods', config.method)
+  wanted = getattr(module, 'DATA', 'image')
+  if example.data != wanted:
+    raise UserError(
+      f'method {config.method} is of {wanted}s and {config.data.name} has {example.data}s: '
+      f'{"name a set of videos, as moving" if wanted == "video" else "train configs/rvae.py on it"}'
+    )
+  method = optim.equip(module.make(config, example), config.optimizer)
   for player in method.players:
     if player.lr not in config.hyper:
       raise UserError(f'hyper has no {player.lr!r}, the rate of the player {player.name!r}')
@@ -176,3 +184,17 @@ def open_run(workdir: Path, say, sharding=None) -> Run:
   if state is None:
     raise UserError(f'{workdir} has no checkpoint yet: run python launch.py train on it first')
   return Run(config, example, data_dir, method, state)
+
+
+def open_split(run: Run, split: str, data_dir: str | None, put=None) -> tuple[Table, Source]:
+  """A split of a run's dataset, its rows and a source of them in order. Raises UserError."""
+  rows = load.table(run.config.data, split, data_dir or run.data_dir)
+  source = load.test(run.config.data, rows, put)
+  if source.example != run.example:
+    shapes = (e.fields[e.data].shape for e in (source.example, run.example))
+    now, then = (f'{shape}' for shape in shapes)
+    raise UserError(
+      f'{run.config.data.name} now has {source.example.data}s of {now}, the run was trained on '
+      f'{then}: give the data it was trained on'
+    )
+  return rows, source

@@ -30,10 +30,10 @@ class Decoder(nn.Module):
     return self.head(self.trunk(z, train), target, train)
 
 
-def make(model, example: Example) -> dict[str, nn.Module]:
-  """The nets 'encoder' and 'decoder' that a config's `model` asks for.
+def decoder(model, example: Example, shape) -> Decoder:
+  """p(x|z) over images of `shape` [H, W, C], as a config's `model` asks for.
 
-  Raises UserError for a net, likelihood or size that does not exist or does not fit the data.
+  Raises UserError for a net or likelihood that does not exist or does not fit the data.
   """
   choice('model.likelihood', model.likelihood, LIKELIHOODS)
   if model.likelihood == 'bernoulli' and (example.low, example.high) != (0, 1):
@@ -41,13 +41,22 @@ def make(model, example: Example) -> dict[str, nn.Module]:
       'model.likelihood=bernoulli wants data.scale=unit: the data has values from '
       f'{example.low:g} to {example.high:g}'
     )
-  net = lookup('nets', model.net, having='encoder')
-  *size, channels = example.fields['image'].shape
+  *size, channels = shape
   shape = (*size, features(model.likelihood, channels, example.levels))
   head = LikelihoodHead(
     model.likelihood, example.low, example.high, example.levels, model.scale, model.floor
   )
+  return Decoder(lookup('nets', model.net, having='decoder').decoder(model, shape), head)
+
+
+def make(model, example: Example) -> dict[str, nn.Module]:
+  """The nets 'encoder' and 'decoder' that a config's `model` asks for.
+
+  Raises UserError for a net, likelihood or size that does not exist or does not fit the data.
+  """
+  shape = example.fields['image'].shape
+  trunk = lookup('nets', model.net, having='encoder').encoder(model, shape)
   return {
-    'encoder': Encoder(net.encoder(model, (*size, channels)), model.latents),
-    'decoder': Decoder(net.decoder(model, shape), head),
+    'encoder': Encoder(trunk, model.latents),
+    'decoder': decoder(model, example, shape),
   }

@@ -1,0 +1,38 @@
+"""Recurrent VAE of videos (VRNN, Chung et al. 2015, arXiv:1506.02216): a latent for each frame,
+its prior learned from the frames before it.
+
+  python launch.py train --config=configs/rvae.py --workdir=runs/r
+  python launch.py sample --workdir=runs/r --n=8 --given=5 --futures=3 --out=futures.gif
+  python launch.py sample --workdir=runs/r --n=8 --given=5 --rollout --out=rollout.png
+  python launch.py evaluate --workdir=runs/r --evals=elbo,video
+
+Words after the colon: a dataset (moving, or any TFDS set of videos or image sequences), gru, lstm,
+none (the same nets for the frames, without recurrence), smoke, key=value. data.size is 32, 64, ...,
+data.frames the length that videos are cut to.
+"""
+
+from vaejax import presets
+from vaejax.configuration import base, finish, words
+from vaejax.nets.recurrent import CELLS
+
+TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'eval.given': 2}
+
+
+def get_config(arg=''):
+  asked = words(arg, dataset='moving', flags=tuple(CELLS))
+  config = base('rvae', {'lr': 1.5e-3, 'beta': 1.0, 'free_bits': 0.0})
+  config.objective = {'kl': 'analytic'}
+  config.data.update({'name': asked.dataset, 'size': 32, 'frames': 15})
+  config.model = {**presets.AUTOENCODER, 'cell': (asked.flags or ('gru',))[-1], 'state': 256}
+  config.model.update({'latents': 16, 'likelihood': 'bernoulli'})
+  if asked.dataset == 'moving':
+    config.model.update({'net': 'mlp', 'widths': (512, 256)})
+  else:
+    config.model.update({'net': 'conv', 'channels': (32, 64, 64), 'kernel': 4, 'widths': (256,)})
+  config.eval.update({'given': 5, 'futures': 8, 'batch_size': 50, 'size': 200, 'images': 120})
+  config.batch_size = 16
+  config.steps = 5000
+  config.schedule.lr = 'cosine'
+  config.optimizer.ema = 0.99
+  config.checkpoint.best = 'elbo'
+  return finish(config, asked, TINY)

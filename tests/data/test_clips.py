@@ -1,0 +1,142 @@
+"""Videos of TFDS sets: every way that one is stored, cut and fitted, against the arrays put in."""
+
+import numpy as np
+import pytest
+
+from vaejax.data import clips, tfds
+from vaejax.data.fit import fit
+from vaejax.errors import UserError
+
+
+def videos(n, *shape, seed=0):
+  return np.random.default_rng(seed).integers(0, 256, (n, *shape), np.uint8)
+
+
+def features():
+  import tensorflow_datasets
+
+  return tensorflow_datasets.features
+
+
+def video(**settings):
+  with clips.without_tensorflow():
+    return features().Video(**settings)
+
+
+def pictures(video):
+  """Frames uint8 [T, h, w, C] as TFDS takes them without TensorFlow."""
+  from PIL import Image
+
+  return [Image.fromarray(x[..., 0] if x.shape[-1] == 1 else x) for x in video]
+
+
+def make(root, prepare, field, feature, values, labels=True):
+  extra = {'label': features().ClassLabel(num_classes=3)} if labels else {}
+  rows = [{field: x} | ({'label': i % 3} if labels else {}) for i, x in enumerate(values)]
+  with clips.without_tensorflow():
+    prepare(root, {'train': rows, 'test': rows[:2]}, {field: feature} | extra)
+
+
+def same(table, values):
+  """The table's rows are those values, in any order: TFDS shuffles what it writes."""
+  found = table.load()['video']
+  assert found.dtype == np.uint8 and found.shape == np.shape(values)
+  assert {x.tobytes() for x in found} == {x.tobytes() for x in values}
+  np.testing.assert_array_equal(table.fetch(np.array([1, 0]))['video'], found[[1, 0]])
+  return found
+
+
+def kinds():
+  """Every feature that is a video of 5 frames of 6x7x3, and how its value is made of one."""
+  f = features()
+  image = f.Image(shape=(6, 7, 3))
+  return {
+    'video': (video(shape=(5, 6, 7, 3)), pictures),
+    'any length': (video(shape=(None, 6, 7, 3)), pictures),
+    'sequence': (f.Sequence(image), pictures),
+    'sequence of fields': (
+      f.Sequence({'image': image, 'action': np.float32}, length=5),
+      lambda x: [{'image': frame, 'action': 0.5} for frame in pictures(x)],
+    ),
+    'tensor': (f.Tensor(shape=(5, 6, 7, 3), dtype=np.uint8), lambda x: x),
+    'zipped tensor': (
+      f.Tensor(shape=(5, 6, 7, 3), dtype=np.uint8, encoding='bytes'),
+      lambda x: x,
+    ),
+  }
+
+
+KINDS = ('video', 'any length', 'sequence', 'sequence of fields', 'tensor', 'zipped tensor')
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_first_frames_of_every_video(tmp_path, prepare, kind):
+  feature, value = kinds()[kind]
+  want = videos(4, 5, 6, 7, 3)
+  make(tmp_path, prepare, 'clip', feature, [value(x) for x in want])
+  for frames in (5, 3):
+    table = tfds.table('tiny', 'train', str(tmp_path), frames=frames)
+    assert table.classes == 3 and table.row['video'].shape == (frames, 6, 7, 3)
+    found = same(table, want[:, :frames])
+    # A label is that of its video.
+    order = [next(i for i, x in enumerate(want) if (x[:frames] == y).all()) for y in found]
+    assert table.load()['label'].tolist() == [i % 3 for i in order]
+
+
+def test_every_frame_is_fitted(tmp_path, prepare):
+  want = videos(3, 4, 6, 8, 3)
+  make(tmp_path, prepare, 'video', video(shape=(4, 6, 8, 3)), map(pictures, want), labels=False)
+  for mode in ('resize', 'pad'):
+    table = tfds.table('tiny', 'train', str(tmp_path), 10, 1, mode, frames=4)
+    assert table.row['video'].shape == (4, 10, 10, 1) and table.classes is None
+    same(table, [np.stack([fit(frame, 10, 1, mode) for frame in x]) for x in want])
+
+
+def test_frames_of_any_size_need_a_size(tmp_path, prepare):
+  value = [videos(3, h, 5, 3) for h in (4, 6)]
+  sequence = features().Sequence(features().Image(shape=(None, None, 3)))
+  make(tmp_path, prepare, 'video', sequence, map(pictures, value), labels=False)
+  with pytest.raises(UserError, match=r'set data\.size'):
+    tfds.table('tiny', 'train', str(tmp_path), frames=3)
+  table = tfds.table('tiny', 'train', str(tmp_path), 8, frames=3)
+  same(table, [np.stack([fit(frame, 8) for frame in x]) for x in value])
+
+
+def test_a_video_that_is_too_short_is_one_clear_line(tmp_path, prepare):
+  whole = video(shape=(5, 6, 7, 3))
+  make(tmp_path / 'a', prepare, 'video', whole, map(pictures, videos(2, 5, 6, 7, 3)))
+  with pytest.raises(UserError, match=r'^data\.frames=6: the videos of .* have 5 frames: give few'):
+    tfds.table('tiny', 'train', str(tmp_path / 'a'), frames=6)
+  some = video(shape=(None, 6, 7, 3))
+  make(
+    tmp_path / 'b',
+    prepare,
+    'video',
+    some,
+    map(pictures, [*videos(1, 4, 6, 7, 3), *videos(1, 6, 6, 7, 3)]),
+  )
+  with pytest.raises(UserError, match=r'^data\.frames=5: a video has 4 frames: give fewer$'):
+    tfds.table('tiny', 'train', str(tmp_path / 'b'), frames=5).load()
+
+
+def test_images_and_videos_are_told_apart(tiny, tmp_path, prepare):
+  assert 'image' in tfds.table(str(tiny), 'train', frames=3).row  # for the method to refuse
+  make(
+    tmp_path / 'v',
+    prepare,
+    'video',
+    video(shape=(5, 6, 7, 3)),
+    map(pictures, videos(2, 5, 6, 7, 3)),
+  )
+  with pytest.raises(UserError, match=r'it has a video: train configs/rvae\.py'):
+    tfds.table('tiny', 'train', str(tmp_path / 'v'))
+
+
+def test_of_several_videos_the_one_called_so(tmp_path, prepare):
+  clip = lambda: video(shape=(2, 4, 4, 1))
+  a, b = videos(2, 2, 4, 4, 1)
+  row = {'a': pictures(a), 'video': pictures(b)}
+  with clips.without_tensorflow():
+    prepare(tmp_path, {'train': [row], 'test': [row]}, {'a': clip(), 'video': clip()})
+  table = tfds.table('tiny', 'train', str(tmp_path), frames=2)
+  np.testing.assert_array_equal(table.load()['video'], [b])

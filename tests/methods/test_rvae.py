@@ -1,0 +1,228 @@
+"""The recurrent VAE: its bound against a sum by hand, and how it goes on with videos."""
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vaejax import configuration
+from vaejax.engine import workdir
+from vaejax.errors import UserError
+from vaejax.methods import rvae
+from vaejax.nets import lens, recurrent
+from vaejax.types import Example
+
+B, T, SHAPE = 3, 4, (8, 8, 1)
+KEY = jax.random.key(5)
+SETTINGS = {'model.net': 'mlp', 'model.widths': '8', 'model.state': '6', 'model.latents': '3'}
+HYPER = {'lr': 1e-3, 'beta': 1.0, 'free_bits': 0.0}
+
+
+def example(low=0.0, levels=256):
+  fields = {'video': jax.ShapeDtypeStruct((T, *SHAPE), jnp.float32)}
+  return Example(fields, None, low, 1.0, levels, 'video')
+
+
+def config(**settings):
+  path = configuration.Path(__file__).parents[2] / 'configs' / 'rvae.py'
+  settings = SETTINGS | {name.replace('__', '.'): str(x) for name, x in settings.items()}
+  return configuration.load(str(path), settings.items())
+
+
+@cache
+def batch():
+  return {'video': jax.random.uniform(jax.random.key(1), (B, T, *SHAPE))}
+
+
+def variables(method):
+  """Wide, so that no term is near zero and the state matters."""
+  v = method.init(jax.random.key(0), batch())
+  return jax.tree.map(lambda x: 1.5 * x + 0.05, v)
+
+
+@cache
+def built(cell='gru', likelihood='bernoulli'):
+  settings = config(model__cell=cell, model__likelihood=likelihood)
+  method = rvae.make(settings, example())
+  return method, recurrent.make(settings.model, example()), variables(method)
+
+
+def by_hand(nets, v, x, noise):
+  """recon and KL of every frame, [B, T] each, frame after frame; analytic."""
+  apply = lambda name, *args, **settings: lens.apply(nets, name, v, *args, **settings)[0]
+  core, recons, kls = nets['core'], [], []
+  carry = core.start(x.shape[0])
+  for t in range(x.shape[1]):
+    seen = apply('encoder', x[:, t])
+    q, p = apply('core', carry, seen, method='posterior'), apply('core', carry, method='prior')
+    z = q.mean + jnp.exp(q.log_scale) * noise[:, t]
+    found = apply('decoder', jnp.concatenate([z, core.state(carry)], axis=-1))
+    recons.append(-found.log_prob(x[:, t]).sum((1, 2, 3)))
+    c, d = jnp.exp(2 * q.log_scale), jnp.exp(2 * p.log_scale)
+    kls.append(0.5 * (c / d + (q.mean - p.mean) ** 2 / d - 1 - jnp.log(c / d)).sum(-1))
+    carry = apply('core', carry, seen, z, method='advance')
+  return jnp.stack(recons, 1), jnp.stack(kls, 1)
+
+
+@pytest.mark.parametrize('cell', recurrent.CELLS)
+def test_the_bound_is_the_sum_over_frames(cell):
+  method, nets, v = built(cell)
+  noise = jax.random.normal(KEY, (B, T, 3))
+  recon, kl = by_hand(nets, v, batch()['video'], noise)
+  found = method.metrics(v, batch(), KEY, HYPER | {'beta': 2.0})
+  np.testing.assert_allclose(found['recon'], recon.sum(1), rtol=1e-5)
+  np.testing.assert_allclose(found['kl'], kl.sum(1), rtol=1e-4)
+  np.testing.assert_allclose(found['elbo'], -(recon + kl).sum(1), rtol=1e-5)
+  np.testing.assert_allclose(found['elbo_per_frame'], -(recon + kl).mean(1), rtol=1e-5)
+  np.testing.assert_allclose(found['loss'], (recon + 2 * kl).sum(1), rtol=1e-5)
+  loss, (means, _) = method.players[0].loss(v, batch(), KEY, HYPER)
+  np.testing.assert_allclose(loss, -np.mean(found['elbo']), rtol=1e-5)
+  np.testing.assert_allclose(means['kl'], found['kl'].mean(), rtol=1e-5)
+
+
+def test_the_sampled_kl_is_the_analytic_one_on_average():
+  settings = config(objective__kl='sampled')
+  method, _, v = built()
+  sampled = rvae.make(settings, example())
+  keys = jax.random.split(KEY, 4000)
+  draws = jax.jit(jax.vmap(lambda k: sampled.metrics(v, batch(), k, HYPER)['elbo']))(keys)
+  exact = jax.jit(jax.vmap(lambda k: method.metrics(v, batch(), k, HYPER)['elbo']))(keys)
+  error = (draws - exact).std(0) / len(keys) ** 0.5
+  assert (np.abs((draws - exact).mean(0)) < 5 * error).all() and (error > 0).all()
+  weights = jax.vmap(lambda k: method.predict['log_weight'](v, batch(), k)['log_weight'])(keys)
+  np.testing.assert_allclose(weights, draws, rtol=1e-4)
+
+
+def test_free_bits_are_those_of_each_latent_of_each_frame():
+  method, _, v = built()
+  plain = method.metrics(v, batch(), KEY, HYPER)
+  enough = method.metrics(v, batch(), KEY, HYPER | {'free_bits': 100.0})
+  # Far above every KL: each of 3 latents in T frames is charged in full.
+  want = plain['recon'].mean() + 100 * 3 * T
+  np.testing.assert_allclose(enough['loss'].mean(), want, rtol=1e-5)
+  np.testing.assert_allclose(enough['elbo'], plain['elbo'], rtol=1e-6)
+  masked = batch() | {'mask': jnp.asarray([1.0, 1.0, 0.0])}
+  found = method.metrics(v, masked, KEY, HYPER | {'free_bits': 0.5})['loss'][:2].mean()
+  noise = jax.random.normal(KEY, (B, T, 3))
+  few = {'video': batch()['video'][:2]}
+  alone = rvae.rvae(built()[1], 3, example())
+  assert few['video'].shape[0] == 2 and noise.shape[0] == B
+  each = jnp.maximum(kl_of(alone, v)[:2].mean(0), 0.5).sum()
+  np.testing.assert_allclose(found, plain['recon'][:2].mean() + each, rtol=1e-5)
+
+
+def kl_of(method, v):
+  """KL of each latent of each frame, [B, T, 3], from the encodings."""
+  _, nets, _ = built()
+  x, noise = batch()['video'], jax.random.normal(KEY, (B, T, 3))
+  seen = lens.apply(nets, 'encoder', v, x.reshape(-1, *SHAPE))[0].reshape(B, T, -1)
+  (_, (q, p, _, _)), _ = lens.apply(nets, 'core', v, seen, noise)
+  c, d = jnp.exp(2 * q.log_scale), jnp.exp(2 * p.log_scale)
+  return 0.5 * (c / d + (q.mean - p.mean) ** 2 / d - 1 - jnp.log(c / d))
+
+
+def go_on(nets, v, first, noise):
+  """The continuation of `first` [B, k, ...] by hand: a loop that shows the means."""
+  apply = lambda name, *args, **settings: lens.apply(nets, name, v, *args, **settings)[0]
+  core, shown = nets['core'], []
+  carry = core.start(first.shape[0])
+  for t in range(T):
+    if t < first.shape[1]:
+      seen = apply('encoder', first[:, t])
+      q = apply('core', carry, seen, method='posterior')
+      shown.append(first[:, t])
+      z = recurrent.draw(q, noise[:, t])
+    else:
+      z = recurrent.draw(apply('core', carry, method='prior'), noise[:, t])
+      code = jnp.concatenate([z, core.state(carry)], axis=-1)
+      shown.append(apply('decoder', code).mean)
+      seen = apply('encoder', shown[-1])
+    carry = apply('core', carry, seen, z, method='advance')
+  return jnp.stack(shown, 1)
+
+
+@pytest.mark.parametrize('k', [0, 1, 3])
+@pytest.mark.parametrize('cell', ['gru', 'lstm'])
+def test_it_goes_on_as_a_loop_by_hand(cell, k):
+  method, nets, v = built(cell)
+  first = batch()['video'][:, :k]
+  noise = 0.7 * jax.random.normal(jax.random.split(KEY)[0], (B, T, 3))
+  found = method.sample(v, KEY, B, {'video': first} if k else {}, temperature=0.7)['video']
+  np.testing.assert_allclose(found, go_on(nets, v, first, noise), atol=1e-5)
+  np.testing.assert_array_equal(found[:, :k], first)
+
+
+def test_the_rollout_draws_nothing_and_futures_differ():
+  method, _, v = built()
+  given = {'video': batch()['video'][:, :2]}
+  sample = jax.jit(lambda key, t: method.sample(v, key, B, given, temperature=t)['video'])
+  keys = jax.random.split(KEY, 3)
+  cold, warm = ([np.asarray(sample(key, t)) for key in keys] for t in (0.0, 1.0))
+  np.testing.assert_array_equal(cold[0], cold[1])
+  np.testing.assert_array_equal(cold[0], cold[2])
+  for one, other in ((0, 1), (1, 2)):
+    np.testing.assert_array_equal(warm[one][:, :2], warm[other][:, :2])
+    assert (np.abs(warm[one] - warm[other])[:, 2:].max((2, 3, 4)) > 1e-3).all()
+  assert np.abs(cold[0][0] - cold[0][1]).max() > 1e-3  # it does depend on what is given
+
+
+def test_a_draw_is_of_the_likelihood_and_is_what_comes_next():
+  method, _, v = built()
+  found = method.sample(v, KEY, B, {}, draw=True)['video']
+  assert set(np.unique(found)) == {0.0, 1.0}
+  noisy = method.sample(v, KEY, B, {})['video']
+  assert len(np.unique(noisy)) > 100
+  # Each frame has noise of its own.
+  assert (found[:, 1] != found[:, 2]).any() and (found[0] != found[1]).any()
+
+
+def test_encode_and_decode_are_those_of_the_video():
+  method, _, v = built()
+  codes = method.predict['encode'](v, batch(), KEY)
+  assert codes['latents'].shape == codes['mean'].shape == codes['scale'].shape == (B, T, 3)
+  noise = jax.random.normal(KEY, (B, T, 3))
+  np.testing.assert_allclose(codes['latents'], codes['mean'] + codes['scale'] * noise, atol=1e-5)
+  # Decoding sees its own frames: the first agrees with the reconstruction, as h is zero there.
+  means = method.predict['reconstruct'](v, batch(), KEY)['video']
+  again = method.predict['encode'](v, {'video': batch()['video'][:, :1]}, KEY)['mean']
+  latents = jnp.zeros((B, T, 3)).at[:, :1].set(again)
+  found = method.predict['decode'](v, {'latents': latents}, KEY)['video']
+  np.testing.assert_allclose(found[:, 0], means[:, 0], atol=1e-5)
+  assert found.shape == means.shape == (B, T, *SHAPE) and 0 <= found.min() <= found.max() <= 1
+
+
+def test_samples_are_in_the_unit_range_whatever_that_of_the_data():
+  settings = config(model__likelihood='gaussian')
+  method = rvae.make(settings, example(low=-1.0))
+  v, x = variables(method), 2 * batch()['video'] - 1
+  found = method.sample(v, KEY, B, {'video': x[:, :2]})['video']
+  np.testing.assert_allclose(found[:, :2], batch()['video'][:, :2], atol=1e-6)
+  assert found.min() >= 0 and found.max() <= 1
+  found = method.predict['reconstruct'](v, {'video': x}, KEY)['video']
+  assert found.min() >= 0 and found.max() <= 1
+
+
+def test_dims_count_the_values_of_a_sequence_where_they_are_discrete():
+  for likelihood, levels, dims in (
+    ('bernoulli', 2, T * 64),
+    ('bernoulli', 256, 0),
+    ('logistic', 256, T * 64),
+    ('gaussian', 256, 0),
+  ):
+    settings = config(model__likelihood=likelihood)
+    assert rvae.make(settings, example(levels=levels)).dims == dims
+
+
+def test_mistakes(project):
+  with pytest.raises(UserError, match=r"objective\.kl='exact'.*analytic or sampled"):
+    rvae.make(config(objective__kl='exact'), example())
+  method, _, v = built()
+  with pytest.raises(UserError, match='5 given frames are more than the 4 of a video'):
+    method.sample(v, KEY, B, {'video': jnp.zeros((B, 5, *SHAPE))})
+  still = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
+  with pytest.raises(UserError, match=r'rvae is of videos and moving has images: name a set of'):
+    workdir.make_method(config(), still)
+  with pytest.raises(UserError, match=r'vae is of images and digits has videos: train configs/rv'):
+    workdir.make_method(configuration.load('configs/vae.py'), example())

@@ -1,0 +1,101 @@
+"""How well videos are continued: PSNR and SSIM of every horizon, after k given frames, beside what
+copying the last given frame gives."""
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.data.transforms import SCALES
+from vaejax.errors import UserError
+from vaejax.types import Eval, Method
+
+WINDOW = 7  # pixels of SSIM's square window
+LEAST = 1e-10  # a mean squared error below is taken for it: 100 dB, not infinity
+
+
+def psnr(x: jax.Array, y: jax.Array) -> jax.Array:
+  """Peak signal-to-noise ratio in dB of images in [0, 1], [..., H, W, C] -> [...]; at most 100."""
+  error = jnp.mean(jnp.square(x - y), axis=(-3, -2, -1))
+  return -10 * jnp.log10(jnp.maximum(error, LEAST))
+
+
+def ssim(x: jax.Array, y: jax.Array) -> jax.Array:
+  """Structural similarity of images in [0, 1], [..., H, W, C] -> [...] (Wang et al. 2004, IEEE
+  TIP 13(4), equation 13), in the form that scikit-image has by default: the mean over all 7x7
+  windows that lie within the image and over channels, with sample variances and covariances,
+  K1 = 0.01 and K2 = 0.03. Images are of 7x7 pixels at least."""
+  a, b = 0.01**2, 0.03**2
+  sample = WINDOW**2 / (WINDOW**2 - 1)
+  mean_x, mean_y = _mean(x), _mean(y)
+  variance_x = sample * (_mean(x * x) - mean_x**2)
+  variance_y = sample * (_mean(y * y) - mean_y**2)
+  covariance = sample * (_mean(x * y) - mean_x * mean_y)
+  alike = (2 * mean_x * mean_y + a) * (2 * covariance + b)
+  apart = (mean_x**2 + mean_y**2 + a) * (variance_x + variance_y + b)
+  return jnp.mean(alike / apart, axis=(-3, -2, -1))
+
+
+def _mean(x: jax.Array) -> jax.Array:
+  """The mean of every window: [..., H, W, C] -> [..., H - 6, W - 6, C]."""
+  down, across = (_bands(x.shape[axis]) for axis in (-3, -2))
+  return jnp.einsum('ih,...hwc,jw->...ijc', down, x, across, precision='highest')
+
+
+def _bands(n: int) -> jax.Array:
+  """[n - 6, n]: row i takes the mean of i ... i + 6."""
+  start, place = jnp.arange(n - WINDOW + 1)[:, None], jnp.arange(n)
+  return ((place >= start) & (place < start + WINDOW)) / WINDOW
+
+
+MEASURES = {'psnr': psnr, 'ssim': ssim}
+
+
+def make(method: Method, config) -> Eval:
+  """For each measure and each way to go on after `config.eval.given` frames, its mean over the
+  split at every horizon, as in psnr_rollout_01, and over the horizons, as in psnr_rollout.
+
+  rollout: the means of the prior, at temperature 0; best: of `config.eval.futures` draws the one
+  that is best over all horizons, chosen for each video and measure; copy: the last given frame.
+  UserError for a method that goes on from nothing, or for as many given frames as there are.
+  """
+  if 'video' not in method.given:
+    raise UserError(f'video: {config.method} does not continue videos: leave it out of --evals')
+  given, futures = config.eval.given, config.eval.futures
+  low, high = SCALES[config.data.scale]
+  unit = lambda video: jnp.clip((video - low) / (high - low), 0.0, 1.0)
+
+  def stats(variables, batch, key, hyper):
+    video = batch['video']
+    n, length = video.shape[:2]
+    if not 1 <= given < length:
+      raise UserError(f'eval.given={given}: videos of {length} frames take 1 to {length - 1}')
+    first, truth = video[:, :given], unit(video[:, given:])
+
+    def ahead(key, temperature):
+      """{measure: [B, horizons]} of one continuation."""
+      found = method.sample(variables, key, n, {'video': first}, temperature=temperature)
+      return {name: of(found['video'][:, given:], truth) for name, of in MEASURES.items()}
+
+    def best(number, so_far):
+      found = ahead(jax.random.fold_in(key, number), 1.0)
+      better = lambda a, b: jnp.where((jnp.mean(a, 1) > jnp.mean(b, 1))[:, None], a, b)
+      return jax.tree.map(better, found, so_far)
+
+    last = jnp.broadcast_to(unit(first[:, -1:]), truth.shape)
+    values = {
+      'rollout': ahead(key, 0.0),
+      'best': jax.lax.fori_loop(1, futures, best, ahead(jax.random.fold_in(key, 0), 1.0)),
+      'copy': {name: of(last, truth) for name, of in MEASURES.items()},
+    }
+    sums = jax.tree.map(lambda value: batch['mask'] @ value, values)
+    return {'values': sums, 'examples': jnp.sum(batch['mask'])}
+
+  def finish(sums):
+    found = {}
+    for way, measures in sums['values'].items():
+      for name, total in measures.items():
+        each = total / sums['examples']
+        found[f'{name}_{way}'] = float(each.mean())
+        found |= {f'{name}_{way}_{i:02d}': float(value) for i, value in enumerate(each, 1)}
+    return found
+
+  return Eval(stats, finish, {'given': given, 'futures': futures})

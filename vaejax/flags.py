@@ -1,0 +1,52 @@
+"""What flags take, and the flags of the verb that has most of them."""
+
+import argparse
+import os
+from pathlib import Path
+
+
+def count(text: str) -> int:
+  """A whole number from 1 up."""
+  number = int(text)
+  if number < 1:
+    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 1 or more')
+  return number
+
+
+def seed(text: str) -> int:
+  """A whole number of 32 bits."""
+  number = int(text)
+  if not 0 <= number < 2**32:
+    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 0 to {2**32 - 1:,}')
+  return number
+
+
+def path(text: str) -> Path:
+  """A path; ~ is the user's home, also where the shell leaves it alone."""
+  return Path(os.path.expanduser(text))
+
+
+def positive(text: str) -> float:
+  """A finite number from 0 up."""
+  number = float(text)
+  if not 0 <= number < float('inf'):
+    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 0 or more')
+  return number
+
+
+def sampling(verb: argparse.ArgumentParser) -> None:
+  """Adds the flags of `sample`."""
+  verb.add_argument('--n', type=count, default=64, help='how many (64)')
+  verb.add_argument('--seed', type=seed, default=0)
+  verb.add_argument('--temperature', type=positive, default=1.0, help='scale of the prior (1)')
+  verb.add_argument('--draw', action='store_true', help='draw from p(x|z), not its mean')
+  verb.add_argument('--label', type=int, help='the class, of a run that is conditional')
+  verb.add_argument('--given', metavar='K', type=count, help='first frames, of test videos')
+  verb.add_argument('--futures', type=count, help='how often each video is continued (1)')
+  verb.add_argument('--rollout', action='store_true', help="by the prior's means, nothing drawn")
+  verb.add_argument(
+    '--out',
+    metavar='FILE',
+    type=path,
+    help='FILE.png, FILE.npy or, of videos, FILE.gif (WORKDIR/samples.png)',
+  )

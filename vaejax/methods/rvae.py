@@ -1,0 +1,179 @@
+"""Recurrent VAEs of videos (VRNN, Chung et al. 2015, arXiv:1506.02216): a latent for each frame,
+whose prior is learned from the frames before it."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.distributions import per_example
+from vaejax.errors import UserError
+from vaejax.nets import lens, recurrent
+from vaejax.nets.heads import DISCRETE
+from vaejax.objectives.elbo import elbo, rate
+from vaejax.types import Example, Method, Player
+
+DATA = 'video'
+
+
+def make(config, example: Example) -> Method:
+  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  if config.objective.kl not in ('analytic', 'sampled'):
+    raise UserError(
+      f'objective.kl={config.objective.kl!r} is unknown: it takes analytic or sampled'
+    )
+  likelihood = config.model.likelihood
+  discrete = example.levels == 2 if likelihood == 'bernoulli' else likelihood in DISCRETE
+  return rvae(
+    recurrent.make(config.model, example),
+    config.model.latents,
+    example,
+    analytic=config.objective.kl == 'analytic',
+    dims=math.prod(example.fields['video'].shape) if discrete else 0,
+  )
+
+
+def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
+  """A recurrent VAE of the nets 'encoder', 'core' and 'decoder' of nets.recurrent.
+
+  Args:
+    latents: of one frame.
+    analytic: the KL of each frame in closed form rather than at the draw of z.
+    dims: see Method.
+  """
+  apply, core = partial(lens.apply, nets), nets['core']
+  length = example.fields['video'].shape[0]
+
+  def unit(video):
+    """[0, 1] from the range of the data."""
+    return jnp.clip((video - example.low) / (example.high - example.low), 0.0, 1.0)
+
+  def frames(tree):
+    """[B, T, ...] -> [B * T, ...], of every leaf."""
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), tree)
+
+  def videos(x, like):
+    """[B * T, ...] -> [B, T, ...], of the B and T of `like`."""
+    return x.reshape(*like.shape[:2], *x.shape[1:])
+
+  def init(key, batch):
+    x = batch['video']
+    seen = jax.eval_shape(lambda x: nets['encoder'].init_with_output(key, x)[0], frames(x))
+    seen, noise = jnp.zeros((*x.shape[:2], seen.shape[-1])), jnp.zeros((*x.shape[:2], latents))
+    code = jnp.zeros((x.shape[0], latents + core.width))
+    inputs = {'encoder': (frames(x),), 'core': (seen, noise), 'decoder': (code,)}
+    return lens.init(nets, key, inputs)
+
+  def follow(v, x, noise, train=False):
+    """Along given frames [B, T, H, W, C]: what `core` gives, and the variables left behind."""
+    seen, v = apply('encoder', v, frames(x), train=train)
+    return apply('core', v, videos(seen, x), noise, train=train)
+
+  def render(v, z, h, target=None, train=False):
+    """p(x|z, h) of z [N, latents] and h [N, width], and the variables left behind."""
+    return apply('decoder', v, jnp.concatenate([z, h], axis=-1), target=target, train=train)
+
+  def play(v, carry, steps, choose, show):
+    """Goes on from `carry` by the model's own frames, one for each of `steps` [T, ...].
+
+    Args:
+      choose: (p(z|h), step) -> z [B, latents].
+      show: (p(x|z, h), step) -> x [B, H, W, C].
+
+    Returns:
+      [B, T, H, W, C], in the range of the data.
+    """
+
+    def frame(carry, step):
+      prior, _ = apply('core', v, carry, method='prior')
+      z = choose(prior, step)
+      p, _ = render(v, z, core.state(carry))
+      x = jnp.clip(show(p, step), example.low, example.high)
+      seen, _ = apply('encoder', v, x)
+      carry, _ = apply('core', v, carry, seen, z, method='advance')
+      return carry, x
+
+    return jnp.moveaxis(jax.lax.scan(frame, carry, steps)[1], 0, 1)
+
+  def terms_of(v, x, key, analytic, train):
+    """recon [B, T], the KL of every latent [B, T, latents], and the variables left behind."""
+    noise = jax.random.normal(key, (*x.shape[:2], latents))
+    (_, (q, prior, z, h)), v = follow(v, x, noise, train)
+    p, v = render(v, frames(z), frames(h), frames(x), train)
+    terms = elbo(frames(x), p, frames(q), frames(prior), frames(z), analytic)
+    return videos(terms.recon, x), videos(terms.kl, x), v
+
+  def bound(v, batch, key, hyper, train):
+    """Loss and named terms per sequence [B], and the variables left behind."""
+    recon, kl, v = terms_of(v, batch['video'], key, analytic, train)
+    recon, total = jnp.sum(recon, axis=1), per_example(kl)
+    values = {'recon': recon, 'kl': total, 'elbo': -recon - total}
+    values['elbo_per_frame'] = values['elbo'] / length
+    # Free bits act on the batch's mean: every sequence carries its share.
+    weights = batch.get('mask', jnp.ones(total.size))
+    plain = jnp.average(total, weights=weights)
+    penalty = rate(kl, free_bits=hyper.get('free_bits', 0.0), weights=weights) - plain
+    return recon + hyper['beta'] * (total + penalty), values, v
+
+  def loss(v, batch, key, hyper):
+    value, values, v = bound(v, batch, key, hyper, train=True)
+    return jnp.mean(value), (jax.tree.map(jnp.mean, values), v.extra)
+
+  def metrics(v, batch, key, hyper):
+    value, values, _ = bound(v, batch, key, hyper, train=False)
+    return {**values, 'loss': value}
+
+  def sample(v, key, n, given=None, temperature=1.0, draw=False):
+    """Videos from nothing, or that go on from the first frames in given['video'] [n, k, H, W, C].
+
+    At temperature 0 every z is the mean of its prior, of given frames that of its posterior.
+    """
+    z_key, x_key = jax.random.split(key)
+    noise = temperature * jax.random.normal(z_key, (n, length, latents))
+    first = (given or {}).get('video', jnp.zeros((n, 0, *example.fields['video'].shape[1:])))
+    k, carry = first.shape[1], core.start(n)
+    if k > length:
+      raise UserError(f'{k} given frames are more than the {length} of a video: give fewer')
+    if k:
+      (carry, _), _ = follow(v, first, noise[:, :k])
+    steps = jnp.arange(k, length), jnp.moveaxis(noise[:, k:], 1, 0)
+    choose = lambda prior, step: recurrent.draw(prior, step[1])
+    shown = lambda p, step: p.sample(jax.random.fold_in(x_key, step[0])) if draw else p.mean
+    rest = play(v, carry, steps, choose, shown)
+    return {'video': unit(jnp.concatenate([first, rest], axis=1))}
+
+  def encode(v, batch, key):
+    x = batch['video']
+    (_, (q, _, z, _)), _ = follow(v, x, jax.random.normal(key, (*x.shape[:2], latents)))
+    return {'latents': z, 'mean': q.mean, 'scale': jnp.exp(q.log_scale)}
+
+  def decode(v, batch, key):
+    z = jnp.moveaxis(batch['latents'], 1, 0)
+    carry = core.start(z.shape[1])
+    return {'video': unit(play(v, carry, z, lambda _, z: z, lambda p, _: p.mean))}
+
+  def reconstruct(v, batch, key):
+    x = batch['video']
+    (_, (_, _, z, h)), _ = follow(v, x, jnp.zeros((*x.shape[:2], latents)))
+    p, _ = render(v, frames(z), frames(h))
+    return {'video': unit(videos(p.mean, x))}
+
+  def log_weight(v, batch, key):
+    recon, kl, _ = terms_of(v, batch['video'], key, analytic=False, train=False)
+    return {'log_weight': -jnp.sum(recon, axis=1) - per_example(kl)}
+
+  return Method(
+    init=init,
+    players=(Player('rvae', loss, ('encoder', 'core', 'decoder')),),
+    sample=sample,
+    metrics=metrics,
+    predict={
+      'encode': encode,
+      'decode': decode,
+      'reconstruct': reconstruct,
+      'log_weight': log_weight,
+    },
+    dims=dims,
+    given=('video',),
+  )

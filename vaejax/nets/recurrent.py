@@ -1,0 +1,104 @@
+"""Nets of a recurrent VAE (Chung et al. 2015, arXiv:1506.02216): what looks at a frame, the state
+that is carried from frame to frame, and the decoder of a frame."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vaejax.distributions import Gaussian
+from vaejax.lookup import choice, lookup
+from vaejax.nets import autoencoder
+from vaejax.nets.blocks import DTYPES
+from vaejax.nets.heads import GaussianHead
+from vaejax.nets.mlp import Mlp
+from vaejax.types import Example
+
+CELLS = {'gru': nn.GRUCell, 'lstm': nn.OptimizedLSTMCell, 'none': None}
+
+
+def draw(q: Gaussian, noise: jax.Array) -> jax.Array:
+  """z = mu + noise * sqrt(c), for noise of N(0, 1) and the variance c."""
+  return q.mean + jnp.exp(q.log_scale) * noise
+
+
+class Core(nn.Module):
+  """What happens at a frame: the prior p(z|h), the posterior q(z|x, h), and the next state
+  h' = cell(h, features of x, features of z) (Chung et al. 2015, equations 5, 9 and 7).
+
+  The carry is that of the cell, `state` the h of it, [B, width]. Without recurrence (cell 'none')
+  h stays zero: the frames of a video are then a VAE's, each by itself, under a learned prior.
+  """
+
+  latents: int
+  width: int
+  cell: str = 'gru'
+  activation: str = 'relu'
+  dtype: Any = jnp.float32
+
+  def setup(self):
+    hidden = partial(Mlp, (self.width,), self.activation, self.dtype)
+    self.prior_trunk, self.posterior_trunk, self.code_trunk = hidden(), hidden(), hidden()
+    self.prior_head, self.posterior_head = GaussianHead(self.latents), GaussianHead(self.latents)
+    if self.cell != 'none':
+      self.memory = CELLS[self.cell](self.width)
+
+  def start(self, n: int):
+    """The carry before the first of n videos' frames: zero."""
+    blank = jnp.zeros((n, self.width))
+    return (blank, blank) if self.cell == 'lstm' else blank
+
+  def state(self, carry) -> jax.Array:
+    """h, [B, width]."""
+    return carry[1] if self.cell == 'lstm' else carry
+
+  def prior(self, carry, train=False) -> Gaussian:
+    """p(z|h) over [B, latents]."""
+    return self.prior_head(self.prior_trunk(self.state(carry), train))
+
+  def posterior(self, carry, seen, train=False) -> Gaussian:
+    """q(z|x, h) over [B, latents], of features of x [B, F]."""
+    both = jnp.concatenate([self.state(carry), seen.astype(jnp.float32)], axis=-1)
+    return self.posterior_head(self.posterior_trunk(both, train))
+
+  def advance(self, carry, seen, z, train=False):
+    """The carry of the next frame."""
+    if self.cell == 'none':
+      return carry
+    inputs = jnp.concatenate([seen, self.code_trunk(z, train)], axis=-1)
+    return self.memory(carry, inputs.astype(jnp.float32))[0]
+
+  def step(self, carry, now, train=False):
+    """One frame, of (features of x [B, F], noise [B, latents])."""
+    seen, noise = now
+    q, prior = self.posterior(carry, seen, train), self.prior(carry, train)
+    z = draw(q, noise)
+    return self.advance(carry, seen, z, train), (q, prior, z, self.state(carry))
+
+  def __call__(self, seen, noise, train=False):
+    """Features of frames [B, T, F] and noise [B, T, latents] -> the carry after the last frame, and
+    of each frame q, prior, z [B, T, latents] and h [B, T, width]."""
+    scan = nn.scan(
+      partial(Core.step, train=train),
+      variable_broadcast='params',
+      split_rngs={'params': False},
+      in_axes=1,
+      out_axes=1,
+    )
+    return scan(self, self.start(seen.shape[0]), (seen, noise))
+
+
+def make(model, example: Example) -> dict[str, nn.Module]:
+  """The nets 'encoder' (frames [N, H, W, C] -> features [N, F]), 'core' and 'decoder' (z and h
+  [N, latents + state] -> p(x|z, h)) that a config's `model` asks for. Raises UserError."""
+  choice('model.cell', model.cell, CELLS)
+  shape = example.fields['video'].shape[1:]
+  encoder = lookup('nets', model.net, having='encoder').encoder(model, shape)
+  dtype = choice('model.dtype', model.dtype, DTYPES)
+  return {
+    'encoder': encoder,
+    'core': Core(model.latents, model.state, model.cell, model.activation, dtype),
+    'decoder': autoencoder.decoder(model, example, shape),
+  }
