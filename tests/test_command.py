@@ -77,10 +77,13 @@ MISTAKES = {
   'workdir missing': (('sample', '--workdir=none'), "no workdir 'none'"),
   'workdir empty': (('evaluate', '--workdir=empty'), 'empty holds no run'),
   'field of sample': (('sample', '--workdir=run', '--config.seed=1'), 'only train takes config'),
-  'n': (('sample', '--workdir=run', '--n=0'), '--n: 0 is out of range: it takes 1 or more'),
-  'n, type': (('sample', '--workdir=run', '--n=some'), "--n: invalid count value: 'some'"),
-  'seed': (('sample', '--workdir=run', '--seed=-1'), '--seed: -1 is out of range'),
-  'temperature': (('sample', '--workdir=run', '--temperature=nan'), 'nan is out of range'),
+  'n': (('sample', '--workdir=run', '--n=0'), "--n: '0': it takes a whole number, 1 to"),
+  'n, type': (('sample', '--workdir=run', '--n=some'), "--n: 'some': it takes a whole"),
+  'seed': (('sample', '--workdir=run', '--seed=-1'), "--seed: '-1': it takes a whole number, 0"),
+  'temperature': (
+    ('sample', '--workdir=run', '--temperature=nan'),
+    "'nan': it takes a number from 0 up",
+  ),
   'weights': (('sample', '--workdir=run', '--weights=new'), "--weights: invalid choice: 'new'"),
   'suffix': (('sample', '--workdir=run', '--out=x.gif'), 'ends in .png or .npy'),
   'folder of out': (('sample', '--workdir=run', '--out=none/x.png'), 'there is no folder none'),
@@ -90,7 +93,7 @@ MISTAKES = {
     ('evaluate', '--workdir=run', '--split=valid'),
     "no split 'valid': there are train and",
   ),
-  'samples': (('evaluate', '--workdir=run', '--samples=0'), '--samples: 0 is out of range'),
+  'samples': (('evaluate', '--workdir=run', '--samples=0'), "--samples: '0': it takes"),
   'another config': (
     ('train', '--workdir=run', '--config=configs/vae.py:smoke,beta=2'),
     'hyper.beta: 1.0 -> 2.0',
@@ -130,7 +133,8 @@ def test_help_lists_everything(capsys, monkeypatch):
     assert len(flags) > 2 and all(flag in shown for flag in flags)
   for path in (ROOT / 'configs').glob('*.py'):
     assert f'configs/{path.name}' in shown
-  for flag in ('--config', '--config.FIELD', '--workdir', '--data_dir', '--n', '--out', '--evals'):
+  assert '[--config.FIELD=VALUE]' in shown
+  for flag in ('--config', '--workdir', '--data_dir', '--n', '--out', '--evals'):
     assert f'[{flag} ' in shown
 
 

@@ -13,7 +13,7 @@ from chunks import averaged_chunk
 
 from vaejax import configuration
 from vaejax.data import load
-from vaejax.engine import checkpoint, optim, shard, workdir
+from vaejax.engine import checkpoint, optim, restoring, shard, workdir
 from vaejax.engine.step import create, make_step, make_sweep
 from vaejax.types import Method, Source, State
 
@@ -168,7 +168,7 @@ def test_resumed_from_disk_is_never_stopped(case, tmp_path):
   create = lambda: workdir.initial(case.method, case.config, case.source.example)
   device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
   said = []
-  resumed = checkpoint.restore(tmp_path, checkpoint.abstract(create, device), said.append)
+  resumed = restoring.restore(tmp_path, checkpoint.abstract(create, device), said.append)
   assert not said
   assert_identical(resumed, run(case, 5)[0])
   # Through the host: bound to a device, the state would compile the chunk again.

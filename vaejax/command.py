@@ -52,8 +52,8 @@ def parser() -> Parser:
     '--config', metavar='FILE[:WORDS]', help='e.g. configs/vae.py:mnist; WORDS: dataset,smoke,k=v'
   )
   train.add_argument(
-    '--config.FIELD',
-    metavar='VALUE',
+    '--config.FIELD=VALUE',
+    action='store_true',
     help='any field of the config, as in --config.hyper.beta=4 --config.seed=3; config.json in the '
     'workdir shows them all',
   )
@@ -66,6 +66,9 @@ def parser() -> Parser:
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
   for found in (sample, evaluate):
     found.add_argument('--weights', choices=('ema', 'raw'), default='ema', help='average or not')
+    found.add_argument(
+      '--checkpoint', dest='which', default='latest', help='latest, best or a step (latest)'
+    )
   usages = ''.join(found.format_usage() for found in verbs.choices.values())
   top.epilog = f'{usages}\nconfigs: {configs}\n{EXAMPLES}'
   return top
@@ -90,7 +93,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
       rest.append(word)
   flags, unknown = parser().parse_known_args(rest)
   if unknown:
-    close = nearest(unknown[0].partition('=')[0], [f'--{name}' for name in vars(flags)])
+    name = unknown[0].partition('=')[0]
+    fields = [f'--config.{field}' for field in ('steps', 'seed', 'batch_size', 'hyper.lr')]
+    known = [f'--{name}' for name in vars(flags) if name != 'verb']
+    close = nearest(name, known) or nearest(f'--config.{name[2:]}', fields)
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
   if overrides and flags.verb != 'train':
     raise UserError(f'--config.{overrides[0][0]}: only train takes config fields')
@@ -108,7 +114,10 @@ def prepare_jax() -> None:
 
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
     home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    jax.config.update('jax_compilation_cache_dir', str(Path(home) / 'vaejax' / 'compiled'))
+    folder = Path(home) / 'vaejax' / 'compiled'
+    with contextlib.suppress(OSError):  # a home that cannot be written to costs time, no more
+      folder.mkdir(parents=True, exist_ok=True)
+      jax.config.update('jax_compilation_cache_dir', str(folder))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
@@ -139,10 +148,17 @@ def train(flags, overrides) -> int:
 
 def summary(folder: Path, config, values: dict[str, float]) -> str:
   """What a finished run shows: test values, where things are, what to try next."""
+  from vaejax.engine import checkpoint
+
   listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
+  best = checkpoint.best(folder, steps, config.checkpoint.best)
+  if best and best != steps[-1:]:
+    value = checkpoint.read_meta(folder, best[0])['metrics'][name]
+    listed += f'\nbest:       {name} {value:.4g} at step {best[0]}, for --checkpoint=best'
   return '\n'.join(
     [
-      f'test after {config.steps} steps: {listed} (nats per example)',
+      f'test after {config.steps} steps: {listed}',
       f'pictures:   {folder / "images"} and {folder / "report.html"}',
       f'checkpoint: {folder / "checkpoints"}',
       f'next:       python launch.py sample --workdir={folder} --n=64',
@@ -154,7 +170,7 @@ def sample(flags) -> int:
   """The verb `sample`."""
   from vaejax.engine.sample import sample as run
 
-  names = 'n', 'seed', 'temperature', 'draw', 'weights', 'label', 'out', 'data_dir'
+  names = 'n', 'seed', 'temperature', 'draw', 'weights', 'which', 'label', 'out', 'data_dir'
   names += 'given', 'futures', 'rollout'
   print(run(flags.workdir, **{name: getattr(flags, name) for name in names}, say=say))
   return 0
@@ -167,8 +183,8 @@ def evaluate(flags) -> int:
   names = [name for name in flags.evals.split(',') if name]
   if not names:
     raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
-  settings = {k: getattr(flags, k) for k in ('split', 'seed', 'samples', 'weights', 'data_dir')}
-  values = run(flags.workdir, names, **settings, say=say)
+  settings = 'split', 'seed', 'samples', 'weights', 'which', 'data_dir'
+  values = run(flags.workdir, names, **{k: getattr(flags, k) for k in settings}, say=say)
   for name, value in values.items():
     print(f'{name:>16} {value:.4f}')
   print(f'recorded in {flags.workdir / "evaluation.json"}')

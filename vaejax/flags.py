@@ -1,24 +1,23 @@
 """What flags take, and the flags of the verb that has most of them."""
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 
 
-def count(text: str) -> int:
-  """A whole number from 1 up."""
-  number = int(text)
-  if number < 1:
-    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 1 or more')
-  return number
+def whole(low: int, high: int):
+  """The type of a flag that takes a whole number."""
+
+  def read(text: str) -> int:
+    if not text.isdecimal() or not low <= int(text) <= high:
+      raise argparse.ArgumentTypeError(f'{text!r}: it takes a whole number, {low} to {high:,}')
+    return int(text)
+
+  return read
 
 
-def seed(text: str) -> int:
-  """A whole number of 32 bits."""
-  number = int(text)
-  if not 0 <= number < 2**32:
-    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 0 to {2**32 - 1:,}')
-  return number
+count, seed = whole(1, 10**6), whole(0, 2**32 - 1)
 
 
 def path(text: str) -> Path:
@@ -28,10 +27,10 @@ def path(text: str) -> Path:
 
 def positive(text: str) -> float:
   """A finite number from 0 up."""
-  number = float(text)
-  if not 0 <= number < float('inf'):
-    raise argparse.ArgumentTypeError(f'{text} is out of range: it takes 0 or more')
-  return number
+  with contextlib.suppress(ValueError):
+    if 0 <= float(text) < float('inf'):
+      return float(text)
+  raise argparse.ArgumentTypeError(f'{text!r}: it takes a number from 0 up')
 
 
 def sampling(verb: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import optax
 import pytest
 from running import values
 
-from vaejax.engine import checkpoint, shard
+from vaejax.engine import checkpoint, restoring, shard
 from vaejax.engine.settle import snapshot
 from vaejax.errors import UserError
 from vaejax.types import State, Variables
@@ -68,27 +68,27 @@ def newest_files(workdir):
 
 def test_what_is_saved_comes_back_bit_for_bit(saved):
   said = []
-  state = checkpoint.restore(saved, like(), said.append)
+  state = restoring.restore(saved, like(), said.append)
   assert not said and bits(state) == bits(make_state(20))
   assert jax.tree.structure(state) == jax.tree.structure(make_state(20))
 
 
 def test_without_its_optimizers(saved):
-  state = checkpoint.restore(saved, like(opt=False))
+  state = restoring.restore(saved, like(opt=False))
   assert state.opt == {} and bits(state) == bits(make_state(20).replace(opt={}))
 
 
 def test_onto_eight_devices_and_back(saved, tmp_path):
   eight = shard.replicated(shard.mesh(8))
-  state = checkpoint.restore(saved, like(sharding=eight))
+  state = restoring.restore(saved, like(sharding=eight))
   assert all(x.sharding == eight for x in jax.tree.leaves(state.variables))
   with checkpoint.manage(tmp_path, CONFIG) as checkpoints:
     checkpoints.save(state)
-  assert bits(checkpoint.restore(tmp_path, like())) == bits(make_state(20))
+  assert bits(restoring.restore(tmp_path, like())) == bits(make_state(20))
 
 
 def test_no_checkpoint_is_none(tmp_path):
-  assert checkpoint.restore(tmp_path, like()) is None
+  assert restoring.restore(tmp_path, like()) is None
   assert checkpoint.steps(tmp_path) == []
 
 
@@ -108,7 +108,7 @@ def test_any_damaged_file(saved, tmp_path, damage):
         {'truncated': half, 'emptied': b'', 'zeroed': bytes(len(content)), 'noise': noise}[damage]
       )
     said = []
-    state = checkpoint.restore(workdir, like(), said.append)
+    state = restoring.restore(workdir, like(), said.append)
     # What is harmless for orbax is harmless here: but never are the values others than were saved.
     assert bits(state) == bits(make_state(int(state.step)))
     if int(state.step) == 10:
@@ -117,7 +117,7 @@ def test_any_damaged_file(saved, tmp_path, damage):
       assert line.startswith(f'{workdir}/checkpoints/20 cannot be read (') and len(line) < 300
     else:
       assert not said
-    checkpoint.set_aside(workdir, int(state.step))
+    restoring.set_aside(workdir, int(state.step))
     write(workdir, {30: {'elbo': 1.0}}, SimpleNamespace(keep=2, best='elbo'))
     assert checkpoint.steps(workdir)[-1] == 30
   assert {'meta', 'state', 'd'} <= fell_back
@@ -126,7 +126,7 @@ def test_any_damaged_file(saved, tmp_path, damage):
 def test_a_whole_folder_missing(copied):
   shutil.rmtree(copied / 'checkpoints' / '20' / 'state')
   said = []
-  assert int(checkpoint.restore(copied, like(), said.append).step) == 10
+  assert int(restoring.restore(copied, like(), said.append).step) == 10
   assert len(said) == 1 and 'files are missing' in said[0]
 
 
@@ -139,7 +139,7 @@ def test_altered_values_are_caught(copied, tmp_path):
   shutil.copytree(tmp_path / 'other' / 'checkpoints' / '20' / 'state', state)
   assert values(copied, 20)['hyper.lr'] == 7  # orbax sees nothing wrong
   said = []
-  assert int(checkpoint.restore(copied, like(), said.append).step) == 10
+  assert int(restoring.restore(copied, like(), said.append).step) == 10
   assert "['hyper']['lr'] differs from its checksum" in said[0]
 
 
@@ -148,14 +148,14 @@ def test_none_that_can_be_read(copied):
     (copied / 'checkpoints' / str(step) / 'meta' / 'metadata').write_text('{')
   said = []
   with pytest.raises(UserError, match='none of the checkpoints'):
-    checkpoint.restore(copied, like(), said.append)
+    restoring.restore(copied, like(), said.append)
   assert len(said) == 2
 
 
 def test_another_model(saved):
   said = []
-  with pytest.raises(UserError, match='config.json is not of its checkpoints'):
-    checkpoint.restore(saved, like(width=5), said.append)
+  with pytest.raises(UserError, match=r'config\.json is not of its checkpoints'):
+    restoring.restore(saved, like(width=5), said.append)
   assert all('of another model' in line and 'float32[3, 5]' in line for line in said)
 
 
@@ -181,7 +181,7 @@ def test_a_pickle_is_never_opened(saved, tmp_path):
     file.write_bytes(content)
     np.save(file.with_name(file.name + '.npy'), array, allow_pickle=True)
     (file.parent / 'checkpoint').write_bytes(content)  # flax's and orbax's old name
-    checkpoint.restore(workdir, like(), lambda line: None)
+    restoring.restore(workdir, like(), lambda line: None)
   assert not trap.exists()
 
 
@@ -214,7 +214,7 @@ def test_leftovers_are_removed(copied):
 
 
 def test_later_ones_are_set_aside(copied):
-  checkpoint.set_aside(copied, 10)
+  restoring.set_aside(copied, 10)
   assert checkpoint.steps(copied) == [10] and (copied / 'broken' / '20' / 'meta').is_dir()
 
 
@@ -225,4 +225,4 @@ def test_a_snapshot_is_saved_as_it_was(tmp_path):
   with checkpoint.manage(tmp_path, CONFIG) as checkpoints:
     checkpoints.save(snapshot(state)[0])
     jax.tree.map(lambda x: x.delete(), state)
-  assert bits(checkpoint.restore(tmp_path, like())) == expected
+  assert bits(restoring.restore(tmp_path, like())) == expected

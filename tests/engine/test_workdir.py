@@ -9,7 +9,7 @@ import pytest
 from running import SMOKE
 
 from vaejax.command import main
-from vaejax.engine import workdir
+from vaejax.engine import checkpoint, workdir
 from vaejax.errors import UserError
 
 
@@ -182,3 +182,16 @@ def test_a_config_comes_back(finished):
   assert example.fields['image'].shape == (8, 8, 1) and example.classes == 10
   saved = json.loads((finished / 'config.json').read_text())
   assert saved['versions'].keys() == set(workdir.PACKAGES)
+
+
+def test_a_checkpoint_is_chosen(copied):
+  """By step, as the best, or the newest; and what is there is listed where it is not."""
+  opened = lambda which: int(workdir.open_run(copied, print, which).state.step)
+  there = checkpoint.steps(copied)
+  assert [opened('latest'), opened('10')] == [there[-1], 10]
+  best = [json.loads(line) for line in (copied / 'metrics.jsonl').read_text().splitlines()]
+  best = max((r for r in best if r['split'] == 'test'), key=lambda row: row['elbo'])
+  assert opened('best') == best['step']
+  for which in ('15', 'newest', '-1', ''):
+    with pytest.raises(UserError, match=r'it takes latest, best or a step that is there: 10, 20'):
+      opened(which)

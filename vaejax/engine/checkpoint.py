@@ -23,11 +23,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from vaejax.errors import RunError, UserError
+from vaejax.errors import RunError
 from vaejax.types import State
-
-# Renamed away rather than deleted: what could not be read is kept for whoever wants to look.
-BROKEN = 'broken'
 
 
 def quiet() -> None:
@@ -209,76 +206,6 @@ def steps(workdir: Path) -> list[int]:
   return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
-def restore(workdir: Path, like: dict, say: Callable[[str], None] = print) -> State | None:
-  """The newest checkpoint that can be read, or None where there is none at all.
-
-  Args:
-    like: see `abstract`; the checkpoint may come from another number of devices.
-    say: is told of each checkpoint that is passed over.
-
-  Raises:
-    UserError: none of the checkpoints can be read.
-  """
-  found = steps(workdir)
-  for step in reversed(found):
-    try:
-      return read(workdir, step, like)
-    except UserError as error:
-      reason = str(error)
-    except Exception as error:  # orbax and tensorstore raise bare ones, pages long
-      reason = 'files are missing' if isinstance(error, FileNotFoundError) else 'files are damaged'
-    say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
-  if not found:
-    return None
-  if 'of another model' in reason:
-    raise UserError(f'{workdir}/config.json is not of its checkpoints ({reason}): put it back')
-  raise UserError(
-    f'{workdir}/checkpoints: none of the checkpoints {found} can be read; start again in another '
-    'workdir'
-  )
-
-
 def read_meta(workdir: Path, step: int) -> dict:
   """What `save` wrote beside the state at one step. Raises whatever the damage leads to."""
   return json.loads((workdir / 'checkpoints' / str(step) / 'meta' / 'metadata').read_bytes())
-
-
-def read_row(workdir: Path, step: int) -> dict | None:
-  """The unfinished row that was saved with a state, None where there is none or it is damaged."""
-  with contextlib.suppress(Exception):
-    row = read_meta(workdir, step)['row']
-    sums = {str(name): np.asarray(value, np.float32) for name, value in row['sums'].items()}
-    seconds = {name: float(row[name]) for name in ('seconds', 'within')}
-    return {'since': int(row['since']), 'sums': sums, **seconds}
-  return None
-
-
-def read(workdir: Path, step: int, like: dict) -> State:
-  """The state at one step, every value as it was saved.
-
-  Raises UserError where it is not, and otherwise whatever the damage leads to.
-  """
-  expected, wanted = read_meta(workdir, step)['leaves'], leaves(like)
-  for path, leaf in wanted.items():
-    if path not in expected or expected[path][0] != form(leaf):
-      raise UserError(f'it is of another model: {path} should be {form(leaf)}')
-  args = ocp.args.PyTreeRestore(
-    like, restore_args=ocp.checkpoint_utils.construct_restore_args(like), partial_restore=True
-  )
-  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
-    folder = (workdir / 'checkpoints' / str(step) / 'state').absolute()
-    found = checkpointer.restore(folder, args=args)
-  for path, leaf in leaves(jax.device_get(found)).items():
-    if expected[path] != [form(leaf), checksum(leaf)]:
-      raise UserError(f'{path} differs from its checksum')
-  return decode(found)
-
-
-def set_aside(workdir: Path, after: int) -> None:
-  """Moves checkpoints later than `after`, which could not be read, out of the way."""
-  for step in steps(workdir):
-    if step > after:
-      target = workdir / BROKEN / str(step)
-      shutil.rmtree(target, ignore_errors=True)
-      target.parent.mkdir(exist_ok=True)
-      (workdir / 'checkpoints' / str(step)).rename(target)

@@ -119,10 +119,11 @@ def evaluate(
   seed: int = 0,
   samples: int | None = None,
   weights: str = 'ema',
+  which: str = 'latest',
   data_dir: str | None = None,
   say=print,
 ) -> dict[str, float]:
-  """Evaluates a run's newest checkpoint and records the values. Raises UserError.
+  """Evaluates a checkpoint of a run and records the values. Raises UserError.
 
   Args:
     folder: its workdir.
@@ -131,11 +132,12 @@ def evaluate(
     seed: of what is drawn.
     samples: of `nll`, by default the config's.
     weights: 'ema', the average where one is kept, or 'raw'.
+    which: checkpoint: 'latest', 'best' or a step.
     say: is told of progress, and of checkpoints that are passed over.
   """
   modules = {name: lookup('evals', name) for name in names}
   mesh = shard.mesh()
-  run = workdir.open_run(folder, say, shard.replicated(mesh))
+  run = workdir.open_run(folder, say, which, shard.replicated(mesh))
   config = run.config.copy_and_resolve_references().unlock()
   if samples:
     config.eval.nll_samples = samples

@@ -22,6 +22,7 @@ def sample(
   temperature: float = 1.0,
   draw: bool = False,
   weights: str = 'ema',
+  which: str = 'latest',
   label: int | None = None,
   given: int | None = None,
   futures: int | None = None,
@@ -30,7 +31,7 @@ def sample(
   data_dir: str | None = None,
   say=print,
 ) -> Path:
-  """Writes n samples of a run's newest checkpoint and returns the path. Raises UserError.
+  """Writes n samples of a checkpoint of a run and returns the path. Raises UserError.
 
   Args:
     folder: the run's workdir.
@@ -39,6 +40,7 @@ def sample(
     temperature: scale of the prior's standard deviation.
     draw: a draw from p(x|z) rather than its mean.
     weights: 'ema', the average where one is kept, or 'raw'.
+    which: checkpoint: 'latest', 'best' or a step.
     label: the class to sample from, of a method that may be given one; None: of any.
     given: the first frames of test videos to go on from; None: from nothing.
     futures: how often each of those n videos is continued, 1 by default.
@@ -49,7 +51,7 @@ def sample(
     data_dir: of the test videos, by default the run's.
   """
   out = writable(folder, out)
-  run = workdir.open_run(folder, say)
+  run = workdir.open_run(folder, say, which)
   check(run, out, label, given, futures, rollout, draw)
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   temperature, futures = 0.0 if rollout else temperature, futures or 1

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine import checkpoint, evaluate, images, report
+from vaejax.engine import evaluate, images, report, restoring
 from vaejax.engine.log import Log
 from vaejax.engine.step import scheduled
 from vaejax.errors import RunError
@@ -159,7 +159,7 @@ class Settler:
 
   def resume(self, step: int, zeros: Metrics) -> Metrics:
     """The sums that the row in which a run was suspended goes on from, else zeros."""
-    row = checkpoint.read_row(self.folder, step)
+    row = restoring.read_row(self.folder, step)
     shapes = lambda sums: {name: value.shape for name, value in sums.items()}
     if not row or shapes(row['sums']) != shapes(zeros) or not 0 <= row['since'] < step:
       return zeros

@@ -14,7 +14,7 @@ import numpy as np
 
 from vaejax import configuration
 from vaejax.data import load
-from vaejax.engine import checkpoint, optim, shard, workdir
+from vaejax.engine import checkpoint, optim, restoring, shard, workdir
 from vaejax.engine.log import elapsed_before, open_log
 from vaejax.engine.settle import Settler, next_stop, snapshot
 from vaejax.engine.step import make_chunk, make_step
@@ -42,7 +42,7 @@ class Setup(NamedTuple):
   test: Source
   mesh: jax.sharding.Mesh
   schedules: dict
-  like: dict  # the state's shapes and shardings, as checkpoint.restore takes them
+  like: dict  # the state's shapes and shardings, as restoring.restore takes them
 
 
 def set_up(config, data_dir: str | None) -> Setup:
@@ -111,14 +111,14 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
     )
   with workdir.locked(folder):
     compare(config, folder)  # again: another run may have come and gone
-    state = checkpoint.restore(folder, setup.like, say)
+    state = restoring.restore(folder, setup.like, say)
     if state is None:
       create = lambda: workdir.initial(setup.method, config, setup.source.example)
       state = jax.jit(create, out_shardings=shard.replicated(setup.mesh))()
     start = int(state.step)
     if start > config.steps:
       raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
-    checkpoint.set_aside(folder, start)
+    restoring.set_aside(folder, start)
     run = workdir.Saved(config, setup.source.example, setup.data, data_dir)
     workdir.write_config(folder, run)
     say(f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s)')

@@ -11,7 +11,7 @@ import jax
 from vaejax import configuration
 from vaejax.data import load
 from vaejax.data.table import Table
-from vaejax.engine import checkpoint, optim, step
+from vaejax.engine import checkpoint, optim, restoring, step
 from vaejax.engine.files import full_disk, read_json, write_json
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
@@ -171,16 +171,17 @@ class Run(NamedTuple):
   state: State
 
 
-def open_run(workdir: Path, say, sharding=None) -> Run:
-  """The newest checkpoint of a workdir that can be read, by default on the first device. Raises
-  UserError."""
+def open_run(workdir: Path, say, which: str = 'latest', sharding=None) -> Run:
+  """A run at its newest checkpoint that can be read, at its 'best', or at a step, by default on the
+  first device. Raises UserError."""
   config, example, _, data_dir = read_config(workdir)
   with distrusting(workdir):
     method = make_method(config, example)
     create = lambda: initial(method, config, example)
     sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
     like = checkpoint.abstract(create, sharding, opt=False)
-  state = checkpoint.restore(workdir, like, say)
+  chosen = restoring.choose(workdir, which, config.checkpoint.best)
+  state = restoring.restore(workdir, like, say, chosen)
   if state is None:
     raise UserError(f'{workdir} has no checkpoint yet: run python launch.py train on it first')
   return Run(config, example, data_dir, method, state)

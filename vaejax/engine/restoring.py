@@ -1,0 +1,107 @@
+"""Checkpoints read again: the newest whole one, or another, onto any number of devices."""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from vaejax.engine.checkpoint import best, checksum, decode, form, leaves, read_meta, steps
+from vaejax.errors import UserError
+from vaejax.types import State
+
+# Renamed away rather than deleted: what could not be read is kept for whoever wants to look.
+BROKEN = 'broken'
+
+
+def choose(workdir: Path, which: str, best_by: str) -> list[int]:
+  """The steps that 'latest' (all, of which the newest that can be read is taken), 'best' or a
+  number mean. Raises UserError where there is no such checkpoint."""
+  found = steps(workdir)
+  if which == 'latest':
+    return found
+  if which == 'best' and not best_by:
+    raise UserError('--checkpoint=best: the run has no checkpoint.best; take latest or a step')
+  chosen = (
+    best(workdir, found, best_by) if which == 'best' else [s for s in found if str(s) == which]
+  )
+  if not chosen:
+    there = ', '.join(map(str, found)) or 'none'
+    raise UserError(f'--checkpoint={which}: it takes latest, best or a step that is there: {there}')
+  return chosen
+
+
+def restore(
+  workdir: Path, like: dict, say: Callable[[str], None] = print, found: list[int] | None = None
+) -> State | None:
+  """The newest checkpoint that can be read, or None where there is none at all.
+
+  Args:
+    like: see `abstract`; the checkpoint may come from another number of devices.
+    say: is told of each checkpoint that is passed over.
+    found: the steps to choose from, by default all.
+
+  Raises:
+    UserError: none of the checkpoints can be read.
+  """
+  found = steps(workdir) if found is None else found
+  for step in reversed(found):
+    try:
+      return read(workdir, step, like)
+    except UserError as error:
+      reason = str(error)
+    except Exception as error:  # orbax and tensorstore raise bare ones, pages long
+      reason = 'files are missing' if isinstance(error, FileNotFoundError) else 'files are damaged'
+    say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
+  if not found:
+    return None
+  if 'of another model' in reason:
+    raise UserError(f'{workdir}/config.json is not of its checkpoints ({reason}): put it back')
+  raise UserError(
+    f'{workdir}/checkpoints: none of the checkpoints {found} can be read; start again in another '
+    'workdir'
+  )
+
+
+def read_row(workdir: Path, step: int) -> dict | None:
+  """The unfinished row that was saved with a state, None where there is none or it is damaged."""
+  with contextlib.suppress(Exception):
+    row = read_meta(workdir, step)['row']
+    sums = {str(name): np.asarray(value, np.float32) for name, value in row['sums'].items()}
+    seconds = {name: float(row[name]) for name in ('seconds', 'within')}
+    return {'since': int(row['since']), 'sums': sums, **seconds}
+  return None
+
+
+def read(workdir: Path, step: int, like: dict) -> State:
+  """The state at one step, every value as it was saved.
+
+  Raises UserError where it is not, and otherwise whatever the damage leads to.
+  """
+  expected, wanted = read_meta(workdir, step)['leaves'], leaves(like)
+  for path, leaf in wanted.items():
+    if path not in expected or expected[path][0] != form(leaf):
+      raise UserError(f'it is of another model: {path} should be {form(leaf)}')
+  args = ocp.args.PyTreeRestore(
+    like, restore_args=ocp.checkpoint_utils.construct_restore_args(like), partial_restore=True
+  )
+  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+    folder = (workdir / 'checkpoints' / str(step) / 'state').absolute()
+    found = checkpointer.restore(folder, args=args)
+  for path, leaf in leaves(jax.device_get(found)).items():
+    if expected[path] != [form(leaf), checksum(leaf)]:
+      raise UserError(f'{path} differs from its checksum')
+  return decode(found)
+
+
+def set_aside(workdir: Path, after: int) -> None:
+  """Moves checkpoints later than `after`, which could not be read, out of the way."""
+  for step in steps(workdir):
+    if step > after:
+      target = workdir / BROKEN / str(step)
+      shutil.rmtree(target, ignore_errors=True)
+      target.parent.mkdir(exist_ok=True)
+      (workdir / 'checkpoints' / str(step)).rename(target)
