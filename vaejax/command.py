@@ -94,10 +94,11 @@ def parser() -> Parser:
     '--out', metavar='FILE', type=path, help='FILE.png or FILE.npy (WORKDIR/samples.png)'
   )
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
-  evaluate.add_argument('--evals', default='elbo', help='comma-separated: elbo, nll (elbo)')
+  evaluate.add_argument('--evals', default='elbo', help='comma-separated: elbo, nll, judge (elbo)')
   evaluate.add_argument('--split', default='test')
   evaluate.add_argument('--seed', type=seed, default=0)
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
+  evaluate.add_argument('--judge', metavar='DIR', help='the run of a judge (the cached one)')
   for found in (sample, evaluate):
     found.add_argument('--weights', choices=('ema', 'raw'), default='ema', help='average or not')
   usages = ''.join(found.format_usage() for found in verbs.choices.values())
@@ -148,6 +149,7 @@ def prepare_jax() -> None:
 
 def train(flags, overrides) -> int:
   """The verb `train`."""
+  from vaejax.engine import judges
   from vaejax.engine.train import Stopped
   from vaejax.engine.train import train as run
   from vaejax.engine.workdir import read_config
@@ -168,18 +170,21 @@ def train(flags, overrides) -> int:
     print(stopped, file=sys.stderr)
     return 128 + stopped.number
   print(summary(folder, config, values))
+  if config.method == 'classifier':
+    judges.keep(folder, say)
   return 0
 
 
 def summary(folder: Path, config, values: dict[str, float]) -> str:
   """What a finished run shows: test values, where things are, what to try next."""
   listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  verb = 'sample' if 'latents' in config.model else 'evaluate'
   return '\n'.join(
     [
       f'test after {config.steps} steps: {listed} (nats per example)',
       f'pictures:   {folder / "images"} and {folder / "report.html"}',
       f'checkpoint: {folder / "checkpoints"}',
-      f'next:       python launch.py sample --workdir={folder} --n=64',
+      f'next:       python launch.py {verb} --workdir={folder}',
     ]
   )
 
@@ -200,10 +205,10 @@ def evaluate(flags) -> int:
   names = [name for name in flags.evals.split(',') if name]
   if not names:
     raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
-  settings = {k: getattr(flags, k) for k in ('split', 'seed', 'samples', 'weights', 'data_dir')}
-  values = run(flags.workdir, names, **settings, say=say)
+  settings = 'split', 'seed', 'samples', 'weights', 'judge', 'data_dir'
+  values = run(flags.workdir, names, **{k: getattr(flags, k) for k in settings}, say=say)
   for name, value in values.items():
-    print(f'{name:>16} {value:.4f}')
+    print(f'{name:>22} {value:.4f}')
   print(f'recorded in {flags.workdir / "evaluation.json"}')
   return 0
 

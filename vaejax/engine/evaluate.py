@@ -119,6 +119,7 @@ def evaluate(
   seed: int = 0,
   samples: int | None = None,
   weights: str = 'ema',
+  judge: str | None = None,
   data_dir: str | None = None,
   say=print,
 ) -> dict[str, float]:
@@ -131,6 +132,7 @@ def evaluate(
     seed: of what is drawn.
     samples: of `nll`, by default the config's.
     weights: 'ema', the average where one is kept, or 'raw'.
+    judge: the workdir of the one that `judge` asks, by default the cached one.
     say: is told of progress, and of checkpoints that are passed over.
   """
   modules = {name: lookup('evals', name) for name in names}
@@ -139,6 +141,8 @@ def evaluate(
   config = run.config.copy_and_resolve_references().unlock()
   if samples:
     config.eval.nll_samples = samples
+  if judge:
+    config.eval.judge = judge
   evals = {name: module.make(run.method, config) for name, module in modules.items()}
   rows = load.table(config.data, split, data_dir or run.data_dir)
   source = load.test(config.data, rows, shard.put(mesh))

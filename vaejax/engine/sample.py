@@ -46,6 +46,8 @@ def sample(
   if out.is_dir():
     raise UserError(f'--out={out} is a folder: it takes the name of a file')
   run = workdir.open_run(folder, say)
+  if run.method.sample is None:
+    raise UserError(f'{folder} is a run of {run.config.method}, which has no samples to give')
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   size, given = min(n, AT_ONCE), {}
   if label is not None:

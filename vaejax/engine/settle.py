@@ -61,7 +61,9 @@ def make_pictures(method: Method, source: Source, n: int):
   @jax.jit
   def pictures(variables, buffer, key):
     sample_key, key = jax.random.split(key)
-    found = {'samples': method.sample(variables, sample_key, n, given)[data]}
+    found = {}
+    if method.sample is not None:
+      found['samples'] = method.sample(variables, sample_key, n, given)[data]
     if 'reconstruct' in method.predict:
       batch = source.rows(buffer, jnp.arange(n))
       found['originals'] = (batch[data] - low) / (high - low)
@@ -160,7 +162,8 @@ class Settler:
     """Writes the grids of a boundary."""
     found = {name: np.asarray(value) for name, value in pictures.items()}
     classes = self.setup.source.example.classes if 'label' in self.setup.method.given else None
-    self.log.images(step, 'samples', images.grid(found['samples'], classes))
+    if 'samples' in found:
+      self.log.images(step, 'samples', images.grid(found['samples'], classes))
     if 'originals' in found:
       both = images.pairs(found['originals'], found['reconstructions'], 16)
       self.log.images(step, 'reconstructions', both)

@@ -1,37 +1,67 @@
-"""Encoder q(z|x) and decoder p(x|z): a trunk of any kind and the head of a distribution."""
+"""Encoder q(z|x), decoder p(x|z) and, with classes, prior p(z|y): a trunk of any kind and the head
+of a distribution. A label y enters as one-hot beside the encoder's features and the latents."""
 
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
+from vaejax.distributions import Gaussian
 from vaejax.errors import UserError
 from vaejax.lookup import choice, lookup
-from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, features
+from vaejax.nets.heads import LIKELIHOODS, LOG_SCALE, GaussianHead, LikelihoodHead, features
 from vaejax.types import Example
 
 
 class Encoder(nn.Module):
-  """[B, H, W, C] -> q(z|x), a diagonal Gaussian over [B, latents]."""
+  """[B, H, W, C] and, with classes, label [B] -> q(z|x), a diagonal Gaussian over [B, latents]."""
 
   trunk: nn.Module
   latents: int
+  classes: int = 0
 
   @nn.compact
-  def __call__(self, x, train=False):
-    return GaussianHead(self.latents, name='head')(self.trunk(x, train))
+  def __call__(self, x, label=None, train=False):
+    features = beside(self.trunk(x, train), label, self.classes)
+    return GaussianHead(self.latents, name='head')(features)
 
 
 class Decoder(nn.Module):
-  """[B, latents] -> p(x|z) over [B, H, W, C]. `target`: see LikelihoodHead."""
+  """[B, latents] and, with classes, label [B] -> p(x|z) over [B, H, W, C]. `target`: see
+  LikelihoodHead."""
 
   trunk: nn.Module
   head: LikelihoodHead
+  classes: int = 0
 
   @nn.compact
-  def __call__(self, z, target=None, train=False):
-    return self.head(self.trunk(z, train), target, train)
+  def __call__(self, z, label=None, target=None, train=False):
+    return self.head(self.trunk(beside(z, label, self.classes), train), target, train)
 
 
-def make(model, example: Example) -> dict[str, nn.Module]:
-  """The nets 'encoder' and 'decoder' that a config's `model` asks for.
+class Prior(nn.Module):
+  """label [B] -> p(z|y), a diagonal Gaussian over [B, latents] of each class; N(0, 1) at first."""
+
+  latents: int
+  classes: int
+
+  @nn.compact
+  def __call__(self, label, train=False):
+    shape = (self.classes, self.latents)
+    mean, log_scale = (
+      self.param(name, nn.initializers.zeros, shape)[label] for name in ('mean', 'log_scale')
+    )
+    return Gaussian(mean, jnp.clip(log_scale, -LOG_SCALE, LOG_SCALE))
+
+
+def beside(x: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
+  """[B, F] -> [B, F + classes]: the label [B] as one-hot beside it; without classes, x itself."""
+  if not classes:
+    return x
+  return jnp.concatenate([x, jax.nn.one_hot(label, classes, dtype=x.dtype)], axis=-1)
+
+
+def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
+  """The nets 'encoder' and 'decoder' that a config's `model` asks for, and with classes 'prior'.
 
   Raises UserError for a net, likelihood or size that does not exist or does not fit the data.
   """
@@ -47,7 +77,8 @@ def make(model, example: Example) -> dict[str, nn.Module]:
   head = LikelihoodHead(
     model.likelihood, example.low, example.high, example.levels, model.scale, model.floor
   )
-  return {
-    'encoder': Encoder(net.encoder(model, (*size, channels)), model.latents),
-    'decoder': Decoder(net.decoder(model, shape), head),
+  nets = {
+    'encoder': Encoder(net.encoder(model, (*size, channels)), model.latents, classes),
+    'decoder': Decoder(net.decoder(model, shape), head, classes),
   }
+  return nets | ({'prior': Prior(model.latents, classes)} if classes else {})
