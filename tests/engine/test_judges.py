@@ -93,6 +93,7 @@ def test_a_damaged_one_is_refused_in_one_line(judged, tmp_path):
     bytes(flipped),
     pickled.getvalue(),
     {name: np.zeros(11, np.float32)},
+    {'shares': np.full(10, np.nan)},
     {'about': text({})},
     {'about': text(about | {'config': 3})},
     {'about': text(about | {'example': {}})},

@@ -185,6 +185,9 @@ def build(about: dict[str, Any], arrays: dict[str, np.ndarray], digest: str) -> 
     return arrays[name]
 
   seen = {s: Moments(arrays[f'{s}/mean'], arrays[f'{s}/covariance']) for s in ('train', 'test')}
+  numbers = [*seen['train'], *seen['test'], arrays['shares']]
+  if 'classify' not in method.predict or not all(np.isfinite(n).all() for n in numbers):
+    raise UserError('it is no classifier, or what it saw is not in numbers')
   data = about['data']['test']
   return Judge(
     name=title(config.data),

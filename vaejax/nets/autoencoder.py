@@ -1,5 +1,7 @@
 """Encoder q(z|x), decoder p(x|z) and, with classes, prior p(z|y): a trunk of any kind and the head
-of a distribution. A label y enters as one-hot beside the encoder's features and the latents."""
+of a distribution. A label y enters crossed with the encoder's features, and with the latents."""
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,7 @@ class Encoder(nn.Module):
 
   @nn.compact
   def __call__(self, x, label=None, train=False):
-    features = beside(self.trunk(x, train), label, self.classes)
+    features = crossed(self.trunk(x, train), label, self.classes)
     return GaussianHead(self.latents, name='head')(features)
 
 
@@ -35,7 +37,7 @@ class Decoder(nn.Module):
 
   @nn.compact
   def __call__(self, z, label=None, target=None, train=False):
-    return self.head(self.trunk(beside(z, label, self.classes), train), target, train)
+    return self.head(self.trunk(crossed(z, label, self.classes), train), target, train)
 
 
 class Prior(nn.Module):
@@ -53,11 +55,19 @@ class Prior(nn.Module):
     return Gaussian(mean, jnp.clip(log_scale, -LOG_SCALE, LOG_SCALE))
 
 
-def beside(x: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
-  """[B, F] -> [B, F + classes]: the label [B] as one-hot beside it; without classes, x itself."""
+def crossed(x: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
+  """[B, F] -> [B, classes (1 + F)]: the outer product of one-hot and (1, x), so that the layer that
+  follows has weights of its own for every class; without classes, x itself.
+
+  With the one-hot merely beside x, posteriors cannot be turned, class by class, into the axes of
+  their diagonal prior, and samples from that fall where no posterior is.
+  """
   if not classes:
     return x
-  return jnp.concatenate([x, jax.nn.one_hot(label, classes, dtype=x.dtype)], axis=-1)
+  x = jnp.concatenate([jnp.ones_like(x[:, :1]), x], axis=-1)
+  # The factor makes up for the zeros, which the initial scale of that layer counts as inputs.
+  one_hot = math.sqrt(classes) * jax.nn.one_hot(label, classes, dtype=x.dtype)
+  return (one_hot[:, :, None] * x[:, None, :]).reshape(x.shape[0], -1)
 
 
 def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
