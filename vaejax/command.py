@@ -60,10 +60,11 @@ def parser() -> Parser:
   sample = verb('sample', 'Write samples of a trained run.')
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
-  evaluate.add_argument('--evals', default='elbo', help='comma-separated: elbo, nll, video (elbo)')
+  evaluate.add_argument('--evals', default='elbo', help='elbo, nll, video, judge (elbo)')
   evaluate.add_argument('--split', default='test')
   evaluate.add_argument('--seed', type=seed, default=0)
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
+  evaluate.add_argument('--judge', metavar='DIR', help='the run of a judge (the cached one)')
   for found in (sample, evaluate):
     found.add_argument('--weights', choices=('ema', 'raw'), default='ema', help='average or not')
     found.add_argument(
@@ -123,6 +124,7 @@ def prepare_jax() -> None:
 
 def train(flags, overrides) -> int:
   """The verb `train`."""
+  from vaejax.engine import judges
   from vaejax.engine.train import Stopped
   from vaejax.engine.train import train as run
   from vaejax.engine.workdir import read_config
@@ -143,6 +145,8 @@ def train(flags, overrides) -> int:
     print(stopped, file=sys.stderr)
     return 128 + stopped.number
   print(summary(folder, config, values))
+  if config.method == 'classifier':
+    judges.keep(folder, say)
   return 0
 
 
@@ -156,12 +160,13 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
   if best and best != steps[-1:]:
     value = checkpoint.read_meta(folder, best[0])['metrics'][name]
     listed += f'\nbest:       {name} {value:.4g} at step {best[0]}, for --checkpoint=best'
+  verb = 'sample' if 'latents' in config.model else 'evaluate'
   return '\n'.join(
     [
       f'test after {config.steps} steps: {listed}',
       f'pictures:   {folder / "images"} and {folder / "report.html"}',
       f'checkpoint: {folder / "checkpoints"}',
-      f'next:       python launch.py sample --workdir={folder} --n=64',
+      f'next:       python launch.py {verb} --workdir={folder}',
     ]
   )
 
@@ -183,10 +188,10 @@ def evaluate(flags) -> int:
   names = [name for name in flags.evals.split(',') if name]
   if not names:
     raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
-  settings = 'split', 'seed', 'samples', 'weights', 'which', 'data_dir'
+  settings = 'split', 'seed', 'samples', 'weights', 'which', 'judge', 'data_dir'
   values = run(flags.workdir, names, **{k: getattr(flags, k) for k in settings}, say=say)
   for name, value in values.items():
-    print(f'{name:>16} {value:.4f}')
+    print(f'{name:>22} {value:.4f}')
   print(f'recorded in {flags.workdir / "evaluation.json"}')
   return 0
 

@@ -112,6 +112,7 @@ RANGES = {
   'model.floor': (1e-6, math.inf),
   'objective.samples': (1, 2**16),
   'objective.turns': (1, 100),
+  'objective.shift': (0, 64),
   'eval.every': (0, 2**31),
   'eval.batch_size': (1, 2**20),
   'eval.size': (0, 2**31),

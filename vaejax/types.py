@@ -70,7 +70,8 @@ class Method(NamedTuple):
     init: (key, batch) -> Variables.
     players: who moves what, in the order of their turns.
     sample: (variables, key, n, given, *, temperature, draw) -> Batch of n examples, their data in
-      [0, 1]; `given` is a Batch of n of the fields below, of any or of none.
+      [0, 1]; `given` is a Batch of n of the fields below, of any or of none. None where a method
+      generates nothing.
     metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained; rows
       where a 'mask' [B] in the batch is 0 are padding.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct',
@@ -82,7 +83,7 @@ class Method(NamedTuple):
 
   init: Callable[[jax.Array, Batch], Variables]
   players: tuple[Player, ...]
-  sample: Callable[..., Batch]
+  sample: Callable[..., Batch] | None
   metrics: Callable[[Variables, Batch, jax.Array, Hyper], Metrics]
   predict: Mapping[str, Callable[[Variables, Batch, jax.Array], Batch]]
   dims: int = 0

@@ -120,6 +120,7 @@ def evaluate(
   samples: int | None = None,
   weights: str = 'ema',
   which: str = 'latest',
+  judge: str | None = None,
   data_dir: str | None = None,
   say=print,
 ) -> dict[str, float]:
@@ -133,6 +134,7 @@ def evaluate(
     samples: of `nll`, by default the config's.
     weights: 'ema', the average where one is kept, or 'raw'.
     which: checkpoint: 'latest', 'best' or a step.
+    judge: the workdir of the one that `judge` asks, by default the cached one.
     say: is told of progress, and of checkpoints that are passed over.
   """
   modules = {name: lookup('evals', name) for name in names}
@@ -141,6 +143,8 @@ def evaluate(
   config = run.config.copy_and_resolve_references().unlock()
   if samples:
     config.eval.nll_samples = samples
+  if judge:
+    config.eval.judge = judge
   evals = {name: module.make(run.method, config) for name, module in modules.items()}
   rows, source = workdir.open_split(run, split, data_dir, shard.put(mesh))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables

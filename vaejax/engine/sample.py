@@ -52,6 +52,8 @@ def sample(
   """
   out = writable(folder, out)
   run = workdir.open_run(folder, say, which)
+  if run.method.sample is None:
+    raise UserError(f'{folder} is a run of {run.config.method}, which has no samples to give')
   check(run, out, label, given, futures, rollout, draw)
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   temperature, futures = 0.0 if rollout else temperature, futures or 1

@@ -62,7 +62,9 @@ def make_pictures(method: Method, source: Source, n: int):
   @jax.jit
   def pictures(variables, buffer, key):
     sample_key, key = jax.random.split(key)
-    found = {'samples': method.sample(variables, sample_key, n, given)[data]}
+    found = {}
+    if method.sample is not None:
+      found['samples'] = method.sample(variables, sample_key, n, given)[data]
     if 'reconstruct' in method.predict:
       batch = source.rows(buffer, jnp.arange(n))
       found['originals'] = (batch[data] - low) / (high - low)
@@ -170,8 +172,9 @@ class Settler:
     """Writes the grids of a boundary."""
     found = {name: np.asarray(value) for name, value in pictures.items()}
     classes = self.setup.source.example.classes if 'label' in self.setup.method.given else None
-    columns = classes if classes and classes <= len(found['samples']) else None
-    self.log.images(step, 'samples', images.grid(found['samples'], columns))
+    if 'samples' in found:
+      columns = classes if classes and classes <= len(found['samples']) else None
+      self.log.images(step, 'samples', images.grid(found['samples'], columns))
     if 'originals' in found:
       both = images.pairs(found['originals'], found['reconstructions'], 16)
       self.log.images(step, 'reconstructions', both)

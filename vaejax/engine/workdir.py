@@ -46,15 +46,19 @@ def origin(rows: Table) -> dict:
 
 def write_config(workdir: Path, run: Saved) -> None:
   """Writes config.json."""
+  write_json(workdir / 'config.json', described(run))
+
+
+def described(run: Saved) -> dict:
+  """What config.json has of a run, as JSON takes it."""
   shapes = {k: {'shape': f.shape, 'dtype': f.dtype.name} for k, f in run.example.fields.items()}
-  saved = {
+  return {
     'config': configuration.plain(run.config),
     'example': {**run.example._asdict(), 'fields': shapes},
     'data': run.data,
     'data_dir': str(Path(run.data_dir).absolute()) if run.data_dir else None,
     'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
   }
-  write_json(workdir / 'config.json', saved)
 
 
 def read_config(workdir: Path) -> Saved:

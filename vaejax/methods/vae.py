@@ -1,4 +1,5 @@
-"""Variational autoencoders: VAE, β-VAE, capacity, free bits and the importance-weighted bound."""
+"""Variational autoencoders: VAE, β-VAE, capacity, free bits and the importance-weighted bound; and
+conditional ones (Sohn et al. 2015), whose every distribution is given the label."""
 
 import math
 from functools import partial
@@ -24,51 +25,68 @@ def make(config, example: Example) -> Method:
   unused = [name for name in ('capacity', 'free_bits') if config.hyper.get(name, 0)]
   if objective.name == 'iwae' and unused:
     raise UserError(f'hyper.{unused[0]} means nothing to objective.name=iwae: set it to 0')
+  conditional = config.model.get('conditional', False)
+  if conditional and not example.classes:
+    raise UserError(f'model.conditional: {config.data.name} has no classes; set it to False')
+  classes = example.classes if conditional else 0
   if config.model.likelihood == 'bernoulli':
     discrete = example.levels == 2
   else:
     discrete = config.model.likelihood in DISCRETE
   return vae(
-    autoencoder.make(config.model, example),
+    autoencoder.make(config.model, example, classes),
     config.model.latents,
     example,
     samples=objective.samples,
     importance=objective.name == 'iwae',
     analytic=objective.kl == 'analytic' and objective.name == 'elbo',
     dims=math.prod(example.fields['image'].shape) if discrete else 0,
+    classes=classes,
   )
 
 
-def vae(nets, latents, example, samples=1, importance=False, analytic=True, dims=0) -> Method:
-  """A VAE of the nets 'encoder' and 'decoder'.
+def vae(
+  nets, latents, example, samples=1, importance=False, analytic=True, dims=0, classes=0
+) -> Method:
+  """A VAE of the nets 'encoder' and 'decoder'; with classes, also 'prior', and then every density
+  and bound below is that of x given its label y.
 
   Args:
-    nets: 'encoder' maps [B, H, W, C] to q(z|x) over [B, latents], 'decoder' z to p(x|z).
+    nets: 'encoder' maps [B, H, W, C] to q(z|x) over [B, latents], 'decoder' z to p(x|z). With
+      classes both are given label [B] as well, and 'prior' maps it to p(z|y).
     samples: K draws of z per example: their mean, or with `importance` their bound IWAE-K.
     analytic: the KL in closed form rather than at the draws of z.
     dims: see Method.
+    classes: of the labels that all nets are given, 0 for none.
   """
   apply = partial(lens.apply, nets)
+
+  def label_of(batch):
+    return batch['label'] if classes else None
+
+  def prior(v, label, n):
+    return apply('prior', v, label)[0] if classes else standard((n, latents))
 
   def unit(image):
     """[0, 1] from the range of the data."""
     return jnp.clip((image - example.low) / (example.high - example.low), 0.0, 1.0)
 
   def init(key, batch):
-    z = jnp.zeros((batch['image'].shape[0], latents))
-    return lens.init(nets, key, {'encoder': (batch['image'],), 'decoder': (z,)})
+    x, label = batch['image'], label_of(batch)
+    inputs = {'encoder': (x, label), 'decoder': (jnp.zeros((x.shape[0], latents)), label)}
+    return lens.init(nets, key, inputs | ({'prior': (label,)} if classes else {}))
 
   def bound(v, batch, key, hyper, train):
     """Loss and named terms per example [B], and the variables left behind."""
-    x = batch['image']
-    q, v = apply('encoder', v, x, train=train)
+    x, label = batch['image'], label_of(batch)
+    q, v = apply('encoder', v, x, label, train=train)
     if samples > 1:
-      q, x = jax.tree.map(
-        lambda a: jnp.repeat(a[None], samples, 0).reshape(-1, *a.shape[1:]), (q, x)
+      q, x, label = jax.tree.map(
+        lambda a: jnp.repeat(a[None], samples, 0).reshape(-1, *a.shape[1:]), (q, x, label)
       )
     z = q.sample(key)
-    p, v = apply('decoder', v, z, target=x, train=train)
-    terms = elbo(x, p, q, standard(z.shape), z, analytic)
+    p, v = apply('decoder', v, z, label, target=x, train=train)
+    terms = elbo(x, p, q, prior(v, label, z.shape[0]), z, analytic)
     recon, kl = terms.recon.reshape(samples, -1), per_example(terms.kl).reshape(samples, -1)
     values = {'recon': recon.mean(0), 'kl': kl.mean(0), 'elbo': -(recon + kl).mean(0)}
     if importance:
@@ -90,32 +108,37 @@ def vae(nets, latents, example, samples=1, importance=False, analytic=True, dims
     return {**values, 'loss': value}
 
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
-    z_key, x_key = jax.random.split(key)
-    z = standard((n, latents)).sample(z_key, temperature)
-    p, _ = apply('decoder', v, z)
+    z_key, x_key, label_key = jax.random.split(key, 3)
+    label = (given or {}).get('label') if classes else None
+    if classes and label is None:
+      label = jax.random.randint(label_key, (n,), 0, classes)
+    z = prior(v, label, n).sample(z_key, temperature)
+    p, _ = apply('decoder', v, z, label)
     return {'image': unit(p.sample(x_key) if draw else p.mean)}
 
   def encode(v, batch, key):
-    q, _ = apply('encoder', v, batch['image'])
+    q, _ = apply('encoder', v, batch['image'], label_of(batch))
     return {'latents': q.sample(key), 'mean': q.mean, 'scale': jnp.exp(q.log_scale)}
 
   def decode(v, batch, key):
-    p, _ = apply('decoder', v, batch['latents'])
+    p, _ = apply('decoder', v, batch['latents'], label_of(batch))
     return {'image': unit(p.mean)}
 
   def reconstruct(v, batch, key):
-    return decode(v, {'latents': encode(v, batch, key)['mean']}, key)
+    return decode(v, {**batch, 'latents': encode(v, batch, key)['mean']}, key)
 
   def log_weight(v, batch, key):
-    q, _ = apply('encoder', v, batch['image'])
+    label = label_of(batch)
+    q, _ = apply('encoder', v, batch['image'], label)
     z = q.sample(key)
-    p, _ = apply('decoder', v, z)
-    terms = elbo(batch['image'], p, q, standard(z.shape), z, analytic=False)
+    p, _ = apply('decoder', v, z, label)
+    p_z = prior(v, label, z.shape[0])
+    terms = elbo(batch['image'], p, q, p_z, z, analytic=False)
     return {'log_weight': -terms.recon - per_example(terms.kl)}
 
   return Method(
     init=init,
-    players=(Player('vae', loss, ('encoder', 'decoder')),),
+    players=(Player('vae', loss, tuple(nets)),),
     sample=sample,
     metrics=metrics,
     predict={
@@ -125,4 +148,5 @@ def vae(nets, latents, example, samples=1, importance=False, analytic=True, dims
       'log_weight': log_weight,
     },
     dims=dims,
+    given=('label',) if classes else (),
   )

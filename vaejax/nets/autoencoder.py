@@ -1,36 +1,76 @@
-"""Encoder q(z|x) and decoder p(x|z): a trunk of any kind and the head of a distribution."""
+"""Encoder q(z|x), decoder p(x|z) and, with classes, prior p(z|y): a trunk of any kind and the head
+of a distribution. A label y enters crossed with the encoder's features, and with the latents."""
 
+import math
+
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
+from vaejax.distributions import Gaussian
 from vaejax.errors import UserError
 from vaejax.lookup import choice, lookup
-from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, features
+from vaejax.nets.heads import LIKELIHOODS, LOG_SCALE, GaussianHead, LikelihoodHead, features
 from vaejax.types import Example
 
 
 class Encoder(nn.Module):
-  """[B, H, W, C] -> q(z|x), a diagonal Gaussian over [B, latents]."""
+  """[B, H, W, C] and, with classes, label [B] -> q(z|x), a diagonal Gaussian over [B, latents]."""
 
   trunk: nn.Module
   latents: int
+  classes: int = 0
 
   @nn.compact
-  def __call__(self, x, train=False):
-    return GaussianHead(self.latents, name='head')(self.trunk(x, train))
+  def __call__(self, x, label=None, train=False):
+    features = crossed(self.trunk(x, train), label, self.classes)
+    return GaussianHead(self.latents, name='head')(features)
 
 
 class Decoder(nn.Module):
-  """[B, latents] -> p(x|z) over [B, H, W, C]. `target`: see LikelihoodHead."""
+  """[B, latents] and, with classes, label [B] -> p(x|z) over [B, H, W, C]. `target`: see
+  LikelihoodHead."""
 
   trunk: nn.Module
   head: LikelihoodHead
+  classes: int = 0
 
   @nn.compact
-  def __call__(self, z, target=None, train=False):
-    return self.head(self.trunk(z, train), target, train)
+  def __call__(self, z, label=None, target=None, train=False):
+    return self.head(self.trunk(crossed(z, label, self.classes), train), target, train)
 
 
-def decoder(model, example: Example, shape) -> Decoder:
+class Prior(nn.Module):
+  """label [B] -> p(z|y), a diagonal Gaussian over [B, latents] of each class; N(0, 1) at first."""
+
+  latents: int
+  classes: int
+
+  @nn.compact
+  def __call__(self, label, train=False):
+    shape = (self.classes, self.latents)
+    mean, log_scale = (
+      self.param(name, nn.initializers.zeros, shape)[label] for name in ('mean', 'log_scale')
+    )
+    return Gaussian(mean, jnp.clip(log_scale, -LOG_SCALE, LOG_SCALE))
+
+
+def crossed(x: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
+  """[B, F] -> [B, classes (1 + F)]: the outer product of one-hot and (1, x), so that the layer that
+  follows has weights of its own for every class; without classes, x itself.
+
+  With the one-hot merely beside x, posteriors cannot be turned, class by class, into the axes of
+  their diagonal prior, and samples from that fall where no posterior is.
+  """
+  if not classes:
+    return x
+  x = jnp.concatenate([jnp.ones_like(x[:, :1]), x], axis=-1)
+  # The factor makes up for the zeros, which the initial scale of that layer counts as inputs.
+  one_hot = math.sqrt(classes) * jax.nn.one_hot(label, classes, dtype=x.dtype)
+  return (one_hot[:, :, None] * x[:, None, :]).reshape(x.shape[0], -1)
+
+
+def decoder(model, example: Example, shape, classes: int = 0) -> Decoder:
   """p(x|z) over images of `shape` [H, W, C], as a config's `model` asks for.
 
   Raises UserError for a net or likelihood that does not exist or does not fit the data.
@@ -46,17 +86,19 @@ def decoder(model, example: Example, shape) -> Decoder:
   head = LikelihoodHead(
     model.likelihood, example.low, example.high, example.levels, model.scale, model.floor
   )
-  return Decoder(lookup('nets', model.net, having='decoder').decoder(model, shape), head)
+  trunk = lookup('nets', model.net, having='decoder').decoder(model, shape)
+  return Decoder(trunk, head, classes)
 
 
-def make(model, example: Example) -> dict[str, nn.Module]:
-  """The nets 'encoder' and 'decoder' that a config's `model` asks for.
+def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
+  """The nets 'encoder' and 'decoder' that a config's `model` asks for, and with classes 'prior'.
 
   Raises UserError for a net, likelihood or size that does not exist or does not fit the data.
   """
   shape = example.fields['image'].shape
   trunk = lookup('nets', model.net, having='encoder').encoder(model, shape)
-  return {
-    'encoder': Encoder(trunk, model.latents),
-    'decoder': decoder(model, example, shape),
+  nets = {
+    'encoder': Encoder(trunk, model.latents, classes),
+    'decoder': decoder(model, example, shape, classes),
   }
+  return nets | ({'prior': Prior(model.latents, classes)} if classes else {})

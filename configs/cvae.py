@@ -1,0 +1,34 @@
+"""Conditional VAE (Sohn et al. 2015): the label is crossed with the encoder's features and with
+the latents, so that each class has weights of its own there, and has its own prior p(z|y).
+
+  python launch.py train --config=configs/cvae.py --workdir=runs/cvae
+  python launch.py train --config=configs/cvae.py:mnist --workdir=runs/c --data_dir=DIR
+  python launch.py sample --workdir=runs/c --label=7
+  python launch.py evaluate --workdir=runs/c --evals=elbo,judge
+
+Its bound is that of log p(x|y). Cost on two CPU cores and what it must reach, seed 0: digits ?;
+mnist ? min, test ELBO ? nats, and ? % of the samples of an asked class recognised as it by the
+judge (configs/judge.py).
+
+Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), smoke, key=value.
+"""
+
+from vaejax import presets
+from vaejax.configuration import base, finish, words
+
+
+def get_config(arg=''):
+  asked = words(arg, dataset='digits')
+  config = base('vae', {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0})
+  config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
+  config.model = {**presets.AUTOENCODER, 'conditional': True}
+  presets.suit(config, asked.dataset)
+  config.steps = 3000
+  if asked.dataset != 'digits':
+    config.steps = 15_000
+    config.schedule.lr = 'cosine'
+  if config.model.net == 'mlp':
+    config.model.latents = 10
+    config.model.widths = (256,) if asked.dataset == 'digits' else (500, 500)
+  config.checkpoint.best = 'elbo'
+  return finish(config, asked, presets.TINY)

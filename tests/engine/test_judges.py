@@ -1,0 +1,211 @@
+"""A judge in its file: whole or refused, kept where it is looked for, and asked by command."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from vaejax.command import main
+from vaejax.data import load
+from vaejax.engine import judges, workdir
+from vaejax.engine.judges import cached, find, keep, read, title
+from vaejax.errors import UserError
+from vaejax.types import averaged
+
+ROOT = Path(__file__).parents[2]
+DATA = ConfigDict({'name': 'digits', 'size': 0, 'channels': 0})
+
+
+def train(config, folder) -> Path:
+  assert main(['train', f'--config={ROOT}/configs/{config}', f'--workdir={folder}']) == 0
+  return folder
+
+
+@pytest.fixture(scope='module')
+def judged(tmp_path_factory):
+  """The workdir of a judge of the digits, which is not kept in a cache."""
+  place = tmp_path_factory.mktemp('judge')
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setenv('XDG_CACHE_HOME', str(place / 'cache'))
+    return train('judge.py:smoke,steps=60,lr=1e-2', place / 'run')
+
+
+@pytest.fixture(scope='module')
+def conditional(tmp_path_factory):
+  """The workdir of a run that takes labels."""
+  return train('cvae.py:smoke', tmp_path_factory.mktemp('conditional') / 'run')
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+  """An empty cache."""
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  return tmp_path / 'cache' / 'vaejax' / 'judges'
+
+
+def test_what_it_says_and_saw_comes_back(judged):
+  run, judge = workdir.open_run(judged, print), read(judged / 'judge.npz')
+  rows = load.table(run.config.data, 'test', None).load()
+  batch = {'image': jnp.asarray(rows['image'] / 255, jnp.float32)}
+  there = run.method.predict['classify'](averaged(run.state), batch, jax.random.key(0))
+  said = judge.method.predict['classify'](judge.variables, batch, jax.random.key(0))
+  np.testing.assert_allclose(said['logits'], there['logits'], rtol=1e-5, atol=1e-5)
+  top, features = np.asarray(there['logits']).argmax(-1), np.float64(there['features'])
+  assert judge.accuracy == pytest.approx((top == rows['label']).mean())
+  recorded = json.loads((judged / 'evaluation.json').read_text())['accuracy']['value']
+  assert judge.accuracy == pytest.approx(recorded, abs=1e-6) and 0.2 < judge.accuracy < 1
+  np.testing.assert_allclose(judge.shares, np.bincount(top, minlength=10) / 297)
+  np.testing.assert_allclose(judge.test.mean, features.mean(0), rtol=1e-4)
+  np.testing.assert_allclose(judge.test.covariance, np.cov(features.T), rtol=1e-3, atol=1e-5)
+  assert not np.allclose(judge.train.mean, judge.test.mean, rtol=1e-3)
+  assert (judge.name, judge.read) == ('digits', 'digits test, 297 rows')
+  assert judge.example == run.example
+
+
+def rewritten(path, **changes):
+  """The file with other arrays, under a checksum that is right."""
+  with np.load(path) as file:
+    arrays = dict(file) | changes
+  arrays.pop('checksum')
+  digest = np.frombuffer(judges.checksum(arrays).encode(), np.uint8)
+  np.savez(path, **arrays, checksum=digest)
+
+
+def test_a_damaged_one_is_refused_in_one_line(judged, tmp_path):
+  path, whole = tmp_path / 'judge.npz', (judged / 'judge.npz').read_bytes()
+  flipped = bytearray(whole)
+  flipped[len(whole) // 2] ^= 1
+  name = "variables.params['classifier']['head']['bias']"
+  about = json.loads(bytes(np.load(judged / 'judge.npz')['about']))
+  text = lambda value: np.frombuffer(json.dumps(value).encode(), np.uint8)
+  pickled = io.BytesIO()
+  np.savez(pickled, about=np.array([print], dtype=object))
+  for damage in (
+    whole[:1000],
+    b'',
+    b'garbage',
+    bytes(flipped),
+    pickled.getvalue(),
+    {name: np.zeros(11, np.float32)},
+    {'shares': np.full(10, np.nan)},
+    {'about': text({})},
+    {'about': text(about | {'config': 3})},
+    {'about': text(about | {'example': {}})},
+    {'about': text(about | {'data': None})},
+  ):
+    path.write_bytes(damage if isinstance(damage, bytes) else whole)
+    if isinstance(damage, dict):
+      rewritten(path, **damage)
+    with pytest.raises(UserError, match='is not a judge, or damaged') as error:
+      read(path)
+    assert '\n' not in str(error.value) and str(path) in str(error.value)
+  path.write_bytes(whole)
+  with np.load(path) as file:
+    arrays = dict(file)
+  arrays[name] = arrays[name] + 1e-3  # a whole file, of other values
+  np.savez(path, **arrays)
+  with pytest.raises(UserError, match='differs from its checksum'):
+    read(path)
+  assert read(judged / 'judge.npz').accuracy > 0
+
+
+def test_it_is_found_by_dataset_or_by_name(judged, cache):
+  with pytest.raises(UserError, match=r'no judge of digits: .*configs/judge\.py:digits'):
+    find(None, DATA)
+  said = []
+  assert keep(judged, said.append) == judged / 'judge.npz'
+  assert cached(DATA) == cache / 'digits.npz' and str(cached(DATA)) in said[-1]
+  one = find(None, DATA)
+  assert one.checksum == find(str(judged), DATA).checksum == read(judged / 'judge.npz').checksum
+  for other in ({'name': 'mnist'}, {'size': 16}, {'channels': 3}):
+    with pytest.raises(UserError, match='there is no judge of'):
+      find(None, ConfigDict(DATA.to_dict() | other))
+  with pytest.raises(UserError, match=f'--judge={judged.parent} holds no judge that was trained'):
+    find(str(judged.parent), DATA)
+
+
+def test_the_more_accurate_one_stays(judged, cache):
+  keep(judged)
+  about = json.loads(bytes(np.load(cached(DATA))['about']))
+  for accuracy, stays in ((0.999, True), (0.001, False)):
+    changed = json.dumps(about | {'accuracy': accuracy}).encode()
+    rewritten(cached(DATA), about=np.frombuffer(changed, np.uint8))
+    said = []
+    keep(judged, said.append)
+    assert (find(None, DATA).accuracy == accuracy) == stays
+    assert (f'--judge={judged}' in said[-1]) == stays
+  cached(DATA).write_bytes(b'damaged')
+  keep(judged)
+  assert find(None, DATA).accuracy == about['accuracy']
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(judged, tmp_path, monkeypatch):
+  (tmp_path / 'file').write_text('')
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+  said = []
+  assert keep(judged, said.append).is_file() and f'name it, --judge={judged}' in said[-1]
+
+
+@pytest.mark.parametrize(
+  'name, said',
+  [
+    ('mnist', 'mnist'),
+    ('mnist:3.0.1', 'mnist'),
+    ('mnist/3.0.1', 'mnist'),
+    ('imagenet_resized/32x32', 'imagenet_resized'),
+    ('/data/mnist/3.0.1', 'mnist'),
+    ('./data/my-set', 'my_set'),
+    ('/', 'data'),
+  ],
+)
+def test_a_dataset_has_one_title_however_it_is_named(name, said):
+  assert title(ConfigDict({'name': name})) == said
+
+
+def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys):
+  run = shutil.copytree(conditional, tmp_path / 'run')
+  judge = ['evaluate', f'--workdir={run}', '--evals=judge']
+  assert main(judge) == 2 and 'there is no judge of digits' in capsys.readouterr().err
+  assert main([*judge, f'--judge={judged}']) == 0
+  shown = capsys.readouterr().out
+  recorded = json.loads((run / 'evaluation.json').read_text())
+  names = 'frechet_digits', 'frechet_digits_floor', 'classes_covered', 'class_entropy', 'confidence'
+  for name in (*names, 'label_agreement', 'label_agreement_least'):
+    assert name in shown and recorded[name]['judge'] == 'digits'
+    assert recorded[name]['judge_checksum'] == read(judged / 'judge.npz').checksum[:16]
+  found, floor = (recorded[f'frechet_digits{end}']['value'] for end in ('', '_floor'))
+  assert found > floor > 0
+  keep(judged)
+  other = train('judge.py:smoke,data.size=16', tmp_path / 'other')  # trained, so kept for its size
+  assert cached(ConfigDict(DATA.to_dict() | {'size': 16})).is_file()
+  capsys.readouterr()
+  for wrong, said in (
+    (other, 'the judge of digits takes images of (16, 16, 1), the run gives images of (8, 8, 1)'),
+    (tmp_path, 'holds no judge'),
+  ):
+    assert main([*judge, f'--judge={wrong}']) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.splitlines()[-1].startswith('error: ') and 'Trace' not in told
+  # A judge generates nothing: it is neither sampled nor judged.
+  assert main(['sample', f'--workdir={other}']) == 2
+  assert main(['evaluate', f'--workdir={other}', '--evals=judge']) == 2
+  told = capsys.readouterr().err
+  assert 'which has no samples to give' in told and 'judge needs samples' in told
+
+
+def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path, capsys):
+  found, out = [], tmp_path / 'found.npy'
+  sample = ['sample', f'--workdir={conditional}', '--n=4', f'--out={out}']
+  for label in (7, 7, 3):
+    assert main([*sample, f'--label={label}']) == 0
+    found.append(np.load(out))
+  np.testing.assert_array_equal(found[0], found[1])
+  assert np.abs(found[0] - found[2]).max() > 1e-3
+  assert main([*sample, '--label=10']) == 2
+  assert 'it takes 0 to 9' in capsys.readouterr().err

@@ -1,0 +1,152 @@
+"""What the judge says of samples, of a judge and methods whose answers are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from vaejax.engine.judges import Judge
+from vaejax.errors import UserError
+from vaejax.evals import judge
+from vaejax.evals.frechet import Moments, distance
+from vaejax.types import Example, Method
+
+CLASSES, SHAPE = 4, (2, 3, 1)
+CONFIG = ConfigDict({'method': 'toy', 'data': {'name': 'mnist', 'binarise': 'dynamic'}, 'eval': {}})
+
+
+def classify(variables, batch, key):
+  """The class is the place of the brightest of the first pixels, the features are all of them."""
+  pixels = batch['image'].reshape(-1, 6)
+  logits = 10 * pixels[:, :CLASSES]
+  return {'logits': logits, 'probability': jax.nn.softmax(logits), 'features': pixels}
+
+
+@pytest.fixture
+def found(monkeypatch):
+  """found(**changes) -> the judge that the eval finds."""
+
+  def found(low=0.0, high=1.0, shares=(0.25,) * 4, covariance=None):
+    example = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)}, CLASSES, low, high)
+    method = Method(None, (), None, None, {'classify': classify})
+    test = Moments(np.full(6, 0.3), np.eye(6) if covariance is None else covariance)
+    train = Moments(np.full(6, 0.5), np.eye(6))
+    one = Judge('mnist', example, method, None, 0.9, 'c' * 64, 'it', train, test, np.array(shares))
+    monkeypatch.setattr(judge.judges, 'find', lambda named, data: one)
+    return one
+
+  return found
+
+
+def images_of(label, wrong=None):
+  """Images of classes [n]; where `wrong` is 1, of the class after."""
+  place = (label + (0 if wrong is None else wrong)) % CLASSES
+  return (0.1 + 0.8 * jax.nn.one_hot(place, 6)).reshape(-1, *SHAPE)
+
+
+def toy(sample, given=('label',)):
+  return Method(None, (), sample, None, {}, given=given)
+
+
+def values(method, label, mask=None, config=CONFIG):
+  """What the eval finds in two batches: the whole, and the same again masked away."""
+  e = judge.make(method, config)
+  label = jnp.asarray(label, jnp.int32)
+  batch = {'image': jnp.zeros((label.shape[0], *SHAPE)), 'label': label}
+  stats = jax.jit(lambda mask, key: e.stats(None, {**batch, 'mask': mask}, key, {}))
+  mask = jnp.ones(label.shape[0]) if mask is None else jnp.asarray(mask)
+  sums = stats(mask, jax.random.key(0))
+  nothing = stats(0 * mask, jax.random.key(1))
+  return e.finish(jax.device_get(jax.tree.map(jnp.add, sums, nothing)))
+
+
+def test_agreement_is_the_mean_over_classes_and_the_least_of_them(found):
+  found()
+  label = np.array([0] * 10 + [1] * 4 + [3] * 2)
+  wrong = np.array([1] * 2 + [0] * 8 + [1] * 3 + [0] + [0] * 2)
+  method = toy(lambda v, key, n, given: {'image': images_of(given['label'], wrong)})
+  got = values(method, label)
+  assert got['label_agreement'] == pytest.approx((0.8 + 0.25 + 1) / 3)
+  assert got['label_agreement_least'] == pytest.approx(0.25)
+  # Two of class 0 were found to be of 1, three of 1 to be of 2.
+  share = np.array([8, 3, 3, 2]) / 16
+  assert got['class_entropy'] == pytest.approx(-np.sum(share * np.log(share)), rel=1e-6)
+  # Padding: without the last two rows class 3 is neither asked for nor found.
+  less = values(method, label, mask=[1.0] * 14 + [0.0] * 2)
+  assert less['label_agreement'] == pytest.approx((0.8 + 0.25) / 2)
+  assert (got['classes_covered'], less['classes_covered']) == (4, 3)
+
+
+def test_a_method_without_labels_has_no_agreement(found):
+  found()
+  label = np.repeat(np.arange(2), 8)
+  method = toy(lambda v, key, n, given: {'image': images_of(label) if not given else None}, ())
+  got = values(method, 0 * label)
+  assert 'label_agreement' not in got and got['classes_covered'] == 2
+  assert got['class_entropy'] == pytest.approx(np.log(2), rel=1e-6)
+  top = jax.nn.softmax(10 * images_of(label).reshape(-1, 6)[:, :CLASSES]).max(-1).mean()
+  assert got['confidence'] == pytest.approx(float(top), rel=1e-5)
+
+
+def test_a_class_is_covered_from_a_tenth_of_its_share_on(found):
+  found(shares=(0.5, 0.4, 0.1, 0.0))
+  label = np.array([0] * 95 + [1] * 3 + [2] * 2)  # class 1 has less than a tenth of its 40
+  method = toy(lambda v, key, n, given: {'image': images_of(label)}, ())
+  assert values(method, label)['classes_covered'] == 2
+
+
+def test_the_distance_is_that_of_the_features_moments(found):
+  factor = np.random.default_rng(1).normal(size=(6, 6))
+  one = found(covariance=factor @ factor.T)
+  image = np.random.default_rng(2).uniform(size=(300, *SHAPE)).astype(np.float32)
+  method = toy(lambda v, key, n, given: {'image': jnp.asarray(image)}, ())
+  got = values(method, np.zeros(300))
+  flat = np.float64(image.reshape(300, 6))
+  want = distance(Moments(flat.mean(0), np.cov(flat.T)), one.test)
+  assert got['frechet_mnist'] == pytest.approx(want, rel=1e-5) and want > 1
+  assert got['frechet_mnist_floor'] == pytest.approx(distance(one.train, one.test))
+  assert not any(name.lower().startswith('fid') for name in got)
+
+
+def test_the_judge_sees_images_in_the_range_that_it_knows(found):
+  one = found(low=-1.0, high=1.0)
+  method = toy(lambda v, key, n, given: {'image': images_of(jnp.zeros(n, int))}, ())
+  got = values(method, np.zeros(8))
+  seen = np.float64(2 * images_of(jnp.zeros(8, int)).reshape(8, 6) - 1)
+  want = distance(Moments(seen.mean(0), np.zeros((6, 6))), one.test)
+  assert got['frechet_mnist'] == pytest.approx(want, rel=1e-5)
+
+
+def test_samples_differ_from_batch_to_batch(found):
+  found()
+  keys = []
+  method = toy(lambda v, key, n, given: {'image': keys.append(key) or images_of(jnp.zeros(n, int))})
+  e = judge.make(method, CONFIG)
+  batch = {'label': jnp.zeros(3, jnp.int32), 'mask': jnp.ones(3)}
+  for seed in (0, 1):
+    e.stats(None, batch, jax.random.key(seed), {})
+  assert keys[0] != keys[1]
+
+
+def test_the_protocol_says_who_judged_what(found):
+  found()
+  got = judge.make(toy(None.__class__), CONFIG).protocol
+  assert (got['judge'], got['judge_accuracy'], got['judge_checksum']) == ('mnist', 0.9, 'c' * 16)
+  assert 'means of pixels binarised by dynamic' in got['images'] and got['reference'] == 'it'
+
+
+def test_what_it_cannot_judge_is_refused(found):
+  found()
+  with pytest.raises(UserError, match='needs samples, which toy does not give'):
+    judge.make(toy(None), CONFIG)
+  other = ConfigDict(CONFIG.to_dict() | {'data': {'name': 'kmnist', 'binarise': 'none'}})
+  sample = lambda v, key, n, given: {'image': jnp.zeros((n, 5, 5, 1))}
+  with pytest.raises(UserError, match='of mnist, whose labels are not those of kmnist'):
+    judge.make(toy(sample), other)
+  for one, said in (
+    (sample, r'takes images of \(2, 3, 1\), the run gives images of \(5, 5, 1\)'),
+    (lambda v, key, n, given: {'video': jnp.zeros((n, 9, *SHAPE))}, r'gives videos of \(9, 2, 3'),
+  ):
+    with pytest.raises(UserError, match=said):
+      values(toy(one, ()), np.zeros(3), config=other)

@@ -1,0 +1,103 @@
+"""The classifier's cross-entropy, its augmentation, and what it says of itself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from scipy import special
+
+from vaejax import configuration, presets
+from vaejax.errors import UserError
+from vaejax.methods import classifier
+from vaejax.methods.classifier import shifted
+from vaejax.types import Example
+
+N, SHAPE, CLASSES = 5, (4, 6, 1), 3
+KEY = jax.random.key(0)
+
+
+def config(shift=0, **model):
+  found = configuration.base('classifier', {'lr': 1e-3})
+  found.objective = {'shift': shift}
+  found.model = ConfigDict(presets.TRUNK | {'widths': (7,)} | model)
+  return found
+
+
+def example(classes=CLASSES):
+  fields = {'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)}
+  return Example(fields | {'label': jax.ShapeDtypeStruct((), jnp.int32)}, classes)
+
+
+def batch():
+  image = jax.random.uniform(jax.random.key(1), (N, *SHAPE))
+  return {'image': image, 'label': jnp.arange(N) % CLASSES}
+
+
+def test_metrics_and_loss_are_those_of_the_logits():
+  method = classifier.make(config(), example())
+  v = jax.tree.map(lambda x: 3 * x + 0.1, method.init(KEY, batch()))
+  said = method.predict['classify'](v, batch(), KEY)
+  logits, label = np.float64(said['logits']), np.arange(N) % CLASSES
+  assert logits.shape == (N, CLASSES) and said['features'].shape == (N, 7)
+  assert np.allclose(said['probability'], special.softmax(logits, -1), rtol=1e-5)
+  want = -special.log_softmax(logits, -1)[np.arange(N), label]
+  found = method.metrics(v, batch(), KEY, {})
+  assert np.allclose(found['cross_entropy'], want, rtol=1e-5)
+  assert np.array_equal(found['accuracy'], logits.argmax(-1) == label)
+  assert 0 < found['accuracy'].mean() < 1
+  loss, (metrics, extra) = method.players[0].loss(v, batch(), KEY, {})
+  assert np.isclose(loss, want.mean(), rtol=1e-5) and extra == {}
+  assert np.isclose(metrics['accuracy'], found['accuracy'].mean())
+
+
+def test_features_are_what_the_last_layer_takes():
+  method = classifier.make(config(norm='batch', net='conv', channels=(4,)), example())
+  v = method.init(KEY, batch())
+  said = method.predict['classify'](v, batch(), KEY)
+  head = v.params['classifier']['head']
+  assert np.allclose(said['features'] @ head['kernel'] + head['bias'], said['logits'], atol=1e-5)
+
+
+def test_training_moves_statistics_and_evaluation_does_not():
+  method = classifier.make(config(norm='batch', net='conv', channels=(4,)), example())
+  v = method.init(KEY, batch())
+  _, (_, extra) = method.players[0].loss(v, batch(), KEY, {})
+  moved = jax.tree.map(lambda a, b: bool((a != b).any()), v.extra, extra)
+  assert all(jax.tree.leaves(moved))
+  one = {name: value[:1] for name, value in batch().items()}
+  whole = method.predict['classify'](v, batch(), KEY)['logits']
+  assert np.allclose(method.predict['classify'](v, one, KEY)['logits'], whole[:1], atol=1e-6)
+
+
+def test_a_shift_moves_each_image_by_itself_and_evenly():
+  image = jnp.zeros((4000, 9, 9, 2)).at[:, 4, 4].set(1.0)
+  found = np.asarray(jax.jit(shifted, static_argnums=1)(image, 2, KEY))
+  assert (found.sum((1, 2)) == 1).all()  # none is lost, none doubled
+  where = np.argwhere(found[..., 0])[:, 1:] - 4
+  pairs, counts = np.unique(where, axis=0, return_counts=True)
+  assert len(pairs) == 25 and np.abs(pairs).max() == 2
+  assert np.abs(counts - 160).max() < 6 * np.sqrt(160)
+
+
+def test_a_shift_repeats_the_edge():
+  image = jnp.broadcast_to(jnp.arange(6.0)[None, None, :, None], (50, *SHAPE))
+  found = np.asarray(shifted(image, 2, KEY))[..., 0]
+  rows = {tuple(row) for row in found.reshape(-1, 6)}
+  assert rows == {tuple(np.clip(np.arange(6) + s, 0, 5)) for s in range(-2, 3)}
+
+
+def test_only_training_shifts():
+  method = classifier.make(config(shift=2), example())
+  v = method.init(KEY, batch())
+  loss = lambda key: method.players[0].loss(v, batch(), key, {})[0]
+  assert loss(KEY) != loss(jax.random.key(5))
+  one, two = (method.metrics(v, batch(), jax.random.key(k), {}) for k in (0, 5))
+  assert np.array_equal(one['cross_entropy'], two['cross_entropy'])
+
+
+def test_what_it_cannot_learn_is_refused():
+  with pytest.raises(UserError, match='digits has no images with classes'):
+    classifier.make(config(), example(None))
+  with pytest.raises(UserError, match=r'objective\.shift=4: it takes less than the 4 pixels'):
+    classifier.make(config(shift=4), example())

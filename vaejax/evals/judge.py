@@ -1,0 +1,98 @@
+"""What the project's own judge, a classifier of the dataset, makes of a method's samples."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.engine import judges
+from vaejax.errors import UserError
+from vaejax.evals.frechet import distance, moments
+from vaejax.types import Eval, Method
+
+# A class counts as covered from this part of its share in the test split on.
+COVERED = 0.1
+
+
+def make(method: Method, config) -> Eval:
+  """As many samples as the split has rows, seen by the judge `config.eval.judge`, or else by the
+  cached one of the dataset.
+
+  `frechet_NAME`: Fréchet distance of its features (see evals.frechet) from those of its test split,
+  and `frechet_NAME_floor`, that of its training split; NAME is its dataset. `classes_covered`: how
+  many classes have a tenth of their share in the test split. `class_entropy`: of the shares of the
+  classes, in nats. `confidence`: mean probability of the class that it finds. Where a label may be
+  given, each row's is: `label_agreement`, the share of samples of an asked class that are
+  recognised as it, as the mean over classes, and `label_agreement_least`, of the worst of them.
+
+  The judge sees images in [0, 1], whatever the scale or binarisation that the run was trained on.
+
+  Raises UserError for a method without samples, and for a judge that is not there, damaged, or of
+  other images or classes.
+  """
+  if method.sample is None:
+    raise UserError(f'judge needs samples, which {config.method} does not give')
+  judge, asks = judges.find(config.eval.get('judge'), config.data), 'label' in method.given
+  name, example = judge.name, judge.example
+  if asks and name != judges.title(config.data):
+    raise UserError(
+      f'the judge is of {name}, whose labels are not those of {config.data.name}: give a --judge '
+      f'that was trained on {config.data.name}'
+    )
+  shape = example.fields['image'].shape
+  centre = judge.train.mean.astype(np.float32)
+
+  def stats(variables, batch, key, hyper):
+    mask = batch['mask']
+    given = {'label': batch['label']} if asks else {}
+    found = method.sample(variables, key, mask.shape[0], given)
+    if 'image' not in found or found['image'].shape[1:] != shape:
+      got = ', '.join(f'{k}s of {v.shape[1:]}' for k, v in found.items())
+      raise UserError(f'the judge of {name} takes images of {shape}, the run gives {got}')
+    image = {'image': found['image'] * (example.high - example.low) + example.low}
+    said = judge.method.predict['classify'](judge.variables, image, key)
+    top, features = jnp.argmax(said['logits'], axis=-1), said['features'] - centre
+    one_hot = lambda index: jax.nn.one_hot(index, said['logits'].shape[-1])
+    sums = {
+      'examples': jnp.sum(mask),
+      'features': mask @ features,
+      'products': (features * mask[:, None]).T @ features,
+      'classes': mask @ one_hot(top),
+      'confidence': mask @ jnp.max(said['probability'], axis=-1),
+    }
+    if asks:
+      asked = one_hot(batch['label'])
+      sums |= {'asked': mask @ asked, 'right': (mask * (top == batch['label'])) @ asked}
+    return sums
+
+  def finish(sums):
+    count, shares = float(sums['examples']), np.asarray(sums['classes'], np.float64)
+    shares = shares / count
+    drawn = moments(count, sums['features'], sums['products'], centre)
+    present = shares[shares > 0]
+    found = {
+      f'frechet_{name}': distance(drawn, judge.test),
+      f'frechet_{name}_floor': distance(judge.train, judge.test),
+      'classes_covered': float(np.sum((shares >= COVERED * judge.shares) & (shares > 0))),
+      'class_entropy': float(-np.sum(present * np.log(present))) + 0.0,
+      'confidence': float(sums['confidence']) / count,
+    }
+    if asks:
+      there = sums['asked'] > 0
+      agreement = sums['right'][there] / sums['asked'][there]
+      found['label_agreement'] = float(np.mean(agreement))
+      found['label_agreement_least'] = float(np.min(agreement))
+    return found
+
+  binarised = config.data.binarise
+  return Eval(
+    stats,
+    finish,
+    {
+      'judge': name,
+      'judge_accuracy': judge.accuracy,
+      'judge_checksum': judge.checksum[:16],
+      'reference': judge.read,
+      'images': 'samples in [0, 1]'
+      + ('' if binarised == 'none' else f', means of pixels binarised by {binarised}'),
+    },
+  )

@@ -1,0 +1,69 @@
+"""A classifier of images: the project's own judge of what other methods sample."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vaejax.errors import UserError
+from vaejax.nets import classifier as nets_of
+from vaejax.nets import lens
+from vaejax.types import Example, Method, Player
+
+
+def make(config, example: Example) -> Method:
+  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  if not example.classes or 'image' not in example.fields:
+    raise UserError(f'{config.data.name} has no images with classes: take a dataset that has')
+  side, shift = min(example.fields['image'].shape[:2]), config.objective.shift
+  if shift >= side:
+    raise UserError(f'objective.shift={shift}: it takes less than the {side} pixels of an image')
+  return classifier(nets_of.make(config.model, example), shift)
+
+
+def classifier(nets, shift=0) -> Method:
+  """Cross-entropy in nats, of the net 'classifier': [B, H, W, C] -> logits and features.
+
+  shift: in training every image is moved by up to so many pixels in each direction.
+  """
+  apply = partial(lens.apply, nets, 'classifier')
+
+  def init(key, batch):
+    return lens.init(nets, key, {'classifier': (batch['image'],)})
+
+  def values(logits, label):
+    right = jnp.argmax(logits, axis=-1) == label
+    cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+    return {'cross_entropy': cross_entropy, 'accuracy': right.astype(jnp.float32)}
+
+  def loss(v, batch, key, hyper):
+    image = shifted(batch['image'], shift, key) if shift else batch['image']
+    (logits, _), v = apply(v, image, train=True)
+    found = jax.tree.map(jnp.mean, values(logits, batch['label']))
+    return found['cross_entropy'], (found, v.extra)
+
+  def metrics(v, batch, key, hyper):
+    return values(classify(v, batch, key)['logits'], batch['label'])
+
+  def classify(v, batch, key):
+    (logits, features), _ = apply(v, batch['image'])
+    return {'logits': logits, 'probability': jax.nn.softmax(logits), 'features': features}
+
+  return Method(
+    init=init,
+    players=(Player('classifier', loss, ('classifier',)),),
+    sample=None,
+    metrics=metrics,
+    predict={'classify': classify},
+  )
+
+
+def shifted(image: jax.Array, most: int, key: jax.Array) -> jax.Array:
+  """Images [B, H, W, C], each moved by up to `most` pixels along both axes; what comes in from
+  outside repeats the edge."""
+  edge = (most, most)
+  padded = jnp.pad(image, ((0, 0), edge, edge, (0, 0)), mode='edge')
+  corner = jax.random.randint(key, (image.shape[0], 2), 0, 2 * most + 1)
+  crop = lambda x, at: jax.lax.dynamic_slice(x, (at[0], at[1], 0), image.shape[1:])
+  return jax.vmap(crop)(padded, corner)

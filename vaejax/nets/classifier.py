@@ -1,0 +1,26 @@
+"""A classifier: a trunk of any kind, and one dense layer from its features to a logit per class."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vaejax.lookup import lookup
+from vaejax.types import Example
+
+
+class Classifier(nn.Module):
+  """[B, H, W, C] -> logits [B, classes] and features [B, F], the inputs of the last layer."""
+
+  trunk: nn.Module
+  classes: int
+
+  @nn.compact
+  def __call__(self, x, train=False):
+    features = self.trunk(x, train).astype(jnp.float32)
+    return nn.Dense(self.classes, name='head')(features), features
+
+
+def make(model, example: Example) -> dict[str, nn.Module]:
+  """The net 'classifier' that a config's `model` asks for. Raises UserError."""
+  net = lookup('nets', model.net, having='encoder')
+  trunk = net.encoder(model, example.fields['image'].shape)
+  return {'classifier': Classifier(trunk, example.classes)}
