@@ -350,7 +350,10 @@ def test_activations_are_what_their_names_say():
 
 
 MISTAKES = {
-  'net': ({'net': 'cnv'}, "unknown net 'cnv' (did you mean 'conv'?): there are conv, mlp, resnet"),
+  'net': (
+    {'net': 'cnv'},
+    "unknown net 'cnv' (did you mean 'conv'?): there are conv, conv28, conv32, mlp, resnet",
+  ),
   'activation': (
     {'activation': 'rleu'},
     "model.activation='rleu' is unknown (did you mean 'relu'?)",

@@ -55,7 +55,7 @@ class Judge(NamedTuple):
 
 def title(data) -> str:
   """What a dataset is called, as part of a name."""
-  return re.sub(r'\W', '_', presets.title(data.name))
+  return re.sub(r'\W', '_', presets.title(data.name).strip('/')) or 'data'
 
 
 def cached(data) -> Path:
