@@ -26,12 +26,11 @@ def get_config(arg=''):
   config.data.name = asked.dataset
   suited = presets.PRESETS.get(re.split('[:/]', asked.dataset)[0], {})
   config.update_from_flattened_dict({k: v for k, v in suited.items() if k in SIZE})
-  config.schedule.lr = 'cosine:warmup=5'
+  config.schedule.lr = 'cosine'
   config.steps = 1500
   if asked.dataset != 'digits':
     config.objective.shift = 2
     config.steps = 5000
-    config.schedule.lr = 'cosine:warmup=200'
   config.checkpoint.best = 'accuracy'
   return finish(config, asked, {'model.widths': (32,), 'model.channels': (8, 8)})
 
