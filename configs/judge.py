@@ -1,9 +1,14 @@
-"""The judge: a classifier of a dataset, by which samples of other methods are judged.
+"""The judge: a classifier of a dataset, which says what samples of other methods are worth.
 
   python launch.py train --config=configs/judge.py:mnist --workdir=runs/judge --data_dir=DIR
   python launch.py evaluate --workdir=runs/cvae --evals=judge
 
-Cost on two CPU cores and what it must reach, seed 0: digits ?; mnist ? min, test accuracy ?.
+Cost on two CPU cores and what it must reach, seed 0: digits 13 s, test accuracy 97 % (of
+writers that it has not seen); mnist 5 min on a busy machine (2 min 22 s of processor time), 99.2 %.
+A run that ends is kept as the judge of its dataset in the user's cache, unless a more accurate one
+is there.
+
+Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), smoke, key=value.
 """
 
 import re
@@ -15,25 +20,17 @@ from vaejax.configuration import base, finish, words
 def get_config(arg=''):
   asked = words(arg, dataset='digits')
   config = base('classifier', {'lr': 2e-3})
-  config.objective = {'shift': 1}  # pixels, by which an image is moved at most
-  config.model = {
-    **presets.TRUNK,
-    'net': 'conv',
-    'channels': (32, 64),
-    'widths': (128,),
-    'norm': 'batch',
-  }
+  config.objective = {'shift': 2}  # pixels, by which an image is moved at most in training
+  config.model = {**presets.TRUNK, 'net': 'conv', 'widths': (128,), 'norm': 'batch'}
   config.data.name = asked.dataset
   suited = presets.PRESETS.get(re.split('[:/]', asked.dataset)[0], {})
-  config.update_from_flattened_dict({k: v for k, v in suited.items() if k in SIZE})
-  config.schedule.lr = 'cosine:warmup=5'
-  config.steps = 1500
-  if asked.dataset != 'digits':
-    config.objective.shift = 2
-    config.steps = 5000
-    config.schedule.lr = 'cosine:warmup=200'
+  fitting = {field: suited[field] for field in ('data.size', 'data.channels') if field in suited}
+  config.update_from_flattened_dict(fitting)
+  config.schedule.lr = 'cosine'
+  config.steps = 5000
+  if asked.dataset == 'digits':
+    config.objective.shift = 1
+    config.model.strides = (1, 2)
+    config.steps = 1500
   config.checkpoint.best = 'accuracy'
   return finish(config, asked, {'model.widths': (32,), 'model.channels': (8, 8)})
-
-
-SIZE = ('data.size', 'data.channels')
