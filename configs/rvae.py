@@ -31,7 +31,7 @@ def get_config(arg=''):
     config.model.update({'net': 'conv', 'channels': (32, 64, 64), 'kernel': 4, 'widths': (256,)})
   config.eval.update({'given': 5, 'futures': 8, 'batch_size': 50, 'size': 200, 'images': 120})
   config.batch_size = 16
-  config.steps = 5000
+  config.steps = 10_000
   config.schedule.lr = 'cosine'
   config.optimizer.ema = 0.99
   config.checkpoint.best = 'elbo'

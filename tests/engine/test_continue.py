@@ -1,6 +1,7 @@
 """The verb `sample` of a run on videos: what it is given, how it goes on, what it writes."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from vaejax.engine.sample import sample
 from vaejax.errors import UserError
 
 T, SIZE = 6, 16
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope='module')
 def videos(tmp_path_factory):
   """The workdir of a finished smoke run on moving digits."""
-  from conftest import ROOT
 
   workdir = tmp_path_factory.mktemp('videos') / 'run'
   settings = 'smoke,eval.every=0,net=mlp,batch_size=11'
