@@ -23,7 +23,12 @@ CONFIGS = Path(__file__).parent.parent / 'configs'
 BATCH_NORM = {'net': 'conv', 'model.channels': '8', 'norm': 'batch', 'ema': '0.9'}
 RESNET = {'net': 'resnet', 'model.channels': '8', 'likelihood': 'sigma_vae', 'accumulate': '2'}
 GAUSSIAN = {'likelihood': 'gaussian_pixel', 'clip': '10', 'optimizer.name': 'adamw'}
-CASES = [pytest.param((path.stem, {}), id=path.stem) for path in sorted(CONFIGS.glob('*.py'))]
+# Those that are a method of another config with other settings can wait for the slow tests.
+LATER = ('beta_vae', 'iwae', 'source')
+CASES = [
+  pytest.param((stem, {}), id=stem, marks=[pytest.mark.slow] * (stem in LATER))
+  for stem in sorted(path.stem for path in CONFIGS.glob('*.py'))
+]
 CASES += [
   pytest.param((f'source:{system}', {}), id=f'source, {system}', marks=pytest.mark.slow)
   for system in ('conv28', 'conv32', 'gan')
