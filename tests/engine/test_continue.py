@@ -61,8 +61,6 @@ def test_the_rollout_is_one_whatever_the_seed(draw):
   one, other = (draw(3, given=3, rollout=True, seed=seed) for seed in (0, 1))
   np.testing.assert_array_equal(one, other)
   np.testing.assert_allclose(one[:, :3], truth(3)[:, :3], atol=1e-6)
-  drawn = [draw(3, given=3, seed=seed) for seed in (0, 1)]
-  assert np.abs(drawn[0] - drawn[1])[:, 3:].max() > 1e-4
 
 
 def test_pictures_show_the_test_video_before_its_futures(videos, tmp_path):
@@ -127,6 +125,7 @@ def test_a_video_config_on_still_images_and_the_reverse(capsys, project, tmp_pat
   assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_video_eval_is_recorded(videos, capsys):
   assert main(['evaluate', f'--workdir={videos}', '--evals=elbo,video']) == 0
   lines = dict(line.split() for line in capsys.readouterr().out.splitlines()[:-1])

@@ -38,7 +38,7 @@ def batch():
 
 def variables(method):
   """Wide, so that no term is near zero and the state matters."""
-  v = method.init(jax.random.key(0), batch())
+  v = jax.jit(method.init)(jax.random.key(0), batch())
   return jax.tree.map(lambda x: 1.5 * x + 0.05, v)
 
 
@@ -86,35 +86,34 @@ def test_the_sampled_kl_is_the_analytic_one_on_average():
   settings = config(objective__kl='sampled')
   method, _, v = built()
   sampled = rvae.make(settings, example())
-  keys = jax.random.split(KEY, 4000)
+  keys = jax.random.split(KEY, 1500)
   draws = jax.jit(jax.vmap(lambda k: sampled.metrics(v, batch(), k, HYPER)['elbo']))(keys)
   exact = jax.jit(jax.vmap(lambda k: method.metrics(v, batch(), k, HYPER)['elbo']))(keys)
   error = (draws - exact).std(0) / len(keys) ** 0.5
   assert (np.abs((draws - exact).mean(0)) < 5 * error).all() and (error > 0).all()
-  weights = jax.vmap(lambda k: method.predict['log_weight'](v, batch(), k)['log_weight'])(keys)
-  np.testing.assert_allclose(weights, draws, rtol=1e-4)
+  weights = method.predict['log_weight'](v, batch(), keys[0])['log_weight']
+  np.testing.assert_allclose(weights, draws[0], rtol=1e-4)
 
 
 def test_free_bits_are_those_of_each_latent_of_each_frame():
   method, _, v = built()
-  plain = method.metrics(v, batch(), KEY, HYPER)
-  enough = method.metrics(v, batch(), KEY, HYPER | {'free_bits': 100.0})
+  metrics = jax.jit(method.metrics)
+  plain = metrics(v, batch(), KEY, HYPER)
+  enough = metrics(v, batch(), KEY, HYPER | {'free_bits': 100.0})
   # Far above every KL: each of 3 latents in T frames is charged in full.
   want = plain['recon'].mean() + 100 * 3 * T
   np.testing.assert_allclose(enough['loss'].mean(), want, rtol=1e-5)
   np.testing.assert_allclose(enough['elbo'], plain['elbo'], rtol=1e-6)
   masked = batch() | {'mask': jnp.asarray([1.0, 1.0, 0.0])}
-  found = method.metrics(v, masked, KEY, HYPER | {'free_bits': 0.5})['loss'][:2].mean()
-  noise = jax.random.normal(KEY, (B, T, 3))
-  few = {'video': batch()['video'][:2]}
-  alone = rvae.rvae(built()[1], 3, example())
-  assert few['video'].shape[0] == 2 and noise.shape[0] == B
-  each = jnp.maximum(kl_of(alone, v)[:2].mean(0), 0.5).sum()
+  # Padding counts not.
+  found = metrics(v, masked, KEY, HYPER | {'free_bits': 0.5})['loss'][:2].mean()
+  each = jnp.maximum(kls(v)[:2].mean(0), 0.5).sum()
   np.testing.assert_allclose(found, plain['recon'][:2].mean() + each, rtol=1e-5)
 
 
-def kl_of(method, v):
-  """KL of each latent of each frame, [B, T, 3], from the encodings."""
+@jax.jit
+def kls(v):
+  """KL of each latent of each frame, [B, T, 3], in closed form."""
   _, nets, _ = built()
   x, noise = batch()['video'], jax.random.normal(KEY, (B, T, 3))
   seen = lens.apply(nets, 'encoder', v, x.reshape(-1, *SHAPE))[0].reshape(B, T, -1)
@@ -150,7 +149,8 @@ def test_it_goes_on_as_a_loop_by_hand(cell, k):
   first = batch()['video'][:, :k]
   noise = 0.7 * jax.random.normal(jax.random.split(KEY)[0], (B, T, 3))
   found = method.sample(v, KEY, B, {'video': first} if k else {}, temperature=0.7)['video']
-  np.testing.assert_allclose(found, go_on(nets, v, first, noise), atol=1e-5)
+  want = go_on(nets, v, first, noise)
+  np.testing.assert_allclose(found, want, atol=1e-5)
   np.testing.assert_array_equal(found[:, :k], first)
 
 
