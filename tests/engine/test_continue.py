@@ -90,7 +90,7 @@ MISTAKES = {
   'draws of a rollout': (('--rollout', '--draw'), '--rollout draws nothing'),
   'more videos than there are': (('--given=2', '--n=1001'), '--n=1001: the test split has 1000'),
   'a label': (('--label=3',), '--label=3: rvae takes no label'),
-  'nothing given': (('--given=0',), '--given: 0 is out of range'),
+  'nothing given': (('--given=0',), "--given: '0': it takes a whole number"),
 }
 
 
