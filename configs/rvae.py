@@ -6,9 +6,15 @@ its prior learned from the frames before it.
   python launch.py sample --workdir=runs/r --n=8 --given=5 --rollout --out=rollout.png
   python launch.py evaluate --workdir=runs/r --evals=elbo,video
 
+moving, seed 0, 10 CPU minutes on two cores (5 where both are free), the whole test split:
+test ELBO per frame -76.4 nats, and -93.9 with `none`, the same nets for the frames without
+recurrence (half the cost). The rollout after 5 given frames, against copying the last of them: PSNR
+27.4 and 17.2 dB one frame ahead, 19.4 and 11.9 dB ten ahead; SSIM 0.956 and 0.702, 0.769 and 0.354;
+it is ahead at every horizon. The likelihood is the cross-entropy of grey levels: that of the data
+with itself is about 68 nats a frame.
+
 Words after the colon: a dataset (moving, or any TFDS set of videos or image sequences), gru, lstm,
-none (the same nets for the frames, without recurrence), smoke, key=value. data.size is 32, 64, ...,
-data.frames the length that videos are cut to.
+none, smoke, key=value. data.size is 32, 64, ..., data.frames the length that videos are cut to.
 """
 
 from vaejax import presets

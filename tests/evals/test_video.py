@@ -120,3 +120,6 @@ def test_mistakes():
   for given in (0, 5, 9):
     with pytest.raises(UserError, match=rf'eval.given={given}: videos of 5 frames take 1 to 4'):
       values(oracle(lambda key, t: 0.1), batch, config(given=given))
+  small = batch | {'video': jnp.zeros((1, 5, 6, 9, 1))}
+  with pytest.raises(UserError, match='SSIM takes frames of 7x7'):
+    values(oracle(lambda key, t: 0.1), small, config())

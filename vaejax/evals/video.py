@@ -55,7 +55,8 @@ def make(method: Method, config) -> Eval:
 
   rollout: the means of the prior, at temperature 0; best: of `config.eval.futures` draws the one
   that is best over all horizons, chosen for each video and measure; copy: the last given frame.
-  UserError for a method that goes on from nothing, or for as many given frames as there are.
+  UserError for a method that goes on from nothing only, for as many given frames as there are, or
+  for frames of fewer than 7x7 pixels.
   """
   if 'video' not in method.given:
     raise UserError(f'video: {config.method} does not continue videos: leave it out of --evals')
@@ -68,6 +69,8 @@ def make(method: Method, config) -> Eval:
     n, length = video.shape[:2]
     if not 1 <= given < length:
       raise UserError(f'eval.given={given}: videos of {length} frames take 1 to {length - 1}')
+    if min(video.shape[2:4]) < WINDOW:
+      raise UserError(f'video: SSIM takes frames of {WINDOW}x{WINDOW} pixels at least')
     first, truth = video[:, :given], unit(video[:, given:])
 
     def ahead(key, temperature):
