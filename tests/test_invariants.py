@@ -23,8 +23,8 @@ CONFIGS = Path(__file__).parent.parent / 'configs'
 BATCH_NORM = {'net': 'conv', 'model.channels': '8', 'norm': 'batch', 'ema': '0.9'}
 RESNET = {'net': 'resnet', 'model.channels': '8', 'likelihood': 'sigma_vae', 'accumulate': '2'}
 GAUSSIAN = {'likelihood': 'gaussian_pixel', 'clip': '10', 'optimizer.name': 'adamw'}
-# Those that are a method of another config with other settings can wait for the slow tests.
-LATER = ('beta_vae', 'iwae', 'source')
+# Settings of another config's method, and the simplest of methods, can wait for the slow tests.
+LATER = ('beta_vae', 'iwae', 'source', 'cvae', 'judge')
 CASES = [
   pytest.param((stem, {}), id=stem, marks=[pytest.mark.slow] * (stem in LATER))
   for stem in sorted(path.stem for path in CONFIGS.glob('*.py'))

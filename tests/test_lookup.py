@@ -17,7 +17,9 @@ def test_a_name_gives_its_module():
 def test_only_modules_that_have_the_function_count():
   assert names('nets', 'encoder') == ['conv', 'conv28', 'conv32', 'mlp', 'resnet']
   assert 'vae' in names('methods', 'make') and {'elbo', 'nll'} <= set(names('evals', 'make'))
-  with pytest.raises(UserError, match="unknown net 'lens': there are conv, mlp, resnet"):
+  with pytest.raises(
+    UserError, match="unknown net 'lens': there are conv, conv28, conv32, mlp, resnet"
+  ):
     lookup('nets', 'lens', having='encoder')
 
 

@@ -168,6 +168,7 @@ def test_a_dataset_has_one_title_however_it_is_named(name, said):
   assert title(ConfigDict({'name': name})) == said
 
 
+@pytest.mark.slow
 def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys):
   run = shutil.copytree(conditional, tmp_path / 'run')
   judge = ['evaluate', f'--workdir={run}', '--evals=judge']

@@ -101,6 +101,7 @@ def stop(launch, command, workdir, number, when):
   return step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   'number', [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )

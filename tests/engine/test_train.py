@@ -71,6 +71,7 @@ def test_a_finished_run_says_so(finished, command, tmp_path):
   assert_same_run(finished, run, 20)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_extended_bit_for_bit(launch, command, tmp_path):
   """Without --config, with another `eval` and `checkpoint`, from the workdir alone."""
   short, long = tmp_path / 'short', tmp_path / 'long'
@@ -126,6 +127,7 @@ def test_a_mistake_creates_nothing(command, tmp_path, mistake):
     assert "did you mean 'elbo'?" in lines[0]
 
 
+@pytest.mark.slow
 def test_what_a_run_that_was_killed_as_it_began_leaves_is_no_obstacle(launch, tmp_path):
   (tmp_path / '.lock').touch()
   (tmp_path / '.config.json.7.tmp').write_text('{"conf')
@@ -159,6 +161,7 @@ def test_other_data_than_before_is_refused(finished, command, tmp_path, split, f
   assert 'now digits train, 1500 rows; digits test, 297 rows' in line
 
 
+@pytest.mark.slow
 def test_a_signal_between_two_rows_leaves_them_as_they_are(project, tmp_path, monkeypatch):
   """Chunks are shorter than a row at first: the run stops inside of one, and goes on inside it."""
   config = lambda: configuration.load(f'{SMOKE.partition("=")[2]},eval.log_every=20')

@@ -172,6 +172,7 @@ def test_data_without_classes_is_refused():
     vae.make(config(), example(None))
 
 
+@pytest.mark.slow
 def test_after_training_another_label_costs_bits(project):
   config = configuration.load('configs/cvae.py:digits,smoke,lr=5e-3,batch_size=32')
   rows = load.table(config.data, 'train', None)
