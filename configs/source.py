@@ -16,6 +16,8 @@ gan: MNIST; 100-128-128-1024-784 against 784-128-128-1; Adam, batch 32, 100 epoc
   written losses have their signs swapped; the critic gives logits; non_saturating by default, the
   written minimax by objective.name=minimax.
 
+Their costs and numbers are open.
+
 Words after the colon: a system, a dataset in place of its own, epochs=N, smoke, key=value.
 """
 
