@@ -3,8 +3,8 @@
   python launch.py train --config=configs/gan.py --workdir=runs/gan
   python launch.py train --config=configs/gan.py:mnist,hinge --workdir=runs/g --data_dir=DIR
 
-digits: 10,000 steps; legible digits from 3,000 on, seen on two CPU cores. Its costs and numbers, and
-all those of mnist, are open.
+digits: 10,000 steps; legible digits from 3,000 on, seen on two CPU cores. Its cost and numbers, and
+those of mnist, are open.
 
 Words after the colon: a dataset (digits, mnist, ... any TFDS name), a loss (minimax,
 non_saturating, least_squares, hinge, wasserstein), conditional, smoke, key=value. hinge comes with
