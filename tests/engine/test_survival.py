@@ -241,9 +241,6 @@ def test_not_a_number_from_the_start(project, capsys, tmp_path):
   status = main(['train', SMOKE, '--config.hyper.lr=1e30', f'--workdir={tmp_path}'])
   last = capsys.readouterr().err.strip().splitlines()[-1]
   assert (
-    status == 1
-    and 'in steps 1 to ' in last
-    and 'lr=1e+30)' in last
-    and 'no checkpoint yet' in last
+    status == 1 and 'in steps 1 to ' in last and 'lr=1e+30)' in last and 'no checkpoint yet' in last
   )
   assert not list((tmp_path / 'checkpoints').glob('*'))
