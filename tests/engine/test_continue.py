@@ -12,6 +12,8 @@ from vaejax.data import moving
 from vaejax.engine.sample import sample
 from vaejax.errors import UserError
 
+pytestmark = pytest.mark.slow  # a run on videos takes ten seconds
+
 T, SIZE = 6, 16
 ROOT = Path(__file__).parents[2]
 

@@ -169,6 +169,7 @@ def test_a_dataset_has_one_title_however_it_is_named(name, said):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys):
   run = shutil.copytree(conditional, tmp_path / 'run')
   judge = ['evaluate', f'--workdir={run}', '--evals=judge']
@@ -200,6 +201,7 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   assert 'which has no samples to give' in told and 'judge needs samples' in told
 
 
+@pytest.mark.slow
 def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path, capsys):
   found, out = [], tmp_path / 'found.npy'
   sample = ['sample', f'--workdir={conditional}', '--n=4', f'--out={out}']

@@ -48,6 +48,7 @@ def kill_in_save(launch, command, workdir, delay=0.0, beyond=0):
   return bool(temporary(workdir))
 
 
+@pytest.mark.slow
 def test_killed_in_a_save_and_at_once(launch, whole, tmp_path):
   caught = kill_in_save(launch, ('train', *LONG), tmp_path / 'run')
   process = launch.start('train', *LONG, f'--workdir={tmp_path / "run"}')
@@ -184,9 +185,8 @@ def small_disk(tmp_path):
 SIZES = [4, 12, 40, 100, 200, 300, 360, 400, 440, 480]
 
 
-@pytest.mark.parametrize(
-  'kilobytes', [pytest.param(s, marks=[] if s == 360 else pytest.mark.slow) for s in SIZES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize('kilobytes', SIZES)
 def test_a_full_disk(launch, whole, small_disk, kilobytes):
   """Wherever it strikes: one line, exit 1, and with more room the run goes on as if it had not."""
   run = small_disk(kilobytes) / 'run'
