@@ -13,7 +13,6 @@ spectral norm, wasserstein with a gradient penalty and 5 turns of the critic.
 
 from vaejax import presets
 from vaejax.configuration import base, finish, player, words
-from vaejax.errors import UserError
 from vaejax.objectives.adversarial import LOSSES
 
 TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}
@@ -21,14 +20,11 @@ TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8
 
 def get_config(arg=''):
   asked = words(arg, dataset='digits', flags=(*LOSSES, 'conditional'))
-  losses = [flag for flag in asked.flags if flag in LOSSES] or ['non_saturating']
-  if len(losses) > 1:
-    raise UserError(f'{arg!r} names {" and ".join(losses)}: it takes one loss')
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
-  config.objective = {'name': losses[0], 'penalty': 'none', 'turns': 1}
   config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in asked.flags}
   config.model.critic = {**presets.TRUNK, 'activation': 'leaky_relu'}
-  config.optimizer.update({'b1': 0.5, 'b2': 0.999, 'ema': 0.999})
+  presets.compete(config, asked.flags)
+  config.optimizer.ema = 0.999
   config.optimizer.critic, config.optimizer.generator = player(), player()
   config.data.name = asked.dataset
   config.batch_size = 64
@@ -40,9 +36,4 @@ def get_config(arg=''):
     net = {'net': 'conv', 'channels': (32, 64), 'kernel': 4, 'widths': ()}
     config.model.update({**net, 'norm': 'batch'})
     config.model.critic.update(net)
-  if config.objective.name == 'hinge':
-    config.model.critic.norm = 'spectral'
-  if config.objective.name == 'wasserstein':
-    config.objective.update({'penalty': 'gradient', 'turns': 5})
-    config.optimizer.update({'b1': 0.0, 'b2': 0.9})
   return finish(config, asked, TINY)

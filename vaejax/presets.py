@@ -4,6 +4,8 @@ import re
 
 from ml_collections import ConfigDict
 
+from vaejax.errors import UserError
+
 # The fields of a net of any kind, see nets.
 TRUNK = {
   'net': 'mlp',  # mlp, conv, resnet
@@ -60,6 +62,23 @@ def suit(config: ConfigDict, dataset: str) -> None:
   """Sets the dataset and what suits it; one that is not listed is taken for colour photographs."""
   config.data.name = dataset
   config.update_from_flattened_dict(PRESETS.get(title(dataset), COLOUR))
+
+
+def compete(config: ConfigDict, flags: tuple[str, ...]) -> None:
+  """Sets the adversarial loss that the flags name, and the critic's norm, penalty and turns that it
+  comes with. Raises UserError for two losses."""
+  from vaejax.objectives.adversarial import LOSSES  # imports JAX, which most configs need not
+
+  losses = [flag for flag in flags if flag in LOSSES] or ['non_saturating']
+  if len(losses) > 1:
+    raise UserError(f'{" and ".join(losses)}: a config takes one loss')
+  config.objective = {'name': losses[0], 'penalty': 'none', 'turns': 1}
+  config.optimizer.update({'b1': 0.5, 'b2': 0.999})
+  if losses[0] == 'hinge':
+    config.model.critic.norm = 'spectral'
+  if losses[0] == 'wasserstein':
+    config.objective.update({'penalty': 'gradient', 'turns': 5})
+    config.optimizer.update({'b1': 0.0, 'b2': 0.9})
 
 
 def title(dataset: str) -> str:

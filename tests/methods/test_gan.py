@@ -35,7 +35,8 @@ class Line(nn.Module):
 
   @nn.compact
   def __call__(self, x, label=None, train=False):
-    return nn.Dense(1)(x.reshape(x.shape[0], -1))[:, 0]
+    x = x.reshape(x.shape[0], -1)
+    return nn.Dense(1)(x)[:, 0], x
 
 
 @pytest.mark.parametrize('loss', ['minimax', 'non_saturating'])

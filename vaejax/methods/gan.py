@@ -24,15 +24,9 @@ PENALTIES = ('none', 'gradient', 'r1')
 
 def make(config, example: Example) -> Method:
   """The method that a config asks for. Raises UserError for a value that it cannot take."""
-  choice('objective.name', config.objective.name, LOSSES)
-  choice('objective.penalty', config.objective.penalty, PENALTIES)
+  check(config)
   if config.model.conditional and not example.classes:
     raise UserError(f'model.conditional: {config.data.name} has no classes; set it to False')
-  if config.objective.penalty != 'none' and config.model.critic.norm == 'batch':
-    raise UserError(
-      f'objective.penalty={config.objective.penalty} wants a critic that sees each example by '
-      'itself: set model.critic.norm to none, group or spectral'
-    )
   return gan(
     nets_of.make(config.model, example),
     config.model.latents,
@@ -44,13 +38,58 @@ def make(config, example: Example) -> Method:
   )
 
 
+def check(config) -> None:
+  """Raises UserError for a loss or a penalty that does not exist or that the critic cannot have."""
+  choice('objective.name', config.objective.name, LOSSES)
+  choice('objective.penalty', config.objective.penalty, PENALTIES)
+  if config.objective.penalty != 'none' and config.model.critic.norm == 'batch':
+    raise UserError(
+      f'objective.penalty={config.objective.penalty} wants a critic that sees each example by '
+      'itself: set model.critic.norm to none, group or spectral'
+    )
+
+
+def criticism(apply, loss, penalty, v, x, fake, label, key, hyper):
+  """What the critic minimises, its metrics, and the variables left behind.
+
+  x, fake: data and as many samples [B, H, W, C], of the classes label [B] or None.
+  """
+  (real_logit, _), after = apply('critic', v, x, label, train=True)
+  (fake_logit, _), after = apply('critic', after, fake, label, train=True)
+  value = jnp.mean(critic_loss(loss, real_logit, fake_logit))
+  found = {'logit_real': jnp.mean(real_logit), 'logit_fake': jnp.mean(fake_logit)}
+  if penalty != 'none':
+    logits = lambda x: apply('critic', v, x, label)[0][0]
+    if penalty == 'r1':
+      slope = jnp.mean(0.5 * squared_slope(logits, x))
+    else:
+      slope = jnp.mean(gradient_penalty(logits, x, fake, key))
+    value, found = value + hyper['penalty'] * slope, {**found, 'slope_penalty': slope}
+  return value, found, after
+
+
+def verdict(apply, v, x, fake, label):
+  """The critic's metrics of data and samples, [B] each, where nothing is trained."""
+  (real, _), _ = apply('critic', v, x, label)
+  (said, _), _ = apply('critic', v, fake, label)
+  # Of pairs, since where a logit says that an example is real differs from loss to loss.
+  right = (real > said).astype(jnp.float32)
+  return {'logit_real': real, 'logit_fake': said, 'critic_accuracy': right}
+
+
+def kept(before, after, *names):
+  """`extra` as the forward pass left it, of these nets alone."""
+  return {**before.extra, **{name: after.extra[name] for name in names if name in after.extra}}
+
+
 def gan(
   nets, latents, example, loss='non_saturating', penalty='none', turns=1, classes=0
 ) -> Method:
   """A GAN of the nets 'generator' and 'critic'; the players have their names.
 
   Args:
-    nets: 'generator' maps z [B, latents] and label [B] to images, 'critic' those to logits [B].
+    nets: 'generator' maps z [B, latents] and label [B] to images, 'critic' those to logits [B] and
+      features.
     loss: one of LOSSES.
     penalty: on the critic's slope, weighted by hyper['penalty']: 'gradient' between data and
       samples, 'r1' at the data, or 'none'.
@@ -72,43 +111,22 @@ def gan(
     z = temperature * jax.random.normal(key, (n, latents))
     return apply('generator', v, z, label, train=train)
 
-  def judge(v, batch, key, train):
-    """Logits of data and of as many samples, those samples, and the variables left behind."""
-    x, label = batch['image'], label_of(batch)
-    fake, v = generate(v, key, label, x.shape[0], train)
-    real_logit, v = apply('critic', v, x, label, train=train)
-    fake_logit, v = apply('critic', v, fake, label, train=train)
-    return real_logit, fake_logit, fake, v
-
-  def kept(before, after, name):
-    """What the forward pass moved, of the net `name` alone."""
-    return {**before.extra, name: after.extra[name]} if name in after.extra else before.extra
-
   def critic_turn(v, batch, key, hyper):
     z_key, mix_key = jax.random.split(key)
-    real, fake, samples, after = judge(v, batch, z_key, train=True)
-    value = jnp.mean(critic_loss(loss, real, fake))
-    found = {'logit_real': jnp.mean(real), 'logit_fake': jnp.mean(fake)}
-    if penalty != 'none':
-      logits = lambda x: apply('critic', v, x, label_of(batch))[0]
-      if penalty == 'r1':
-        slope = jnp.mean(0.5 * squared_slope(logits, batch['image']))
-      else:
-        slope = jnp.mean(gradient_penalty(logits, batch['image'], samples, mix_key))
-      value, found = value + hyper['penalty'] * slope, {**found, 'slope_penalty': slope}
+    x, label = batch['image'], label_of(batch)
+    fake, _ = generate(v, z_key, label, x.shape[0], train=True)
+    value, found, after = criticism(apply, loss, penalty, v, x, fake, label, mix_key, hyper)
     return value, (found, kept(v, after, 'critic'))
 
   def generator_turn(v, batch, key, hyper):
     label = label_of(batch)
     samples, after = generate(v, key, label, batch['image'].shape[0], train=True)
-    logit, _ = apply('critic', v, samples, label, train=True)
+    (logit, _), _ = apply('critic', v, samples, label, train=True)
     return jnp.mean(generator_loss(loss, logit)), ({}, kept(v, after, 'generator'))
 
   def metrics(v, batch, key, hyper):
-    real, fake, _, _ = judge(v, batch, key, train=False)
-    # Of pairs, since where a logit says that an example is real differs from loss to loss.
-    right = (real > fake).astype(jnp.float32)
-    return {'logit_real': real, 'logit_fake': fake, 'critic_accuracy': right}
+    x, label = batch['image'], label_of(batch)
+    return verdict(apply, v, x, generate(v, key, label, x.shape[0], train=False)[0], label)
 
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
     z_key, label_key = jax.random.split(key)
@@ -119,7 +137,7 @@ def gan(
     return {'image': (image - example.low) / (example.high - example.low)}
 
   def criticise(v, batch, key):
-    return {'logit': apply('critic', v, batch['image'], label_of(batch))[0]}
+    return {'logit': apply('critic', v, batch['image'], label_of(batch))[0][0]}
 
   return Method(
     init=init,

@@ -26,7 +26,7 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-  """Images [B, H, W, C] and, with classes, label [B] -> logits [B].
+  """Images [B, H, W, C] and, with classes, label [B] -> logits [B] and the trunk's features [B, F].
 
   A label adds the inner product of its embedding and the features (the projection discriminator,
   Miyato & Koyama 2018, arXiv:1802.05637, equation 3).
@@ -43,16 +43,21 @@ class Critic(nn.Module):
     if self.classes:
       embed = spectral(nn.Dense(features.shape[-1], use_bias=False), self.norm, train)
       logit = logit + jnp.sum(embed(jax.nn.one_hot(label, self.classes)) * features, axis=-1)
-    return logit
+    return logit, features
+
+
+def critic(model, example: Example, classes: int = 0) -> Critic:
+  """The net that `model`, the section of the critic, asks for. Raises UserError."""
+  trunk = lookup('nets', model.net, having='encoder').encoder(model, example.fields['image'].shape)
+  return Critic(trunk, classes, model.norm)
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:
   """The nets 'generator', of `model`, and 'critic', of `model.critic`. Raises UserError."""
   shape = example.fields['image'].shape
   classes = example.classes if model.conditional else 0
-  generator = lookup('nets', model.net, having='decoder').decoder(model, shape)
-  critic = lookup('nets', model.critic.net, having='encoder').encoder(model.critic, shape)
+  trunk = lookup('nets', model.net, having='decoder').decoder(model, shape)
   return {
-    'generator': Generator(generator, example.low, example.high, classes),
-    'critic': Critic(critic, classes, model.critic.norm),
+    'generator': Generator(trunk, example.low, example.high, classes),
+    'critic': critic(model.critic, example, classes),
   }

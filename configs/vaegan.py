@@ -1,0 +1,39 @@
+"""VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): the VAE's reconstructions are compared in the
+features of a critic, which also tells what is decoded from data.
+
+  python launch.py train --config=configs/vaegan.py --workdir=runs/vaegan
+  python launch.py train --config=configs/vaegan.py:mnist --workdir=runs/vg --data_dir=DIR
+  python launch.py evaluate --workdir=runs/vg --evals=elbo,image,judge
+
+Words after the colon: a dataset (digits, mnist, ... any TFDS name), a loss (minimax,
+non_saturating, least_squares, hinge, wasserstein; hinge where none is named), smoke, key=value.
+hinge comes with spectral norm, wasserstein with a gradient penalty and 5 turns of the critic.
+"""
+
+from vaejax import presets
+from vaejax.configuration import base, finish, player, words
+from vaejax.objectives.adversarial import LOSSES
+
+TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}
+
+
+def get_config(arg=''):
+  asked = words(arg, dataset='digits', flags=LOSSES)
+  weights = {'beta': 1.0, 'features': 1.0, 'pixels': 0.0, 'adversarial': 1.0, 'penalty': 10.0}
+  config = base('vaegan', {'lr': 1e-3, 'lr_critic': 2e-4} | weights)
+  config.model = presets.AUTOENCODER | {'likelihood': 'bernoulli', 'latents': 32}
+  config.model.critic = {**presets.TRUNK, 'activation': 'leaky_relu'}
+  presets.compete(config, asked.flags or ('hinge',))
+  config.optimizer.ema = 0.999
+  config.optimizer.critic, config.optimizer.autoencoder = player(), player()
+  config.data.name = asked.dataset
+  config.batch_size = 64
+  config.steps = 10_000
+  if asked.dataset == 'digits':
+    config.model.update({'widths': (256, 256), 'norm': 'batch'})
+    config.model.critic.widths = (256, 256)
+  else:
+    net = {'net': 'conv', 'channels': (32, 64), 'kernel': 4, 'widths': ()}
+    config.model.update({**net, 'norm': 'batch'})
+    config.model.critic.update(net)
+  return finish(config, asked, TINY)

@@ -1,0 +1,53 @@
+"""What images look like, without a judge: how sharp samples are, how near reconstructions come."""
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.data.transforms import SCALES
+from vaejax.errors import UserError
+from vaejax.evals.video import psnr
+from vaejax.types import Eval, Method
+
+
+def sharpness(image: jax.Array) -> jax.Array:
+  """The variance of the Laplacian of images in [0, 1], [B, H, W, C] -> [B], a mean over channels:
+  of the sum of a pixel's four neighbours less four times itself, at the pixels that have them
+  (Pech-Pacheco et al. 2000, ICPR, section 2). Blur lowers it and noise raises it, so that to be above
+  the data is no merit."""
+  inner = image[:, 1:-1, 1:-1]
+  across = image[:, 1:-1, :-2] + image[:, 1:-1, 2:]
+  down = image[:, :-2, 1:-1] + image[:, 2:, 1:-1]
+  return jnp.mean(jnp.var(across + down - 4 * inner, axis=(1, 2)), axis=-1)
+
+
+def make(method: Method, config) -> Eval:
+  """`sharpness` of as many samples as the split has rows, `sharpness_data` of the split, both in
+  [0, 1] as the run was trained on them. Where the method reconstructs, also
+  `sharpness_reconstruction`, and of reconstructions from the posterior's mean the mean squared
+  error `mse` and `psnr` in dB, both the mean over images.
+
+  Raises UserError for a method without samples and for data that are not images of 3x3 at least.
+  """
+  if method.sample is None:
+    raise UserError(f'image needs samples, which {config.method} does not give')
+  low, high = SCALES[config.data.scale]
+
+  def stats(variables, batch, key, hyper):
+    if 'image' not in batch or min(batch['image'].shape[1:3]) < 3:
+      raise UserError('image: it takes data of images, of 3x3 pixels at least')
+    mask = batch['mask']
+    image = jnp.clip((batch['image'] - low) / (high - low), 0.0, 1.0)
+    given = {name: batch[name] for name in method.given if name in batch}
+    samples = method.sample(variables, key, mask.shape[0], given)['image']
+    found = {'sharpness': sharpness(samples), 'sharpness_data': sharpness(image)}
+    if 'reconstruct' in method.predict:
+      again = method.predict['reconstruct'](variables, batch, key)['image']
+      found['sharpness_reconstruction'] = sharpness(again)
+      found['mse'] = jnp.mean(jnp.square(image - again), axis=(1, 2, 3))
+      found['psnr'] = psnr(image, again)
+    return {'values': {k: mask @ v for k, v in found.items()}, 'examples': jnp.sum(mask)}
+
+  def finish(sums):
+    return {name: float(total / sums['examples']) for name, total in sums['values'].items()}
+
+  return Eval(stats, finish, {'images': 'in [0, 1], of decoders the means of p(x|z)'})
