@@ -19,8 +19,8 @@ TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8
 
 def get_config(arg=''):
   asked = words(arg, dataset='digits', flags=LOSSES)
-  weights = {'beta': 1.0, 'features': 1.0, 'pixels': 0.0, 'adversarial': 1.0, 'penalty': 10.0}
-  config = base('vaegan', {'lr': 1e-3, 'lr_critic': 2e-4} | weights)
+  weights = {'beta': 1.0, 'features': 1.0, 'pixels': 0.0, 'adversarial': 5.0, 'penalty': 10.0}
+  config = base('vaegan', {'lr': 5e-4, 'lr_critic': 5e-4} | weights)
   config.model = presets.AUTOENCODER | {'likelihood': 'bernoulli', 'latents': 32}
   config.model.critic = {**presets.TRUNK, 'activation': 'leaky_relu'}
   presets.compete(config, asked.flags or ('hinge',))
@@ -28,7 +28,7 @@ def get_config(arg=''):
   config.optimizer.critic, config.optimizer.autoencoder = player(), player()
   config.data.name = asked.dataset
   config.batch_size = 64
-  config.steps = 10_000
+  config.steps = 5000
   if asked.dataset == 'digits':
     config.model.update({'widths': (256, 256), 'norm': 'batch'})
     config.model.critic.widths = (256, 256)

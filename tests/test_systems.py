@@ -46,6 +46,20 @@ SYSTEMS = {
     (28, 28, 1),
     {'generator': dense(100, 128, 128, 1024, 784), 'critic': dense(784, 128, 128, 1)},
   ),
+  'rvae': (
+    (15, 32, 32, 1),
+    {
+      'encoder': dense(1024, 512, 256),
+      # Prior, posterior, features of z; three gates from features and state, one bias more.
+      'core': dense(256, 256, 2 * 16)
+      + dense(256 + 256, 256, 2 * 16)
+      + dense(16, 256)
+      + 3 * dense(256 + 256, 256)
+      + 3 * dense(256, 256, bias=False)
+      + 256,
+      'decoder': dense(16 + 256, 256, 512, 1024),
+    },
+  ),
 }
 
 
@@ -54,7 +68,8 @@ def test_parameters_are_those_of_the_description(project, system):
   shape, expected = SYSTEMS[system]
   config = configuration.load(f'configs/source.py:{system}')
   low = -1.0 if config.data.scale == 'symmetric' else 0.0
-  example = Example({'image': jax.ShapeDtypeStruct(shape, jnp.float32)}, 10, low)
+  data = 'video' if len(shape) == 4 else 'image'
+  example = Example({data: jax.ShapeDtypeStruct(shape, jnp.float32)}, 10, low, data=data)
   state = jax.eval_shape(
     lambda: workdir.initial(workdir.make_method(config, example), config, example)
   )
@@ -66,7 +81,8 @@ def test_parameters_are_those_of_the_description(project, system):
 
 
 @pytest.mark.parametrize(
-  'words, steps', [('mlp', 46_875), ('conv28,epochs=3', 703), ('gan,epochs=1', 1875)]
+  'words, steps',
+  [('mlp', 46_875), ('conv28,epochs=3', 703), ('gan,epochs=1', 1875), ('rvae', 12_500)],
 )
 def test_lengths_are_in_epochs(project, words, steps):
   assert configuration.load(f'configs/source.py:{words}').steps == steps

@@ -60,7 +60,7 @@ def parser() -> Parser:
   sample = verb('sample', 'Write samples of a trained run.')
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
-  evaluate.add_argument('--evals', default='elbo', help='elbo, nll, video, judge (elbo)')
+  evaluate.add_argument('--evals', default='elbo', help='elbo, nll, image, video, judge (elbo)')
   evaluate.add_argument('--split', default='test')
   evaluate.add_argument('--seed', type=seed, default=0)
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
@@ -136,7 +136,7 @@ def train(flags, overrides) -> int:
       configuration.override(config, field, text)
     configuration.check(config)
   else:
-    spec = flags.config or 'configs/vae.py'
+    spec = 'configs/vae.py' if flags.config is None else flags.config
     config = configuration.load(spec, overrides)
     folder = folder or Path('runs') / Path(spec.partition(':')[0]).stem
   try:
@@ -190,8 +190,9 @@ def evaluate(flags) -> int:
     raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
   settings = 'split', 'seed', 'samples', 'weights', 'which', 'judge', 'data_dir'
   values = run(flags.workdir, names, **{k: getattr(flags, k) for k in settings}, say=say)
+  width = max(map(len, values))
   for name, value in values.items():
-    print(f'{name:>22} {value:.4f}')
+    print(f'{name:>{width}} {value:.4f}')
   print(f'recorded in {flags.workdir / "evaluation.json"}')
   return 0
 

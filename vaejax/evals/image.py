@@ -12,7 +12,7 @@ from vaejax.types import Eval, Method
 def sharpness(image: jax.Array) -> jax.Array:
   """The variance of the Laplacian of images in [0, 1], [B, H, W, C] -> [B], a mean over channels:
   of the sum of a pixel's four neighbours less four times itself, at the pixels that have them
-  (Pech-Pacheco et al. 2000, ICPR, section 2). Blur lowers it and noise raises it, so that to be above
+  (Pech-Pacheco et al. 2000, ICPR, section 2). Blur lowers it and noise raises it: to be above
   the data is no merit."""
   inner = image[:, 1:-1, 1:-1]
   across = image[:, 1:-1, :-2] + image[:, 1:-1, 2:]

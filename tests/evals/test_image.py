@@ -1,0 +1,65 @@
+"""Sharpness against a sum by hand, and the values of a pass."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from vaejax.errors import UserError
+from vaejax.evals import image
+from vaejax.types import Method
+
+CONFIG = ConfigDict({'method': 'none', 'data': {'scale': 'symmetric'}})
+
+
+def test_sharpness_is_the_variance_of_the_laplacian():
+  x = np.random.default_rng(0).random((2, 5, 6, 3))
+  kernel = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+  for n in range(2):
+    each = []
+    for c in range(3):
+      at = lambda i, j, n=n, c=c: (x[n, i : i + 3, j : j + 3, c] * kernel).sum()
+      each.append(np.var([[at(i, j) for j in range(4)] for i in range(3)]))
+    assert float(image.sharpness(jnp.asarray(x))[n]) == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def test_blur_lowers_it_and_a_slope_has_none():
+  x = jax.random.uniform(jax.random.key(0), (3, 9, 9, 1))
+  blurred = (x[:, 1:] + x[:, :-1]) / 2
+  assert (image.sharpness(blurred) < 0.7 * image.sharpness(x)).all()
+  slope = jnp.broadcast_to(jnp.arange(9.0)[None, :, None, None] / 9, (1, 9, 9, 1))
+  np.testing.assert_allclose(image.sharpness(slope), 0, atol=1e-10)
+
+
+def method(**predict):
+  """Samples are black; reconstructions are half as bright."""
+  sample = lambda v, key, n, given: {'image': jnp.zeros((n, 4, 4, 1))}
+  return Method(None, (), sample, None, predict)
+
+
+def test_values_of_a_pass():
+  """In [0, 1] whatever the scale of the data, and padding counts not."""
+  x = jax.random.uniform(jax.random.key(1), (4, 4, 4, 1))
+  batch = {'image': 2 * x - 1, 'mask': jnp.asarray([1.0, 1, 1, 0])}
+  half = lambda v, batch, key: {'image': (batch['image'] + 1) / 4}
+  found = {}
+  for name, one in (('plain', method()), ('again', method(reconstruct=half))):
+    made = image.make(one, CONFIG)
+    found[name] = made.finish(made.stats({}, batch, None, {}))
+  sharp = float(image.sharpness(x)[:3].mean())
+  assert found['plain'] == pytest.approx({'sharpness': 0, 'sharpness_data': sharp}, rel=1e-5)
+  again = found['again']
+  error = np.asarray(x[:3] ** 2).mean((1, 2, 3)) / 4
+  assert again['sharpness_reconstruction'] == pytest.approx(sharp / 4, rel=1e-5)
+  assert again['mse'] == pytest.approx(error.mean(), rel=1e-5)
+  assert again['psnr'] == pytest.approx(np.mean(-10 * np.log10(error)), rel=1e-5)
+
+
+def test_what_it_cannot_take():
+  with pytest.raises(UserError, match='needs samples'):
+    image.make(method()._replace(sample=None), CONFIG)
+  made = image.make(method(), CONFIG)
+  for batch in ({'video': jnp.zeros((2, 3, 4, 4, 1))}, {'image': jnp.zeros((2, 2, 4, 1))}):
+    with pytest.raises(UserError, match='3x3 pixels at least'):
+      made.stats({}, batch | {'mask': jnp.ones(2)}, None, {})
