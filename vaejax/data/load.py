@@ -4,7 +4,7 @@ import importlib
 
 import jax
 
-from vaejax.data import source, transforms
+from vaejax.data import source, stacked, transforms
 from vaejax.data.table import EMBEDDED, VIDEOS, Table
 from vaejax.errors import UserError
 from vaejax.lookup import choice
@@ -22,6 +22,12 @@ def table(data, split: str, data_dir: str | None) -> Table:
     ('fit', ('resize', 'pad')),
   ):
     choice(f'data.{field}', data[field], {c: c for c in choices})
+  if base := stacked.base(data.name):
+    if split not in ('train', 'test'):
+      raise UserError(f'{data.name} has no split {split!r}: there are train and test')
+    single = data.copy_and_resolve_references()
+    single.update({'name': base, 'channels': 1})
+    return stacked.table(table(single, split, data_dir), split)
   fitting = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
   if data.name in EMBEDDED:
     if split not in ('train', 'test'):

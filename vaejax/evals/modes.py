@@ -1,0 +1,59 @@
+"""How many modes of a stacked set samples find, each channel read by the judge of its base."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.data import stacked
+from vaejax.engine import judges
+from vaejax.errors import UserError
+from vaejax.types import Eval, Method
+
+
+def make(method: Method, config) -> Eval:
+  """As many samples as the split has rows: `modes_covered`, in how many modes, of 1000 for ten
+  classes, there is one at least; `mode_kl`, KL(samples || data) in nats over modes, the data's from
+  the shares of the classes that the judge finds in its test split (Metz et al. 2017, section 3.3.1).
+
+  Raises UserError for data that are not stacked, a method without samples, a judge that is not there.
+  """
+  base = stacked.base(config.data.name)
+  if not base or method.sample is None:
+    raise UserError(
+      f'modes: it takes samples of a set such as stacked_mnist, not {config.data.name}'
+    )
+  single = config.data.copy_and_resolve_references()
+  single.update({'name': base, 'channels': 0})
+  judge = judges.find(config.eval.get('judge'), single)
+  example, classes = judge.example, len(judge.shares)
+  places = classes ** np.arange(stacked.CHANNELS)[::-1]
+
+  def stats(variables, batch, key, hyper):
+    mask = batch['mask']
+    given = {name: batch[name] for name in method.given if name in batch}
+    image = method.sample(variables, key, mask.shape[0], given)['image']
+    if image.shape[1:3] != example.fields['image'].shape[:2]:
+      raise UserError(f'the judge of {base} takes images of {example.fields["image"].shape[:2]}')
+    grey = jnp.moveaxis(image, -1, 0).reshape(-1, *image.shape[1:3], 1)
+    grey = grey * (example.high - example.low) + example.low
+    said = judge.method.predict['classify'](judge.variables, {'image': grey}, key)['logits']
+    found = jnp.argmax(said, axis=-1).reshape(stacked.CHANNELS, -1)
+    return jnp.zeros(classes**stacked.CHANNELS).at[places @ found].add(mask)
+
+  def finish(counts):
+    counts = np.asarray(counts, np.float64)
+    share, data = counts / counts.sum(), judge.shares
+    data = np.einsum('a,b,c->abc', data, data, data).ravel()
+    there = share > 0
+    divergence = np.sum(share[there] * np.log(share[there] / data[there]))
+    return {'modes_covered': float(there.sum()), 'mode_kl': float(divergence)}
+
+  return Eval(
+    stats,
+    finish,
+    {
+      'judge': judge.name,
+      'judge_accuracy': judge.accuracy,
+      'judge_checksum': judge.checksum[:16],
+      'modes': classes**stacked.CHANNELS,
+    },
+  )
