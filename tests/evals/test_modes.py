@@ -46,5 +46,5 @@ def test_modes_are_the_classes_of_all_channels(judge):
 
 def test_what_it_cannot_take():
   other = ConfigDict({'method': 'toy', 'data': {'name': 'mnist'}, 'eval': {}})
-  with pytest.raises(UserError, match='such as stacked_mnist, not mnist'):
+  with pytest.raises(UserError, match='as stacked_mnist, not mnist'):
     modes.make(Method(None, (), lambda: 0, None, {}), other)

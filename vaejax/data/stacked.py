@@ -1,4 +1,4 @@
-"""Images stacked as the three channels of one: stacked_mnist has 1000 modes, a digit in each channel
+"""Images stacked as the three channels of one: stacked_mnist has 1000 modes, a digit in each
 (Metz et al. 2017, arXiv:1611.02163, section 3.3.1)."""
 
 from functools import partial

@@ -11,16 +11,15 @@ from vaejax.types import Eval, Method
 
 def make(method: Method, config) -> Eval:
   """As many samples as the split has rows: `modes_covered`, in how many modes, of 1000 for ten
-  classes, there is one at least; `mode_kl`, KL(samples || data) in nats over modes, the data's from
-  the shares of the classes that the judge finds in its test split (Metz et al. 2017, section 3.3.1).
+  classes, there is one at least; `mode_kl`, KL(samples || data) in nats over modes, where the data's
+  shares are those of the classes that the judge finds in its test split (Metz et al. 2017, section
+  3.3.1).
 
-  Raises UserError for data that are not stacked, a method without samples, a judge that is not there.
+  Raises UserError for data that are not stacked, a method without samples, or a missing judge.
   """
   base = stacked.base(config.data.name)
   if not base or method.sample is None:
-    raise UserError(
-      f'modes: it takes samples of a set such as stacked_mnist, not {config.data.name}'
-    )
+    raise UserError(f'modes: it takes samples of a set as stacked_mnist, not {config.data.name}')
   single = config.data.copy_and_resolve_references()
   single.update({'name': base, 'channels': 0})
   judge = judges.find(config.eval.get('judge'), single)
