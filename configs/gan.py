@@ -22,18 +22,6 @@ def get_config(arg=''):
   asked = words(arg, dataset='digits', flags=(*LOSSES, 'conditional'))
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
   config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in asked.flags}
-  config.model.critic = {**presets.TRUNK, 'activation': 'leaky_relu'}
-  presets.compete(config, asked.flags)
-  config.optimizer.ema = 0.999
+  presets.compete(config, asked.dataset, asked.flags)
   config.optimizer.critic, config.optimizer.generator = player(), player()
-  config.data.name = asked.dataset
-  config.batch_size = 64
-  config.steps = 10_000
-  if asked.dataset == 'digits':
-    config.model.update({'widths': (256, 256), 'norm': 'batch'})
-    config.model.critic.widths = (256, 256)
-  else:
-    net = {'net': 'conv', 'channels': (32, 64), 'kernel': 4, 'widths': ()}
-    config.model.update({**net, 'norm': 'batch'})
-    config.model.critic.update(net)
   return finish(config, asked, TINY)

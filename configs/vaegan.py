@@ -22,18 +22,8 @@ def get_config(arg=''):
   weights = {'beta': 1.0, 'features': 1.0, 'pixels': 0.0, 'adversarial': 5.0, 'penalty': 10.0}
   config = base('vaegan', {'lr': 5e-4, 'lr_critic': 5e-4} | weights)
   config.model = presets.AUTOENCODER | {'likelihood': 'bernoulli', 'latents': 32}
-  config.model.critic = {**presets.TRUNK, 'activation': 'leaky_relu'}
-  presets.compete(config, asked.flags or ('hinge',))
-  config.optimizer.ema = 0.999
+  presets.compete(config, asked.dataset, asked.flags or ('hinge',))
+  if presets.title(asked.dataset) not in presets.PRESETS:
+    config.model.latents = 128
   config.optimizer.critic, config.optimizer.autoencoder = player(), player()
-  config.data.name = asked.dataset
-  config.batch_size = 64
-  config.steps = 5000
-  if asked.dataset == 'digits':
-    config.model.update({'widths': (256, 256), 'norm': 'batch'})
-    config.model.critic.widths = (256, 256)
-  else:
-    net = {'net': 'conv', 'channels': (32, 64), 'kernel': 4, 'widths': ()}
-    config.model.update({**net, 'norm': 'batch'})
-    config.model.critic.update(net)
   return finish(config, asked, TINY)

@@ -64,16 +64,35 @@ def suit(config: ConfigDict, dataset: str) -> None:
   config.update_from_flattened_dict(PRESETS.get(title(dataset), COLOUR))
 
 
-def compete(config: ConfigDict, flags: tuple[str, ...]) -> None:
-  """Sets the adversarial loss that the flags name, and the critic's norm, penalty and turns that it
-  comes with. Raises UserError for two losses."""
+def compete(config: ConfigDict, dataset: str, flags: tuple[str, ...]) -> None:
+  """Sets the dataset, nets and length that suit a game of `model` against `model.critic`, and the
+  loss that the flags name with the critic's norm, penalty and turns that it comes with: hinge and
+  spectral norm, wasserstein and a gradient penalty. Raises UserError for two losses."""
   from vaejax.objectives.adversarial import LOSSES  # imports JAX, which most configs need not
 
   losses = [flag for flag in flags if flag in LOSSES] or ['non_saturating']
   if len(losses) > 1:
     raise UserError(f'{" and ".join(losses)}: a config takes one loss')
+  config.data.name = dataset
+  config.batch_size = 64
+  config.model.update({'norm': 'batch', 'widths': (256, 256)})
+  config.model.critic = TRUNK | {'activation': 'leaky_relu', 'widths': (256, 256)}
+  config.steps = 10_000
+  if dataset != 'digits':
+    grey = title(dataset) in PRESETS
+    net = {
+      'net': 'conv',
+      'channels': (32, 64) if grey else (64, 128, 256),
+      'kernel': 4,
+      'widths': (),
+    }
+    config.model.update(net)
+    config.model.critic.update(net)
+    config.steps = 5000 if grey else 100_000
+    rate = 5e-4 if grey else 2e-4
+    config.hyper.update({'lr': rate, 'lr_critic': rate})
   config.objective = {'name': losses[0], 'penalty': 'none', 'turns': 1}
-  config.optimizer.update({'b1': 0.5, 'b2': 0.999})
+  config.optimizer.update({'b1': 0.5, 'b2': 0.999, 'ema': 0.999})
   if losses[0] == 'hinge':
     config.model.critic.norm = 'spectral'
   if losses[0] == 'wasserstein':

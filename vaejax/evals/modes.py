@@ -11,9 +11,9 @@ from vaejax.types import Eval, Method
 
 def make(method: Method, config) -> Eval:
   """As many samples as the split has rows: `modes_covered`, in how many modes, of 1000 for ten
-  classes, there is one at least; `mode_kl`, KL(samples || data) in nats over modes, where the data's
-  shares are those of the classes that the judge finds in its test split (Metz et al. 2017, section
-  3.3.1).
+  classes, there is one at least; `mode_kl`, KL(samples || data) in nats over modes, the shares of
+  the data's being those of the classes that the judge finds in its test split (Metz et al. 2017,
+  section 3.3.1).
 
   Raises UserError for data that are not stacked, a method without samples, or a missing judge.
   """
