@@ -2,13 +2,15 @@
 
   python launch.py train --config=configs/gan.py --workdir=runs/gan
   python launch.py train --config=configs/gan.py:mnist,hinge --workdir=runs/g --data_dir=DIR
+  python launch.py train --config=configs/gan.py:stacked_mnist,hinge --workdir=runs/s --data_dir=DIR
+  python launch.py evaluate --workdir=runs/s --evals=modes
 
-digits: 10,000 steps; legible digits from 3,000 on, seen on two CPU cores. Its cost and numbers, and
-those of mnist, are open.
+GAN-COST
 
-Words after the colon: a dataset (digits, mnist, ... any TFDS name), a loss (minimax,
-non_saturating, least_squares, hinge, wasserstein), conditional, smoke, key=value. hinge comes with
-spectral norm, wasserstein with a gradient penalty and 5 turns of the critic.
+Words after the colon: a dataset (digits, mnist, ... any TFDS name; stacked_NAME: three of its
+images as channels), a loss (minimax, non_saturating, least_squares, hinge, wasserstein),
+conditional, smoke, key=value. hinge comes with spectral norm, wasserstein with a gradient penalty
+and 5 turns of the critic.
 """
 
 from vaejax import presets
