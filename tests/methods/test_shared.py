@@ -163,6 +163,13 @@ def test_a_class_head_adds_its_cross_entropy(samples, name):
   assert seen['cross_entropy'].shape == (N,)
 
 
+def test_a_word_asks_for_the_head(project):
+  for words, asked in (('smoke', False), ('smoke,classify', True)):
+    found = configuration.load(f'configs/vae.py:{words}')
+    assert ('classification' in found.hyper) == ('classify' in vae.make(found, example()).predict)
+    assert ('classification' in found.hyper) == asked
+
+
 def test_without_the_weight_there_is_no_head():
   assert 'classify' not in made().predict and 'classifier' not in variables().params
   with pytest.raises(UserError, match='has no classes to find'):
