@@ -8,6 +8,7 @@ import pytest
 from vaejax import configuration
 from vaejax.data import combine, load, source
 from vaejax.data.table import Table
+from vaejax.engine.train import set_up
 from vaejax.errors import UserError
 
 KEY = load.run_key(3)
@@ -123,3 +124,14 @@ def test_a_set_without_classes_is_refused():
   nothing = Table(3, {}, None, None, None, origin='photographs train')
   with pytest.raises(UserError, match='photographs train has no classes'):
     combine.balanced(nothing, 10, KEY)
+
+
+@pytest.mark.parametrize('rows, devices', [(8, 8), (4, 4), (5, 1)])
+def test_as_many_devices_as_share_the_rows_of_every_part(project, rows, devices):
+  config = configuration.load(f'configs/m2.py:smoke,labelled_batch={rows}')
+  assert set_up(config, None).mesh.size == devices
+
+
+def test_microbatches_share_the_rows_of_every_part(project):
+  with pytest.raises(UserError, match=r'data\.labelled_batch=6 does not split into .*=4 equal'):
+    configuration.load('configs/m2.py:smoke,labelled_batch=6,accumulate=4')

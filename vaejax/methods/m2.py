@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from vaejax.distributions import per_example, standard
 from vaejax.errors import UserError
 from vaejax.nets import labelled, lens
-from vaejax.nets.heads import DISCRETE
+from vaejax.nets.heads import discrete
 from vaejax.objectives.classification import classification
 from vaejax.objectives.elbo import elbo
 from vaejax.types import Example, Method, Player
@@ -20,12 +20,9 @@ def make(config, example: Example) -> Method:
   """The method that a config asks for. Raises UserError for a value that it cannot take."""
   if not example.classes:
     raise UserError(f'{config.data.name} has no classes: take a dataset that has')
-  model, shape = config.model, example.fields['image'].shape
-  discrete = (
-    example.levels == 2 if model.likelihood == 'bernoulli' else model.likelihood in DISCRETE
-  )
-  nets = labelled.make(model, example)
-  return m2(nets, model.latents, example, math.prod(shape) if discrete else 0)
+  model = config.model
+  dims = discrete(model.likelihood, example)
+  return m2(labelled.make(model, example), model.latents, example, dims)
 
 
 def m2(nets, latents, example, dims=0) -> Method:

@@ -2,7 +2,6 @@
 conditional ones (Sohn et al. 2015), whose every distribution is given the label; and ones that are
 trained together with a classifier of their latents."""
 
-import math
 from functools import partial
 
 import jax
@@ -12,7 +11,7 @@ from vaejax.distributions import per_example, standard
 from vaejax.errors import UserError
 from vaejax.nets import autoencoder, lens
 from vaejax.nets.classifier import head
-from vaejax.nets.heads import DISCRETE
+from vaejax.nets.heads import discrete
 from vaejax.objectives.classification import classification
 from vaejax.objectives.elbo import elbo, log_mean_exp, rate
 from vaejax.types import Example, Method, Player
@@ -37,10 +36,6 @@ def make(config, example: Example) -> Method:
     if not example.classes:
       raise UserError(f'{config.data.name} has no classes to find: take a dataset that has')
     nets['classifier'] = head(example.classes)
-  if config.model.likelihood == 'bernoulli':
-    discrete = example.levels == 2
-  else:
-    discrete = config.model.likelihood in DISCRETE
   return vae(
     nets,
     config.model.latents,
@@ -48,7 +43,7 @@ def make(config, example: Example) -> Method:
     samples=objective.samples,
     importance=objective.name == 'iwae',
     analytic=objective.kl == 'analytic' and objective.name == 'elbo',
-    dims=math.prod(example.fields['image'].shape) if discrete else 0,
+    dims=discrete(config.model.likelihood, example),
     classes=classes,
   )
 

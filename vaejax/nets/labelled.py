@@ -1,4 +1,4 @@
-"""Nets of a class that may be unknown (M2)."""
+"""Nets of a class that may be unknown: q(y|x), q(z|x, y) and p(x|y, z), with trunks of any kind."""
 
 from flax import linen as nn
 
@@ -9,8 +9,14 @@ from vaejax.types import Example
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:
-  """The nets 'classifier', q(y|x), 'encoder' and 'decoder' that a config's `model` asks for. Raises
-  UserError."""
+  """The nets that a config's `model` asks for, with a trunk of its own each: 'classifier', from
+  images to the logits of their classes; 'encoder', to the posteriors of all classes side by side,
+  over [B, classes * latents]; 'decoder', from z [B, latents] and label [B] to p(x|y, z). Raises
+  UserError.
+
+  A head of its own for every class is what the label crossed with the features would give, but the
+  trunk sees each image once, whatever the number of classes.
+  """
   shape, classes = example.fields['image'].shape, example.classes
   trunk = lambda: lookup('nets', model.net, having='encoder').encoder(model, shape)
   return {
