@@ -23,8 +23,9 @@ CONFIGS = Path(__file__).parent.parent / 'configs'
 BATCH_NORM = {'net': 'conv', 'model.channels': '8', 'norm': 'batch', 'ema': '0.9'}
 RESNET = {'net': 'resnet', 'model.channels': '8', 'likelihood': 'sigma_vae', 'accumulate': '2'}
 GAUSSIAN = {'likelihood': 'gaussian_pixel', 'clip': '10', 'optimizer.name': 'adamw'}
-# Settings of another config's method, and the simplest of methods, can wait for the slow tests.
-LATER = ('beta_vae', 'iwae', 'source', 'cvae', 'judge')
+# Settings of another config's method, the simplest of methods, and one whose step sums over others'
+# can wait for the slow tests.
+LATER = ('beta_vae', 'iwae', 'source', 'cvae', 'judge', 'm2')
 CASES = [
   pytest.param((stem, {}), id=stem, marks=[pytest.mark.slow] * (stem in LATER))
   for stem in sorted(path.stem for path in CONFIGS.glob('*.py'))

@@ -38,26 +38,23 @@ def made():
   return m2.make(config(), example())
 
 
+RNG = np.random.default_rng(4)
+
+
 @cache
 def data():
-  draw = lambda i, n: jax.random.bernoulli(jax.random.key(i), 0.4, (n, *SHAPE)).astype(jnp.float32)
-  return {
-    'image': draw(1, N),
-    'label': jnp.array([0, 2, 1, 2]),
-    'labelled_image': draw(2, FEW),
-    'labelled_label': jnp.array([2, 0, 1, 1, 0, 2]),
-  }
+  draw = lambda n: (RNG.uniform(size=(n, *SHAPE)) < 0.4).astype(np.float32)
+  few = {'labelled_image': draw(FEW), 'labelled_label': np.array([2, 0, 1, 1, 0, 2])}
+  return few | {'image': draw(N), 'label': np.array([0, 2, 1, 2])}
 
 
 @cache
 def variables():
   """Wide, every class unlike the others; less so the encoder, for importance weights that vary."""
-  v = jax.jit(made().init)(jax.random.key(0), data())
+  v = jax.device_get(jax.jit(made().init)(jax.random.key(0), data()))
   wide = {'classifier': 1.0, 'decoder': 0.7, 'encoder': 0.2}
-  noise = lambda i, x, net: wide[net] * jax.random.normal(jax.random.key(i), x.shape)
-  leaves, tree = jax.tree.flatten_with_path(v.params)
-  moved = [x + noise(i, x, path[0].key) for i, (path, x) in enumerate(leaves)]
-  return v.replace(params=jax.tree.unflatten(tree, moved))
+  moved = lambda net: lambda x: x + np.float32(wide[net] * RNG.normal(size=x.shape))
+  return v.replace(params={net: jax.tree.map(moved(net), v.params[net]) for net in sorted(wide)})
 
 
 @cache

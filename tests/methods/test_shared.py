@@ -5,9 +5,9 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from ml_collections import ConfigDict
+from scipy import special
 
 from vaejax import configuration, presets
 from vaejax.distributions import per_example
@@ -39,8 +39,8 @@ def hyper(weight=None):
 
 @cache
 def data():
-  image = jax.random.uniform(jax.random.key(1), (N, *SHAPE))
-  return {'image': image, 'label': jnp.array([0, 2, 1, 2])}
+  image = np.random.default_rng(1).uniform(size=(N, *SHAPE)).astype(np.float32)
+  return {'image': image, 'label': np.array([0, 2, 1, 2])}
 
 
 @cache
@@ -51,7 +51,8 @@ def made(**asked):
 @cache
 def variables(**asked):
   """Initial ones, none of them zero."""
-  return jax.tree.map(lambda x: x + 0.1, jax.jit(made(**asked).init)(jax.random.key(0), data()))
+  first = jax.device_get(jax.jit(made(**asked).init)(jax.random.key(0), data()))
+  return jax.tree.map(lambda x: x + np.float32(0.1), first)
 
 
 def test_the_layer_is_a_net_once_and_of_the_one_player():
@@ -132,11 +133,12 @@ def test_predictions_go_through_it():
   v = variables()
   other = v.replace(params=v.params | {'shared': jax.tree.map(lambda x: -x, v.params['shared'])})
   for name, batch in (('encode', data()), ('decode', {'latents': jnp.ones((N, L))})):
-    one, two = (jax.tree.leaves(made().predict[name](of, batch, KEY))[-1] for of in (v, other))
+    predict = jax.jit(made().predict[name])
+    one, two = (jax.tree.leaves(predict(of, batch, KEY))[-1] for of in (v, other))
     assert np.abs(one - two).max() > 1e-3
 
 
-@pytest.mark.parametrize('samples, name', [(1, 'elbo'), (3, 'elbo'), (3, 'iwae')])
+@pytest.mark.parametrize('samples, name', [(1, 'elbo'), (3, 'iwae')])
 def test_a_class_head_adds_its_cross_entropy(samples, name):
   asked = {'weight': 2.5, 'samples': samples, 'name': name}
   method, v = made(**asked), variables(**asked)
@@ -147,17 +149,18 @@ def test_a_class_head_adds_its_cross_entropy(samples, name):
   )
   (none, _), (value, (found, _)) = loss(0.0), loss(2.5)
   assert float(value - none) == pytest.approx(2.5 * float(found['cross_entropy']), rel=1e-3)
+  predict = lambda name: method.predict[name](v, data(), KEY)
+  seen, q, said = jax.jit(
+    lambda: (method.metrics(v, data(), KEY, hyper(2.5)), predict('encode'), predict('classify'))
+  )()
   # In training of the draws of z, the same that the decoder sees.
-  q = method.predict['encode'](v, data(), KEY)
-  mean, scale = (np.repeat(q[k][None], samples, 0).reshape(-1, L) for k in ('mean', 'scale'))
+  mean, scale = (np.tile(q[k], (samples, 1)) for k in ('mean', 'scale'))
   z = mean + scale * np.asarray(jax.random.normal(KEY, mean.shape))
   head = v.params['classifier']['head']
   logits, label = z @ head['kernel'] + head['bias'], np.tile(data()['label'], samples)
-  want = optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
-  assert float(found['cross_entropy']) == pytest.approx(float(want), rel=1e-4)
+  want = -special.log_softmax(logits, axis=-1)[np.arange(samples * N), label].mean()
+  assert float(found['cross_entropy']) == pytest.approx(want, rel=1e-4)
   # And in tests of their mean.
-  seen = jax.jit(lambda v: method.metrics(v, data(), KEY, hyper(2.5)))(v)
-  said = method.predict['classify'](v, data(), KEY)
   np.testing.assert_allclose(said['logits'], q['mean'] @ head['kernel'] + head['bias'], rtol=1e-4)
   np.testing.assert_array_equal(seen['accuracy'], said['logits'].argmax(-1) == data()['label'])
   assert seen['cross_entropy'].shape == (N,)
