@@ -9,8 +9,8 @@ Each step has `batch_size` images of the whole training split, whose labels are 
 `data.labelled_batch` of the `data.labels` labelled ones: as many of every class, drawn by
 `data.seed`, or else by `seed`. A step is dear, for it decodes every image as each of the classes.
 
-Test error on mnist, seed 0: 10.0 % with 100 labels (the paper: 11.97 +- 1.71 %), in 2 min 54 s of
-processor time (two CPU cores, AMD EPYC, busy).
+Test error, seed 0: mnist, 10.0 % with 100 labels (the paper: 11.97 +- 1.71 %) and 4.5 % with 1000,
+each in 2 min 54 s of processor time (two CPU cores, AMD EPYC, busy); digits, 10.8 % with 100, 18 s.
 
 The size of z decides. On the last 10,000 images of the training split, with 100 labels, the error
 after 1000 steps was 19 % with 20 dimensions, 13 % with 5, 18 % with 3, and 31 % of the classifier

@@ -49,8 +49,8 @@ class Decoder(nn.Module):
 class Shared(nn.Module):
   """The kernel of a dense layer without bias, [features, latents].
 
-  It starts small: with the gain of a layer of one use, the noise of every latent reaches the decoder
-  from the first step, and after 20 epochs most samples of the prior are noise as well.
+  It starts small: with the gain of an ordinary layer the noise of every latent reaches the decoder
+  from the first step, and after 20 epochs most samples of the prior were noise.
   """
 
   shape: tuple[int, int]
