@@ -10,6 +10,13 @@ conv32: CIFAR-10 (the set `cifar10`, or another of 32x32x3); conv 16, conv 8, la
   transposed convolutions, tanh; squared error, RMSprop, batch 64, 100 epochs. Corrected: the data
   is scaled to [-1, 1], which tanh reaches; z is sampled, and the KL is in the loss. The squared
   error is that of a Gaussian with standard deviation sqrt(1/2).
+shared_mlp: MNIST; 784-256-256, latents 256, 256-256-784; a dense layer of 256 without bias that the
+  encoder and the decoder share; Adam, batch 128, 100 epochs. Corrected: z is sampled; the shared
+  layer is in use, between the encoder's features and z, and its transpose between z and the
+  decoder; the decoder gives the mean and standard deviation of each pixel, of at least
+  `model.floor` (model.likelihood=gaussian_scalar: one of all, model.likelihood=gaussian: the plain
+  squared error); a dense layer on z finds the class, its cross-entropy weighted by
+  hyper.classification.
 mlp: MNIST; 784-512-256-(2 x 20), 256-512-784; ELBO with beta = 1, Adam, batch 128, 100 epochs.
   Corrected: logits in place of a sigmoid and its cross-entropy.
 gan: MNIST; 100-128-128-1024-784 against 784-128-128-1; Adam, batch 32, 100 epochs. Corrected: the
@@ -31,15 +38,16 @@ from ml_collections import ConfigDict
 from vaejax import presets
 from vaejax.configuration import base, finish, player, words
 
-SYSTEMS = ('conv28', 'conv32', 'mlp', 'gan', 'rvae')
+SYSTEMS = ('conv28', 'shared_mlp', 'conv32', 'mlp', 'gan', 'rvae')
 OWN = {'conv32': 'cifar10', 'rvae': 'moving'}  # datasets; of the others, mnist
 EPOCHS = {'rvae': 2}  # of the others, 100
 ROWS = {'cifar10': 50_000, 'cifar10_jpeg': 50_000, 'digits': 1_500, 'moving': 100_000}
 SMALL = {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'eval.given': 2}
 
 
-def autoencoder(**model) -> ConfigDict:
-  config = base('vae', {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0})
+def autoencoder(hyper=(), **model) -> ConfigDict:
+  plain = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
+  config = base('vae', plain | dict(hyper))
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = presets.AUTOENCODER | model
   config.checkpoint.best = 'elbo'
@@ -59,6 +67,12 @@ def conv32() -> ConfigDict:
   config.data.scale = 'symmetric'
   config.batch_size = 64
   return config
+
+
+def shared_mlp() -> ConfigDict:
+  # The scale of a plain squared error, see conv32.
+  model = {'likelihood': 'gaussian_pixel', 'floor': 0.1, 'scale': 0.5**0.5, 'shared': True}
+  return autoencoder({'classification': 100.0}, widths=(256, 256), latents=256, **model)
 
 
 def mlp() -> ConfigDict:

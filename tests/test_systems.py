@@ -31,6 +31,15 @@ SYSTEMS = {
       'decoder': dense(32, 7 * 7 * 64) + conv(64, 64, 32, 1),
     },
   ),
+  'shared_mlp': (
+    (28, 28, 1),
+    {
+      'encoder': dense(784, 256, 256) + dense(256, 2 * 256),
+      'decoder': dense(256, 256, 256, 2 * 784),
+      'shared': dense(256, 256, bias=False),
+      'classifier': dense(256, 10),
+    },
+  ),
   'conv32': (
     (32, 32, 3),
     {

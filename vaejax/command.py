@@ -61,7 +61,7 @@ def parser() -> Parser:
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
   evaluate.add_argument(
-    '--evals', default='elbo', help='elbo, nll, image, video, judge, modes (elbo)'
+    '--evals', default='elbo', help='elbo, nll, image, judge, modes, probe, style, video (elbo)'
   )
   evaluate.add_argument('--split', default='test')
   evaluate.add_argument('--seed', type=seed, default=0)

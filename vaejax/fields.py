@@ -87,6 +87,7 @@ RANGES = {
   'hyper.free_bits': (0, math.inf),
   'hyper.lr_critic': (0, math.inf),
   'hyper.penalty': (0, math.inf),
+  'hyper.classification': (0, math.inf),
   'optimizer.clip': (0, math.inf),
   'optimizer.accumulate': (1, 2**20),
   'optimizer.ema': (0, 0.999999),
@@ -101,6 +102,8 @@ RANGES = {
   'data.frames': (1, 4096),
   'data.budget_mb': (0, 2**30),
   'data.seed': (0, 2**32 - 1),
+  'data.labels': (1, 2**31),
+  'data.labelled_batch': (1, 2**20),
   'model.latents': (1, 2**16),
   'model.state': (1, 2**16),
   'model.kernel': (1, 15),
@@ -139,10 +142,12 @@ def check(config: ConfigDict) -> None:
       if number and not (low <= value <= high and abs(value) <= sys.float_info.max):
         wanted = f'at least {low:g}' if high == math.inf else f'{low:g} to {high:,}'
         raise UserError(f'{field}={str(value)[:40]} is out of range: it takes {wanted}')
-  if config.batch_size % config.optimizer.accumulate:
-    raise UserError(
-      f'batch_size={config.batch_size} does not split into optimizer.accumulate='
-      f'{config.optimizer.accumulate} equal parts'
-    )
+  for field in ('batch_size', 'data.labelled_batch'):
+    rows = flat(config).get(field, 0)
+    if rows % config.optimizer.accumulate:
+      raise UserError(
+        f'{field}={rows} does not split into optimizer.accumulate={config.optimizer.accumulate} '
+        'equal parts'
+      )
   if config.data.channels == 2:
     raise UserError('data.channels=2: it takes 1, 3, or 0 for the data as it comes')

@@ -104,6 +104,18 @@ class Eval(NamedTuple):
   protocol: Mapping[str, Any]
 
 
+class Learner(NamedTuple):
+  """A family of test values that are of something learned from the training split.
+
+  Attributes:
+    look: (variables, batch, key) -> {name: [B, ...]}, what is kept of each training example.
+    fit: {name: [N, ...]} of all of them, on the host -> the Eval of what was learned.
+  """
+
+  look: Callable[[Variables, Batch, jax.Array], Batch]
+  fit: Callable[[Mapping[str, Any]], Eval]
+
+
 class Example(NamedTuple):
   """What a method must know of the data, and all that sampling needs.
 

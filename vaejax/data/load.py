@@ -4,7 +4,7 @@ import importlib
 
 import jax
 
-from vaejax.data import source, stacked, transforms
+from vaejax.data import combine, source, stacked, transforms
 from vaejax.data.table import EMBEDDED, VIDEOS, Table
 from vaejax.errors import UserError
 from vaejax.lookup import choice
@@ -25,9 +25,9 @@ def table(data, split: str, data_dir: str | None) -> Table:
   if base := stacked.base(data.name):
     if split not in ('train', 'test'):
       raise UserError(f'{data.name} has no split {split!r}: there are train and test')
-    single = data.copy_and_resolve_references()
-    single.update({'name': base, 'channels': 1})
-    return stacked.table(table(single, split, data_dir), split)
+    grey = data.copy_and_resolve_references()
+    grey.update({'name': base, 'channels': 1})
+    return stacked.table(table(grey, split, data_dir), split)
   fitting = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
   if data.name in EMBEDDED:
     if split not in ('train', 'test'):
@@ -41,11 +41,24 @@ def table(data, split: str, data_dir: str | None) -> Table:
 
 
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
-  """The training source: batches of n, in the order of `data.seed`, or else of each run's key."""
+  """The training source: batches of n, in the order of `data.seed`, or else of each run's key. With
+  `data.labels`, `data.labelled_batch` rows of that many are joined to each, as 'labelled_...'."""
+  if not data.get('labels'):
+    return single(data, rows, n, seed, put)
+  fixed = run_key(seed if data.seed is None else data.seed)
+  few = combine.balanced(rows, data.labels, source.data_key(combine.part_key(fixed, 2)))
+  parts = {'': (rows, n), 'labelled_': (few, data.labelled_batch)}
+  return combine.join(
+    {prefix: single(data, *part, seed, put, i) for i, (prefix, part) in enumerate(parts.items())}
+  )
+
+
+def single(data, rows: Table, n: int, seed: int, put, number: int = 0) -> Source:
+  """The training source of one table, the one of that number among those that are joined."""
   size = source.row_bytes(rows) * (0 if rows.render else rows.size)
   resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
   fixed = data.seed if data.seed is not None else (None if resident else seed)
-  key = None if fixed is None else run_key(fixed)
+  key = None if fixed is None else combine.part_key(run_key(fixed), number)
   return source.make(rows, n, data.binarise, data.scale, data.flip, resident, key, put)
 
 

@@ -1,7 +1,7 @@
 """Test values of a run: one ordered pass over a split, each value with its protocol."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from vaejax.engine import optim, report, shard, workdir
 from vaejax.engine.files import read_json, write_json
 from vaejax.engine.step import scheduled
 from vaejax.lookup import lookup
-from vaejax.types import Eval, Hyper, Source, Variables, averaged
+from vaejax.types import Eval, Hyper, Learner, Source, Variables, averaged
 
 
 def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh):
@@ -67,6 +67,31 @@ def make_pass(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh) 
     return values
 
   return Pass(start, finish)
+
+
+def gather(look, source: Source, n: int) -> Iterator[dict[str, np.ndarray]]:
+  """What a pure look(batch) -> {name: [B, ...]} gives of every example of a split in order, on the
+  host, n of them at a time."""
+
+  @jax.jit
+  def part(buffer, index):
+    with jax.default_matmul_precision('highest'):
+      return look(source.rows(buffer, index))
+
+  for first, buffer in zip(range(0, source.size, n), source.blocks(n), strict=False):
+    index = np.minimum(first + np.arange(n), source.size - 1)
+    found = jax.device_get(part(buffer, index))
+    yield {name: value[: source.size - first] for name, value in found.items()}
+
+
+def learn(learner: Learner, run: workdir.Run, variables: Variables, data_dir, mesh) -> Eval:
+  """The Eval of what is learned from the training split of a run. Raises UserError."""
+  _, source = workdir.open_split(run, 'train', data_dir, shard.put(mesh))
+  source = source._replace(rows=shard.split(mesh, source.rows))
+  look = lambda batch: learner.look(variables, batch, jax.random.key(0))
+  n = -(-run.config.eval.batch_size // mesh.size) * mesh.size
+  parts = list(gather(look, source, n))
+  return learner.fit({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def progress(name: str, say: Callable[[str], None]):
@@ -151,6 +176,9 @@ def evaluate(
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   values = {}
   for name, e in evals.items():
+    if isinstance(e, Learner):
+      say(f'{name}: learns from the training split')
+      e = learn(e, run, variables, data_dir, mesh)
     one = make_pass({name: e}, source, config.eval.batch_size, 0, mesh)
     sums = one.start(variables, hyper, jax.random.key(seed), progress(name, say))
     found = one.finish(sums)

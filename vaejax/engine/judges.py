@@ -16,6 +16,7 @@ import numpy as np
 from vaejax import configuration, presets
 from vaejax.data import load
 from vaejax.engine import checkpoint, workdir
+from vaejax.engine.evaluate import gather
 from vaejax.engine.files import write_atomic
 from vaejax.errors import UserError
 from vaejax.evals.frechet import Moments, moments
@@ -107,25 +108,18 @@ def better(path: Path, accuracy: float) -> bool:
 
 def look(run: workdir.Run, variables: Variables, split: str) -> tuple[Moments, np.ndarray, float]:
   """Moments of the features of a split, the shares of the classes found in it, the accuracy."""
-  rows = load.table(run.config.data, split, run.data_dir)
-  source = load.test(run.config.data, rows)
-  n = min(ROWS, source.size)
+  source = load.test(run.config.data, load.table(run.config.data, split, run.data_dir))
 
-  @jax.jit
-  def classify(buffer, index):
-    batch = source.rows(buffer, index)
-    return run.method.predict['classify'](variables, batch, jax.random.key(0)), batch['label']
+  def classify(batch):
+    said = run.method.predict['classify'](variables, batch, jax.random.key(0))
+    return {'logits': said['logits'], 'features': said['features'], 'label': batch['label']}
 
   total, products, found, right = 0.0, 0.0, 0.0, 0.0
-  for first, buffer in zip(range(0, source.size, n), source.blocks(n), strict=False):
-    index = np.minimum(first + np.arange(n), source.size - 1)
-    said, label = jax.device_get(classify(buffer, index))
-    there = min(n, source.size - first)
-    features = said['features'][:there].astype(np.float64)
-    top = said['logits'][:there].argmax(-1)
+  for said in gather(classify, source, ROWS):
+    features, top = said['features'].astype(np.float64), said['logits'].argmax(-1)
     total, products = total + features.sum(0), products + features.T @ features
     found = found + np.bincount(top, minlength=said['logits'].shape[-1])
-    right += float((top == label[:there]).sum())
+    right += float((top == said['label']).sum())
   return moments(source.size, total, products), found / source.size, right / source.size
 
 

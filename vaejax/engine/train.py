@@ -1,6 +1,7 @@
 """The one training loop: the device runs chunk after chunk, the host looks at the one before."""
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -51,7 +52,8 @@ def set_up(config, data_dir: str | None) -> Setup:
   lookup('methods', config.method)
   optim.make(config.optimizer)
   schedules = optim.schedules(config.schedule, config.steps)
-  mesh = shard.mesh(config.batch_size // config.optimizer.accumulate)
+  together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
+  mesh = shard.mesh(together // config.optimizer.accumulate)
   put = shard.put(mesh)
   rows, test_rows = (load.table(config.data, split, data_dir) for split in ('train', 'test'))
   test = load.test(config.data, test_rows, put)

@@ -4,11 +4,11 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from vaejax.errors import UserError
 from vaejax.nets import classifier as nets_of
 from vaejax.nets import lens
+from vaejax.objectives.classification import classification
 from vaejax.types import Example, Method, Player
 
 
@@ -32,19 +32,14 @@ def classifier(nets, shift=0) -> Method:
   def init(key, batch):
     return lens.init(nets, key, {'classifier': (batch['image'],)})
 
-  def values(logits, label):
-    right = jnp.argmax(logits, axis=-1) == label
-    cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, label)
-    return {'cross_entropy': cross_entropy, 'accuracy': right.astype(jnp.float32)}
-
   def loss(v, batch, key, hyper):
     image = shifted(batch['image'], shift, key) if shift else batch['image']
     (logits, _), v = apply(v, image, train=True)
-    found = jax.tree.map(jnp.mean, values(logits, batch['label']))
+    found = jax.tree.map(jnp.mean, classification(logits, batch['label']))
     return found['cross_entropy'], (found, v.extra)
 
   def metrics(v, batch, key, hyper):
-    return values(classify(v, batch, key)['logits'], batch['label'])
+    return classification(classify(v, batch, key)['logits'], batch['label'])
 
   def classify(v, batch, key):
     (logits, features), _ = apply(v, batch['image'])

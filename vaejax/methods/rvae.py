@@ -1,7 +1,6 @@
 """Recurrent VAEs of videos (VRNN, Chung et al. 2015, arXiv:1506.02216): a latent for each frame,
 whose prior is learned from the frames before it."""
 
-import math
 from functools import partial
 
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.nets import lens, recurrent
-from vaejax.nets.heads import DISCRETE
+from vaejax.nets.heads import discrete
 from vaejax.objectives.elbo import elbo, rate
 from vaejax.types import Example, Method, Player
 
@@ -23,14 +22,12 @@ def make(config, example: Example) -> Method:
     raise UserError(
       f'objective.kl={config.objective.kl!r} is unknown: it takes analytic or sampled'
     )
-  likelihood = config.model.likelihood
-  discrete = example.levels == 2 if likelihood == 'bernoulli' else likelihood in DISCRETE
   return rvae(
     recurrent.make(config.model, example),
     config.model.latents,
     example,
     analytic=config.objective.kl == 'analytic',
-    dims=math.prod(example.fields['video'].shape) if discrete else 0,
+    dims=discrete(config.model.likelihood, example),
   )
 
 

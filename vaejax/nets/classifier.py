@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.lookup import lookup
+from vaejax.nets.mlp import Mlp
 from vaejax.types import Example
 
 
@@ -17,6 +18,11 @@ class Classifier(nn.Module):
   def __call__(self, x, train=False):
     features = self.trunk(x, train).astype(jnp.float32)
     return nn.Dense(self.classes, name='head')(features), features
+
+
+def head(classes: int) -> Classifier:
+  """A classifier of vectors [B, F], such as latents: its one dense layer alone."""
+  return Classifier(Mlp(()), classes)
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:

@@ -1,9 +1,12 @@
 """The last step of a net: features become the parameters of a distribution, in float32."""
 
+import math
+
 import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.distributions import Bernoulli, Categorical, DiscretisedLogistic, Gaussian, Laplace
+from vaejax.types import Example
 
 # Beyond e^±7 a scale is an overflow in waiting, not a model of images.
 LOG_SCALE = 7.0
@@ -25,6 +28,12 @@ DISCRETE = ('bernoulli', 'logistic', 'categorical')
 def features(kind: str, channels: int, levels: int) -> int:
   """How many channels the decoder gives for images of `channels`, of `levels` values each."""
   return channels * (LIKELIHOODS[kind] or levels)
+
+
+def discrete(kind: str, example: Example) -> int:
+  """How many discrete values the likelihood sees in an example; 0 where it is a density."""
+  counted = example.levels == 2 if kind == 'bernoulli' else kind in DISCRETE
+  return math.prod(example.fields[example.data].shape) if counted else 0
 
 
 class GaussianHead(nn.Module):

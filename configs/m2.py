@@ -1,0 +1,40 @@
+"""M2 (Kingma et al. 2014, arXiv:1406.5298): a classifier learned from a few labels and from all
+images, as a part of a generative model p(y) p(z) p(x|y, z) of which most labels are unknown.
+
+  python launch.py train --config=configs/m2.py:mnist --workdir=runs/m2 --data_dir=DIR
+  python launch.py train --config=configs/m2.py:mnist,labels=1000 --workdir=runs/m --data_dir=DIR
+  python launch.py sample --workdir=runs/m2 --label=7
+
+Each step has `batch_size` images of the whole training split, whose labels are not looked at, and
+`data.labelled_batch` of the `data.labels` labelled ones: as many of every class, drawn by
+`data.seed`, or else by `seed`. A step is dear, for it decodes every image as each of the classes.
+
+Test error, seed 0: mnist, 10.0 % with 100 labels (the paper: 11.97 +- 1.71 %) and 4.5 % with 1000,
+each in 2 min 54 s of processor time (two CPU cores, AMD EPYC, busy); digits, 10.8 % with 100, 18 s.
+
+The size of z decides. On the last 10,000 images of the training split, with 100 labels, the error
+after 1000 steps was 19 % with 20 dimensions, 13 % with 5, 18 % with 3, and 31 % of the classifier
+that learns from the labels alone: what a z of many dimensions can draw, it draws as any class.
+
+Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), smoke, key=value.
+"""
+
+from vaejax import presets
+from vaejax.configuration import base, finish, words
+
+TINY = presets.TINY | {'data.labels': 20, 'data.labelled_batch': 8}
+
+
+def get_config(arg=''):
+  asked = words(arg, dataset='digits')
+  config = base('m2', {'lr': 1e-3, 'classification': 10.0})
+  config.objective = {}
+  config.model = dict(presets.AUTOENCODER)
+  presets.suit(config, asked.dataset)
+  config.data.update({'labels': 100, 'labelled_batch': 25})
+  config.model.latents = 5
+  config.batch_size = 50
+  config.steps = 1500 if asked.dataset == 'digits' else 6000
+  config.schedule.lr = 'cosine'
+  config.eval.every = config.checkpoint.every = 1500
+  return finish(config, asked, TINY)

@@ -1,0 +1,137 @@
+"""Joined sources: the batches that each would give alone; and a few rows, evenly of all classes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vaejax import configuration
+from vaejax.data import combine, load, source
+from vaejax.data.table import Table
+from vaejax.engine.train import set_up
+from vaejax.errors import UserError
+
+KEY = load.run_key(3)
+
+
+def data(**fields):
+  found = configuration.base('m2', {}).data
+  found.update({'binarise': 'dynamic', 'labels': 40, 'labelled_batch': 5, **fields})
+  return found
+
+
+def digits(**fields):
+  found = data(**fields)
+  return found, load.table(found, 'train', None)
+
+
+def batches(made, first, last, key=KEY):
+  found, step = [], first
+  draw = jax.jit(made.draw)
+  for buffer, count in made.buffers(first, last):
+    for _ in range(count):
+      found.append(jax.device_get(draw(buffer, key, jnp.asarray(step, jnp.int32))))
+      step += 1
+  assert step == last
+  return found
+
+
+def assert_same(a, b):
+  for x, y in zip(a, b, strict=True):
+    assert x.keys() == y.keys() and all(np.array_equal(x[k], y[k]) for k in x)
+
+
+def test_each_part_is_what_its_source_gives():
+  found, rows = digits()
+  joined = batches(load.train(found, rows, 8, 3), 0, 4)
+  whole = batches(load.train(data(labels=None), rows, 8, 3), 0, 4)
+  few = combine.balanced(rows, 40, jax.random.key(0))
+  alone = source.make(few, 5, 'dynamic')
+  for batch, want in zip(joined, whole, strict=True):
+    assert batch['image'].shape == (8, 8, 8, 1) and batch['labelled_image'].shape == (5, 8, 8, 1)
+    assert_same([{k: batch[k] for k in want}], [want])
+  parts = {'': load.train(data(labels=None), rows, 8, 3), 'labelled_': alone}
+  batch, want = (
+    batches(combine.join(parts), 2, 3)[0],
+    batches(alone, 2, 3, combine.part_key(KEY, 1)),
+  )
+  assert_same([{k: batch[f'labelled_{k}'] for k in want[0]}], want)
+
+
+def test_resident_and_streamed_batches_are_the_same(monkeypatch):
+  # Blocks of 3 steps of one, and of 5 of the other: they end at different steps.
+  monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * 8 * (64 + 4))
+  found, rows = digits(mode='resident')
+  resident = load.train(found, rows, 8, 3)
+  streamed = load.train(data(mode='stream'), rows, 8, 3)
+  assert resident.resident and not streamed.resident
+  want = batches(resident, 0, 12)
+  assert_same(batches(streamed, 0, 12, jax.random.key(99)), want)
+  for first in (1, 5, 11):  # as after a resume
+    assert_same(batches(streamed, first, 12), want[first:])
+    assert_same(batches(resident, first, 12), want[first:])
+  # A data.seed is that of all parts.
+  assert_same(batches(load.train(data(mode='resident', seed=3), rows, 8, 0), 0, 3), want[:3])
+
+
+def test_the_parts_have_orders_and_noise_of_their_own():
+  _, rows = digits()
+  twice = {'': source.make(rows, 50, 'dynamic'), 'other_': source.make(rows, 50, 'dynamic')}
+  (batch,) = batches(combine.join(twice), 0, 1)
+  assert np.mean(batch['label'] == batch['other_label']) < 0.5
+  grey = rows._replace(load=lambda: {'image': np.full((1500, 8, 8, 1), 128, np.uint8)})
+  twice = {'': source.make(grey, 50, 'dynamic'), 'other_': source.make(grey, 50, 'dynamic')}
+  (batch,) = batches(combine.join(twice), 0, 1)
+  assert 0.4 < np.mean(batch['image'] == batch['other_image']) < 0.6
+
+
+def test_the_few_are_even_nested_and_of_the_seed():
+  _, rows = digits()
+  key = jax.random.key(0)
+  few, more, other = (
+    combine.balanced(rows, n, k) for n, k in ((40, key), (200, key), (40, jax.random.key(1)))
+  )
+  assert few.size == 40 and np.bincount(few.load()['label']).tolist() == [4] * 10
+  images = lambda table: {x.tobytes() for x in table.load()['image']}
+  assert len(images(few)) == 40 and images(few) < images(more) and images(other) != images(few)
+  assert images(few) < {x.tobytes() for x in rows.load()['image']}
+  every = few.load()
+  assert all(np.array_equal(few.fetch(np.array([3, 1]))[k], every[k][[3, 1]]) for k in every)
+  # A run's own are those of its seed, whatever is drawn.
+  seen = lambda seed: {
+    x.tobytes()
+    for b in batches(load.train(data(binarise='none'), rows, 8, seed), 0, 8)
+    for x in b['labelled_image']
+  }
+  assert len(seen(3)) == 40 and seen(3) != seen(4)
+
+
+@pytest.mark.parametrize(
+  'labels, said',
+  [
+    (45, 'data.labels=45: every class has as many, so it takes a multiple of 10'),
+    (5, 'a multiple of 10'),
+    (5000, 'data.labels=5000 wants 500 of each class: digits train has 1'),
+  ],
+)
+def test_labels_that_are_not_there_are_refused(labels, said):
+  found, rows = digits(labels=labels)
+  with pytest.raises(UserError, match=said):
+    load.train(found, rows, 8, 0)
+
+
+def test_a_set_without_classes_is_refused():
+  nothing = Table(3, {}, None, None, None, origin='photographs train')
+  with pytest.raises(UserError, match='photographs train has no classes'):
+    combine.balanced(nothing, 10, KEY)
+
+
+@pytest.mark.parametrize('rows, devices', [(8, 8), (4, 4), (5, 1)])
+def test_as_many_devices_as_share_the_rows_of_every_part(project, rows, devices):
+  config = configuration.load(f'configs/m2.py:smoke,labelled_batch={rows}')
+  assert set_up(config, None).mesh.size == devices
+
+
+def test_microbatches_share_the_rows_of_every_part(project):
+  with pytest.raises(UserError, match=r'data\.labelled_batch=6 does not split into .*=4 equal'):
+    configuration.load('configs/m2.py:smoke,labelled_batch=6,accumulate=4')
