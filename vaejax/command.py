@@ -60,7 +60,7 @@ def parser() -> Parser:
   sample = verb('sample', 'Write samples of a trained run.')
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
-  evaluate.add_argument('--evals', default='elbo', help='elbo, nll, video, judge (elbo)')
+  evaluate.add_argument('--evals', default='elbo', help='elbo, nll, video, judge, style (elbo)')
   evaluate.add_argument('--split', default='test')
   evaluate.add_argument('--seed', type=seed, default=0)
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")

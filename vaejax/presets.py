@@ -62,6 +62,11 @@ def suit(config: ConfigDict, dataset: str) -> None:
   config.update_from_flattened_dict(PRESETS.get(title(dataset), COLOUR))
 
 
+def styles(dataset: str) -> str:
+  """The kind of styles, see data.styles, that suits a dataset."""
+  return 'digits' if title(dataset) in PRESETS else 'photographs'
+
+
 def title(dataset: str) -> str:
   """What a dataset is called, however it was named: 'mnist' of mnist:3.0.1 or /x/mnist/3.0.1."""
   path = dataset.startswith(('/', '.', '~'))

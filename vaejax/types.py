@@ -113,6 +113,7 @@ class Example(NamedTuple):
     low, high: the range of the values of the data.
     levels: how many values an element takes: 256, or 2 where it was binarised.
     data: the field that is modelled, 'image' or 'video'.
+    styles: in how many styles images are, whose index is the field 'style'; 0 for as they come.
   """
 
   fields: Mapping[str, jax.ShapeDtypeStruct]
@@ -121,6 +122,7 @@ class Example(NamedTuple):
   high: float = 1.0
   levels: int = 256
   data: str = 'image'
+  styles: int = 0
 
 
 def zeros(example: Example, n: int) -> Batch:

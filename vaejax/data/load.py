@@ -5,6 +5,7 @@ import importlib
 import jax
 
 from vaejax.data import source, transforms
+from vaejax.data.styles import STYLES
 from vaejax.data.table import EMBEDDED, VIDEOS, Table
 from vaejax.errors import UserError
 from vaejax.lookup import choice
@@ -22,6 +23,12 @@ def table(data, split: str, data_dir: str | None) -> Table:
     ('fit', ('resize', 'pad')),
   ):
     choice(f'data.{field}', data[field], {c: c for c in choices})
+  if styles(data):
+    choice('data.styles', data.styles, STYLES)
+    if data.name in VIDEOS or data.get('frames'):
+      raise UserError(
+        f"data.styles={data.styles} is of images and {data.name} has videos: set it to ''"
+      )
   fitting = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
   if data.name in EMBEDDED:
     if split not in ('train', 'test'):
@@ -34,13 +41,20 @@ def table(data, split: str, data_dir: str | None) -> Table:
   return tfds.table(data.name, split, data_dir, **fitting, frames=data.get('frames'))
 
 
+def styles(data) -> str:
+  """The kind of styles that the images of such data are in, see data.styles; '' for none."""
+  return data.get('styles') or ''
+
+
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
   """The training source: batches of n, in the order of `data.seed`, or else of each run's key."""
   size = source.row_bytes(rows) * (0 if rows.render else rows.size)
   resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else run_key(fixed)
-  return source.make(rows, n, data.binarise, data.scale, data.flip, resident, key, put)
+  return source.make(
+    rows, n, data.binarise, data.scale, data.flip, resident, key, put, styles(data)
+  )
 
 
 def binarisation(data) -> str:
@@ -50,14 +64,15 @@ def binarisation(data) -> str:
 
 def example(data, rows: Table) -> Example:
   """What a method must know of such data."""
-  return source.describe(rows, data.binarise, data.scale)
+  return source.describe(rows, data.binarise, data.scale, styles(data))
 
 
 def test(data, rows: Table, put=None) -> Source:
-  """A source for one ordered pass: never flipped, and binarised once for all."""
+  """A source for one ordered pass: never flipped, binarised and styled once for all."""
   size = source.row_bytes(rows) * (0 if rows.render else rows.size)
   resident = data.mode != 'stream' and size <= data.budget_mb * 2**20
-  return source.make(rows, 1, binarisation(data), data.scale, False, resident, None, put)
+  kind = binarisation(data)
+  return source.make(rows, 1, kind, data.scale, False, resident, None, put, styles(data))
 
 
 def run_key(seed: int) -> jax.Array:

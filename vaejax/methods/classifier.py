@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from vaejax.errors import UserError
+from vaejax.lookup import choice
 from vaejax.nets import classifier as nets_of
 from vaejax.nets import lens
 from vaejax.types import Example, Method, Player
@@ -14,18 +15,26 @@ from vaejax.types import Example, Method, Player
 
 def make(config, example: Example) -> Method:
   """The method that a config asks for. Raises UserError for a value that it cannot take."""
-  if not example.classes or 'image' not in example.fields:
-    raise UserError(f'{config.data.name} has no images with classes: take a dataset that has')
+  target = config.objective.get('target', 'label')
+  choice('objective.target', target, {'label', 'style'})
+  classes = example.classes if target == 'label' else example.styles
+  if not classes or 'image' not in example.fields:
+    raise UserError(
+      f'{config.data.name} has no images with classes: take a dataset that has'
+      if target == 'label'
+      else f'objective.target=style: set data.styles, for {config.data.name} has none'
+    )
   side, shift = min(example.fields['image'].shape[:2]), config.objective.shift
   if shift >= side:
     raise UserError(f'objective.shift={shift}: it takes less than the {side} pixels of an image')
-  return classifier(nets_of.make(config.model, example), shift)
+  return classifier(nets_of.make(config.model, example, classes), shift, target)
 
 
-def classifier(nets, shift=0) -> Method:
+def classifier(nets, shift=0, target='label') -> Method:
   """Cross-entropy in nats, of the net 'classifier': [B, H, W, C] -> logits and features.
 
   shift: in training every image is moved by up to so many pixels in each direction.
+  target: the field of a batch that it reads, 'label' or 'style'.
   """
   apply = partial(lens.apply, nets, 'classifier')
 
@@ -40,11 +49,11 @@ def classifier(nets, shift=0) -> Method:
   def loss(v, batch, key, hyper):
     image = shifted(batch['image'], shift, key) if shift else batch['image']
     (logits, _), v = apply(v, image, train=True)
-    found = jax.tree.map(jnp.mean, values(logits, batch['label']))
+    found = jax.tree.map(jnp.mean, values(logits, batch[target]))
     return found['cross_entropy'], (found, v.extra)
 
   def metrics(v, batch, key, hyper):
-    return values(classify(v, batch, key)['logits'], batch['label'])
+    return values(classify(v, batch, key)['logits'], batch[target])
 
   def classify(v, batch, key):
     (logits, features), _ = apply(v, batch['image'])

@@ -19,8 +19,8 @@ class Classifier(nn.Module):
     return nn.Dense(self.classes, name='head')(features), features
 
 
-def make(model, example: Example) -> dict[str, nn.Module]:
-  """The net 'classifier' that a config's `model` asks for. Raises UserError."""
+def make(model, example: Example, classes: int) -> dict[str, nn.Module]:
+  """The net 'classifier' of so many classes that a config's `model` asks for. Raises UserError."""
   net = lookup('nets', model.net, having='encoder')
   trunk = net.encoder(model, example.fields['image'].shape)
-  return {'classifier': Classifier(trunk, example.classes)}
+  return {'classifier': Classifier(trunk, classes)}

@@ -1,0 +1,171 @@
+"""Style transfer by a VAE of two latents: z_c, what an image shows, and z_s, how.
+
+Adaptive instance normalisation (Huang & Belongie 2017, arXiv:1703.06868) lets z_s decide the
+statistics of every layer of the decoder. Nothing is told of contents, of styles, or of which images
+show the same: the image that gives its style to x is any other row of the batch.
+"""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from vaejax.distributions import kl, per_example, standard
+from vaejax.errors import UserError
+from vaejax.nets import lens
+from vaejax.nets import style as nets_of
+from vaejax.nets.heads import DISCRETE
+from vaejax.types import Example, Method, Player, Variables
+
+
+def make(config, example: Example) -> Method:
+  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  if config.batch_size // config.optimizer.accumulate < 2:
+    raise UserError('style takes the style of one row for another: batch_size is 2 at least')
+  likelihood = config.model.likelihood
+  discrete = example.levels == 2 if likelihood == 'bernoulli' else likelihood in DISCRETE
+  dims = math.prod(example.fields['image'].shape) if discrete else 0
+  return style(nets_of.make(config.model, example), example, dims)
+
+
+def style(nets, example, dims=0) -> Method:
+  """A VAE of the nets 'content', 'style' and 'decoder' of nets.style.
+
+  Of an image x, and of s, the row before it in the batch, the loss is the sum of
+    recon = -log p(x | z_c, z_s), z_c from q(z_c|x) and z_s from q(z_s|x);
+    kl_content and kl_style, of those two posteriors against N(0, 1), times hyper['beta_content']
+      and hyper['beta_style']. What both could tell goes where it is cheaper: with a smaller
+      beta_style, to z_s, which is read from statistics alone and so cannot tell more than style;
+    and of the transfer y, the mean of p(. | z_c of x, z_s of s):
+    style = the squared differences of the style encoder's statistics of y from those of s, in
+      units of their variance over the batch, as their mean, times hyper['style']; the encoder is
+      held still, so that only y can move;
+    content = KL(q(z_c|y) || q(z_c|x)), the second held still, times hyper['content'];
+    back = -log p(x | z_c from q(z_c|y), z_s of x), times hyper['back']: y told all of x but its
+      style.
+  All are in nats per example, but for `style`, and elbo = -recon - kl_content - kl_style.
+
+  dims: see Method.
+  """
+  apply = partial(lens.apply, nets)
+  shape = example.fields['image'].shape
+  code = jax.eval_shape(
+    lambda x: nets['content'].init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, *shape))
+  ).mean.shape[1:]
+  latents = math.prod(code), nets['style'].latents
+
+  def unit(image):
+    """[0, 1] from the range of the data."""
+    return jnp.clip((image - example.low) / (example.high - example.low), 0.0, 1.0)
+
+  def init(key, batch):
+    x = batch['image']
+    n = x.shape[0]
+    codes = jnp.zeros((n, *code)), jnp.zeros((n, latents[1]))
+    return lens.init(nets, key, {'content': (x,), 'style': (x,), 'decoder': codes})
+
+  def before(x):
+    """Each row's other: the row before it."""
+    return jnp.roll(x, 1, axis=0)
+
+  def posteriors(v, x, train=False):
+    """q(z_c|x), q(z_s|x), the statistics of x, and the variables left behind."""
+    q_c, v = apply('content', v, x, train=train)
+    (q_s, found), v = apply('style', v, x, train=train)
+    return q_c, q_s, found, v
+
+  def bound(v, batch, key, hyper, train):
+    """Loss and named terms per example [B], and the variables left behind."""
+    x, (c_key, s_key, back_key) = batch['image'], jax.random.split(key, 3)
+    q_c, q_s, found, v = posteriors(v, x, train)
+    z_c, z_s = q_c.sample(c_key), q_s.sample(s_key)
+    p, v = apply('decoder', v, z_c, z_s, target=x, train=train)
+    values = {
+      'recon': -per_example(p.log_prob(x)),
+      'kl_content': per_example(kl(q_c, standard(q_c.mean.shape))),
+      'kl_style': per_example(kl(q_s, standard(q_s.mean.shape))),
+    }
+    values['elbo'] = -values['recon'] - values['kl_content'] - values['kl_style']
+    y = apply('decoder', v, z_c, before(z_s), target=x)[0].mean
+    values['style'] = likeness(v, y, before(found), batch.get('mask'))
+    q_y, _ = apply('content', v, y)
+    values['content'] = per_example(kl(q_y, jax.lax.stop_gradient(q_c)))
+    p, _ = apply('decoder', v, q_y.sample(back_key), z_s, target=x)
+    values['back'] = -per_example(p.log_prob(x))
+    weights = {'recon': 1.0, 'kl_content': hyper['beta_content'], 'kl_style': hyper['beta_style']}
+    weights |= {name: hyper[name] for name in ('style', 'content', 'back')}
+    return sum(weight * values[name] for name, weight in weights.items()), values, v
+
+  def likeness(v, y, wanted, mask=None):
+    """How far the statistics of y are from those wanted [B, S], in their variances: [B]."""
+    still = Variables(jax.lax.stop_gradient(v.params), v.extra)
+    (_, found), _ = apply('style', still, y)
+    wanted = jax.lax.stop_gradient(wanted)
+    mean = jnp.average(wanted, axis=0, weights=mask)
+    variance = jnp.average(jnp.square(wanted - mean), axis=0, weights=mask)
+    return jnp.mean(jnp.square(found - wanted) / (variance + nets_of.EPSILON), axis=-1)
+
+  def loss(v, batch, key, hyper):
+    value, values, v = bound(v, batch, key, hyper, train=True)
+    return jnp.mean(value), (jax.tree.map(jnp.mean, values), v.extra)
+
+  def metrics(v, batch, key, hyper):
+    value, values, _ = bound(v, batch, key, hyper, train=False)
+    return {**values, 'loss': value}
+
+  def render(v, content, style):
+    return apply('decoder', v, content.reshape(-1, *code), style)[0]
+
+  def sample(v, key, n, given=None, temperature=1.0, draw=False):
+    c_key, s_key, x_key = jax.random.split(key, 3)
+    draws = (standard((n, size)).sample(k, temperature) for k, size in zip((c_key, s_key), latents))
+    p = render(v, *draws)
+    return {'image': unit(p.sample(x_key) if draw else p.mean)}
+
+  def encode(v, batch, key):
+    q_c, q_s, _, _ = posteriors(v, batch['image'])
+    flat = lambda c, s: jnp.concatenate([c.reshape(c.shape[0], -1), s], axis=-1)
+    c_key, s_key = jax.random.split(key)
+    return {
+      'latents': flat(q_c.sample(c_key), q_s.sample(s_key)),
+      'mean': flat(q_c.mean, q_s.mean),
+      'scale': jnp.exp(flat(q_c.log_scale, q_s.log_scale)),
+    }
+
+  def decode(v, batch, key):
+    content, style = jnp.split(batch['latents'], [latents[0]], axis=-1)
+    return {'image': unit(render(v, content, style).mean)}
+
+  def reconstruct(v, batch, key):
+    return decode(v, {'latents': encode(v, batch, key)['mean']}, key)
+
+  def translate(v, batch, key):
+    """'image' in the style of 'style_image', both [B, H, W, C] in the range of the data."""
+    q_c, _ = apply('content', v, batch['image'])
+    (q_s, _), _ = apply('style', v, batch['style_image'])
+    return {'image': unit(render(v, q_c.mean, q_s.mean).mean)}
+
+  def log_weight(v, batch, key):
+    x, (c_key, s_key) = batch['image'], jax.random.split(key)
+    q_c, q_s, _, _ = posteriors(v, x)
+    z_c, z_s = q_c.sample(c_key), q_s.sample(s_key)
+    found = per_example(render(v, z_c, z_s).log_prob(x))
+    for q, z in ((q_c, z_c), (q_s, z_s)):
+      found += per_example(standard(z.shape).log_prob(z) - q.log_prob(z))
+    return {'log_weight': found}
+
+  return Method(
+    init=init,
+    players=(Player('style', loss, ('content', 'style', 'decoder')),),
+    sample=sample,
+    metrics=metrics,
+    predict={
+      'encode': encode,
+      'decode': decode,
+      'reconstruct': reconstruct,
+      'translate': translate,
+      'log_weight': log_weight,
+    },
+    dims=dims,
+  )
