@@ -29,6 +29,34 @@ TINY = {'model.widths': (32,), 'model.channels': (8, 8), 'model.latents': 4}
 
 BINARY = {'data.binarise': 'dynamic', 'model.likelihood': 'bernoulli'}
 
+# The fields of the `model` of style transfer, see nets.style.
+SIGHT = {name: TRUNK[name] for name in ('kernel', 'norm', 'dtype')} | {
+  'channels': (24, 48),
+  'strides': (),
+  'widths': (128,),
+  'activation': 'leaky_relu',
+}
+TRANSFER = SIGHT | {
+  'latents': 24,  # of contents
+  'spatial': False,  # whether contents have places
+  'invariant': True,  # whether tint, contrast and sign are no contents
+  'likelihood': 'gaussian',
+  'scale': 0.2,
+  'floor': 0.01,
+}
+PHOTOGRAPHS = {
+  'model.channels': (32, 48),
+  'model.strides': (2, 1),
+  'model.latents': 8,
+  'model.spatial': True,
+  'model.invariant': False,
+  'model.scale': 0.05,
+  'model.style.channels': (32, 64),
+  'model.style.latents': 16,
+  'hyper.beta_style': 20.0,
+  'hyper.style': 200.0,
+}
+
 PRESETS = {
   'digits': {'model.widths': (256,)},
   'mnist': BINARY,
@@ -60,6 +88,15 @@ def suit(config: ConfigDict, dataset: str) -> None:
   """Sets the dataset and what suits it; one that is not listed is taken for colour photographs."""
   config.data.name = dataset
   config.update_from_flattened_dict(PRESETS.get(title(dataset), COLOUR))
+
+
+def transfer(config: ConfigDict, dataset: str) -> None:
+  """Sets a dataset in styles, and the nets and weights of methods/style.py that suit it."""
+  config.data.update({'name': dataset, 'styles': styles(dataset), 'pairs': True})
+  config.model = TRANSFER
+  config.model.style = SIGHT | {'latents': 8}
+  if config.data.styles == 'photographs':
+    config.update_from_flattened_dict(PHOTOGRAPHS)
 
 
 def styles(dataset: str) -> str:

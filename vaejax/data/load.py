@@ -46,6 +46,11 @@ def styles(data) -> str:
   return data.get('styles') or ''
 
 
+def styling(data) -> tuple[str, bool]:
+  """Those styles, and whether rows come in pairs, see transforms.prepare."""
+  return styles(data), bool(data.get('pairs'))
+
+
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
   """The training source: batches of n, in the order of `data.seed`, or else of each run's key."""
   size = source.row_bytes(rows) * (0 if rows.render else rows.size)
@@ -53,7 +58,7 @@ def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else run_key(fixed)
   return source.make(
-    rows, n, data.binarise, data.scale, data.flip, resident, key, put, styles(data)
+    rows, n, data.binarise, data.scale, data.flip, resident, key, put, *styling(data)
   )
 
 
@@ -64,7 +69,7 @@ def binarisation(data) -> str:
 
 def example(data, rows: Table) -> Example:
   """What a method must know of such data."""
-  return source.describe(rows, data.binarise, data.scale, styles(data))
+  return source.describe(rows, data.binarise, data.scale, *styling(data))
 
 
 def test(data, rows: Table, put=None) -> Source:
@@ -72,7 +77,7 @@ def test(data, rows: Table, put=None) -> Source:
   size = source.row_bytes(rows) * (0 if rows.render else rows.size)
   resident = data.mode != 'stream' and size <= data.budget_mb * 2**20
   kind = binarisation(data)
-  return source.make(rows, 1, kind, data.scale, False, resident, None, put, styles(data))
+  return source.make(rows, 1, kind, data.scale, False, resident, None, put, *styling(data))
 
 
 def run_key(seed: int) -> jax.Array:

@@ -26,7 +26,7 @@ def data_key(key: jax.Array) -> jax.Array:
   return jax.random.fold_in(key, 1)
 
 
-def describe(table: Table, kind: str, scale: str, styles: str = '') -> Example:
+def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False) -> Example:
   """What a batch of this table looks like once it is prepared."""
   name = transforms.modelled(table.row)
   *size, channels = table.row[name].shape
@@ -34,6 +34,7 @@ def describe(table: Table, kind: str, scale: str, styles: str = '') -> Example:
   low, high = transforms.SCALES[scale]
   levels = 256 if kind == 'none' or styles else 2
   style = {'style': jax.ShapeDtypeStruct((), jnp.int32)} if styles else {}
+  style |= {'pair': data} if styles and pairs else {}
   fields = {**table.row, name: data, **style}
   count = len(STYLES[styles]) if styles else 0
   return Example(fields, table.classes, low, high, levels, name, count)
@@ -49,20 +50,23 @@ def make(
   key=None,
   put=None,
   styles='',
+  pairs=False,
 ) -> Source:
   """A source of batches of n examples.
 
   Args:
     table: the split.
     n: examples of one step, for all its turns.
-    kind, scale, flips, styles: see transforms.prepare.
+    kind, scale, flips, styles, pairs: see transforms.prepare.
     resident: raw rows live on the device; else the host streams the rows of the chunks to come.
     key: a fixed key for order and noise; None: each run's own. A stream needs it, because the host
       evaluates the order.
     put: places host arrays on the devices.
   """
   put = put or partial(jax.tree.map, jnp.asarray)
-  prepare = partial(transforms.prepare, kind=kind, scale=scale, flips=flips, styles=styles)
+  prepare = partial(
+    transforms.prepare, kind=kind, scale=scale, flips=flips, styles=styles, pairs=pairs
+  )
 
   def gather(buffer, slot):
     if resident and table.render is not None:

@@ -1,4 +1,4 @@
-"""What happens to raw rows on the device: binarise, flip, restyle, scale. Noise is keyed per row."""
+"""What happens to raw rows on the device: binarise, flip, restyle, scale. Each row has its key."""
 
 import math
 
@@ -50,7 +50,7 @@ def modelled(fields) -> str:
   return 'video' if 'video' in fields else 'image'
 
 
-def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles=''):
+def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='', pairs=False):
   """Raw rows {field: [N, ...]} -> the batch that a model sees.
 
   Args:
@@ -59,17 +59,19 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='')
     kind, scale, flips, styles: as in a config's `data.binarise`, `data.scale`, `data.flip` and
       `data.styles`. With styles each row is in one that is drawn from its key; 'style' int32 [N]
       tells which.
+    pairs: with styles, gives each row again in another one's draw, as 'pair'.
   """
   # Binarised before it is mirrored: a static draw belongs to the image, not to its mirror image.
   name = modelled(raw)
   image = binarise(kind, raw[name], keys, index)
   if flips:
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
-  drawn = {}
+  found = {name: image}
   if styles:
-    drawn['style'], strength = styles_of.draw(
-      styles, jax.vmap(jax.random.fold_in, (0, None))(keys, 2)
-    )
-    image = styles_of.restyle(styles, image, drawn['style'], strength)
+    for number, drawn in enumerate((name, 'pair')[: 1 + pairs], 2):
+      draws = styles_of.draw(styles, jax.vmap(jax.random.fold_in, (0, None))(keys, number))
+      found[drawn] = styles_of.restyle(styles, image, *draws)
+      found.setdefault('style', draws[0])
   low, high = SCALES[scale]
-  return {**raw, name: image * (high - low) + low, **drawn}
+  scaled = {k: v * (high - low) + low for k, v in found.items() if k != 'style'}
+  return {**raw, **found, **scaled}

@@ -1,8 +1,9 @@
 """Style transfer by a VAE of two latents: z_c, what an image shows, and z_s, how.
 
 Adaptive instance normalisation (Huang & Belongie 2017, arXiv:1703.06868) lets z_s decide the
-statistics of every layer of the decoder. Nothing is told of contents, of styles, or of which images
-show the same: the image that gives its style to x is any other row of the batch.
+statistics of every layer of the decoder. No label of contents or of styles is used. Without pairs
+the image that gives its style to x is any other row of the batch, and nothing tells which images
+show the same; with pairs (`data.pairs`) it shows what x shows, in another style.
 """
 
 import math
@@ -16,7 +17,7 @@ from vaejax.errors import UserError
 from vaejax.nets import lens
 from vaejax.nets import style as nets_of
 from vaejax.nets.heads import DISCRETE
-from vaejax.types import Example, Method, Player, Variables
+from vaejax.types import Example, Method, Player
 
 
 def make(config, example: Example) -> Method:
@@ -29,22 +30,37 @@ def make(config, example: Example) -> Method:
   return style(nets_of.make(config.model, example), example, dims)
 
 
+fixed = jax.lax.stop_gradient
+
+
+def unlikeness(found: jax.Array, wanted: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+  """Squared differences of statistics [B, S], each in units of its variance over the rows wanted
+  that `mask` [B] counts; their mean, [B]."""
+  mean = jnp.average(wanted, axis=0, weights=mask)
+  variance = jnp.average(jnp.square(wanted - mean), axis=0, weights=mask)
+  return jnp.mean(jnp.square(found - wanted) / (variance + nets_of.EPSILON), axis=-1)
+
+
 def style(nets, example, dims=0) -> Method:
   """A VAE of the nets 'content', 'style' and 'decoder' of nets.style.
 
-  Of an image x, and of s, the row before it in the batch, the loss is the sum of
+  Of an image x, and of another s that gives its style, the loss is the sum of
     recon = -log p(x | z_c, z_s), z_c from q(z_c|x) and z_s from q(z_s|x);
     kl_content and kl_style, of those two posteriors against N(0, 1), times hyper['beta_content']
       and hyper['beta_style']. What both could tell goes where it is cheaper: with a smaller
       beta_style, to z_s, which is read from statistics alone and so cannot tell more than style;
-    and of the transfer y, the mean of p(. | z_c of x, z_s of s):
-    style = the squared differences of the style encoder's statistics of y from those of s, in
-      units of their variance over the batch, as their mean, times hyper['style']; the encoder is
-      held still, so that only y can move;
-    content = KL(q(z_c|y) || q(z_c|x)), the second held still, times hyper['content'];
-    back = -log p(x | z_c from q(z_c|y), z_s of x), times hyper['back']: y told all of x but its
-      style.
-  All are in nats per example, but for `style`, and elbo = -recon - kl_content - kl_style.
+    and of the transfer y, the mean of p(. | z_c of x, z_s of s), each times the entry of `hyper`
+    of its name:
+    style, how far the style encoder's statistics of y are from those of s, see `unlikeness`;
+    code = KL(q(z_s|y) || q(z_s|s)). For both the encoder is held still: y is to look like s;
+    without pairs, s is the row before x in the batch, and
+      content = KL(q(z_c|y) || q(z_c|x)): y shows what x shows;
+      transfer = -log p(x | z_c from q(z_c|y), z_s of x): there is a way back from y;
+    with pairs, s is the row's 'pair', and
+      content = KL(q(z_c|s) || q(z_c|x));
+      transfer = -log p(s | z_c of x, z_s of s).
+  In each KL the second is held still. All are in nats per example, but for `style`, and elbo =
+  -recon - kl_content - kl_style.
 
   dims: see Method.
   """
@@ -65,10 +81,6 @@ def style(nets, example, dims=0) -> Method:
     codes = jnp.zeros((n, *code)), jnp.zeros((n, latents[1]))
     return lens.init(nets, key, {'content': (x,), 'style': (x,), 'decoder': codes})
 
-  def before(x):
-    """Each row's other: the row before it."""
-    return jnp.roll(x, 1, axis=0)
-
   def posteriors(v, x, train=False):
     """q(z_c|x), q(z_s|x), the statistics of x, and the variables left behind."""
     q_c, v = apply('content', v, x, train=train)
@@ -77,7 +89,7 @@ def style(nets, example, dims=0) -> Method:
 
   def bound(v, batch, key, hyper, train):
     """Loss and named terms per example [B], and the variables left behind."""
-    x, (c_key, s_key, back_key) = batch['image'], jax.random.split(key, 3)
+    x, (c_key, s_key, o_key) = batch['image'], jax.random.split(key, 3)
     q_c, q_s, found, v = posteriors(v, x, train)
     z_c, z_s = q_c.sample(c_key), q_s.sample(s_key)
     p, v = apply('decoder', v, z_c, z_s, target=x, train=train)
@@ -87,24 +99,26 @@ def style(nets, example, dims=0) -> Method:
       'kl_style': per_example(kl(q_s, standard(q_s.mean.shape))),
     }
     values['elbo'] = -values['recon'] - values['kl_content'] - values['kl_style']
-    y = apply('decoder', v, z_c, before(z_s), target=x)[0].mean
-    values['style'] = likeness(v, y, before(found), batch.get('mask'))
-    q_y, _ = apply('content', v, y)
-    values['content'] = per_example(kl(q_y, jax.lax.stop_gradient(q_c)))
-    p, _ = apply('decoder', v, q_y.sample(back_key), z_s, target=x)
-    values['back'] = -per_example(p.log_prob(x))
+    if 'pair' in batch:
+      s = batch['pair']
+      (q_o, wanted), _ = apply('style', v, s)
+      p, _ = apply('decoder', v, z_c, q_o.sample(o_key), target=s)
+      y, (q_y, _) = p.mean, apply('content', v, s)
+      values['transfer'] = -per_example(p.log_prob(s))
+    else:
+      before = lambda rows: jnp.roll(rows, 1, axis=0)
+      q_o, wanted, z_o = jax.tree.map(before, (q_s, found, z_s))
+      y = apply('decoder', v, z_c, z_o, target=x)[0].mean
+      q_y, _ = apply('content', v, y)
+      p, _ = apply('decoder', v, q_y.sample(o_key), z_s, target=x)
+      values['transfer'] = -per_example(p.log_prob(x))
+    (q_like, like), _ = apply('style', fixed(v), y)
+    values['style'] = unlikeness(like, fixed(wanted), batch.get('mask'))
+    values['code'] = per_example(kl(q_like, fixed(q_o)))
+    values['content'] = per_example(kl(q_y, fixed(q_c)))
     weights = {'recon': 1.0, 'kl_content': hyper['beta_content'], 'kl_style': hyper['beta_style']}
-    weights |= {name: hyper[name] for name in ('style', 'content', 'back')}
+    weights |= {name: hyper[name] for name in ('style', 'code', 'content', 'transfer')}
     return sum(weight * values[name] for name, weight in weights.items()), values, v
-
-  def likeness(v, y, wanted, mask=None):
-    """How far the statistics of y are from those wanted [B, S], in their variances: [B]."""
-    still = Variables(jax.lax.stop_gradient(v.params), v.extra)
-    (_, found), _ = apply('style', still, y)
-    wanted = jax.lax.stop_gradient(wanted)
-    mean = jnp.average(wanted, axis=0, weights=mask)
-    variance = jnp.average(jnp.square(wanted - mean), axis=0, weights=mask)
-    return jnp.mean(jnp.square(found - wanted) / (variance + nets_of.EPSILON), axis=-1)
 
   def loss(v, batch, key, hyper):
     value, values, v = bound(v, batch, key, hyper, train=True)
@@ -119,7 +133,10 @@ def style(nets, example, dims=0) -> Method:
 
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
     c_key, s_key, x_key = jax.random.split(key, 3)
-    draws = (standard((n, size)).sample(k, temperature) for k, size in zip((c_key, s_key), latents))
+    draws = (
+      standard((n, size)).sample(k, temperature)
+      for k, size in zip((c_key, s_key), latents, strict=True)
+    )
     p = render(v, *draws)
     return {'image': unit(p.sample(x_key) if draw else p.mean)}
 

@@ -54,16 +54,15 @@ class AdaIN(nn.Module):
 class ContentEncoder(nn.Module):
   """[B, H, W, C] -> q(z_c|x), a Gaussian over [B, latents], or `spatial`, over [B, h, w, latents].
 
-  The image and every layer are normalised, so brightness, contrast and the tint of the whole are
-  not seen. With `even` the first layer gives sizes without signs: then an image and its negative
-  are the same to it.
+  With `invariant` the image and every layer are normalised, and the first layer gives sizes without
+  signs: brightness, contrast and tint of the whole are not seen, and a negative is the same.
   """
 
   latents: int
   channels: tuple[int, ...]
   strides: tuple[int, ...]
   spatial: bool = False
-  even: bool = False
+  invariant: bool = False
   kernel: int = 3
   widths: tuple[int, ...] = ()
   activation: str = 'relu'
@@ -71,12 +70,13 @@ class ContentEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, x, train=False):
-    act, x = ACTIVATIONS[self.activation], normalise(x)
+    act, x = ACTIVATIONS[self.activation], normalise(x) if self.invariant else x
     for i, (channels, stride) in enumerate(zip(self.channels, self.strides, strict=True)):
-      # Without a bias, which the next norm would take away.
-      layer = Convolution(channels, self.kernel, stride, use_bias=False, dtype=self.dtype)
-      x = normalise(layer(x))
-      x = jnp.abs(x) if self.even and i == 0 else act(x)
+      # Without a bias where a norm would take it away.
+      bias = not self.invariant
+      x = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)(x)
+      x = normalise(x) if self.invariant else x
+      x = jnp.abs(x) if self.invariant and i == 0 else act(x)
     if not self.spatial:
       x = Mlp(self.widths, self.activation, self.dtype)(x, train)
     return GaussianHead(self.latents, name='head')(x)
@@ -109,8 +109,9 @@ class StyleEncoder(nn.Module):
 class StyleDecoder(nn.Module):
   """z_c [B, latents] or [B, h, w, latents], z_s [B, L] -> p(x|z_c, z_s) over [B, H, W, C].
 
-  AdaIN by z_s follows every layer but the last. `channels` and `strides` are those of the content
-  encoder, in reverse.
+  AdaIN by z_s follows every layer but the last. It treats all places alike, which no slant does: so
+  where z_c has no places, z_s joins it where it is given some. `channels` and `strides` are those
+  of the content encoder, in reverse.
   """
 
   shape: tuple[int, int, int]
@@ -126,12 +127,13 @@ class StyleDecoder(nn.Module):
   @nn.compact
   def __call__(self, content, style, target=None, train=False):
     act = ACTIVATIONS[self.activation]
-    style = Mlp(self.widths, self.activation, self.dtype, name='style')(style, train)
-    modulated = lambda x: act(AdaIN(self.dtype)(x, style))
+    read = Mlp(self.widths, self.activation, self.dtype, name='style')(style, train)
+    modulated = lambda x: act(AdaIN(self.dtype)(x, read))
     *grow, (height, width) = conv.sizes(self.shape, self.strides[::-1])
     x = content
     if not self.spatial:
       widths = *self.widths, height * width * self.channels[0]
+      x = jnp.concatenate([content, style], axis=-1)
       x = Mlp(widths, self.activation, self.dtype)(x, train)
       x = modulated(x.reshape(-1, height, width, self.channels[0]))
     x = modulated(Convolution(self.channels[0], self.kernel, dtype=self.dtype)(x))
@@ -163,7 +165,9 @@ def make(model, example: Example) -> dict[str, nn.Module]:
   )
   shape = (*shape[:2], features(model.likelihood, shape[2], example.levels))
   return {
-    'content': ContentEncoder(model.latents, spatial=model.spatial, even=model.even, **settings),
+    'content': ContentEncoder(
+      model.latents, spatial=model.spatial, invariant=model.invariant, **settings
+    ),
     'style': StyleEncoder(model.style.latents, **style),
     'decoder': StyleDecoder(shape, head, spatial=model.spatial, **mirrored),
   }
