@@ -24,14 +24,14 @@ BATCH_NORM = {'net': 'conv', 'model.channels': '8', 'norm': 'batch', 'ema': '0.9
 RESNET = {'net': 'resnet', 'model.channels': '8', 'likelihood': 'sigma_vae', 'accumulate': '2'}
 GAUSSIAN = {'likelihood': 'gaussian_pixel', 'clip': '10', 'optimizer.name': 'adamw'}
 # Settings of another config's method, and the simplest of methods, can wait for the slow tests.
-LATER = ('beta_vae', 'iwae', 'source', 'cvae', 'judge')
+LATER = ('beta_vae', 'iwae', 'source', 'cvae', 'judge', 'style')
 CASES = [
   pytest.param((stem, {}), id=stem, marks=[pytest.mark.slow] * (stem in LATER))
   for stem in sorted(path.stem for path in CONFIGS.glob('*.py'))
 ]
 CASES += [
   pytest.param((f'source:{system}', {}), id=f'source, {system}', marks=pytest.mark.slow)
-  for system in ('conv28', 'conv32', 'gan')
+  for system in ('conv28', 'conv32', 'gan', 'style')
 ]
 CASES += [
   pytest.param(('gan:wasserstein', {}), id='gan, wasserstein', marks=pytest.mark.slow),

@@ -44,8 +44,17 @@ TRANSFER = SIGHT | {
   'scale': 0.2,
   'floor': 0.01,
 }
+# Of the terms of its loss, see methods/style.py.
+TRANSFER_WEIGHTS = {
+  'beta_content': 1.0,
+  'beta_style': 4.0,
+  'style': 20.0,
+  'code': 5.0,
+  'content': 1.0,
+  'transfer': 1.0,
+}
 PHOTOGRAPHS = {
-  'model.channels': (32, 48),
+  'model.channels': (32, 32),
   'model.strides': (2, 1),
   'model.latents': 8,
   'model.spatial': True,
@@ -55,6 +64,7 @@ PHOTOGRAPHS = {
   'model.style.latents': 16,
   'hyper.beta_style': 20.0,
   'hyper.style': 200.0,
+  'hyper.lr': 1e-3,
 }
 
 PRESETS = {
@@ -88,6 +98,10 @@ def suit(config: ConfigDict, dataset: str) -> None:
   """Sets the dataset and what suits it; one that is not listed is taken for colour photographs."""
   config.data.name = dataset
   config.update_from_flattened_dict(PRESETS.get(title(dataset), COLOUR))
+
+
+TINY_TRANSFER = {'model.channels': (8, 8), 'model.widths': (16,), 'model.latents': 4}
+TINY_TRANSFER |= {f'model.style.{name[6:]}': value for name, value in TINY_TRANSFER.items()}
 
 
 def transfer(config: ConfigDict, dataset: str) -> None:

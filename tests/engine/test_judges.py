@@ -152,6 +152,39 @@ def test_a_cache_that_cannot_be_written_is_done_without(judged, tmp_path, monkey
   assert keep(judged, said.append).is_file() and f'name it, --judge={judged}' in said[-1]
 
 
+def test_judges_of_styles_have_files_of_their_own(cache):
+  styled = ConfigDict(DATA.to_dict() | {'styles': 'digits'})
+  assert cached(styled) == cache / 'digits-digits_styles.npz'
+  assert cached(styled, 'style') == cache / 'digits-digits_styles-style.npz'
+  for target, word in (('label', 'content'), ('style', 'style')):
+    with pytest.raises(UserError, match=f'by {word}: .*configs/judge.py:digits,{word} '):
+      find(None, styled, target)
+
+
+@pytest.mark.slow
+def test_transfers_are_judged_by_command(cache, tmp_path, capsys):
+  run = train('style.py:smoke', tmp_path / 'run')
+  judge = ['evaluate', f'--workdir={run}', '--evals=style']
+  assert main(judge) == 2 and 'there is no judge of digits by content' in capsys.readouterr().err
+  for word in ('content', 'style'):
+    train(f'judge.py:smoke,{word}', tmp_path / word)
+  assert sorted(path.name for path in cache.iterdir()) == [
+    'digits-digits_styles-style.npz',
+    'digits-digits_styles.npz',
+  ]
+  assert main(judge) == 0
+  recorded = json.loads((run / 'evaluation.json').read_text())
+  for name in ('transfer_content', 'transfer_style', 'content_kept', 'reconstruction_style'):
+    assert 0 <= recorded[name]['value'] <= 1 or name == 'content_kept'
+    for word in ('content', 'style'):
+      checksum = read(tmp_path / word / 'judge.npz').checksum[:16]
+      assert recorded[name][f'{word}_judge_checksum'] == checksum
+  assert sorted(path.name for path in (run / 'images').glob('transfers_*')) == [
+    'transfers_00000010.png',
+    'transfers_00000020.png',
+  ]
+
+
 @pytest.mark.parametrize(
   'name, said',
   [

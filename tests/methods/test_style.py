@@ -25,7 +25,7 @@ WEIGHTS = 'beta_content', 'beta_style', 'style', 'code', 'content', 'transfer'
 
 @cache
 def config():
-  return configuration.load(f'{CONFIGS}/style.py:smoke')
+  return configuration.load(f'{CONFIGS}/style.py:smoke,model.channels=8,model.style.channels=8')
 
 
 @cache
@@ -55,7 +55,7 @@ def variables():
 @cache
 def measure():
   """Compiled: (batch, key, hyper) -> metrics."""
-  return jax.jit(lambda batch, key, hyper: made().metrics(variables(), batch, key, hyper))
+  return jax.jit(partial(made().metrics, variables()))
 
 
 @cache
@@ -63,8 +63,9 @@ def gradient():
   """Compiled: (hyper, batch) -> the gradient of the loss, {net: tree}."""
 
   def of(params, hyper, batch):
-    return made().players[0].loss(variables().replace(params=params), batch, KEY, hyper)[0]
+    return made().players[0].loss(whole.replace(params=params), batch, KEY, hyper)[0]
 
+  whole = variables()
   found = jax.jit(jax.grad(of))
   return lambda batch=None, **hyper: found(
     variables().params, {name: hyper.get(name, 0.0) for name in WEIGHTS}, batch or data()
@@ -94,6 +95,11 @@ def nats(q):
   return (0.5 * (mean**2 + np.exp(2 * log) - 1) - log).reshape(N, -1).sum(-1)
 
 
+def apart(q, p):
+  """Half the squared distance of the means of [N, L]."""
+  return 0.5 * np.square(np.float64(q.mean) - p.mean).reshape(N, -1).sum(-1)
+
+
 def test_terms_are_their_formulas():
   hyper = dict(zip(WEIGHTS, (3.0, 0.2, 5.0, 0.7, 0.9, 0.4), strict=True))
   got = jax.tree.map(np.float64, measure()(data(), KEY, hyper))
@@ -118,6 +124,35 @@ def test_terms_are_their_formulas():
   assert np.allclose(got['loss'], total, rtol=1e-4)
 
 
+def test_without_pairs_the_transfer_shows_what_x_shows_and_leads_back():
+  apply, q_c, q_s, _ = posteriors()
+  c_key, s_key, o_key = jax.random.split(KEY, 3)
+  z_c, z_s = q_c.sample(c_key), q_s.sample(s_key)
+  y = apply('decoder', variables(), z_c, z_s[np.arange(N) - 1])[0].mean
+  q_y, _ = apply('content', variables(), y)
+  p, _ = apply('decoder', variables(), q_y.sample(o_key), z_s)
+  want = -stats.norm(p.mean, config().model.scale).logpdf(data()['image']).sum((1, 2, 3))
+  got = measure()(data(), KEY, dict.fromkeys(WEIGHTS, 1.0))
+  assert np.allclose(got['transfer'], want, rtol=1e-4)
+  assert np.allclose(got['content'], apart(q_y, q_c), rtol=1e-3)
+
+
+def test_with_pairs_the_transfer_is_the_pair():
+  apply, q_c, _, _ = posteriors()
+  c_key, _, o_key = jax.random.split(KEY, 3)
+  other = data()['image'][::-1]
+  (q_o, found), _ = apply('style', variables(), other)
+  p, _ = apply('decoder', variables(), q_c.sample(c_key), q_o.sample(o_key))
+  want = -stats.norm(p.mean, config().model.scale).logpdf(other).sum((1, 2, 3))
+  got = measure()({**data(), 'pair': other}, KEY, dict.fromkeys(WEIGHTS, 1.0))
+  assert np.allclose(got['transfer'], want, rtol=1e-4)
+  (q_like, like), _ = apply('style', variables(), p.mean)
+  assert np.allclose(got['code'], apart(q_like, q_o), rtol=1e-3)
+  assert np.allclose(got['style'], style.unlikeness(like, found), rtol=1e-3)
+  q_y, _ = apply('content', variables(), other)
+  assert np.allclose(got['content'], apart(q_y, q_c), rtol=1e-3)
+
+
 def test_a_draw_is_decided_by_its_key():
   hyper = dict.fromkeys(WEIGHTS, 1.0)
   one, same = (measure()(data(), KEY, hyper) for _ in range(2))
@@ -138,14 +173,25 @@ def test_each_weight_of_a_kl_acts_on_its_own_latents():
     assert all(moved(none, more, net) == 0 for net in others)
 
 
-def test_the_style_term_reaches_all_that_makes_the_transfer():
-  none, more = gradient()(), gradient()(style=5.0)
-  assert all(moved(none, more, net) > 1e-4 for net in ('content', 'style', 'decoder'))
-  # But not the statistics that it is measured by: at a decoder that gives what is asked for
-  # whatever its codes, nothing moves.
-  statistics = lambda wanted: jax.grad(lambda found: style.unlikeness(found, wanted).sum())
-  found = posteriors()[-1]
-  assert np.abs(statistics(found)(found)).max() == 0
+@pytest.mark.slow
+def test_the_style_term_reaches_all_that_makes_the_transfer_and_nothing_that_measures_it():
+  apply = partial(lens.apply, nets_of.make(config().model, example()))
+  x, other = data()['image'], np.arange(N) - 1
+  (c_key, s_key, _), whole = jax.random.split(KEY, 3), variables()
+
+  def term(params, still):
+    """The term, of nets with `params`, as the style encoder of `still` measures it."""
+    v = whole.replace(params=params)
+    q_c, q_s = apply('content', v, x)[0], apply('style', v, x)[0][0]
+    y = apply('decoder', v, q_c.sample(c_key), q_s.sample(s_key)[other])[0].mean
+    measured = lambda x: apply('style', whole.replace(params=still), x)[0][1]
+    return jnp.mean(style.unlikeness(measured(y), measured(x)[other]))
+
+  want = jax.jit(jax.grad(term))(variables().params, variables().params)
+  none, more = gradient()(), gradient()(style=1.0)
+  for net in ('content', 'style', 'decoder'):
+    assert np.allclose(flat(more[net]) - flat(none[net]), flat(want[net]), atol=2e-3)
+    assert np.abs(flat(want[net])).max() > 0.02
 
 
 def test_statistics_are_measured_in_their_variance():
@@ -175,6 +221,7 @@ def test_predictions_fit_together():
   assert np.abs(found - own).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_weight_is_of_the_joint():
   got = jax.jit(partial(made().predict['log_weight'], variables()))(data(), KEY)['log_weight']
   apply, q_c, q_s, _ = posteriors()
@@ -188,7 +235,8 @@ def test_a_weight_is_of_the_joint():
 
 
 def test_samples_at_temperature_nothing_are_one_image():
-  sample = jax.jit(lambda t: made().sample(variables(), KEY, 5, temperature=t)['image'])
+  v = variables()
+  sample = jax.jit(lambda t: made().sample(v, KEY, 5, temperature=t)['image'])
   cold, warm = sample(0.0), sample(1.0)
   assert np.allclose(cold, cold[:1], atol=1e-6) and np.abs(warm - warm[:1]).max() > 0.01
   assert warm.shape == (5, *SHAPE) and warm.min() >= 0 and warm.max() <= 1

@@ -64,8 +64,9 @@ def make(method: Method, config) -> Eval:
     found['transfer_content'] = share('transfer_content', 'pairs')
     found['content_kept'] = found['transfer_content'] / found['reconstruction_content']
     found['transfer_style'] = float(sums['right'].sum() / sums['pairs'])
-    for i, name in enumerate(styles):
-      found[f'transfer_style_{name}'] = float(sums['right'][i] / sums['each'][i])
+    for name, right, each in zip(styles, sums['right'], sums['each'], strict=True):
+      if each:
+        found[f'transfer_style_{name}'] = float(right / each)
     return found
 
   protocol = {'pairs': 'each row in the style of the row before it, where their styles differ'}

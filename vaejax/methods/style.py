@@ -52,15 +52,16 @@ def style(nets, example, dims=0) -> Method:
     and of the transfer y, the mean of p(. | z_c of x, z_s of s), each times the entry of `hyper`
     of its name:
     style, how far the style encoder's statistics of y are from those of s, see `unlikeness`;
-    code = KL(q(z_s|y) || q(z_s|s)). For both the encoder is held still: y is to look like s;
+    code = |E z_s of y - E z_s of s|² / 2. For both the encoder is held still: y is to look like s;
     without pairs, s is the row before x in the batch, and
-      content = KL(q(z_c|y) || q(z_c|x)): y shows what x shows;
+      content = |E z_c of y - E z_c of x|² / 2: y shows what x shows;
       transfer = -log p(x | z_c from q(z_c|y), z_s of x): there is a way back from y;
     with pairs, s is the row's 'pair', and
-      content = KL(q(z_c|s) || q(z_c|x));
+      content = |E z_c of s - E z_c of x|² / 2;
       transfer = -log p(s | z_c of x, z_s of s).
-  In each KL the second is held still. All are in nats per example, but for `style`, and elbo =
-  -recon - kl_content - kl_style.
+  Both distances are KLs of Gaussians of scale 1, for those of the posteriors' own scales run away;
+  the second mean is held still. All are in nats per example, but for `style`, and elbo = -recon -
+  kl_content - kl_style.
 
   dims: see Method.
   """
@@ -114,8 +115,8 @@ def style(nets, example, dims=0) -> Method:
       values['transfer'] = -per_example(p.log_prob(x))
     (q_like, like), _ = apply('style', fixed(v), y)
     values['style'] = unlikeness(like, fixed(wanted), batch.get('mask'))
-    values['code'] = per_example(kl(q_like, fixed(q_o)))
-    values['content'] = per_example(kl(q_y, fixed(q_c)))
+    values['code'] = 0.5 * per_example(jnp.square(q_like.mean - fixed(q_o.mean)))
+    values['content'] = 0.5 * per_example(jnp.square(q_y.mean - fixed(q_c.mean)))
     weights = {'recon': 1.0, 'kl_content': hyper['beta_content'], 'kl_style': hyper['beta_style']}
     weights |= {name: hyper[name] for name in ('style', 'code', 'content', 'transfer')}
     return sum(weight * values[name] for name, weight in weights.items()), values, v
