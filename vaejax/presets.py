@@ -47,7 +47,7 @@ TRANSFER = SIGHT | {
 # Of the terms of its loss, see methods/style.py.
 TRANSFER_WEIGHTS = {
   'beta_content': 1.0,
-  'beta_style': 4.0,
+  'beta_style': 1.0,
   'style': 20.0,
   'code': 5.0,
   'content': 1.0,
@@ -56,15 +56,13 @@ TRANSFER_WEIGHTS = {
 PHOTOGRAPHS = {
   'model.channels': (32, 32),
   'model.strides': (2, 1),
-  'model.latents': 8,
+  'model.latents': 12,
   'model.spatial': True,
   'model.invariant': False,
   'model.scale': 0.05,
   'model.style.channels': (32, 64),
   'model.style.latents': 16,
-  'hyper.beta_style': 20.0,
   'hyper.style': 200.0,
-  'hyper.lr': 1e-3,
 }
 
 PRESETS = {

@@ -140,16 +140,18 @@ def test_without_pairs_the_transfer_shows_what_x_shows_and_leads_back():
 def test_with_pairs_the_transfer_is_the_pair():
   apply, q_c, _, _ = posteriors()
   c_key, _, o_key = jax.random.split(KEY, 3)
-  other = data()['image'][::-1]
-  (q_o, found), _ = apply('style', variables(), other)
+  x = data()['image']
+  pair, other = x[::-1], 1 - x
+  (q_o, _), _ = apply('style', variables(), other)
+  (_, found), _ = apply('style', variables(), pair)
   p, _ = apply('decoder', variables(), q_c.sample(c_key), q_o.sample(o_key))
-  want = -stats.norm(p.mean, config().model.scale).logpdf(other).sum((1, 2, 3))
-  got = measure()({**data(), 'pair': other}, KEY, dict.fromkeys(WEIGHTS, 1.0))
+  want = -stats.norm(p.mean, config().model.scale).logpdf(pair).sum((1, 2, 3))
+  got = measure()({**data(), 'pair': pair, 'style_image': other}, KEY, dict.fromkeys(WEIGHTS, 1.0))
   assert np.allclose(got['transfer'], want, rtol=1e-4)
   (q_like, like), _ = apply('style', variables(), p.mean)
   assert np.allclose(got['code'], apart(q_like, q_o), rtol=1e-3)
   assert np.allclose(got['style'], style.unlikeness(like, found), rtol=1e-3)
-  q_y, _ = apply('content', variables(), other)
+  q_y, _ = apply('content', variables(), pair)
   assert np.allclose(got['content'], apart(q_y, q_c), rtol=1e-3)
 
 

@@ -34,7 +34,7 @@ def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False)
   low, high = transforms.SCALES[scale]
   levels = 256 if kind == 'none' or styles else 2
   style = {'style': jax.ShapeDtypeStruct((), jnp.int32)} if styles else {}
-  style |= {'pair': data} if styles and pairs else {}
+  style |= {'pair': data, 'style_image': data} if styles and pairs else {}
   fields = {**table.row, name: data, **style}
   count = len(STYLES[styles]) if styles else 0
   return Example(fields, table.classes, low, high, levels, name, count)

@@ -59,7 +59,8 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
     kind, scale, flips, styles: as in a config's `data.binarise`, `data.scale`, `data.flip` and
       `data.styles`. With styles each row is in one that is drawn from its key; 'style' int32 [N]
       tells which.
-    pairs: with styles, gives each row again in another one's draw, as 'pair'.
+    pairs: with styles, gives each row again, in a second draw of a style, as 'pair'; and what shows
+      that style, the row before it in the same draw, as 'style_image'.
   """
   # Binarised before it is mirrored: a static draw belongs to the image, not to its mirror image.
   name = modelled(raw)
@@ -68,10 +69,13 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
   found = {name: image}
   if styles:
-    for number, drawn in enumerate((name, 'pair')[: 1 + pairs], 2):
-      draws = styles_of.draw(styles, jax.vmap(jax.random.fold_in, (0, None))(keys, number))
-      found[drawn] = styles_of.restyle(styles, image, *draws)
-      found.setdefault('style', draws[0])
+    one, other = (
+      styles_of.draw(styles, jax.vmap(jax.random.fold_in, (0, None))(keys, k)) for k in (2, 3)
+    )
+    found[name] = styles_of.restyle(styles, image, *one)
+    if pairs:
+      found['pair'] = styles_of.restyle(styles, image, *other)
+      found['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *other)
   low, high = SCALES[scale]
-  scaled = {k: v * (high - low) + low for k, v in found.items() if k != 'style'}
-  return {**raw, **found, **scaled}
+  scaled = {k: v * (high - low) + low for k, v in found.items()}
+  return {**raw, **scaled} | ({'style': one[0]} if styles else {})

@@ -3,7 +3,8 @@
 Adaptive instance normalisation (Huang & Belongie 2017, arXiv:1703.06868) lets z_s decide the
 statistics of every layer of the decoder. No label of contents or of styles is used. Without pairs
 the image that gives its style to x is any other row of the batch, and nothing tells which images
-show the same; with pairs (`data.pairs`) it shows what x shows, in another style.
+show the same. With pairs (`data.pairs`), which only procedural styles can give, the transfer that
+is wanted is given too: what x shows, in the style of the other image.
 """
 
 import math
@@ -51,14 +52,15 @@ def style(nets, example, dims=0) -> Method:
       beta_style, to z_s, which is read from statistics alone and so cannot tell more than style;
     and of the transfer y, the mean of p(. | z_c of x, z_s of s), each times the entry of `hyper`
     of its name:
-    style, how far the style encoder's statistics of y are from those of s, see `unlikeness`;
+    style, how far the style encoder's statistics of y are from those wanted, see `unlikeness`;
     code = |E z_s of y - E z_s of s|² / 2. For both the encoder is held still: y is to look like s;
-    without pairs, s is the row before x in the batch, and
+    without pairs, s is the row before x in the batch, its statistics are those wanted, and
       content = |E z_c of y - E z_c of x|² / 2: y shows what x shows;
       transfer = -log p(x | z_c from q(z_c|y), z_s of x): there is a way back from y;
-    with pairs, s is the row's 'pair', and
-      content = |E z_c of s - E z_c of x|² / 2;
-      transfer = -log p(s | z_c of x, z_s of s).
+    with pairs, s is the row's 'style_image', and x in its style, t, is the row's 'pair', whose
+    statistics are those wanted, and
+      content = |E z_c of t - E z_c of x|² / 2;
+      transfer = -log p(t | z_c of x, z_s of s).
   Both distances are KLs of Gaussians of scale 1, for those of the posteriors' own scales run away;
   the second mean is held still. All are in nats per example, but for `style`, and elbo = -recon -
   kl_content - kl_style.
@@ -101,11 +103,12 @@ def style(nets, example, dims=0) -> Method:
     }
     values['elbo'] = -values['recon'] - values['kl_content'] - values['kl_style']
     if 'pair' in batch:
-      s = batch['pair']
-      (q_o, wanted), _ = apply('style', v, s)
-      p, _ = apply('decoder', v, z_c, q_o.sample(o_key), target=s)
-      y, (q_y, _) = p.mean, apply('content', v, s)
-      values['transfer'] = -per_example(p.log_prob(s))
+      pair = batch['pair']
+      (q_o, _), _ = apply('style', v, batch['style_image'])
+      (_, wanted), _ = apply('style', fixed(v), pair)
+      p, _ = apply('decoder', v, z_c, q_o.sample(o_key), target=pair)
+      y, (q_y, _) = p.mean, apply('content', v, pair)
+      values['transfer'] = -per_example(p.log_prob(pair))
     else:
       before = lambda rows: jnp.roll(rows, 1, axis=0)
       q_o, wanted, z_o = jax.tree.map(before, (q_s, found, z_s))

@@ -16,6 +16,7 @@ from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, feature
 from vaejax.nets.mlp import Mlp
 from vaejax.types import Example
 
+PIXEL, CURVE = 16, 48  # features of a pixel before a curve of tones, and of the curve
 EPSILON = 1e-4  # added to variances: what is flat stays flat
 
 
@@ -110,8 +111,10 @@ class StyleDecoder(nn.Module):
   """z_c [B, latents] or [B, h, w, latents], z_s [B, L] -> p(x|z_c, z_s) over [B, H, W, C].
 
   AdaIN by z_s follows every layer but the last. It treats all places alike, which no slant does: so
-  where z_c has no places, z_s joins it where it is given some. `channels` and `strides` are those
-  of the content encoder, in reverse.
+  where z_c has no places, z_s joins it where it is given some. And it takes away how bright a place
+  is, on which a curve of tones depends: so where z_c has places, it joins the last layer too, whose
+  features pass through a curve, the same for all pixels, that z_s scales and shifts (FiLM, Perez et
+  al. 2018). `channels` and `strides` are those of the content encoder, in reverse.
   """
 
   shape: tuple[int, int, int]
@@ -141,9 +144,17 @@ class StyleDecoder(nn.Module):
       last = i == len(grow) - 1
       # An even kernel treats all places alike where the image doubles.
       after, kernel = self.shape[-1] if last else self.channels[i + 1], self.kernel + stride - 1
+      if last and self.spatial:
+        content = jax.image.resize(content, (*x.shape[:3], content.shape[-1]), 'nearest')
+        x, after = jnp.concatenate([x, content], axis=-1), PIXEL
       layer = Convolution(after, kernel, stride, transposed=True, dtype=self.dtype)
       x = layer(x)[:, :height, :width]
       x = x if last else modulated(x)
+    if self.spatial:
+      scale, shift = jnp.split(nn.Dense(2 * CURVE, dtype=self.dtype)(read), 2, axis=-1)
+      x = nn.Dense(CURVE, dtype=self.dtype)(x)
+      x = act((1 + scale[:, None, None]) * x + shift[:, None, None])
+      x = nn.Dense(self.shape[-1], dtype=self.dtype)(x)
     return self.head(x, target, train)
 
 
