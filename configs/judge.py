@@ -9,7 +9,11 @@ A run that ends is kept as the judge of its dataset in the user's cache, unless 
 is there.
 
 Two words train judges of images in styles (see vaejax/data/styles.py), which evals/style.py asks:
-`content` one that reads the class in every style, `style` one that reads the style.
+`content` one that reads the class in every style, `style` one that reads the style. On mnist, seed
+0: `content` 4 min 32 s of processor time, 98.8 % of test labels; `style`, with steps=2000, 1 min 57
+s, 97.0 % of test styles, while images are softened in training, for else it reads whatever is soft
+as slanted. On cifar10_jpeg: `content`, steps=4000, 3 min 55 s, 63.4 %; `style`, steps=1500, 1 min
+50 s, 98.4 %.
 
 Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), content, style,
 smoke, key=value.
