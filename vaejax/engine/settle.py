@@ -69,7 +69,7 @@ def make_pictures(method: Method, source: Source, n: int):
       batch = source.rows(buffer, jnp.arange(n))
       found['originals'] = (batch[data] - low) / (high - low)
       found['reconstructions'] = method.predict['reconstruct'](variables, batch, key)[data]
-    if 'translate' in method.predict:
+    if 'translate' in method.predict and source.example.styles:
       found['transfers'] = crossed(method, variables, batch, source.example)
     return found
 
