@@ -75,8 +75,8 @@ class Method(NamedTuple):
     metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained; rows
       where a 'mask' [B] in the batch is 0 are padding.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct',
-      'criticise', 'translate' ('image' in the style of 'style_image'), and 'log_weight': log p(x, z)
-      - log q(z|x) in nats for one draw of z, [B].
+      'criticise', 'translate' (an 'image' in the style of a 'style_image'), and 'log_weight':
+      log p(x, z) - log q(z|x) in nats for one draw of z, [B].
     dims: how many discrete values an example has, so that bits per dimension mean something; 0
       where its likelihood is a density, or where there is none.
     given: the fields that `sample` may be given: 'label', 'video'.
