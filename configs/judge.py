@@ -8,7 +8,15 @@ writers that it has not seen); mnist 5 min on a busy machine (2 min 22 s of proc
 A run that ends is kept as the judge of its dataset in the user's cache, unless a more accurate one
 is there.
 
-Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), smoke, key=value.
+Two words train judges of images in styles (see vaejax/data/styles.py), which evals/style.py asks:
+`content` one that reads the class in every style, `style` one that reads the style. On mnist, seed
+0: `content` 4 min 32 s of processor time, 98.8 % of test labels; `style`, with steps=2000, 1 min 57
+s, 97.0 % of test styles, while images are softened in training, for else it reads whatever is soft
+as slanted. On cifar10_jpeg: `content`, steps=4000, 3 min 55 s, 63.4 %; `style`, steps=1500, 1 min
+50 s, 98.4 %.
+
+Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), content, style,
+smoke, key=value.
 """
 
 import re
@@ -18,14 +26,19 @@ from vaejax.configuration import base, finish, words
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits')
+  asked = words(arg, dataset='digits', flags=('content', 'style'))
   config = base('classifier', {'lr': 2e-3})
-  config.objective = {'shift': 2}  # pixels, by which an image is moved at most in training
+  # Pixels by which an image is moved at most in training, and the field that is read.
+  config.objective = {'shift': 2, 'target': 'style' if 'style' in asked.flags else 'label'}
   config.model = {**presets.TRUNK, 'net': 'conv', 'widths': (128,), 'norm': 'batch'}
   config.data.name = asked.dataset
   suited = presets.PRESETS.get(re.split('[:/]', asked.dataset)[0], {})
   fitting = {field: suited[field] for field in ('data.size', 'data.channels') if field in suited}
   config.update_from_flattened_dict(fitting)
+  if asked.flags:
+    config.data.styles = presets.styles(asked.dataset)
+    # A slanted digit is interpolated, and anything soft would be read as one.
+    config.objective.soften = float('style' in asked.flags and config.data.styles == 'digits')
   config.schedule.lr = 'cosine'
   config.steps = 5000
   if asked.dataset == 'digits':

@@ -23,10 +23,14 @@ gan: MNIST; 100-128-128-1024-784 against 784-128-128-1; Adam, batch 32, 100 epoc
   written losses have their signs swapped; the critic gives logits; non_saturating by default, the
   written minimax by objective.name=minimax. Added: R1 of weight 10 on the critic, which else wins
   within five epochs, so that one image is left of all (objective.penalty=none shows it).
-
 rvae: moving digits, 15 frames of 32x32; 1024-512-256 for a frame, a GRU of 256, 16 latents a frame
   with a learned prior, 256-512-1024; Adam, batch 16, 2 epochs (the source names none of these).
   Corrected: z = mu + noise * sqrt(c), where the written noise * sqrt(c) has lost its mean.
+style: style transfer, of MNIST in six styles (see vaejax/data/styles.py); Adam, batch 32, 100
+  epochs; layers are not stated, and are those of configs/style.py. Corrected: the written bound has
+  two KL terms but one z; content and style have latents and encoders of their own, weighted by
+  hyper.beta_content and hyper.beta_style, the decoder takes the style by AdaIN, and a loss on
+  feature statistics makes z_s carry it.
 
 Their costs and numbers are open.
 
@@ -38,11 +42,14 @@ from ml_collections import ConfigDict
 from vaejax import presets
 from vaejax.configuration import base, finish, player, words
 
-SYSTEMS = ('conv28', 'shared_mlp', 'conv32', 'mlp', 'gan', 'rvae')
+SYSTEMS = ('conv28', 'shared_mlp', 'conv32', 'mlp', 'gan', 'rvae', 'style')
 OWN = {'conv32': 'cifar10', 'rvae': 'moving'}  # datasets; of the others, mnist
 EPOCHS = {'rvae': 2}  # of the others, 100
 ROWS = {'cifar10': 50_000, 'cifar10_jpeg': 50_000, 'digits': 1_500, 'moving': 100_000}
-SMALL = {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'eval.given': 2}
+SMALL = {
+  'rvae': {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'eval.given': 2},
+  'style': presets.TINY_TRANSFER,
+}
 
 
 def autoencoder(hyper=(), **model) -> ConfigDict:
@@ -104,12 +111,20 @@ def rvae() -> ConfigDict:
   return config
 
 
+def style() -> ConfigDict:
+  config = base('style', {'lr': 2e-3, **presets.TRANSFER_WEIGHTS})
+  config.batch_size = 32
+  return config
+
+
 def get_config(arg=''):
   asked = words(arg, dataset='', flags=SYSTEMS)
   system = (asked.flags or ('mlp',))[0]
   config = globals()[system]()
   own = OWN.get(system, 'mnist')
   config.data.name = asked.dataset or ('digits' if asked.smoke and own != 'moving' else own)
+  if system == 'style':
+    presets.transfer(config, config.data.name)
   if config.data.name == 'digits':
     config.data.size = {'conv28': 28, 'conv32': 32}.get(system, 0)
   epochs = next((int(value) for key, value in asked.settings if key == 'epochs'), None)
@@ -117,4 +132,4 @@ def get_config(arg=''):
   config.steps = epochs * ROWS.get(config.data.name, 60_000) // config.batch_size
   config.eval.every = config.checkpoint.every = max(1, config.steps // 20)
   rest = tuple(setting for setting in asked.settings if setting[0] != 'epochs')
-  return finish(config, asked._replace(settings=rest), SMALL if system == 'rvae' else {})
+  return finish(config, asked._replace(settings=rest), SMALL.get(system, {}))

@@ -31,6 +31,42 @@ TINY = {'model.widths': (32,), 'model.channels': (8, 8), 'model.latents': 4}
 
 BINARY = {'data.binarise': 'dynamic', 'model.likelihood': 'bernoulli'}
 
+# The fields of the `model` of style transfer, see nets.style.
+SIGHT = {name: TRUNK[name] for name in ('kernel', 'norm', 'dtype')} | {
+  'channels': (24, 48),
+  'strides': (),
+  'widths': (128,),
+  'activation': 'leaky_relu',
+}
+TRANSFER = SIGHT | {
+  'latents': 24,  # of contents
+  'spatial': False,  # whether contents have places
+  'invariant': True,  # whether tint, contrast and sign are no contents
+  'likelihood': 'gaussian',
+  'scale': 0.2,
+  'floor': 0.01,
+}
+# Of the terms of its loss, see methods/style.py.
+TRANSFER_WEIGHTS = {
+  'beta_content': 1.0,
+  'beta_style': 1.0,
+  'style': 20.0,
+  'code': 5.0,
+  'content': 1.0,
+  'transfer': 1.0,
+}
+PHOTOGRAPHS = {
+  'model.channels': (32, 32),
+  'model.strides': (2, 1),
+  'model.latents': 12,
+  'model.spatial': True,
+  'model.invariant': False,
+  'model.scale': 0.05,
+  'model.style.channels': (32, 64),
+  'model.style.latents': 16,
+  'hyper.style': 200.0,
+}
+
 PRESETS = {
   'digits': {'model.widths': (256,)},
   'mnist': BINARY,
@@ -98,6 +134,24 @@ def compete(config: ConfigDict, dataset: str, flags: tuple[str, ...]) -> None:
   if losses[0] == 'wasserstein':
     config.objective.update({'penalty': 'gradient', 'turns': 5})
     config.optimizer.update({'b1': 0.0, 'b2': 0.9})
+
+
+TINY_TRANSFER = {'model.channels': (8, 8), 'model.widths': (16,), 'model.latents': 4}
+TINY_TRANSFER |= {f'model.style.{name[6:]}': value for name, value in TINY_TRANSFER.items()}
+
+
+def transfer(config: ConfigDict, dataset: str) -> None:
+  """Sets a dataset in styles, and the nets and weights of methods/style.py that suit it."""
+  config.data.update({'name': dataset, 'styles': styles(dataset), 'pairs': True})
+  config.model = TRANSFER
+  config.model.style = SIGHT | {'latents': 8}
+  if config.data.styles == 'photographs':
+    config.update_from_flattened_dict(PHOTOGRAPHS)
+
+
+def styles(dataset: str) -> str:
+  """The kind of styles, see data.styles, that suits a dataset."""
+  return 'digits' if title(dataset) in PRESETS else 'photographs'
 
 
 def title(dataset: str) -> str:

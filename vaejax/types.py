@@ -75,7 +75,8 @@ class Method(NamedTuple):
     metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained; rows
       where a 'mask' [B] in the batch is 0 are padding.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct',
-      'criticise', and 'log_weight': log p(x, z) - log q(z|x) in nats for one draw of z, [B].
+      'criticise', 'translate' (an 'image' in the style of a 'style_image'), and 'log_weight':
+      log p(x, z) - log q(z|x) in nats for one draw of z, [B].
     dims: how many discrete values an example has, so that bits per dimension mean something; 0
       where its likelihood is a density, or where there is none.
     given: the fields that `sample` may be given: 'label', 'video'.
@@ -125,6 +126,7 @@ class Example(NamedTuple):
     low, high: the range of the values of the data.
     levels: how many values an element takes: 256, or 2 where it was binarised.
     data: the field that is modelled, 'image' or 'video'.
+    styles: in how many styles images are, whose index is the field 'style'; 0 for as they come.
   """
 
   fields: Mapping[str, jax.ShapeDtypeStruct]
@@ -133,6 +135,7 @@ class Example(NamedTuple):
   high: float = 1.0
   levels: int = 256
   data: str = 'image'
+  styles: int = 0
 
 
 def zeros(example: Example, n: int) -> Batch:

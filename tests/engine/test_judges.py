@@ -79,9 +79,9 @@ def rewritten(path, **changes):
 
 def test_a_damaged_one_is_refused_in_one_line(judged, tmp_path):
   path, whole = tmp_path / 'judge.npz', (judged / 'judge.npz').read_bytes()
-  flipped = bytearray(whole)
-  flipped[len(whole) // 2] ^= 1
   name = "variables.params['classifier']['head']['bias']"
+  flipped = bytearray(whole)
+  flipped[whole.index(np.load(judged / 'judge.npz')[name].tobytes())] ^= 1
   about = json.loads(bytes(np.load(judged / 'judge.npz')['about']))
   text = lambda value: np.frombuffer(json.dumps(value).encode(), np.uint8)
   pickled = io.BytesIO()
@@ -150,6 +150,39 @@ def test_a_cache_that_cannot_be_written_is_done_without(judged, tmp_path, monkey
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
   said = []
   assert keep(judged, said.append).is_file() and f'name it, --judge={judged}' in said[-1]
+
+
+def test_judges_of_styles_have_files_of_their_own(cache):
+  styled = ConfigDict(DATA.to_dict() | {'styles': 'digits'})
+  assert cached(styled) == cache / 'digits-digits_styles.npz'
+  assert cached(styled, 'style') == cache / 'digits-digits_styles-style.npz'
+  for target, word in (('label', 'content'), ('style', 'style')):
+    with pytest.raises(UserError, match=f'by {word}: .*configs/judge.py:digits,{word} '):
+      find(None, styled, target)
+
+
+@pytest.mark.slow
+def test_transfers_are_judged_by_command(cache, tmp_path, capsys):
+  run = train('style.py:smoke', tmp_path / 'run')
+  judge = ['evaluate', f'--workdir={run}', '--evals=style']
+  assert main(judge) == 2 and 'there is no judge of digits by content' in capsys.readouterr().err
+  for word in ('content', 'style'):
+    train(f'judge.py:smoke,{word}', tmp_path / word)
+  assert sorted(path.name for path in cache.iterdir()) == [
+    'digits-digits_styles-style.npz',
+    'digits-digits_styles.npz',
+  ]
+  assert main(judge) == 0
+  recorded = json.loads((run / 'evaluation.json').read_text())
+  for name in ('transfer_content', 'transfer_style', 'content_kept', 'reconstruction_style'):
+    assert 0 <= recorded[name]['value'] <= 1 or name == 'content_kept'
+    for word in ('content', 'style'):
+      checksum = read(tmp_path / word / 'judge.npz').checksum[:16]
+      assert recorded[name][f'{word}_judge_checksum'] == checksum
+  assert sorted(path.name for path in (run / 'images').glob('transfers_*')) == [
+    'transfers_00000010.png',
+    'transfers_00000020.png',
+  ]
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from scipy import special
+from scipy import ndimage, special
 
 from vaejax import configuration, presets
 from vaejax.errors import UserError
 from vaejax.methods import classifier
-from vaejax.methods.classifier import shifted
+from vaejax.methods.classifier import shifted, softened
 from vaejax.types import Example
 
 N, SHAPE, CLASSES = 5, (4, 6, 1), 3
 KEY = jax.random.key(0)
 
 
-def config(shift=0, **model):
+def config(shift=0, soften=0.0, target='label', **model):
   found = configuration.base('classifier', {'lr': 1e-3})
-  found.objective = {'shift': shift}
+  found.objective = {'shift': shift, 'soften': soften, 'target': target}
   found.model = ConfigDict(presets.TRUNK | {'widths': (7,)} | model)
   return found
 
@@ -87,8 +87,33 @@ def test_a_shift_repeats_the_edge():
   assert rows == {tuple(np.clip(np.arange(6) + s, 0, 5)) for s in range(-2, 3)}
 
 
-def test_only_training_shifts():
-  method = classifier.make(config(shift=2), example())
+def test_softened_is_between_an_image_and_its_blur():
+  image = np.float32(jax.random.uniform(jax.random.key(2), (300, *SHAPE)))
+  kernel = np.outer(*[np.array([1, 4, 6, 4, 1]) / 16] * 2)[..., None]
+  blur = np.stack([ndimage.convolve(one, kernel, mode='nearest') for one in image])
+  found = np.asarray(softened(image, 0.6, KEY))
+  share = ((found - image) * (blur - image)).sum((1, 2, 3)) / np.square(blur - image).sum((1, 2, 3))
+  want = image + share[:, None, None, None] * (blur - image)
+  assert np.allclose(found, want, atol=1e-5)
+  assert 0 <= share.min() < 0.02 and 0.58 < share.max() <= 0.6 + 1e-5
+
+
+def test_another_field_can_be_read():
+  styled = example()._replace(styles=2)
+  method = classifier.make(config(target='style'), styled)
+  rows = {**batch(), 'style': jnp.array([0, 1, 1, 0, 1])}
+  v = method.init(KEY, rows)
+  logits = method.predict['classify'](v, rows, KEY)['logits']
+  assert logits.shape == (N, 2)
+  right = np.argmax(logits, -1) == rows['style']
+  assert np.array_equal(method.metrics(v, rows, KEY, {})['accuracy'], right)
+  with pytest.raises(UserError, match=r'objective\.target=style: set data\.styles, for digits'):
+    classifier.make(config(target='style'), example())
+
+
+@pytest.mark.parametrize('settings', [{'shift': 2}, {'soften': 1.0}])
+def test_only_training_shifts_and_softens(settings):
+  method = classifier.make(config(**settings), example())
   v = method.init(KEY, batch())
   loss = lambda key: method.players[0].loss(v, batch(), key, {})[0]
   assert loss(KEY) != loss(jax.random.key(5))

@@ -5,6 +5,7 @@ import importlib
 import jax
 
 from vaejax.data import combine, source, stacked, transforms
+from vaejax.data.styles import STYLES
 from vaejax.data.table import EMBEDDED, VIDEOS, Table
 from vaejax.errors import UserError
 from vaejax.lookup import choice
@@ -22,6 +23,12 @@ def table(data, split: str, data_dir: str | None) -> Table:
     ('fit', ('resize', 'pad')),
   ):
     choice(f'data.{field}', data[field], {c: c for c in choices})
+  if styles(data):
+    choice('data.styles', data.styles, STYLES)
+    if data.name in VIDEOS or data.get('frames'):
+      raise UserError(
+        f"data.styles={data.styles} is of images and {data.name} has videos: set it to ''"
+      )
   if base := stacked.base(data.name):
     if split not in ('train', 'test'):
       raise UserError(f'{data.name} has no split {split!r}: there are train and test')
@@ -38,6 +45,16 @@ def table(data, split: str, data_dir: str | None) -> Table:
   from vaejax.data import tfds
 
   return tfds.table(data.name, split, data_dir, **fitting, frames=data.get('frames'))
+
+
+def styles(data) -> str:
+  """The kind of styles that the images of such data are in, see data.styles; '' for none."""
+  return data.get('styles') or ''
+
+
+def styling(data) -> tuple[str, bool]:
+  """Those styles, and whether rows come in pairs, see transforms.prepare."""
+  return styles(data), bool(data.get('pairs'))
 
 
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
@@ -59,7 +76,9 @@ def single(data, rows: Table, n: int, seed: int, put, number: int = 0) -> Source
   resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else combine.part_key(run_key(fixed), number)
-  return source.make(rows, n, data.binarise, data.scale, data.flip, resident, key, put)
+  return source.make(
+    rows, n, data.binarise, data.scale, data.flip, resident, key, put, *styling(data)
+  )
 
 
 def binarisation(data) -> str:
@@ -69,14 +88,15 @@ def binarisation(data) -> str:
 
 def example(data, rows: Table) -> Example:
   """What a method must know of such data."""
-  return source.describe(rows, data.binarise, data.scale)
+  return source.describe(rows, data.binarise, data.scale, *styling(data))
 
 
 def test(data, rows: Table, put=None) -> Source:
-  """A source for one ordered pass: never flipped, and binarised once for all."""
+  """A source for one ordered pass: never flipped, binarised and styled once for all."""
   size = source.row_bytes(rows) * (0 if rows.render else rows.size)
   resident = data.mode != 'stream' and size <= data.budget_mb * 2**20
-  return source.make(rows, 1, binarisation(data), data.scale, False, resident, None, put)
+  kind = binarisation(data)
+  return source.make(rows, 1, kind, data.scale, False, resident, None, put, *styling(data))
 
 
 def run_key(seed: int) -> jax.Array:

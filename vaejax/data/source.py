@@ -11,6 +11,7 @@ import numpy as np
 
 from vaejax.data import transforms
 from vaejax.data.order import host_order, order
+from vaejax.data.styles import STYLES
 from vaejax.data.table import Table
 from vaejax.types import Example, Source
 
@@ -25,31 +26,47 @@ def data_key(key: jax.Array) -> jax.Array:
   return jax.random.fold_in(key, 1)
 
 
-def describe(table: Table, kind: str, scale: str) -> Example:
+def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False) -> Example:
   """What a batch of this table looks like once it is prepared."""
   name = transforms.modelled(table.row)
-  data = jax.ShapeDtypeStruct(table.row[name].shape, jnp.float32)
+  *size, channels = table.row[name].shape
+  data = jax.ShapeDtypeStruct((*size, 3 if styles else channels), jnp.float32)
   low, high = transforms.SCALES[scale]
-  levels = 256 if kind == 'none' else 2
-  return Example({**table.row, name: data}, table.classes, low, high, levels, name)
+  levels = 256 if kind == 'none' or styles else 2
+  style = {'style': jax.ShapeDtypeStruct((), jnp.int32)} if styles else {}
+  style |= {'pair': data, 'style_image': data} if styles and pairs else {}
+  fields = {**table.row, name: data, **style}
+  count = len(STYLES[styles]) if styles else 0
+  return Example(fields, table.classes, low, high, levels, name, count)
 
 
 def make(
-  table: Table, n: int, kind='none', scale='unit', flips=False, resident=True, key=None, put=None
+  table: Table,
+  n: int,
+  kind='none',
+  scale='unit',
+  flips=False,
+  resident=True,
+  key=None,
+  put=None,
+  styles='',
+  pairs=False,
 ) -> Source:
   """A source of batches of n examples.
 
   Args:
     table: the split.
     n: examples of one step, for all its turns.
-    kind, scale, flips: see transforms.prepare.
+    kind, scale, flips, styles, pairs: see transforms.prepare.
     resident: raw rows live on the device; else the host streams the rows of the chunks to come.
     key: a fixed key for order and noise; None: each run's own. A stream needs it, because the host
       evaluates the order.
     put: places host arrays on the devices.
   """
   put = put or partial(jax.tree.map, jnp.asarray)
-  prepare = partial(transforms.prepare, kind=kind, scale=scale, flips=flips)
+  prepare = partial(
+    transforms.prepare, kind=kind, scale=scale, flips=flips, styles=styles, pairs=pairs
+  )
 
   def gather(buffer, slot):
     if resident and table.render is not None:
@@ -104,7 +121,9 @@ def make(
         for first, block in zip(range(0, table.size, size), reader, strict=True):
           yield put({'rows': block, 'first': np.int32(first)})
 
-  return Source(describe(table, kind, scale), table.size, resident, buffers, draw, blocks, rows)
+  return Source(
+    describe(table, kind, scale, styles), table.size, resident, buffers, draw, blocks, rows
+  )
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""What happens to raw rows on the device: scale, binarise, flip. Noise is keyed per example."""
+"""What happens to raw rows on the device: binarise, flip, restyle, scale. Each row has its key."""
 
 import math
 
 import jax
 import jax.numpy as jnp
 
+from vaejax.data import styles as styles_of
 from vaejax.data.noise import bits
 
 BINARISE = ('none', 'threshold', 'dynamic', 'static')
@@ -49,18 +50,32 @@ def modelled(fields) -> str:
   return 'video' if 'video' in fields else 'image'
 
 
-def prepare(raw, keys, index, kind='none', scale='unit', flips=False):
+def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='', pairs=False):
   """Raw rows {field: [N, ...]} -> the batch that a model sees.
 
   Args:
     raw: 'image' uint8 [N, H, W, C] or 'video' uint8 [N, T, H, W, C], and whatever else there is.
     keys: one key per row, for what is random; index: which example each row is, [N].
-    kind, scale, flips: as in a config's `data.binarise`, `data.scale` and `data.flip`.
+    kind, scale, flips, styles: as in a config's `data.binarise`, `data.scale`, `data.flip` and
+      `data.styles`. With styles each row is in one that is drawn from its key; 'style' int32 [N]
+      tells which.
+    pairs: with styles, gives each row again, in a second draw of a style, as 'pair'; and what shows
+      that style, the row before it in the same draw, as 'style_image'.
   """
   # Binarised before it is mirrored: a static draw belongs to the image, not to its mirror image.
   name = modelled(raw)
   image = binarise(kind, raw[name], keys, index)
   if flips:
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
+  found = {name: image}
+  if styles:
+    one, other = (
+      styles_of.draw(styles, jax.vmap(jax.random.fold_in, (0, None))(keys, k)) for k in (2, 3)
+    )
+    found[name] = styles_of.restyle(styles, image, *one)
+    if pairs:
+      found['pair'] = styles_of.restyle(styles, image, *other)
+      found['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *other)
   low, high = SCALES[scale]
-  return {**raw, name: image * (high - low) + low}
+  scaled = {k: v * (high - low) + low for k, v in found.items()}
+  return {**raw, **scaled} | ({'style': one[0]} if styles else {})

@@ -59,10 +59,17 @@ def title(data) -> str:
   return re.sub(r'\W', '_', presets.title(data.name).strip('/')) or 'data'
 
 
-def cached(data) -> Path:
-  """Where the judge of such data is kept, in the user's cache."""
+def target(config) -> str:
+  """The field that the judge of such a config reads: 'label' or 'style'."""
+  return config.objective.get('target', 'label')
+
+
+def cached(data, target: str = 'label') -> Path:
+  """Where the judge of such data is kept, in the user's cache: of their labels or their styles."""
   home = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
   fitted = f'-{data.size}' * bool(data.size) + f'-{data.channels}c' * bool(data.channels)
+  if styles := load.styles(data):
+    fitted += f'-{styles}_styles' + f'-{target}' * (target != 'label')
   return Path(home) / 'vaejax' / 'judges' / f'{title(data)}{fitted}.npz'
 
 
@@ -85,7 +92,7 @@ def keep(folder: Path, say=print) -> Path:
   buffer = io.BytesIO()
   np.savez(buffer, **arrays, checksum=np.frombuffer(checksum(arrays).encode(), np.uint8))
   write_atomic(folder / FILE, buffer.getvalue())
-  place = cached(run.config.data)
+  place = cached(run.config.data, target(run.config))
   try:
     if better(place, about['accuracy']):
       say(f'{place} is a more accurate judge and stays: name this one with --judge={folder}')
@@ -112,7 +119,8 @@ def look(run: workdir.Run, variables: Variables, split: str) -> tuple[Moments, n
 
   def classify(batch):
     said = run.method.predict['classify'](variables, batch, jax.random.key(0))
-    return {'logits': said['logits'], 'features': said['features'], 'label': batch['label']}
+    label = batch[target(run.config)]
+    return {'logits': said['logits'], 'features': said['features'], 'label': label}
 
   total, products, found, right = 0.0, 0.0, 0.0, 0.0
   for said in gather(classify, source, ROWS):
@@ -132,12 +140,13 @@ def checksum(arrays: dict[str, np.ndarray]) -> str:
   return digest.hexdigest()
 
 
-def find(named: str | None, data) -> Judge:
+def find(named: str | None, data, target: str = 'label') -> Judge:
   """The judge in a workdir (or file) that was named, else the cached one of such data. Raises
   UserError."""
   if named is None:
-    path, train = cached(data), f'configs/judge.py:{data.name}'
-    missing = f'there is no judge of {data.name}'
+    word = '' if not load.styles(data) else ',content' if target == 'label' else ',style'
+    path, train = cached(data, target), f'configs/judge.py:{data.name}{word}'
+    missing = f'there is no judge of {data.name}{word and " by " + word[1:]}'
   else:
     path, train = Path(os.path.expanduser(named)), 'configs/judge.py:DATASET'
     path = path / FILE if path.is_dir() else path

@@ -69,10 +69,27 @@ def make_pictures(method: Method, source: Source, n: int):
       batch = source.rows(buffer, jnp.arange(n))
       found['originals'] = (batch[data] - low) / (high - low)
       found['reconstructions'] = method.predict['reconstruct'](variables, batch, key)[data]
+    if 'translate' in method.predict and source.example.styles:
+      found['transfers'] = crossed(method, variables, batch, source.example)
     return found
 
   buffer = next(iter(source.blocks(n)))
   return lambda variables, key: pictures(variables, buffer, key)
+
+
+def crossed(method: Method, variables, batch, example) -> jax.Array:
+  """Contents x styles: a row of images in all the styles, then of each of eight images itself and
+  what it becomes in those styles, in rows: [(1 + C) (1 + S), H, W, 3], the first of them blank."""
+  image = batch['image']
+  styles = jnp.stack([jnp.argmax(batch['style'] == i) for i in range(example.styles)])
+  styles, contents = image[styles], image[: min(8, image.shape[0])]
+  s, c = styles.shape[0], contents.shape[0]
+  pairs = {'image': jnp.repeat(contents, s, axis=0), 'style_image': jnp.tile(styles, (c, 1, 1, 1))}
+  found = method.predict['translate'](variables, pairs, jax.random.key(0))['image']
+  unit = lambda x: (x - example.low) / (example.high - example.low)
+  rows = jnp.concatenate([unit(contents)[:, None], found.reshape(c, s, *image.shape[1:])], axis=1)
+  first = jnp.concatenate([jnp.full_like(image[:1], jnp.nan), unit(styles)])
+  return jnp.concatenate([first, rows.reshape(-1, *image.shape[1:])])
 
 
 class Settler:
@@ -178,6 +195,9 @@ class Settler:
     if 'originals' in found:
       both = images.pairs(found['originals'], found['reconstructions'], 16)
       self.log.images(step, 'reconstructions', both)
+    if 'transfers' in found:
+      columns = 1 + self.setup.source.example.styles
+      self.log.images(step, 'transfers', images.grid(found['transfers'], columns))
 
   def check(self, values: dict[str, float], first: int, last: int) -> None:
     """Raises RunError where a metric of the steps first ... last is not a number."""

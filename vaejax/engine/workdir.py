@@ -118,9 +118,11 @@ def read_example(saved: dict) -> Example:
   small = all(isinstance(n, int | float) and abs(n) <= 2**16 for n in numbers)
   if not small or not saved['low'] < saved['high']:
     raise UserError('example.low, high and levels are not the range of an image')
-  if saved['classes'] is not None and type(saved['classes']) is not int:
-    raise UserError(f'example.classes={saved["classes"]!r}: it takes a whole number')
-  return Example(fields, saved['classes'], *numbers, data)
+  styles = saved.get('styles', 0)
+  for name, count in (('classes', saved['classes']), ('styles', styles)):
+    if (count is not None or name == 'styles') and type(count) is not int:
+      raise UserError(f'example.{name}={count!r}: it takes a whole number')
+  return Example(fields, saved['classes'], *numbers, data, styles)
 
 
 def make_method(config, example: Example) -> Method:

@@ -25,8 +25,8 @@ def head(classes: int) -> Classifier:
   return Classifier(Mlp(()), classes)
 
 
-def make(model, example: Example) -> dict[str, nn.Module]:
-  """The net 'classifier' that a config's `model` asks for. Raises UserError."""
+def make(model, example: Example, classes: int) -> dict[str, nn.Module]:
+  """The net 'classifier' of so many classes that a config's `model` asks for. Raises UserError."""
   net = lookup('nets', model.net, having='encoder')
   trunk = net.encoder(model, example.fields['image'].shape)
-  return {'classifier': Classifier(trunk, example.classes)}
+  return {'classifier': Classifier(trunk, classes)}

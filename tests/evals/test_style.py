@@ -1,0 +1,120 @@
+"""What two judges read in transfers, of judges and methods whose answers are known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from vaejax.engine.judges import Judge
+from vaejax.errors import UserError
+from vaejax.evals import style
+from vaejax.evals.frechet import Moments
+from vaejax.types import Example, Method
+
+SHAPE, STYLES = (1, 6, 3), 6
+DATA = {'name': 'mnist', 'styles': 'digits', 'size': 0, 'channels': 0}
+CONFIG = ConfigDict({'method': 'toy', 'data': DATA, 'eval': {}})
+
+
+def judge(channel, low=0.0, high=1.0):
+  """One that reads the place of the brightest pixel of a channel, in its own range."""
+
+  def classify(variables, batch, key):
+    unit = (batch['image'] - low) / (high - low)
+    assert batch['image'].shape[1:] == SHAPE
+    return {'logits': unit[:, 0, :, channel] * (jnp.min(unit) >= 0)}
+
+  example = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)}, 6, low, high)
+  method = Method(None, (), None, None, {'classify': classify})
+  none = Moments(np.zeros(1), np.eye(1))
+  name = f'{channel}' * 64
+  return Judge('mnist', example, method, None, 0.9 + channel / 100, name, 'it', none, none, None)
+
+
+@pytest.fixture(autouse=True)
+def found(monkeypatch):
+  judges = {'label': judge(0, -1.0, 1.0), 'style': judge(1)}
+  monkeypatch.setattr(style.judges, 'find', lambda named, data, target: judges[target])
+
+
+def images(label, kind):
+  """Images [N, *SHAPE] of these classes and styles."""
+  marks = [jax.nn.one_hot(index, 6) for index in (label, kind)]
+  return jnp.stack([*marks, jnp.zeros_like(marks[0])], axis=-1)[:, None]
+
+
+def of(image, channel):
+  return jnp.argmax(image[:, 0, :, channel], axis=-1)
+
+
+def toy(label=lambda x: x, kind=lambda x: x, again=lambda x: x):
+  """Transfers whose content and style come from the right images, then by these functions."""
+
+  def translate(variables, batch, key):
+    shown, wanted = of(batch['image'], 0), of(batch['style_image'], 1)
+    return {'image': images(label(shown), kind(wanted))}
+
+  reconstruct = lambda v, batch, key: {
+    'image': images(again(of(batch['image'], 0)), of(batch['image'], 1))
+  }
+  return Method(None, (), None, None, {'translate': translate, 'reconstruct': reconstruct})
+
+
+LABEL = np.array([0, 1, 2, 3, 4, 5, 0, 1])
+STYLE = np.array([0, 1, 1, 2, 3, 4, 5, 0])  # row 2 has the style of the row before it, row 0 too
+
+
+def values(method, mask=None, config=CONFIG):
+  e = style.make(method, config)
+  batch = {'image': images(LABEL, STYLE), 'label': jnp.asarray(LABEL), 'style': jnp.asarray(STYLE)}
+  stats = jax.jit(lambda mask: e.stats(None, {**batch, 'mask': mask}, jax.random.key(0), {}))
+  mask = jnp.ones(8) if mask is None else jnp.asarray(mask)
+  return e.finish(jax.device_get(jax.tree.map(jnp.add, stats(mask), stats(0 * mask))))
+
+
+def test_a_right_transfer_is_read_as_content_of_the_one_and_style_of_the_other():
+  got = values(toy())
+  assert set(got.values()) == {1.0} and 'transfer_style_slanted' in got
+
+
+def test_shares_are_of_the_pairs_whose_styles_differ():
+  # Content 2 is that of row 2, which does not count; contents 3 and 4 are read wrong.
+  got = values(toy(label=lambda x: jnp.where((x > 1) & (x < 5), 0, x)))
+  assert got['transfer_content'] == pytest.approx(4 / 6) and got['transfer_style'] == 1
+  # Style 1 is asked for by rows 2 and 3, style 0 by rows 0 and 1: one of each counts.
+  got = values(toy(kind=lambda x: jnp.where(x == 1, 0, x)))
+  assert got['transfer_style'] == pytest.approx(5 / 6) and got['transfer_content'] == 1
+  assert got['transfer_style_thick'] == 0 and got['transfer_style_plain'] == 1
+
+
+def test_what_is_kept_is_a_share_of_what_reconstructions_show():
+  got = values(toy(label=lambda x: jnp.where(x == 3, 0, x), again=lambda x: jnp.minimum(x, 3)))
+  assert got['reconstruction_content'] == pytest.approx(6 / 8)
+  assert got['content_kept'] == pytest.approx((5 / 6) / (6 / 8))
+
+
+def test_padding_neither_counts_nor_lends_its_style():
+  got = values(toy(label=lambda x: jnp.where(x == 5, 0, x)), mask=[1.0] * 6 + [0.0] * 2)
+  # Rows 1, 3, 4 and 5 are left, and row 0, whose other is padding, is not.
+  assert got['transfer_content'] == pytest.approx(3 / 4)
+  assert got['reconstruction_content'] == 1
+
+
+def test_the_protocol_names_both_judges():
+  got = style.make(toy(), CONFIG).protocol
+  assert got['content_judge_accuracy'] == 0.9 and got['style_judge_accuracy'] == 0.91
+  assert got['content_judge_checksum'] == '0' * 16 and got['style_judge_checksum'] == '1' * 16
+
+
+@pytest.mark.parametrize(
+  'method, changes, said',
+  [
+    (toy()._replace(predict={}), {}, 'style needs transfers, which toy does not make'),
+    (toy(), {'data': DATA | {'styles': ''}}, 'mnist has none, set data.styles'),
+    (toy(), {'eval': {'judge': 'x'}}, 'two judges, those in the cache: leave out --judge'),
+  ],
+)
+def test_what_it_cannot_judge_is_refused(method, changes, said):
+  with pytest.raises(UserError, match=said):
+    style.make(method, ConfigDict(CONFIG.to_dict() | changes))

@@ -1,0 +1,80 @@
+"""AdaIN against its formula, and what the two encoders can and cannot see."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.nets import style
+from vaejax.nets.heads import LikelihoodHead
+
+KEY = jax.random.key(0)
+X = np.random.default_rng(0).uniform(size=(3, 9, 8, 3)).astype(np.float32)
+
+
+def test_adain_is_its_formula():
+  mean, deviation = np.random.default_rng(1).normal(size=(2, 3, 3))
+  found = style.adain(jnp.asarray(X), jnp.asarray(mean), jnp.asarray(deviation))
+  x = np.float64(X)
+  for i, c in np.ndindex(3, 3):
+    channel = x[i, :, :, c]
+    want = (channel - channel.mean()) / np.sqrt(channel.var() + 1e-4) * deviation[i, c] + mean[i, c]
+    assert np.allclose(found[i, :, :, c], want, atol=1e-4)
+
+
+def test_adain_leaves_the_statistics_that_were_asked_for():
+  mean, deviation = jnp.full((3, 3), 0.7), jnp.full((3, 3), 2.0)
+  found = style.statistics(style.adain(jnp.asarray(X), mean, deviation))
+  assert np.allclose(found[0], 0.7, atol=1e-4) and np.allclose(found[1], 2.0, atol=0.02)
+
+
+def test_the_decoder_takes_its_statistics_from_the_style():
+  net = style.AdaIN()
+  code = jnp.asarray(np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32))
+  v = net.init(KEY, jnp.asarray(X), code)
+  found = style.statistics(net.apply(v, jnp.asarray(X), code))
+  dense = v['params']['Dense_0']
+  mean, scale = np.split(code @ dense['kernel'] + dense['bias'], 2, axis=-1)
+  assert np.allclose(found[0], mean, atol=1e-4)
+  assert np.allclose(found[1], np.abs(1 + scale), rtol=0.01)
+
+
+def content(**settings):
+  net = style.ContentEncoder(5, (8, 8), (2, 1), widths=(16,), **settings)
+  v = jax.jit(net.init)(KEY, jnp.asarray(X))
+  return jax.jit(lambda x: net.apply(v, jnp.asarray(x, jnp.float32)).mean)
+
+
+def test_to_the_invariant_one_tint_contrast_and_sign_are_no_content():
+  blind, open_eyed = content(invariant=True), content()
+  seen, plain = blind(X), open_eyed(X)
+  tinted = 0.1 + X * np.array([0.9, 0.5, 0.7])
+  for other, near in ((tinted, 0.03), (1 - X, 1e-4)):
+    assert np.allclose(blind(other), seen, atol=near), np.abs(blind(other) - seen).max()
+    assert np.abs(open_eyed(other) - plain).max() > 0.03
+  assert np.abs(blind(X[::-1]) - seen).max() > 0.1
+
+
+def test_content_has_places_where_asked():
+  assert content()(X).shape == (3, 5) and content(spatial=True)(X).shape == (3, 5, 4, 5)
+
+
+def test_style_sees_no_places():
+  """Statistics of what has no edges at the border stay when it moves by whole strides."""
+  net = style.StyleEncoder(4, (8, 8), (2, 2), widths=(16,))
+  image = np.zeros((1, 32, 32, 3), np.float32)
+  image[0, 8:17, 8:16] = X[0]
+  v = jax.jit(net.init)(KEY, jnp.asarray(image))
+  see = jax.jit(net.apply)
+  (q, found), (moved, after) = (see(v, jnp.roll(image, by, (1, 2))) for by in (0, 8))
+  assert np.allclose(found, after, atol=1e-4) and np.allclose(q.mean, moved.mean, atol=1e-3)
+  assert found.shape == (1, 2 * (3 + 8 + 8))
+  assert np.allclose(found[0, :3], image.mean((0, 1, 2)), atol=1e-5)
+
+
+def test_the_decoder_has_the_size_of_the_image_whatever_its_strides():
+  head = LikelihoodHead('gaussian', scale=0.3)
+  for spatial, code in ((False, (2, 5)), (True, (2, 5, 4, 5))):
+    net = style.StyleDecoder((9, 8, 3), head, (8, 4), (1, 2), spatial=spatial, widths=(16,))
+    codes = jnp.ones(code), jnp.ones((2, 4))
+    p, _ = jax.eval_shape(lambda net=net, codes=codes: net.init_with_output(KEY, *codes))
+    assert p.mean.shape == (2, 9, 8, 3)

@@ -1,0 +1,77 @@
+"""Whether transfers show the content of the one image in the style of the other, as two judges read
+them."""
+
+import jax.numpy as jnp
+
+from vaejax.data import load
+from vaejax.data.styles import names
+from vaejax.engine import judges
+from vaejax.errors import UserError
+from vaejax.types import Eval, Method
+
+
+def make(method: Method, config) -> Eval:
+  """Every image of the split in the style of the row before it, of those pairs whose styles differ.
+
+  Judges of the same data in the same styles, trained apart (configs/judge.py:NAME,content and
+  NAME,style) and found in the cache, read content and style. As shares of what they read right:
+  `transfer_content`; `transfer_style`, and the same of every style that was asked for, as in
+  `transfer_style_thick`; `reconstruction_content` and `reconstruction_style`, of every image from
+  its own codes; and `content_kept`, transfer_content / reconstruction_content.
+
+  Raises UserError for a method that translates nothing, for data without styles or classes, and for
+  judges that are not there, or damaged.
+  """
+  if 'translate' not in method.predict:
+    raise UserError(f'style needs transfers, which {config.method} does not make: leave it out')
+  kind = load.styles(config.data)
+  if not kind:
+    raise UserError(f'style needs data in styles: {config.data.name} has none, set data.styles')
+  if config.eval.get('judge'):
+    raise UserError('style asks two judges, those in the cache: leave out --judge')
+  reads = {'content': 'label', 'style': 'style'}
+  asked = {name: judges.find(None, config.data, field) for name, field in reads.items()}
+  styles = names(kind)
+
+  def read(name, image, key):
+    """The class that a judge finds in images [B, H, W, C] in [0, 1]: [B]."""
+    judge = asked[name]
+    low, high = judge.example.low, judge.example.high
+    batch = {'image': image * (high - low) + low}
+    return jnp.argmax(judge.method.predict['classify'](judge.variables, batch, key)['logits'], -1)
+
+  def stats(variables, batch, key, hyper):
+    before = lambda x: jnp.roll(x, 1, axis=0)
+    mask, content, wanted = batch['mask'], batch['label'], before(batch['style'])
+    pairs = {'image': batch['image'], 'style_image': before(batch['image'])}
+    transfer = method.predict['translate'](variables, pairs, key)['image']
+    again = method.predict['reconstruct'](variables, batch, key)['image']
+    differ = mask * before(mask) * (wanted != batch['style'])
+    of_each = differ * (wanted == jnp.arange(len(styles))[:, None])  # [styles, B]
+    return {
+      'examples': jnp.sum(mask),
+      'pairs': jnp.sum(differ),
+      'transfer_content': differ @ (read('content', transfer, key) == content),
+      'reconstruction_content': mask @ (read('content', again, key) == content),
+      'reconstruction_style': mask @ (read('style', again, key) == batch['style']),
+      'each': jnp.sum(of_each, axis=1),
+      'right': of_each @ (read('style', transfer, key) == wanted),
+    }
+
+  def finish(sums):
+    share = lambda name, of: float(sums[name] / sums[of])
+    found = {name: share(name, 'examples') for name in sums if name.startswith('reconstruction')}
+    found['transfer_content'] = share('transfer_content', 'pairs')
+    found['content_kept'] = found['transfer_content'] / found['reconstruction_content']
+    found['transfer_style'] = float(sums['right'].sum() / sums['pairs'])
+    for name, right, each in zip(styles, sums['right'], sums['each'], strict=True):
+      if each:
+        found[f'transfer_style_{name}'] = float(right / each)
+    return found
+
+  protocol = {'pairs': 'each row in the style of the row before it, where their styles differ'}
+  for name, judge in asked.items():
+    protocol[f'{name}_judge'] = judge.read
+    protocol[f'{name}_judge_accuracy'] = judge.accuracy
+    protocol[f'{name}_judge_checksum'] = judge.checksum[:16]
+  return Eval(stats, finish, protocol)
