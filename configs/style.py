@@ -9,9 +9,9 @@
   python launch.py evaluate --workdir=runs/style --evals=style
 
 Every test also writes images/transfers_STEP.png: in the first row an image in each style, in the
-first column contents, and where they meet the content in that style. Digits are plain, thick, thin,
-slanted, inverted or coloured; photographs, as any other set is taken to be, plain, in one tone, of
-high contrast, blurred or posterised (see data/styles.py). No labels are used in training. By
+first column contents, and where they meet the content in that style. Digits are thick, thin,
+slanted, inverted or coloured; photographs, as any other set is taken to be, in one tone, of high
+contrast, blurred or posterised (see data/styles.py). No labels are used in training. By
 default each row comes with the transfer that is wanted of it (data.pairs), which only procedural
 styles can give; data.pairs=False learns from images that have nothing to do with each other.
 

@@ -62,7 +62,7 @@ def toy(label=lambda x: x, kind=lambda x: x, again=lambda x: x):
 
 
 LABEL = np.array([0, 1, 2, 3, 4, 5, 0, 1])
-STYLE = np.array([0, 1, 1, 2, 3, 4, 5, 0])  # row 2 has the style of the row before it, row 0 too
+STYLE = np.array([0, 1, 1, 2, 3, 4, 2, 0])  # row 2 has the style of the row before it, row 0 too
 
 
 def values(method, mask=None, config=CONFIG):
@@ -85,7 +85,7 @@ def test_shares_are_of_the_pairs_whose_styles_differ():
   # Style 1 is asked for by rows 2 and 3, style 0 by rows 0 and 1: one of each counts.
   got = values(toy(kind=lambda x: jnp.where(x == 1, 0, x)))
   assert got['transfer_style'] == pytest.approx(5 / 6) and got['transfer_content'] == 1
-  assert got['transfer_style_thick'] == 0 and got['transfer_style_plain'] == 1
+  assert got['transfer_style_thin'] == 0 and got['transfer_style_thick'] == 1
 
 
 def test_what_is_kept_is_a_share_of_what_reconstructions_show():

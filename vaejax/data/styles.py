@@ -12,11 +12,6 @@ from vaejax.data.noise import bits
 LUMA = 0.299, 0.587, 0.114
 
 
-def plain(image, strength):
-  """The image itself."""
-  return image
-
-
 def thick(image, strength):
   """Every pixel is the brightest of the 3x3 around it: a dilation."""
   return functools.reduce(jnp.maximum, neighbours(image, 3))
@@ -86,8 +81,8 @@ def posterised(image, strength):
 
 
 STYLES = {
-  'digits': (plain, thick, thin, slanted, inverted, coloured),
-  'photographs': (plain, tone, contrast, blurred, posterised),
+  'digits': (thick, thin, slanted, inverted, coloured),
+  'photographs': (tone, contrast, blurred, posterised),
 }
 
 
