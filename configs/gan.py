@@ -5,7 +5,10 @@
   python launch.py train --config=configs/gan.py:stacked_mnist,hinge --workdir=runs/s --data_dir=DIR
   python launch.py evaluate --workdir=runs/s --evals=modes
 
-GAN-COST
+Cost on two CPU cores (AMD EPYC), seed 0: digits 29 s of processor time; mnist 5 min 14 s, Fréchet
+distance of the judge's features 173 (hinge: 179), all classes covered; see the README for it beside
+a VAE and a VAE-GAN. stacked_mnist is of a size for a GPU, and its number is open. On a ring and a
+grid of Gaussians hinge and wasserstein find every mode (tests/methods/test_gan.py).
 
 Words after the colon: a dataset (digits, mnist, ... any TFDS name; stacked_NAME: three of its
 images as channels), a loss (minimax, non_saturating, least_squares, hinge, wasserstein),
