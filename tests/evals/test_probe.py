@@ -71,6 +71,7 @@ def test_gathered_rows_are_those_of_the_split_in_order(n):
   assert np.array_equal(np.concatenate([p['label'] for p in parts]), rows.load()['label'])
 
 
+@pytest.mark.slow
 def test_of_a_run(sklearn, copied):
   said = []
   found = evaluate(copied, ['probe'], say=said.append)

@@ -100,6 +100,7 @@ def apart(q, p):
   return 0.5 * np.square(np.float64(q.mean) - p.mean).reshape(N, -1).sum(-1)
 
 
+@pytest.mark.slow
 def test_terms_are_their_formulas():
   hyper = dict(zip(WEIGHTS, (3.0, 0.2, 5.0, 0.7, 0.9, 0.4), strict=True))
   got = jax.tree.map(np.float64, measure()(data(), KEY, hyper))
