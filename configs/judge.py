@@ -23,10 +23,13 @@ import re
 
 from vaejax import presets
 from vaejax.configuration import base, finish, words
+from vaejax.errors import UserError
 
 
 def get_config(arg=''):
   asked = words(arg, dataset='digits', flags=('content', 'style'))
+  if len(set(asked.flags)) > 1:
+    raise UserError(f'{arg!r}: a judge reads content or style, it takes one of the words')
   config = base('classifier', {'lr': 2e-3})
   # Pixels by which an image is moved at most in training, and the field that is read.
   config.objective = {'shift': 2, 'target': 'style' if 'style' in asked.flags else 'label'}

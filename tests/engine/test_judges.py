@@ -152,6 +152,13 @@ def test_a_cache_that_cannot_be_written_is_done_without(judged, tmp_path, monkey
   assert keep(judged, said.append).is_file() and f'name it, --judge={judged}' in said[-1]
 
 
+def test_one_of_other_styles_or_that_reads_another_field_is_refused(judged):
+  styled = ConfigDict(DATA.to_dict() | {'styles': 'digits'})
+  for data, field in ((styled, 'label'), (DATA, 'style'), (styled, 'style')):
+    with pytest.raises(UserError, match='reads the label of images in 0 styles, where one is want'):
+      find(str(judged), data, field)
+
+
 def test_judges_of_styles_have_files_of_their_own(cache):
   styled = ConfigDict(DATA.to_dict() | {'styles': 'digits'})
   assert cached(styled) == cache / 'digits-digits_styles.npz'

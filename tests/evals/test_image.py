@@ -46,7 +46,7 @@ def test_values_of_a_pass():
   found = {}
   for name, one in (('plain', method()), ('again', method(reconstruct=half))):
     made = image.make(one, CONFIG)
-    found[name] = made.finish(made.stats({}, batch, None, {}))
+    found[name] = made.finish(made.stats({}, batch, jax.random.key(0), {}))
   sharp = float(image.sharpness(x)[:3].mean())
   assert found['plain'] == pytest.approx({'sharpness': 0, 'sharpness_data': sharp}, rel=1e-5)
   again = found['again']
@@ -62,4 +62,4 @@ def test_what_it_cannot_take():
   made = image.make(method(), CONFIG)
   for batch in ({'video': jnp.zeros((2, 3, 4, 4, 1))}, {'image': jnp.zeros((2, 2, 4, 1))}):
     with pytest.raises(UserError, match='3x3 pixels at least'):
-      made.stats({}, batch | {'mask': jnp.ones(2)}, None, {})
+      made.stats({}, batch | {'mask': jnp.ones(2)}, jax.random.key(0), {})

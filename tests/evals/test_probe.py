@@ -15,7 +15,7 @@ from vaejax.errors import UserError
 from vaejax.evals import probe
 from vaejax.types import Method
 
-CONFIG = ConfigDict({'method': 'toy', 'data': {'name': 'digits'}})
+CONFIG = ConfigDict({'method': 'toy', 'data': {'name': 'digits'}, 'model': {}})
 
 
 def encode(variables, batch, key):
@@ -86,6 +86,9 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch, sklearn):
   learner = probe.make(METHOD, CONFIG)
   with pytest.raises(UserError, match='probe needs labels, which digits has not'):
     learner.look(np.eye(5), {'image': jnp.zeros((2, 5, 1, 1))}, None)
+  conditional = ConfigDict(CONFIG.to_dict() | {'model': {'conditional': True}})
+  with pytest.raises(UserError, match='found with the label'):
+    probe.make(METHOD, conditional)
   monkeypatch.setitem(sys.modules, 'sklearn.linear_model', None)
   with pytest.raises(UserError, match=r"probe needs scikit-learn: pip install '\.\[probe\]'"):
     probe.make(METHOD, CONFIG)

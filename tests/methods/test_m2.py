@@ -210,6 +210,12 @@ def test_samples_are_of_the_class_that_was_asked_for():
   assert (gaps.min(1) < 1e-5).all()
 
 
+def test_an_optimal_variance_is_refused(project):
+  settings = configuration.load('configs/m2.py:smoke,likelihood=sigma_vae')
+  with pytest.raises(UserError, match='set it to gaussian_scalar'):
+    m2.make(settings, example(10))
+
+
 def test_data_without_classes_is_refused():
   with pytest.raises(UserError, match='has no classes'):
     m2.make(config(), example(None))

@@ -23,6 +23,8 @@ def table(data, split: str, data_dir: str | None) -> Table:
     ('fit', ('resize', 'pad')),
   ):
     choice(f'data.{field}', data[field], {c: c for c in choices})
+  if data.get('pairs') and not styles(data):
+    raise UserError("data.pairs=True wants data.styles, which is '': set it, or data.pairs=False")
   if styles(data):
     choice('data.styles', data.styles, STYLES)
     if data.name in VIDEOS or data.get('frames'):
@@ -58,8 +60,11 @@ def styling(data) -> tuple[str, bool]:
 
 
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
-  """The training source: batches of n, in the order of `data.seed`, or else of each run's key. With
-  `data.labels`, `data.labelled_batch` rows of that many are joined to each, as 'labelled_...'."""
+  """The training source: batches of n, in the order of `data.seed`, or else of each run's key.
+
+  With `data.labels`, `data.labelled_batch` rows of that many are joined to each, as 'labelled_...'.
+  Which ones those are is drawn by `data.seed`, or else by `seed`: one choice for all of a sweep.
+  """
   if not data.get('labels'):
     return single(data, rows, n, seed, put)
   fixed = run_key(seed if data.seed is None else data.seed)

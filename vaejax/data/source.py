@@ -122,7 +122,7 @@ def make(
           yield put({'rows': block, 'first': np.int32(first)})
 
   return Source(
-    describe(table, kind, scale, styles), table.size, resident, buffers, draw, blocks, rows
+    describe(table, kind, scale, styles, pairs), table.size, resident, buffers, draw, blocks, rows
   )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from vaejax import configuration, presets
 from vaejax.data import load
+from vaejax.data.styles import STYLES
 from vaejax.engine import checkpoint, workdir
 from vaejax.engine.evaluate import gather
 from vaejax.engine.files import write_atomic
@@ -40,6 +41,7 @@ class Judge(NamedTuple):
     read: the test split: 'mnist/3.0.1 test, 10000 rows'.
     train, test: moments of its features of those splits.
     shares: of the classes that it finds in the test split, [classes].
+    target: the field that it reads, 'label' or 'style'.
   """
 
   name: str
@@ -52,6 +54,7 @@ class Judge(NamedTuple):
   train: Moments
   test: Moments
   shares: np.ndarray
+  target: str = 'label'
 
 
 def title(data) -> str:
@@ -94,7 +97,7 @@ def keep(folder: Path, say=print) -> Path:
   write_atomic(folder / FILE, buffer.getvalue())
   place = cached(run.config.data, target(run.config))
   try:
-    if better(place, about['accuracy']):
+    if better(place, about['accuracy'], run.example):
       say(f'{place} is a more accurate judge and stays: name this one with --judge={folder}')
     else:
       place.parent.mkdir(parents=True, exist_ok=True)
@@ -105,12 +108,13 @@ def keep(folder: Path, say=print) -> Path:
   return folder / FILE
 
 
-def better(path: Path, accuracy: float) -> bool:
-  """Whether a judge is there that is more accurate."""
+def better(path: Path, accuracy: float, example: Example) -> bool:
+  """Whether a judge of the same images is there that is more accurate."""
   try:
-    return read(path).accuracy > accuracy
+    judge = read(path)
   except UserError:
     return False
+  return judge.accuracy > accuracy and judge.example == example
 
 
 def look(run: workdir.Run, variables: Variables, split: str) -> tuple[Moments, np.ndarray, float]:
@@ -155,7 +159,14 @@ def find(named: str | None, data, target: str = 'label') -> Judge:
     raise UserError(
       f'{missing}: train one with python launch.py train --config={train} --workdir=runs/judge'
     )
-  return read(path)
+  judge, styles = read(path), len(STYLES.get(load.styles(data), ()))
+  if (judge.target, judge.example.styles) != (target, styles):
+    seen = lambda field, count: f'the {field} of images in {count} styles'
+    raise UserError(
+      f'{path} reads {seen(judge.target, judge.example.styles)}, where one is wanted that reads '
+      f'{seen(target, styles)}: train it with --config={train}'
+    )
+  return judge
 
 
 def read(path: Path) -> Judge:
@@ -199,5 +210,6 @@ def build(about: dict[str, Any], arrays: dict[str, np.ndarray], digest: str) -> 
     checksum=digest,
     read=f'{data["read"]}, {data["rows"]} rows',
     shares=arrays['shares'],
+    target=target(config),
     **seen,
   )

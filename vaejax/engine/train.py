@@ -60,9 +60,10 @@ def set_up(config, data_dir: str | None) -> Setup:
   method = workdir.make_method(config, load.example(config.data, rows))
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, rows, config.batch_size * turns, config.seed, put)
-  if config.steps * config.batch_size * turns >= 2**32:
+  most = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
+  if config.steps * most >= 2**32:
     raise UserError(
-      f'steps={config.steps} of {config.batch_size * turns} examples are more than the {2**32:,} '
+      f'steps={config.steps} of {most} examples are more than the {2**32:,} '
       'that the order of examples counts: take fewer steps, or a smaller batch_size'
     )
   create = lambda: workdir.initial(method, config, source.example)

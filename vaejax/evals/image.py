@@ -38,7 +38,8 @@ def make(method: Method, config) -> Eval:
     mask = batch['mask']
     image = jnp.clip((batch['image'] - low) / (high - low), 0.0, 1.0)
     given = {name: batch[name] for name in method.given if name in batch}
-    samples = method.sample(variables, key, mask.shape[0], given)['image']
+    key, sample_key = jax.random.split(key)
+    samples = method.sample(variables, sample_key, mask.shape[0], given)['image']
     found = {'sharpness': sharpness(samples), 'sharpness_data': sharpness(image)}
     if 'reconstruct' in method.predict:
       again = method.predict['reconstruct'](variables, batch, key)['image']

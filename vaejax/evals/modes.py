@@ -23,6 +23,10 @@ def make(method: Method, config) -> Eval:
   single = config.data.copy_and_resolve_references()
   single.update({'name': base, 'channels': 0})
   judge = judges.find(config.eval.get('judge'), single)
+  if judge.name != judges.title(single):
+    raise UserError(f'the judge is of {judge.name}: give a --judge of {base}')
+  if not (judge.shares > 0).all():
+    raise UserError(f'the judge of {base} never finds some of its classes: train a better one')
   example, classes = judge.example, len(judge.shares)
   places = classes ** np.arange(stacked.CHANNELS)[::-1]
 
@@ -30,8 +34,8 @@ def make(method: Method, config) -> Eval:
     mask = batch['mask']
     given = {name: batch[name] for name in method.given if name in batch}
     image = method.sample(variables, key, mask.shape[0], given)['image']
-    if image.shape[1:3] != example.fields['image'].shape[:2]:
-      raise UserError(f'the judge of {base} takes images of {example.fields["image"].shape[:2]}')
+    if (*image.shape[1:3], 1) != example.fields['image'].shape:
+      raise UserError(f'the judge of {judge.name} takes images of {example.fields["image"].shape}')
     grey = jnp.moveaxis(image, -1, 0).reshape(-1, *image.shape[1:3], 1)
     grey = grey * (example.high - example.low) + example.low
     said = judge.method.predict['classify'](judge.variables, {'image': grey}, key)['logits']

@@ -11,8 +11,8 @@ def make(method: Method, config) -> Learner:
   """`probe_accuracy`: of a logistic regression from posterior means to labels, which scikit-learn
   fits to the whole training split, its images prepared as those of the test split are.
 
-  Raises UserError for a method without latents, data without labels, and where there is no
-  scikit-learn.
+  Raises UserError for a method without latents, or whose latents are found with the label; for data
+  without labels; and where there is no scikit-learn.
   """
   try:
     from sklearn.linear_model import LogisticRegression
@@ -20,6 +20,8 @@ def make(method: Method, config) -> Learner:
     raise UserError("probe needs scikit-learn: pip install '.[probe]'") from None
   if 'encode' not in method.predict:
     raise UserError(f'probe needs latents, which {config.method} has not: leave it out of --evals')
+  if config.model.get('conditional', False):
+    raise UserError('probe: latents of a conditional run are found with the label: leave it out')
 
   def look(variables, batch, key):
     if 'label' not in batch:

@@ -59,11 +59,12 @@ def make(method: Method, config) -> Eval:
     }
 
   def finish(sums):
-    share = lambda name, of: float(sums[name] / sums[of])
+    share = lambda name, of: float(sums[name] / max(sums[of], 1))
     found = {name: share(name, 'examples') for name in sums if name.startswith('reconstruction')}
     found['transfer_content'] = share('transfer_content', 'pairs')
-    found['content_kept'] = found['transfer_content'] / found['reconstruction_content']
-    found['transfer_style'] = float(sums['right'].sum() / sums['pairs'])
+    if found['reconstruction_content']:
+      found['content_kept'] = found['transfer_content'] / found['reconstruction_content']
+    found['transfer_style'] = float(sums['right'].sum() / max(sums['pairs'], 1))
     for name, right, each in zip(styles, sums['right'], sums['each'], strict=True):
       if each:
         found[f'transfer_style_{name}'] = float(right / each)

@@ -44,9 +44,11 @@ def classifier(nets, shift=0, target='label', soften=0.0) -> Method:
     return lens.init(nets, key, {'classifier': (batch['image'],)})
 
   def loss(v, batch, key, hyper):
-    image = shifted(batch['image'], shift, key) if shift else batch['image']
+    image = batch['image']
     if soften:
-      image = softened(image, soften, jax.random.fold_in(key, 1))
+      key, soft_key = jax.random.split(key)
+      image = softened(image, soften, soft_key)
+    image = shifted(image, shift, key) if shift else image
     (logits, _), v = apply(v, image, train=True)
     found = jax.tree.map(jnp.mean, classification(logits, batch[target]))
     return found['cross_entropy'], (found, v.extra)

@@ -21,6 +21,11 @@ def make(config, example: Example) -> Method:
   if not example.classes:
     raise UserError(f'{config.data.name} has no classes: take a dataset that has')
   model = config.model
+  if model.likelihood == 'sigma_vae':
+    raise UserError(
+      'model.likelihood=sigma_vae wants reconstructions, and m2 decodes an image as every class: '
+      'set it to gaussian_scalar'
+    )
   dims = discrete(model.likelihood, example)
   return m2(labelled.make(model, example), model.latents, example, dims)
 

@@ -11,6 +11,7 @@ from vaejax.errors import UserError
 from vaejax.methods import gan
 from vaejax.methods.vae import vae
 from vaejax.nets import adversarial, autoencoder, lens
+from vaejax.nets.heads import discrete
 from vaejax.objectives.adversarial import generator_loss
 from vaejax.objectives.elbo import elbo
 from vaejax.types import Example, Method, Player
@@ -32,10 +33,13 @@ def make(config, example: Example) -> Method:
     loss=config.objective.name,
     penalty=config.objective.penalty,
     turns=config.objective.turns,
+    dims=discrete(config.model.likelihood, example),
   )
 
 
-def vaegan(nets, latents, example, loss='non_saturating', penalty='none', turns=1) -> Method:
+def vaegan(
+  nets, latents, example, loss='non_saturating', penalty='none', turns=1, dims=0
+) -> Method:
   """A VAE-GAN of the nets 'encoder', 'decoder' and 'critic', with the players 'critic' and
   'autoencoder'.
 
@@ -47,10 +51,11 @@ def vaegan(nets, latents, example, loss='non_saturating', penalty='none', turns=
 
   Args:
     nets: as of `vae` and of `gan`.
-    loss, penalty, turns: as of `gan`.
+    loss, penalty, turns: as of `gan`. dims: see Method.
   """
   apply = partial(lens.apply, nets)
-  plain = vae({name: nets[name] for name in ('encoder', 'decoder')}, latents, example)
+  autoencoding = {name: nets[name] for name in ('encoder', 'decoder')}
+  plain = vae(autoencoding, latents, example, dims=dims)
 
   def init(key, batch):
     x = batch['image']

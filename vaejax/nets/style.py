@@ -167,10 +167,12 @@ def make(model, example: Example) -> dict[str, nn.Module]:
   if model.likelihood == 'bernoulli' and (example.low, example.high) != (0, 1):
     raise UserError('model.likelihood=bernoulli wants data.scale=unit')
   shape = example.fields['image'].shape
+  for field, section in (('model.norm', model), ('model.style.norm', model.style)):
+    choice(field, section.norm, {'none': 'none'})  # the norm is AdaIN's, or the instance's own
   settings, mirrored = conv.settings(model, shape), conv.mirrored(model, shape)
   style = conv.settings(model.style, shape)
   for fields in (settings, mirrored, style):
-    del fields['norm']  # which is AdaIN's, or the instance's own
+    del fields['norm']
   head = LikelihoodHead(
     model.likelihood, example.low, example.high, example.levels, model.scale, model.floor
   )
