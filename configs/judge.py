@@ -10,10 +10,10 @@ is there.
 
 Two words train judges of images in styles (see vaejax/data/styles.py), which evals/style.py asks:
 `content` one that reads the class in every style, `style` one that reads the style. On mnist, seed
-0: `content` 4 min 32 s of processor time, 98.8 % of test labels; `style`, with steps=2000, 1 min 57
-s, 97.0 % of test styles, while images are softened in training, for else it reads whatever is soft
-as slanted. On cifar10_jpeg: `content`, steps=4000, 3 min 55 s, 63.4 %; `style`, steps=1500, 1 min
-50 s, 98.4 %.
+0: `content`, steps=3000, 2 min 18 s of processor time, 98.5 % of test labels; `style`, steps=2000,
+1 min 43 s, 99.2 % of test styles; its images are softened in training, for else it reads whatever
+is soft as slanted. On cifar10_jpeg: `content`, steps=4000, 3 min 51 s, 62.3 %; `style`, steps=1500,
+1 min 45 s, 99.1 %.
 
 Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), content, style,
 smoke, key=value.

@@ -19,9 +19,9 @@ Measured on two CPU cores (AMD EPYC), seed 0, on 10,000 test images. mnist, 6 mi
 time: the content judge (98.5 % on test images) reads 96.0 % of transfers right (of reconstructions
 95.8 %), and the style judge (99.2 %) 98.4 %: thin 94 %, slanted 98 %, thick 99 %, inverted and
 coloured 100 %. cifar10_jpeg, 14 min 38 s: the content judge (62.3 %) reads 46.9 % of transfers and
-47.2 % of reconstructions, a ratio of 99 %; the style judge (99.1 %) 58.5 %: blurred 98 %, tone 95 %,
-but contrast 40 % and posterised 0.4 %, whose steps the decoder does not draw. The 90 % that styles
-of photographs must reach are open.
+47.2 % of reconstructions, a ratio of 99 %; the style judge (99.1 %) 58.5 %: blurred 98 %, tone
+95 %, but contrast 40 % and posterised 0.4 %, whose steps the decoder does not draw. The 90 % that
+styles of photographs must reach are open.
 
 Words after the colon: a dataset with classes (digits, mnist, cifar10_jpeg, ... any TFDS name),
 smoke, key=value.
