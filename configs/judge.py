@@ -22,26 +22,24 @@ smoke, key=value.
 import re
 
 from vaejax import presets
-from vaejax.configuration import base, finish, words
-from vaejax.errors import UserError
+from vaejax.configuration import base, finish, one, words
 
 
 def get_config(arg=''):
   asked = words(arg, dataset='digits', flags=('content', 'style'))
-  if len(set(asked.flags)) > 1:
-    raise UserError(f'{arg!r}: a judge reads content or style, it takes one of the words')
+  field = one(asked.flags, ('content', 'style'), '')
   config = base('classifier', {'lr': 2e-3})
   # Pixels by which an image is moved at most in training, and the field that is read.
-  config.objective = {'shift': 2, 'target': 'style' if 'style' in asked.flags else 'label'}
+  config.objective = {'shift': 2, 'target': 'style' if field == 'style' else 'label'}
   config.model = {**presets.TRUNK, 'net': 'conv', 'widths': (128,), 'norm': 'batch'}
   config.data.name = asked.dataset
   suited = presets.PRESETS.get(re.split('[:/]', asked.dataset)[0], {})
   fitting = {field: suited[field] for field in ('data.size', 'data.channels') if field in suited}
   config.update_from_flattened_dict(fitting)
-  if asked.flags:
+  if field:
     config.data.styles = presets.styles(asked.dataset)
     # A slanted digit is interpolated, and anything soft would be read as one.
-    config.objective.soften = float('style' in asked.flags and config.data.styles == 'digits')
+    config.objective.soften = float(field == 'style' and config.data.styles == 'digits')
   config.schedule.lr = 'cosine'
   config.steps = 5000
   if asked.dataset == 'digits':

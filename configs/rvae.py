@@ -18,7 +18,7 @@ none, smoke, key=value. data.size is 32, 64, ..., data.frames the length that vi
 """
 
 from vaejax import presets
-from vaejax.configuration import base, finish, words
+from vaejax.configuration import base, finish, one, words
 from vaejax.nets.recurrent import CELLS
 
 TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'eval.given': 2}
@@ -29,7 +29,7 @@ def get_config(arg=''):
   config = base('rvae', {'lr': 1.5e-3, 'beta': 1.0, 'free_bits': 0.0})
   config.objective = {'kl': 'analytic'}
   config.data.update({'name': asked.dataset, 'size': 32, 'frames': 15})
-  config.model = {**presets.AUTOENCODER, 'cell': (asked.flags or ('gru',))[-1], 'state': 256}
+  config.model = {**presets.AUTOENCODER, 'cell': one(asked.flags, CELLS, 'gru'), 'state': 256}
   config.model.update({'latents': 16, 'likelihood': 'bernoulli'})
   if asked.dataset == 'moving':
     config.model.update({'net': 'mlp', 'widths': (512, 256)})

@@ -113,6 +113,14 @@ def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
   return Words(dataset, smoke, tuple(given), tuple(settings))
 
 
+def one(flags: Iterable[str], choices: Iterable[str], default: str) -> str:
+  """The one of the flags that is among the choices, or the default. Raises UserError for two."""
+  named = [flag for flag in dict.fromkeys(flags) if flag in choices]
+  if len(named) > 1:
+    raise UserError(f'{" and ".join(named)} are named: it takes one of them')
+  return named[0] if named else default
+
+
 def finish(config: ConfigDict, words: Words, smoke: dict[str, Any]) -> ConfigDict:
   """Applies `smoke` (dotted fields) where asked for, then the settings, and locks the fields."""
   config.lock()

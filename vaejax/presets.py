@@ -4,7 +4,7 @@ import re
 
 from ml_collections import ConfigDict
 
-from vaejax.errors import UserError
+from vaejax.configuration import one
 
 # The fields of a net of any kind, see nets.
 TRUNK = {
@@ -106,9 +106,7 @@ def compete(config: ConfigDict, dataset: str, flags: tuple[str, ...]) -> None:
   spectral norm, wasserstein and a gradient penalty. Raises UserError for two losses."""
   from vaejax.objectives.adversarial import LOSSES  # imports JAX, which most configs need not
 
-  losses = [flag for flag in flags if flag in LOSSES] or ['non_saturating']
-  if len(losses) > 1:
-    raise UserError(f'{" and ".join(losses)}: a config takes one loss')
+  loss = one(flags, LOSSES, 'non_saturating')
   config.data.name = dataset
   config.batch_size = 64
   config.model.update({'norm': 'batch', 'widths': (256, 256)})
@@ -127,11 +125,11 @@ def compete(config: ConfigDict, dataset: str, flags: tuple[str, ...]) -> None:
     config.steps = 5000 if grey else 100_000
     rate = 5e-4 if grey else 2e-4
     config.hyper.update({'lr': rate, 'lr_critic': rate})
-  config.objective = {'name': losses[0], 'penalty': 'none', 'turns': 1}
+  config.objective = {'name': loss, 'penalty': 'none', 'turns': 1}
   config.optimizer.update({'b1': 0.5, 'b2': 0.999, 'ema': 0.999})
-  if losses[0] == 'hinge':
+  if loss == 'hinge':
     config.model.critic.norm = 'spectral'
-  if losses[0] == 'wasserstein':
+  if loss == 'wasserstein':
     config.objective.update({'penalty': 'gradient', 'turns': 5})
     config.optimizer.update({'b1': 0.0, 'b2': 0.9})
 

@@ -126,5 +126,5 @@ def test_mistakes(fields, said):
 
 
 def test_a_config_takes_one_loss():
-  with pytest.raises(UserError, match='hinge and wasserstein: a config takes one loss'):
+  with pytest.raises(UserError, match='hinge and wasserstein are named: it takes one'):
     config('hinge,wasserstein')

@@ -76,7 +76,8 @@ def balanced(rows: Table, count: int, key: jax.Array) -> Table:
   share, rest = divmod(count, rows.classes)
   if rest or not share:
     raise UserError(
-      f'data.labels={count}: every class has as many, so it takes a multiple of {rows.classes}'
+      f'data.labels={count}: every class has as many, so it takes a multiple of {rows.classes}, as '
+      f'{max(share, 1) * rows.classes}'
     )
   words, found = np.asarray(jax.random.key_data(key)), [[] for _ in range(rows.classes)]
   for begin in range(0, rows.size, LOOK):

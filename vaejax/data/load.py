@@ -29,7 +29,7 @@ def table(data, split: str, data_dir: str | None) -> Table:
     choice('data.styles', data.styles, STYLES)
     if data.name in VIDEOS or data.get('frames'):
       raise UserError(
-        f"data.styles={data.styles} is of images and {data.name} has videos: set it to ''"
+        f'data.styles={data.styles} is of images and {data.name} has videos: take a set of images'
       )
   if base := stacked.base(data.name):
     if split not in ('train', 'test'):

@@ -102,7 +102,8 @@ def keep(folder: Path, say=print) -> Path:
     else:
       place.parent.mkdir(parents=True, exist_ok=True)
       write_atomic(place, buffer.getvalue())
-      say(f'judge of {title(run.config.data)}: {place}')
+      right = f'{about["accuracy"]:.1%} of its test split right'
+      say(f'judge of {title(run.config.data)}, {right}: {place}')
   except OSError as error:
     say(f'cannot keep the judge in {place.parent} ({error.strerror}): name it, --judge={folder}')
   return folder / FILE
@@ -147,6 +148,7 @@ def checksum(arrays: dict[str, np.ndarray]) -> str:
 def find(named: str | None, data, target: str = 'label') -> Judge:
   """The judge in a workdir (or file) that was named, else the cached one of such data. Raises
   UserError."""
+  word = ''
   if named is None:
     word = '' if not load.styles(data) else ',content' if target == 'label' else ',style'
     path, train = cached(data, target), f'configs/judge.py:{data.name}{word}'
@@ -157,7 +159,8 @@ def find(named: str | None, data, target: str = 'label') -> Judge:
     missing = f'--judge={named} holds no judge that was trained to its end'
   if not path.is_file():
     raise UserError(
-      f'{missing}: train one with python launch.py train --config={train} --workdir=runs/judge'
+      f'{missing}: train one with python launch.py train --config={train} '
+      f'--workdir=runs/judge{word.replace(",", "-")}'
     )
   judge, styles = read(path), len(STYLES.get(load.styles(data), ()))
   if (judge.target, judge.example.styles) != (target, styles):

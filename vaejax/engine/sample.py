@@ -108,7 +108,8 @@ def check(run: workdir.Run, out: Path, label, given, futures, rollout, draw) -> 
   """Raises UserError where a run cannot be asked for that."""
   name = run.config.method
   if label is not None and 'label' not in run.method.given:
-    raise UserError(f'--label={label}: {name} takes no label; train configs/cvae.py')
+    other = 'gan.py:conditional' if name == 'gan' else 'cvae.py'
+    raise UserError(f'--label={label}: this {name} takes no label; train configs/{other}')
   if label is not None and not 0 <= label < run.example.classes:
     raise UserError(f'--label={label} is out of range: it takes 0 to {run.example.classes - 1}')
   if out.suffix == '.gif' and run.example.data != 'video':

@@ -20,8 +20,8 @@ def make(method: Method, config) -> Eval:
   `frechet_NAME`: Fréchet distance of its features (see evals.frechet) from those of its test split,
   and `frechet_NAME_floor`, that of its training split; NAME is its dataset. `classes_covered`: how
   many classes have a tenth of their share in the test split. `class_entropy`: of the shares of the
-  classes, in nats. `confidence`: mean probability of the class that it finds. Where a label may be
-  given, each row's is: `label_agreement`, the share of samples of an asked class that are
+  classes, in nats. `confidence`: mean probability of the class that it finds. `judge_accuracy`:
+  its own, on the labels of the test split. Where a label may be given, each row's is: `label_agreement`, the share of samples of an asked class that are
   recognised as it, as the mean over classes, and `label_agreement_least`, of the worst of them.
 
   The judge sees images in [0, 1], whatever the scale or binarisation that the run was trained on.
@@ -75,6 +75,7 @@ def make(method: Method, config) -> Eval:
       'classes_covered': float(np.sum((shares >= COVERED * judge.shares) & (shares > 0))),
       'class_entropy': float(-np.sum(present * np.log(present))) + 0.0,
       'confidence': float(sums['confidence']) / count,
+      'judge_accuracy': judge.accuracy,
     }
     if asks:
       there = sums['asked'] > 0
