@@ -36,8 +36,8 @@ Measured on two CPU cores (AMD EPYC, busy), seed 0, in processor time: mlp, 9 mi
 nats; conv28,epochs=2, 12 min 32 s, -121.2 nats at its best; shared_mlp,epochs=10, 1 min 14 s, 98.3
 % of classes found, 98.4 % by a linear probe; conv32,cifar10_jpeg,epochs=8, 2 min 24 s, PSNR 21.4
 dB; gan,epochs=12, 2 min 57 s, frechet_mnist 220, all classes covered. Whole lengths, by these:
-conv28 about 10 hours, conv32 30 min, gan 25 min. rvae and style have the nets of configs/rvae.py and
-configs/style.py, which give their numbers.
+conv28 about 10 hours, conv32 30 min, gan 25 min. rvae and style have the nets of configs/rvae.py
+and configs/style.py, which give their numbers.
 
 Words after the colon: a system (mlp where none is named), a dataset in place of its own, epochs=N,
 smoke, key=value.

@@ -9,6 +9,7 @@ import pytest
 
 from vaejax import configuration
 from vaejax.engine import workdir
+from vaejax.errors import UserError
 from vaejax.types import Example
 
 
@@ -95,3 +96,16 @@ def test_parameters_are_those_of_the_description(project, system):
 )
 def test_lengths_are_in_epochs(project, words, steps):
   assert configuration.load(f'configs/source.py:{words}').steps == steps
+
+
+@pytest.mark.parametrize(
+  'words, said',
+  [
+    ('conv28,mlp', 'conv28 and mlp are named: it takes one of them'),
+    ('mlp,epochs=two', 'epochs=two: it takes a whole number, 1 or more'),
+    ('mlp,epochs=0', 'epochs=0: it takes a whole number, 1 or more'),
+  ],
+)
+def test_mistakes(project, words, said):
+  with pytest.raises(UserError, match=said):
+    configuration.load(f'configs/source.py:{words}')

@@ -27,9 +27,9 @@ def members(position: np.ndarray, size: int) -> np.ndarray:
 
 
 def table(rows: Table, split: str) -> Table:
-  """Rows of a set with classes, made grey and stacked: 'image' uint8 [H, W, 3], and the 'label' that
-  counts the classes of its channels, the last one fastest. As many rows as the base has, or, of the test
-  split, 26,000.
+  """Rows of a set with classes, made grey and stacked: 'image' uint8 [H, W, 3], and the 'label'
+  that counts the classes of its channels, the last one fastest. As many rows as the base has, or,
+  of the test split, 26,000.
 
   Raises UserError where the base is not of grey images with classes.
   """

@@ -21,8 +21,9 @@ def make(method: Method, config) -> Eval:
   and `frechet_NAME_floor`, that of its training split; NAME is its dataset. `classes_covered`: how
   many classes have a tenth of their share in the test split. `class_entropy`: of the shares of the
   classes, in nats. `confidence`: mean probability of the class that it finds. `judge_accuracy`:
-  its own, on the labels of the test split. Where a label may be given, each row's is: `label_agreement`, the share of samples of an asked class that are
-  recognised as it, as the mean over classes, and `label_agreement_least`, of the worst of them.
+  its own, on the labels of the test split. Where a label may be given, each row's is:
+  `label_agreement`, the share of samples of an asked class that are recognised as it, as the mean
+  over classes, and `label_agreement_least`, of the worst of them.
 
   The judge sees images in [0, 1], whatever the scale or binarisation that the run was trained on.
 
