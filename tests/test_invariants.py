@@ -36,7 +36,7 @@ CASES += [
 CASES += [
   pytest.param(('gan:wasserstein', {}), id='gan, wasserstein', marks=pytest.mark.slow),
   pytest.param(('gan:hinge,conditional', {}), id='gan, hinge, conditional', marks=pytest.mark.slow),
-  pytest.param(('vae', BATCH_NORM), id='conv, batch norm, ema'),
+  pytest.param(('vae', BATCH_NORM), id='conv, batch norm, ema', marks=pytest.mark.slow),
   pytest.param(('beta_vae', RESNET), id='resnet, sigma_vae, accumulate', marks=pytest.mark.slow),
   pytest.param(('iwae', GAUSSIAN), id='iwae, gaussian, clip', marks=pytest.mark.slow),
 ]

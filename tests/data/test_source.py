@@ -273,6 +273,7 @@ loop()
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_fails_ends_at_once():
   """The 200 reads asked for ahead would take 50 seconds."""
   command, here = [sys.executable, '-c', ENDING], Path(__file__).parent

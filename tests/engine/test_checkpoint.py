@@ -92,7 +92,13 @@ def test_no_checkpoint_is_none(tmp_path):
   assert checkpoint.steps(tmp_path) == []
 
 
-@pytest.mark.parametrize('damage', ['truncated', 'emptied', 'zeroed', 'noise', 'missing'])
+@pytest.mark.parametrize(
+  'damage',
+  [
+    'truncated',
+    *(pytest.param(d, marks=pytest.mark.slow) for d in ('emptied', 'zeroed', 'noise', 'missing')),
+  ],
+)
 def test_any_damaged_file(saved, tmp_path, damage):
   fell_back = set()
   for number, file in enumerate(newest_files(saved)):

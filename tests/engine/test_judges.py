@@ -18,6 +18,8 @@ from vaejax.engine.judges import cached, find, keep, read, title
 from vaejax.errors import UserError
 from vaejax.types import averaged
 
+pytestmark = pytest.mark.slow  # a judge is trained
+
 ROOT = Path(__file__).parents[2]
 DATA = ConfigDict({'name': 'digits', 'size': 0, 'channels': 0})
 
@@ -168,7 +170,6 @@ def test_judges_of_styles_have_files_of_their_own(cache):
       find(None, styled, target)
 
 
-@pytest.mark.slow
 def test_transfers_are_judged_by_command(cache, tmp_path, capsys):
   run = train('style.py:smoke', tmp_path / 'run')
   judge = ['evaluate', f'--workdir={run}', '--evals=style']
@@ -209,7 +210,6 @@ def test_a_dataset_has_one_title_however_it_is_named(name, said):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys):
   run = shutil.copytree(conditional, tmp_path / 'run')
   judge = ['evaluate', f'--workdir={run}', '--evals=judge']
@@ -241,7 +241,6 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   assert 'which has no samples to give' in told and 'judge needs samples' in told
 
 
-@pytest.mark.slow
 def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path, capsys):
   found, out = [], tmp_path / 'found.npy'
   sample = ['sample', f'--workdir={conditional}', '--n=4', f'--out={out}']

@@ -192,6 +192,7 @@ class Steady:
     pass
 
 
+@pytest.mark.slow
 def test_a_pace_is_told_of_the_steps_that_were_waited_for(project, tmp_path, monkeypatch):
   lengths, told = iter([3, 1, 5, 2, 4, 1, 4, 9]), []
 
@@ -222,6 +223,7 @@ def test_a_pace_grows_to_half_a_second_and_falls_at_once(monkeypatch):
   assert pace.length == 1
 
 
+@pytest.mark.slow
 def test_a_second_train_is_refused_and_the_lock_dies_with_its_owner(launch, command, tmp_path):
   long = ('train', SMOKE, '--config.steps=100000', f'--workdir={tmp_path}')
   first = launch.start(*long)

@@ -81,6 +81,7 @@ def measure(batch, key=KEY, **objective):
   return jax.tree.map(lambda x: np.asarray(x, np.float64), found)
 
 
+@pytest.mark.slow
 def test_the_kl_is_against_the_prior_of_the_class():
   _, q = posterior()
   mean, scale = prior_of(np.asarray(data()['label']))

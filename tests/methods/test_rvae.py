@@ -14,6 +14,8 @@ from vaejax.methods import rvae
 from vaejax.nets import lens, recurrent
 from vaejax.types import Example
 
+pytestmark = pytest.mark.slow  # scans take long to compile
+
 B, T, SHAPE = 3, 4, (8, 8, 1)
 KEY = jax.random.key(5)
 SETTINGS = {'model.net': 'mlp', 'model.widths': '8', 'model.state': '6', 'model.latents': '3'}

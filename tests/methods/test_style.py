@@ -165,6 +165,7 @@ def test_a_draw_is_decided_by_its_key():
   assert all(np.array_equal(one[name], other[name]) for name in ('kl_content', 'kl_style'))
 
 
+@pytest.mark.slow
 def test_each_weight_of_a_kl_acts_on_its_own_latents():
   none = gradient()()
   for name, own, others in (

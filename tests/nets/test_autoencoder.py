@@ -68,7 +68,9 @@ def shapes(nets, data, n=2):
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-@pytest.mark.parametrize('size', [8, 15, 28, 32, 64, 256])
+@pytest.mark.parametrize(
+  'size', [8, 15, 256, *(pytest.param(n, marks=pytest.mark.slow) for n in (28, 32, 64))]
+)
 @pytest.mark.parametrize('net', ['mlp', 'conv', 'resnet'])
 def test_any_size_comes_back_in_its_shape(net, size, channels):
   data = example(size, channels)

@@ -12,6 +12,8 @@ from vaejax.nets import recurrent
 from vaejax.nets.recurrent import Core
 from vaejax.types import Example
 
+pytestmark = pytest.mark.slow  # scans take long to compile
+
 B, T, F, LATENTS, WIDTH = 2, 5, 3, 4, 6
 
 
