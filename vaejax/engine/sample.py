@@ -109,7 +109,7 @@ def check(run: workdir.Run, out: Path, label, given, futures, rollout, draw) -> 
   name = run.config.method
   if label is not None and 'label' not in run.method.given:
     other = 'gan.py:conditional' if name == 'gan' else 'cvae.py'
-    raise UserError(f'--label={label}: this {name} takes no label; train configs/{other}')
+    raise UserError(f'--label={label}: {name} takes no label; train configs/{other}')
   if label is not None and not 0 <= label < run.example.classes:
     raise UserError(f'--label={label} is out of range: it takes 0 to {run.example.classes - 1}')
   if out.suffix == '.gif' and run.example.data != 'video':
