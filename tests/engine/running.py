@@ -87,6 +87,13 @@ def rows(workdir):
   return [{k: v for k, v in json.loads(line).items() if k not in drop} for line in lines]
 
 
+def reached(workdir):
+  """The steps of the rows of metrics.jsonl; a row that is being written, or was cut off, is none."""
+  path = Path(workdir) / 'metrics.jsonl'
+  written = path.read_text() if path.exists() else ''
+  return [json.loads(line)['step'] for line in written.split('\n')[:-1]]
+
+
 def assert_same_run(one, other, step):
   """Two runs have the same bits at a step, and the same rows."""
   a, b = values(one, step), values(other, step)

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from running import SMOKE, assert_same_run, rows, values, wait_for
+from running import SMOKE, assert_same_run, reached, rows, values, wait_for
 
 from vaejax.command import main
 
@@ -20,11 +20,6 @@ LONG = (SMOKE, f'--config.steps={STEPS}', '--config.checkpoint.every=5')
 def temporary(workdir):
   """What orbax is writing now."""
   return list((workdir / 'checkpoints').glob('*.orbax-checkpoint-tmp*'))
-
-
-def reached(workdir):
-  """The steps of the rows of metrics.jsonl."""
-  return [row['step'] for row in rows(workdir)] if (workdir / 'metrics.jsonl').exists() else []
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from running import SMOKE, assert_same_run, rows, values, wait_for
+from running import SMOKE, assert_same_run, reached, rows, values, wait_for
 
 from vaejax import configuration
 from vaejax.command import main
@@ -230,8 +230,8 @@ def test_a_second_train_is_refused_and_the_lock_dies_with_its_owner(launch, comm
   wait_for(lambda: (tmp_path / 'metrics.jsonl').exists())
   status, lines = command(*long)
   assert status == 2 and len(lines) == 1 and 'another process is training' in lines[0]
-  done = len(rows(tmp_path))
-  wait_for(lambda: len(rows(tmp_path)) > done + 10)  # the first is unharmed
+  done = len(reached(tmp_path))
+  wait_for(lambda: len(reached(tmp_path)) > done + 10)  # the first is unharmed
   first.kill()
   launch.end(first)
   second = launch.start(*long)
