@@ -88,7 +88,7 @@ def rows(workdir):
 
 
 def reached(workdir):
-  """The steps of the rows of metrics.jsonl; a row that is being written, or was cut off, is none."""
+  """The steps of the rows of metrics.jsonl; one that is being written is none."""
   path = Path(workdir) / 'metrics.jsonl'
   written = path.read_text() if path.exists() else ''
   return [json.loads(line)['step'] for line in written.split('\n')[:-1]]

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from running import SMOKE, assert_same_run, reached, rows, values, wait_for
+from running import SMOKE, assert_same_run, reached, values, wait_for
 
 from vaejax.command import main
 
