@@ -46,7 +46,7 @@ def mistake(capsys, place, *argv) -> str:
 
 TRAIN = ('train', '--workdir=w', '--config=configs/vae.py:smoke')
 MISTAKES = {
-  'verb': (('trian',), "unknown verb 'trian' (did you mean 'train'?): it takes train, sample, ev"),
+  'verb': (('trian',), "unknown verb 'trian' (did you mean 'train'?): it takes train, sweep, sam"),
   'flag': ((*TRAIN, '--wrokdir=x'), "unknown flag --wrokdir=x (did you mean '--workdir'?)"),
   'flag of another verb': ((*TRAIN, '--n=3'), 'unknown flag --n=3'),
   'word': (('sample', 'w'), 'unknown flag w'),
@@ -76,7 +76,7 @@ MISTAKES = {
   'no workdir': (('sample',), 'sample needs --workdir=DIR'),
   'workdir missing': (('sample', '--workdir=none'), "no workdir 'none'"),
   'workdir empty': (('evaluate', '--workdir=empty'), 'empty holds no run'),
-  'field of sample': (('sample', '--workdir=run', '--config.seed=1'), 'only train takes config'),
+  'field of sample': (('sample', '--workdir=run', '--config.seed=1'), 'only train and sweep take'),
   'n': (('sample', '--workdir=run', '--n=0'), "--n: '0': it takes a whole number, 1 to"),
   'n, type': (('sample', '--workdir=run', '--n=some'), "--n: 'some': it takes a whole"),
   'seed': (('sample', '--workdir=run', '--seed=-1'), "--seed: '-1': it takes a whole number, 0"),
@@ -192,9 +192,9 @@ def test_a_failed_run_has_status_1(capsys, monkeypatch, trained):
 def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
   asked = []
 
-  def run(config, folder, data_dir, stream):
+  def run(config, folder, data_dir, stream, layout):
     asked.append((config.data.name, config.seed, folder, data_dir))
-    return {'elbo': -1.25}
+    return [{'elbo': -1.25}]
 
   from vaejax.engine import train
 

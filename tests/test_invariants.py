@@ -14,6 +14,7 @@ from chunks import averaged_chunk
 from vaejax import configuration
 from vaejax.data import load
 from vaejax.engine import checkpoint, optim, restoring, shard, workdir
+from vaejax.engine.stack import take
 from vaejax.engine.step import create, make_step, make_sweep
 from vaejax.types import Method, Source, State
 
@@ -264,7 +265,7 @@ def assert_close(a: State, b: State):
 def test_members_of_a_sweep_are_the_single_runs(case, plain):
   (buffer, _), *_ = case.source.buffers(0, STEPS)
   step, draw = make_sweep(plain.step, case.source.draw)
-  stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members).replace(step=jnp.int32(0))
+  stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
   batches = quick_jit(draw)(buffer, stack.key, stack.step)
   one, other = batches[case.source.example.data]
   assert (one != other).any()  # an order of its own for each
@@ -274,7 +275,8 @@ def test_members_of_a_sweep_are_the_single_runs(case, plain):
     batch = quick_jit(case.source.draw)(buffer, state.key, state.step)
     for name, value in batch.items():
       np.testing.assert_array_equal(batches[name][number], value)
-    one = jax.tree.map(lambda x, n=number: x[n], after.replace(step=None))
+    one = take(after, number)
+    assert int(one.step) == STEPS
     assert_close(one, plain.after[number])
 
 
@@ -287,7 +289,24 @@ def test_eight_devices_are_one(case, plain):
     case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
   )
   (buffer, _), *_ = source.buffers(0, STEPS)
-  chunk = quick_jit(averaged_chunk(plain.step, shard.split(mesh, source.draw)))
+  chunk = quick_jit(averaged_chunk(plain.step, shard.split_draw(mesh, source.draw)))
   after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(after.variables))
   assert_close(after, plain.after[0])
+
+
+@pytest.mark.slow
+def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
+  """Two members, each over four devices, which hold only their own."""
+  parts = case.config.batch_size // case.config.optimizer.accumulate
+  mesh = shard.mesh(parts, members=2, layout=shard.Layout(2, 4))
+  step, draw = make_sweep(plain.step, case.source.draw)
+  step, draw = shard.split_step(mesh, step), shard.split_draw(mesh, draw, stacked=True)
+  stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
+  stack = jax.device_put(stack, jax.tree.map(shard.place(mesh, stacked=True), stack))
+  (buffer, _), *_ = case.source.buffers(0, STEPS)
+  after, _ = quick_jit(averaged_chunk(step, draw))(stack, shard.put(mesh)(buffer), np.int32(STEPS))
+  kernel = jax.tree.leaves(after.variables)[0]
+  assert {part.data.shape[0] for part in kernel.addressable_shards} == {1}
+  for number, one in enumerate(plain.after):
+    assert_close(take(after, number), one)

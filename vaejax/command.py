@@ -8,15 +8,16 @@ from pathlib import Path
 
 from vaejax import configuration
 from vaejax.errors import RunError, UserError
-from vaejax.flags import count, path, sampling, seed
+from vaejax.flags import count, number, path, sampling, seed, sweeping, training
 from vaejax.lookup import nearest
 
-VERBS = 'train', 'sample', 'evaluate'
+VERBS = 'train', 'sweep', 'sample', 'evaluate'
 EXAMPLES = """
 examples:
   python launch.py
   python launch.py train --config=configs/vae.py:mnist --workdir=runs/m --data_dir=DIR
   python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/s --config.hyper.beta=4
+  python launch.py sweep --config=configs/beta_vae.py:digits --grid seed=0:8 --grid beta=1,4,16
   python launch.py sample --workdir=runs/m --n=64 --out=samples.png
   python launch.py sample --workdir=runs/rvae --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
@@ -48,15 +49,10 @@ def parser() -> Parser:
     return found
 
   train = verb('train', 'Train, or go on with, the run of a config.')
-  train.add_argument(
-    '--config', metavar='FILE[:WORDS]', help='e.g. configs/vae.py:mnist; WORDS: dataset,smoke,k=v'
-  )
-  train.add_argument(
-    '--config.FIELD=VALUE',
-    action='store_true',
-    help='any field of the config, as in --config.hyper.beta=4 --config.seed=3; config.json in the '
-    'workdir shows them all',
-  )
+  training(train)
+  sweep = verb('sweep', 'Train many runs of a config as one program, or go on with them.')
+  training(sweep)
+  sweeping(sweep)
   sample = verb('sample', 'Write samples of a trained run.')
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
@@ -68,6 +64,7 @@ def parser() -> Parser:
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
   evaluate.add_argument('--judge', metavar='DIR', help='the run of a judge (the cached one)')
   for found in (sample, evaluate):
+    found.add_argument('--member', metavar='K', type=number, help='of a sweep, see members.csv')
     found.add_argument('--weights', choices=('ema', 'raw'), default='ema', help='average or not')
     found.add_argument(
       '--checkpoint', dest='which', default='latest', help='latest, best or a step (latest)'
@@ -101,9 +98,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     known = [f'--{name}' for name in vars(flags) if name != 'verb']
     close = nearest(name, known) or nearest(f'--config.{name[2:]}', fields)
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
-  if overrides and flags.verb != 'train':
-    raise UserError(f'--config.{overrides[0][0]}: only train takes config fields')
-  if flags.verb != 'train' and flags.workdir is None:
+  trains = flags.verb in ('train', 'sweep')
+  if overrides and not trains:
+    raise UserError(f'--config.{overrides[0][0]}: only train and sweep take config fields')
+  if not trains and flags.workdir is None:
     raise UserError(f'{flags.verb} needs --workdir=DIR, the folder of a trained run')
   if flags.data_dir and not flags.data_dir.is_dir():
     raise UserError(f'no folder --data_dir={flags.data_dir}')
@@ -126,12 +124,12 @@ def prepare_jax() -> None:
 
 def train(flags, overrides) -> int:
   """The verb `train`."""
-  from vaejax.engine import judges
-  from vaejax.engine.train import Stopped
+  from vaejax.engine import judges, shard
   from vaejax.engine.train import train as run
   from vaejax.engine.workdir import read_config
 
   folder, data_dir = flags.workdir, flags.data_dir
+  layout = shard.layout(flags.mesh, flags.fsdp)
   if flags.config is None and folder and (folder / 'config.json').exists():
     config = read_config(folder).config
     for field, text in overrides:
@@ -141,14 +139,27 @@ def train(flags, overrides) -> int:
     spec = 'configs/vae.py' if flags.config is None else flags.config
     config = configuration.load(spec, overrides)
     folder = folder or Path('runs') / Path(spec.partition(':')[0]).stem
-  try:
-    values = run(config, folder, data_dir, sys.stderr)
-  except Stopped as stopped:
-    print(stopped, file=sys.stderr)
-    return 128 + stopped.number
+  (values,) = run(config, folder, data_dir, sys.stderr, layout=layout)
   print(summary(folder, config, values))
   if config.method == 'classifier':
     judges.keep(folder, say)
+  return 0
+
+
+def sweep(flags, overrides) -> int:
+  """The verb `sweep`."""
+  from vaejax import axes
+  from vaejax.engine import shard
+  from vaejax.engine.sweep import sweep as run
+
+  spec = flags.config or 'configs/vae.py'
+  folder = flags.workdir or Path('runs') / f'{Path(spec.partition(":")[0]).stem}-sweep'
+  plan = axes.make(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
+  layout = shard.layout(flags.mesh, flags.fsdp)
+  print(run(plan, folder, flags.data_dir, layout, flags.slice, flags.stack, sys.stderr))
+  print(f'members:    {folder / "members.csv"}, {folder / "results.csv"}, {folder / "table.csv"}')
+  print(f'pictures:   {folder / "report.html"}')
+  print(f'next:       python launch.py sample --workdir={folder} --member=0')
   return 0
 
 
@@ -173,12 +184,23 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
   )
 
 
+def training_verb(flags, overrides) -> int:
+  """The verbs `train` and `sweep`, which a signal may end."""
+  from vaejax.engine.train import Stopped
+
+  try:
+    return {'train': train, 'sweep': sweep}[flags.verb](flags, overrides)
+  except Stopped as stopped:
+    say(str(stopped))
+    return 128 + stopped.number
+
+
 def sample(flags) -> int:
   """The verb `sample`."""
   from vaejax.engine.sample import sample as run
 
   names = 'n', 'seed', 'temperature', 'draw', 'weights', 'which', 'label', 'out', 'data_dir'
-  names += 'given', 'futures', 'rollout'
+  names += 'given', 'futures', 'rollout', 'member'
   print(run(flags.workdir, **{name: getattr(flags, name) for name in names}, say=say))
   return 0
 
@@ -190,12 +212,13 @@ def evaluate(flags) -> int:
   names = [name for name in flags.evals.split(',') if name]
   if not names:
     raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
-  settings = 'split', 'seed', 'samples', 'weights', 'which', 'judge', 'data_dir'
+  settings = 'split', 'seed', 'samples', 'weights', 'which', 'judge', 'data_dir', 'member'
   values = run(flags.workdir, names, **{k: getattr(flags, k) for k in settings}, say=say)
   width = max(map(len, values))
   for name, value in values.items():
     print(f'{name:>{width}} {value:.4f}')
-  print(f'recorded in {flags.workdir / "evaluation.json"}')
+  own = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
+  print(f'recorded in {own / "evaluation.json"}')
   return 0
 
 
@@ -228,8 +251,8 @@ def run(argv: list[str]) -> int:
     from vaejax.engine.checkpoint import quiet
 
     quiet()
-    if flags.verb == 'train':
-      return train(flags, overrides)
+    if flags.verb in ('train', 'sweep'):
+      return training_verb(flags, overrides)
     return {'sample': sample, 'evaluate': evaluate}[flags.verb](flags)
   except SystemExit as end:  # argparse has shown its help
     return end.code or 0

@@ -23,13 +23,10 @@ def flat(config: ConfigDict) -> dict[str, Any]:
   return fields
 
 
-def override(config: ConfigDict, field: str, text: str) -> None:
-  """Sets a field from its text. The last part of its name is enough where only one field has it;
+def locate(config: ConfigDict, field: str) -> str:
+  """The whole name of a field. The last part of its name is enough where only one field has it;
   `schedule` does not count, it has the names of `hyper`, nor does a section within a section, which
-  has those of the one around it.
-
-  Raises UserError, with the nearest name or the type that the field takes.
-  """
+  has those of the one around it. Raises UserError, with the nearest name."""
   fields = flat(config)
   outer = [n for n in fields if n.count('.') < 2 and not n.startswith('schedule.')]
   short = [n for n in outer if n.split('.')[-1] == field]
@@ -38,6 +35,13 @@ def override(config: ConfigDict, field: str, text: str) -> None:
     close = nearest(field, [*fields, *(name.split('.')[-1] for name in fields)])
     several = f': there are {", ".join(short)}' if short else close
     raise UserError(f'unknown config field {field!r}{several}')
+  return field
+
+
+def override(config: ConfigDict, field: str, text: str) -> None:
+  """Sets a field, named as `locate` takes it, from its text. Raises UserError, with the nearest
+  name or the type that the field takes."""
+  field = locate(config, field)
   *path, last = field.split('.')
   inner = config
   for name in path:

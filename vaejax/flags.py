@@ -17,7 +17,7 @@ def whole(low: int, high: int):
   return read
 
 
-count, seed = whole(1, 10**6), whole(0, 2**32 - 1)
+count, number, seed = whole(1, 10**6), whole(0, 10**6), whole(0, 2**32 - 1)
 
 
 def path(text: str) -> Path:
@@ -49,3 +49,44 @@ def sampling(verb: argparse.ArgumentParser) -> None:
     type=path,
     help='FILE.png, FILE.npy or, of videos, FILE.gif (WORKDIR/samples.png)',
   )
+
+
+def training(verb: argparse.ArgumentParser) -> None:
+  """Adds the flags of what trains."""
+  verb.add_argument(
+    '--config', metavar='FILE[:WORDS]', help='e.g. configs/vae.py:mnist; WORDS: dataset,smoke,k=v'
+  )
+  verb.add_argument(
+    '--config.FIELD=VALUE',
+    action='store_true',
+    help='any field of the config, as in --config.hyper.beta=4 --config.seed=3; config.json in the '
+    'workdir shows them all',
+  )
+  verb.add_argument(
+    '--mesh', metavar='AXES', help='devices, as sweep:4,data:2 (as many as divide runs and batch)'
+  )
+  verb.add_argument('--fsdp', action='store_true', help='divide large parameters over devices')
+
+
+def sweeping(verb: argparse.ArgumentParser) -> None:
+  """Adds the flags of `sweep`."""
+  for kind, about in (
+    ('grid', 'an axis: seed=0:8, beta=1,4,16, or, with --random, lr=log:1e-4:1e-2'),
+    ('zip', 'the same, paired with all other --zip'),
+  ):
+    verb.add_argument(
+      f'--{kind}',
+      dest='axes',
+      metavar='FIELD=VALUES',
+      action='append',
+      type=lambda text, kind=kind: (kind, text),
+      help=about,
+    )
+  verb.add_argument(
+    '--random', metavar='N', type=count, default=0, help='draws from log:LOW:HIGH, uniform:LOW:HIGH'
+  )
+  verb.add_argument('--random_seed', metavar='S', type=seed, default=0, help='of those draws (0)')
+  verb.add_argument(
+    '--slice', metavar='N', type=count, default=0, help='members at once (what memory takes)'
+  )
+  verb.add_argument('--stack', metavar='K', type=number, help='train this stack alone')

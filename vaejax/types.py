@@ -151,7 +151,8 @@ class Source(NamedTuple):
     size: number of examples.
     resident: whether the split lives on the device.
     buffers: (first step, last step) -> iterator of (buffer, steps it serves) on the host.
-    draw: (buffer, key, step) -> the batch of that step; pure, on the device.
+    draw: (buffer, key, step, part=(0, 1)) -> the batch of that step, or part i of n equal parts of
+      it, (i, n); pure, on the device.
     blocks: n -> iterator of buffers over the split in order, n rows a block.
     rows: (buffer, index [n]) -> Batch in the split's own order, noise fixed by the index.
   """
@@ -160,6 +161,6 @@ class Source(NamedTuple):
   size: int
   resident: bool
   buffers: Callable[[int, int], Any]
-  draw: Callable[[Buffer, jax.Array, jax.Array], Batch]
+  draw: Callable[..., Batch]
   blocks: Callable[[int], Any]
   rows: Callable[[Buffer, jax.Array], Batch]

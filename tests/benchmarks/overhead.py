@@ -79,11 +79,12 @@ def bare_chunk(data_dir: str):
   import numpy as np
 
   from vaejax import configuration
-  from vaejax.engine import step, train, workdir
+  from vaejax.engine import step
+  from vaejax.engine.setup import set_up
 
   config = configuration.load(str(ROOT / CONFIG.removeprefix('--config=')))
-  setup = train.set_up(config, data_dir)
-  state = jax.jit(lambda: workdir.initial(setup.method, config, setup.source.example))()
+  setup = set_up(config, data_dir)
+  state = jax.jit(setup.create)()
   chunk = step.make_chunk(step.make_step(setup.method, setup.schedules), setup.source.draw)
   bare = jax.jit(chunk.run, donate_argnums=0)
   buffer, _ = next(setup.source.buffers(0, 1))

@@ -8,7 +8,7 @@ import pytest
 from vaejax import configuration
 from vaejax.data import combine, load, source
 from vaejax.data.table import Table
-from vaejax.engine.train import set_up
+from vaejax.engine.setup import set_up
 from vaejax.errors import UserError
 
 KEY = load.run_key(3)

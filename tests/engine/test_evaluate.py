@@ -9,7 +9,7 @@ import pytest
 
 from vaejax.configuration import base
 from vaejax.data import load
-from vaejax.engine import shard, workdir
+from vaejax.engine import opening, shard
 from vaejax.engine.evaluate import evaluate, make_pass, record
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
@@ -49,7 +49,7 @@ def test_every_example_counts_once(mode, devices, n, limit):
   seen = []
   one = make_pass({'pixels': sums()}, split, n, limit, mesh(devices))
   found = one.start({'scale': 2.0}, {}, jax.random.key(0), lambda *progress: seen.append(progress))
-  values = one.finish(found)
+  (values,) = one.finish(found)
   # float32 sums of 19,008 grey levels.
   np.testing.assert_allclose(values['sum'], 2 * raw['image'][:count].sum() / 255, rtol=1e-5)
   np.testing.assert_array_equal(values['labels'], np.bincount(raw['label'][:count], minlength=10))
@@ -60,14 +60,14 @@ def test_every_example_counts_once(mode, devices, n, limit):
 
 @pytest.mark.parametrize('binarise', ['none', 'dynamic'])
 def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise):
-  run = workdir.open_run(trained, print)
+  run = opening.open_run(trained, print)
   elbo = {'elbo': lookup('evals', 'elbo').make(run.method, run.config)}
 
   def values(mode, devices):
     put = shard.put(mesh(devices))
     one = make_pass(elbo, source(mode, binarise=binarise), 64, 0, mesh(devices))
     variables = put(averaged(run.state))
-    return one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))
+    return one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))[0]
 
   # The same program on the same rows.
   assert values('stream', 1) == pytest.approx(values('resident', 1), rel=1e-6)

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from vaejax.command import main
 from vaejax.data import load
-from vaejax.engine import judges, workdir
+from vaejax.engine import judges, opening
 from vaejax.engine.judges import cached, find, keep, read, title
 from vaejax.errors import UserError
 from vaejax.types import averaged
@@ -52,7 +52,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_what_it_says_and_saw_comes_back(judged):
-  run, judge = workdir.open_run(judged, print), read(judged / 'judge.npz')
+  run, judge = opening.open_run(judged, print), read(judged / 'judge.npz')
   rows = load.table(run.config.data, 'test', None).load()
   batch = {'image': jnp.asarray(rows['image'] / 255, jnp.float32)}
   there = run.method.predict['classify'](averaged(run.state), batch, jax.random.key(0))

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from vaejax.data import load
+from vaejax.engine import opening
 from vaejax.engine import sample as module
-from vaejax.engine import workdir
 from vaejax.engine.sample import sample
 from vaejax.errors import UserError
 
@@ -64,7 +64,7 @@ def test_temperature_scales_the_prior(draw):
 
 
 def test_weights_are_the_average_or_raw(draw, trained):
-  run = workdir.open_run(trained, print)
+  run = opening.open_run(trained, print)
   key = jax.random.fold_in(jax.random.key(0), 0)
   for weights, variables in (('ema', run.state.ema), ('raw', run.state.variables)):
     expected = run.method.sample(variables, key, 3, {})['image']

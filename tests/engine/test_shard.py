@@ -1,11 +1,15 @@
 """The mesh takes what divides the batch, and a batch's rows lie on their devices."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import PartitionSpec as P
 
 from vaejax.engine import shard
+from vaejax.errors import UserError
 
 pytestmark = pytest.mark.skipif(jax.device_count() < 8, reason='it takes 8 devices')
 
@@ -43,4 +47,63 @@ def test_a_split_draw_has_the_same_rows_each_on_its_device():
 
 def test_one_device_is_left_alone():
   draw = lambda: None
-  assert shard.split(shard.mesh(11), draw) is draw
+  one = shard.mesh(11)
+  assert shard.split(one, draw) is draw and shard.split_draw(one, draw) is draw
+  assert shard.split_step(one, draw) is draw
+
+
+@pytest.mark.parametrize(
+  'batch, members, asked, found',
+  [
+    (128, 4, {}, (4, 2)),
+    (16, 3, {}, (3, 2)),
+    (5, 16, {}, (8, 1)),
+    (16, 16, {'data': 4}, (2, 4)),
+    (16, 16, {'sweep': 2}, (2, 4)),
+    (3, 4, {'sweep': 2, 'data': 1}, (2, 1)),
+  ],
+)
+def test_a_sweep_takes_its_devices_first(batch, members, asked, found):
+  mesh = shard.mesh(batch, members=members, layout=shard.Layout(**asked))
+  assert (mesh.shape['sweep'], mesh.shape['data']) == found
+
+
+@pytest.mark.parametrize(
+  'text, told',
+  [
+    ('sweep:3', 'does not divide the 4 member(s)'),
+    ('data:3', 'does not divide 16'),
+    ('sweep:4,data:4', 'takes 16 devices: there are 8'),
+    ('sweep', 'it takes sweep:N, data:N'),
+    ('sweep:0', 'it takes sweep:N, data:N'),
+    ('data:2,data:2', 'it takes sweep:N, data:N'),
+  ],
+)
+def test_a_mesh_that_does_not_fit_is_told_of(text, told):
+  with pytest.raises(UserError, match=re.escape(told)):
+    shard.mesh(16, members=4, layout=shard.layout(text))
+
+
+def test_large_leaves_are_divided_where_that_is_asked_for():
+  mesh = shard.mesh(16, members=2, layout=shard.Layout(2, 4))
+  spec = lambda shape, **kinds: (
+    shard.place(mesh, **kinds)(jax.ShapeDtypeStruct(shape, 'float32')).spec
+  )
+  large, small = (512, 1024), (512, 2)
+  assert spec(large) == P(None, None) and spec(large, fsdp=True) == P(None, 'data')
+  assert spec(small, fsdp=True) == P(None, None)
+  assert spec((1022, 1001), fsdp=True) == P(None, None)  # nothing to divide by four
+  assert spec((2, *large), stacked=True, fsdp=True) == P('sweep', None, 'data')
+  assert spec((2,), stacked=True) == P('sweep')
+
+
+def test_each_device_draws_its_own_part():
+  mesh = shard.mesh(16)
+
+  def draw(buffer, key, step, part=(0, 1)):
+    number, parts = part
+    return {'row': buffer[number * (16 // parts) + jnp.arange(16 // parts)]}
+
+  found = jax.jit(shard.split_draw(mesh, draw))(shard.put(mesh)(np.arange(16)), 0, 0)['row']
+  np.testing.assert_array_equal(found, np.arange(16))
+  assert [part.data.tolist() for part in found.addressable_shards][3] == [6, 7]

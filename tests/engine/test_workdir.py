@@ -9,7 +9,7 @@ import pytest
 from running import SMOKE
 
 from vaejax.command import main
-from vaejax.engine import checkpoint, workdir
+from vaejax.engine import checkpoint, opening, workdir
 from vaejax.errors import UserError
 
 
@@ -176,9 +176,9 @@ def test_the_lock_is_held_and_let_go(tmp_path):
 
 
 def test_a_config_comes_back(finished):
-  config, example, data, data_dir = workdir.read_config(finished)
+  config, example, data, data_dir, members = workdir.read_config(finished)
   assert data['train'] == {'read': 'digits train', 'rows': 1500}
-  assert config.data.name == 'digits' and config.steps == 20 and data_dir is None
+  assert config.data.name == 'digits' and config.steps == 20 and data_dir is None and not members
   assert example.fields['image'].shape == (8, 8, 1) and example.classes == 10
   saved = json.loads((finished / 'config.json').read_text())
   assert saved['versions'].keys() == set(workdir.PACKAGES)
@@ -186,7 +186,7 @@ def test_a_config_comes_back(finished):
 
 def test_a_checkpoint_is_chosen(copied):
   """By step, as the best, or the newest; and what is there is listed where it is not."""
-  opened = lambda which: int(workdir.open_run(copied, print, which).state.step)
+  opened = lambda which: int(opening.open_run(copied, print, which).state.step)
   there = checkpoint.steps(copied)
   assert [opened('latest'), opened('10')] == [there[-1], 10]
   best = [json.loads(line) for line in (copied / 'metrics.jsonl').read_text().splitlines()]

@@ -30,10 +30,10 @@ def join(sources: Mapping[str, Source]) -> Source:
   """
   first = sources['']
 
-  def draw(buffer, key, step):
+  def draw(buffer, key, step, part=(0, 1)):
     batch = {}
     for number, (prefix, source) in enumerate(sources.items()):
-      found = source.draw(buffer[prefix], part_key(key, number), step)
+      found = source.draw(buffer[prefix], part_key(key, number), step, part)
       batch |= {prefix + name: rows for name, rows in found.items()}
     return batch
 

@@ -73,9 +73,11 @@ def make(
       return table.render(slot)
     return jax.tree.map(lambda rows: rows[slot], dict(buffer['rows']))
 
-  def draw(buffer, run_key, step):
+  def draw(buffer, run_key, step, part=(0, 1)):
     order_key, noise_key = jax.random.split(data_key(run_key if key is None else key))
-    position = step.astype(jnp.uint32) * n + jnp.arange(n, dtype=jnp.uint32)
+    number, parts = part
+    first = step.astype(jnp.uint32) * n + jnp.asarray(number, jnp.uint32) * (n // parts)
+    position = first + jnp.arange(n // parts, dtype=jnp.uint32)
     if resident:
       slot = index = order(order_key, position, table.size)
     else:

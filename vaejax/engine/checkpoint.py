@@ -23,6 +23,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from vaejax.engine import stack
 from vaejax.errors import RunError
 from vaejax.types import State
 
@@ -62,12 +63,13 @@ def decode(tree: dict) -> State:
 
 
 def abstract(create: Callable[[], State], sharding=None, opt: bool = True) -> dict:
-  """What to restore: shapes and dtypes of `encode(create())` with the sharding it is to have,
-  without the optimizers unless `opt`. Nothing is computed."""
+  """What to restore: shapes and dtypes of `encode(create())` with the sharding it is to have, one
+  for all or sharding(leaf), without the optimizers unless `opt`. Nothing is computed."""
   tree = jax.eval_shape(lambda: encode(create()))
   if not opt:
     tree.pop('opt')
-  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+  place = sharding if callable(sharding) else lambda leaf: sharding
+  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place(x)), tree)
 
 
 def leaves(tree) -> dict:
@@ -106,7 +108,7 @@ class Checkpoints:
 
   def write(self, state: State, metrics: dict[str, float] | None, row) -> None:
     """Writes a state and returns when it is on disk."""
-    tree, step = encode(state), int(state.step)
+    tree, step = encode(state), stack.front(state)
     named = leaves(jax.device_get(tree))
     meta = {
       'leaves': {path: [form(leaf), checksum(leaf)] for path, leaf in named.items()},

@@ -10,16 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import load
-from vaejax.engine import optim, report, shard, workdir
+from vaejax.engine import opening, optim, report, shard, stack, workdir
 from vaejax.engine.files import read_json, write_json
 from vaejax.engine.step import scheduled
 from vaejax.lookup import lookup
 from vaejax.types import Eval, Hyper, Learner, Source, Variables, averaged
 
 
-def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh):
-  """Jitted: (variables, hyper, key, buffer, number) -> each eval's sums over one batch of n."""
+def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh, stacked=False):
+  """Jitted: (variables, hyper, key, buffer, number) -> each eval's sums over one batch of n; of a
+  stack of runs those of every member, which all see the same."""
   rows = shard.split(mesh, source.rows)
+  of_members = lambda stats: jax.vmap(stats, in_axes=(0, None, None, 0)) if stacked else stats
 
   @jax.jit
   def part(variables, hyper, key, buffer, number):
@@ -28,7 +30,7 @@ def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh):
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
     key = jax.random.fold_in(key, number)
     with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
-      return {name: e.stats(variables, batch, key, hyper) for name, e in evals.items()}
+      return {name: of_members(e.stats)(variables, batch, key, hyper) for name, e in evals.items()}
 
   return part
 
@@ -37,19 +39,21 @@ class Pass(NamedTuple):
   """A pass over a split: `start` dispatches the work and gives the sums, `finish` reads them."""
 
   start: Callable[..., Any]
-  finish: Callable[[Any], dict[str, float]]
+  finish: Callable[[Any], list[dict[str, float]]]
 
 
-def make_pass(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh) -> Pass:
+def make_pass(
+  evals: dict[str, Eval], source: Source, n: int, limit: int, mesh, stacked: bool = False
+) -> Pass:
   """A pass over the first `limit` examples (0: all) of a split, about n at a time, as suits the
-  mesh, the last batch masked.
+  mesh, the last batch masked. The values are a list: one run's alone, or each member's of a stack.
 
   `start(variables, hyper, key, show)` tells `show(done, of)` of every batch; it does not wait for
   the device unless `show` does.
   """
   limit = min(limit, source.size) if limit else source.size
   n = -(-min(n, limit) // mesh.size) * mesh.size
-  part = make_part(evals, source, n, limit, mesh)
+  part = make_part(evals, source, n, limit, mesh, stacked)
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, show=None):
     sums = None
@@ -61,10 +65,11 @@ def make_pass(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh) 
     return sums
 
   def finish(sums):
-    values, sums = {}, jax.device_get(sums)
-    for name, e in evals.items():
-      values |= e.finish(sums[name])
-    return values
+    sums = jax.device_get(sums)
+    each = stack.each(sums, len(jax.tree.leaves(sums)[0])) if stacked else [sums]
+    return [
+      {k: v for name, e in evals.items() for k, v in e.finish(one[name]).items()} for one in each
+    ]
 
   return Pass(start, finish)
 
@@ -84,9 +89,9 @@ def gather(look, source: Source, n: int) -> Iterator[dict[str, np.ndarray]]:
     yield {name: value[: source.size - first] for name, value in found.items()}
 
 
-def learn(learner: Learner, run: workdir.Run, variables: Variables, data_dir, mesh) -> Eval:
+def learn(learner: Learner, run: opening.Run, variables: Variables, data_dir, mesh) -> Eval:
   """The Eval of what is learned from the training split of a run. Raises UserError."""
-  _, source = workdir.open_split(run, 'train', data_dir, shard.put(mesh))
+  _, source = opening.open_split(run, 'train', data_dir, shard.put(mesh))
   source = source._replace(rows=shard.split(mesh, source.rows))
   look = lambda batch: learner.look(variables, batch, jax.random.key(0))
   n = -(-run.config.eval.batch_size // mesh.size) * mesh.size
@@ -147,6 +152,7 @@ def evaluate(
   which: str = 'latest',
   judge: str | None = None,
   data_dir: str | None = None,
+  member: int | None = None,
   say=print,
 ) -> dict[str, float]:
   """Evaluates a checkpoint of a run and records the values. Raises UserError.
@@ -160,18 +166,19 @@ def evaluate(
     weights: 'ema', the average where one is kept, or 'raw'.
     which: checkpoint: 'latest', 'best' or a step.
     judge: the workdir of the one that `judge` asks, by default the cached one.
+    member: of a sweep, whose values are recorded in its own folder.
     say: is told of progress, and of checkpoints that are passed over.
   """
   modules = {name: lookup('evals', name) for name in names}
   mesh = shard.mesh()
-  run = workdir.open_run(folder, say, which, shard.replicated(mesh))
+  run = opening.open_run(folder, say, which, shard.replicated(mesh), member)
   config = run.config.copy_and_resolve_references().unlock()
   if samples:
     config.eval.nll_samples = samples
   if judge:
     config.eval.judge = judge
   evals = {name: module.make(run.method, config) for name, module in modules.items()}
-  rows, source = workdir.open_split(run, split, data_dir, shard.put(mesh))
+  rows, source = opening.open_split(run, split, data_dir, shard.put(mesh))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   values = {}
@@ -181,11 +188,13 @@ def evaluate(
       e = learn(e, run, variables, data_dir, mesh)
     one = make_pass({name: e}, source, config.eval.batch_size, 0, mesh)
     sums = one.start(variables, hyper, jax.random.key(seed), progress(name, say))
-    found = one.finish(sums)
+    (found,) = one.finish(sums)
     ema = weights == 'ema' and run.state.ema is not None
     step = int(run.state.step)
     about = protocol(config, e, split, workdir.origin(rows), seed, step, ema)
-    record(folder, found, about)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    record(run.folder, found, about)
     values |= found
-  report.write_report(folder)
+  if run.folder == folder:
+    report.write_report(folder)
   return values

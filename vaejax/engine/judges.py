@@ -16,7 +16,7 @@ import numpy as np
 from vaejax import configuration, presets
 from vaejax.data import load
 from vaejax.data.styles import STYLES
-from vaejax.engine import checkpoint, workdir
+from vaejax.engine import checkpoint, opening, workdir
 from vaejax.engine.evaluate import gather
 from vaejax.engine.files import write_atomic
 from vaejax.errors import UserError
@@ -79,7 +79,7 @@ def cached(data, target: str = 'label') -> Path:
 def keep(folder: Path, say=print) -> Path:
   """Writes the newest checkpoint of a classifier's run as a judge, into its workdir and into the
   cache, unless a more accurate one is there. Returns the path in the workdir. Raises UserError."""
-  run = workdir.open_run(folder, say)
+  run = opening.open_run(folder, say)
   saved, variables = workdir.read_config(folder), averaged(run.state)
   arrays = {f'variables{path}': np.asarray(x) for path, x in checkpoint.leaves(variables).items()}
   seen = {s: look(run, variables, s) for s in ('train', 'test')}
@@ -118,7 +118,7 @@ def better(path: Path, accuracy: float, example: Example) -> bool:
   return judge.accuracy > accuracy and judge.example == example
 
 
-def look(run: workdir.Run, variables: Variables, split: str) -> tuple[Moments, np.ndarray, float]:
+def look(run: opening.Run, variables: Variables, split: str) -> tuple[Moments, np.ndarray, float]:
   """Moments of the features of a split, the shares of the classes found in it, the accuracy."""
   source = load.test(run.config.data, load.table(run.config.data, split, run.data_dir))
 

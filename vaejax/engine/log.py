@@ -81,12 +81,15 @@ class Log:
       values: finite numbers; NaN and ±inf become null in the file, which JSON has no word for.
     """
     values = {name: float(value) for name, value in values.items()}
-    row = {'step': int(step), 'split': split, 'seconds': round(float(seconds), 3), **plain(values)}
-    line = json.dumps(row, allow_nan=False).encode() + b'\n'
-    with full_disk(self._path):
-      if self._rows.write(line) != len(line):
-        raise OSError(errno.ENOSPC, 'part of a row was written')
+    self._append([_row(step, split, seconds, values)])
     self._board(step, [{'tag': f'{split}/{k}', 'simple_value': v} for k, v in values.items()])
+
+  def members(self, step: int, split: str, seconds: float, rows, mean) -> None:
+    """The same of a stack of runs: a row of `rows`, {member: values}, for each, with its number as
+    'member'; TensorBoard gets `mean` alone."""
+    named = [{'member': number, **values} for number, values in rows.items()]
+    self._append([_row(step, split, seconds, values) for values in named])
+    self._board(step, [{'tag': f'{split}/{k}', 'simple_value': v} for k, v in mean.items()])
 
   def images(self, step: int, name: str, image) -> pathlib.Path:
     """Writes a picture, uint8 [H, W, C], enlarged as `enlarge` does, to TensorBoard and to
@@ -136,10 +139,20 @@ class Log:
     with contextlib.suppress(*([OSError, RunError] if kind else [])):
       self.close()
 
+  def _append(self, rows):
+    lines = b''.join(json.dumps(row, allow_nan=False).encode() + b'\n' for row in rows)
+    with full_disk(self._path):
+      if self._rows.write(lines) != len(lines):
+        raise OSError(errno.ENOSPC, 'part of a row was written')
+
   def _board(self, step, values):
     if self._events is None:
       self._events = _Events(self._workdir / 'tensorboard', self._step)
     self._events.write(step, values)
+
+
+def _row(step, split, seconds, values) -> dict:
+  return {'step': int(step), 'split': split, 'seconds': round(float(seconds), 3), **plain(values)}
 
 
 class _Events:

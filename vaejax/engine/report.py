@@ -28,33 +28,38 @@ def write_report(workdir) -> pathlib.Path:
     RunError: the disk is full.
   """
   workdir = pathlib.Path(workdir)
-  config = dict(_flat(read_json(workdir / 'config.json')))
+  config = dict(flat(read_json(workdir / 'config.json')))
   rows = read_rows(workdir / 'metrics.jsonl')
   results = _results(workdir / 'evaluation.json')
-  title, subtitle = _title(config) or workdir.resolve().name, [workdir.resolve().name]
+  name, subtitle = title(config) or workdir.resolve().name, [workdir.resolve().name]
   if rows:
     clock = datetime.timedelta(seconds=round(rows[-1]['seconds']))
     subtitle += [f'{rows[-1]["step"]:,} steps', f'{clock} of training']
-  header = f'<h1>{escape(title)}</h1><p>{escape(" · ".join(subtitle))}</p>{_tiles(results, rows)}'
-  settings = _table(['field', 'value'], [[name, _text(value)] for name, value in config.items()])
+  header = f'<h1>{escape(name)}</h1><p>{escape(" · ".join(subtitle))}</p>{_tiles(results, rows)}'
+  settings = table(['field', 'value'], [[name, text(value)] for name, value in config.items()])
   body = [
     f'<header>{header}</header>',
-    _pictures(workdir / 'images'),
+    pictures(workdir / 'images'),
     f'<h2>Training</h2><div class="charts">{_charts(rows) or "<p>No rows yet.</p>"}</div>',
     f'<h2>Evaluation</h2>{_protocols(results)}',
     f'<details class="card"><summary>Configuration</summary>{settings}</details>',
   ]
-  page = '\n'.join([_HEAD, f'<title>{escape(title)}</title>', *body, '</html>'])
-  # JSON may hold half a surrogate pair, which UTF-8 has no bytes for.
-  write_atomic(workdir / 'report.html', page.encode('utf-8', 'replace'))
+  write_atomic(workdir / 'report.html', whole(name, body))
   return workdir / 'report.html'
+
+
+def whole(title: str, body: list[str]) -> bytes:
+  """A page of its parts, which are HTML."""
+  page = '\n'.join([HEAD, f'<title>{escape(title)}</title>', *body, '</html>'])
+  # JSON may hold half a surrogate pair, which UTF-8 has no bytes for.
+  return page.encode('utf-8', 'replace')
 
 
 def _charts(rows) -> str:
   curves = {}
   for row in rows:
     for name, value in row.items():
-      if name not in ('step', 'split', 'seconds') and _number(value):
+      if name not in ('step', 'split', 'seconds') and is_number(value):
         curves.setdefault(name, {'train': [], 'test': []})
         curves[name].setdefault(row['split'], []).append((row['step'], value))
   rank = lambda n: _FIRST.index(n) - 9 if n in _FIRST else _LAST.index(n) + 9 if n in _LAST else 0
@@ -71,7 +76,7 @@ def _charts(rows) -> str:
   return ''.join(cards)
 
 
-def _pictures(folder) -> str:
+def pictures(folder) -> str:
   """Of each kind of picture the newest, large, and up to 7 earlier ones as a strip."""
   kinds = {}
   for path in sorted(folder.glob('*.png')):
@@ -132,12 +137,12 @@ def _tiles(results, rows) -> str:
   tiles = [
     (name, r['value'], f'{r.get("split", "")} · step {r.get("step", "?")}')
     for name, r in results.items()
-    if _number(r.get('value'))
+    if is_number(r.get('value'))
   ]
   tested = [row for row in rows if row['split'] == 'test']
   if tested and not tiles:
     row = tested[-1]
-    named = [name for name in _FIRST if _number(row.get(name))]
+    named = [name for name in _FIRST if is_number(row.get(name))]
     tiles = [(name, row[name], f'test · step {row["step"]}') for name in named]
   return '<div class="tiles">{}</div>'.format(
     ''.join(
@@ -154,31 +159,32 @@ def _protocols(results) -> str:
   body = [
     [
       name,
-      short(r['value']) if _number(r.get('value')) else '–',
-      *(_text(r[f]) if f in r else '' for f in fields),
+      short(r['value']) if is_number(r.get('value')) else '–',
+      *(text(r[f]) if f in r else '' for f in fields),
     ]
     for name, r in results.items()
   ]
-  return f'<div class="card">{_table(["metric", "value", *fields], body)}</div>'
+  return f'<div class="card">{table(["metric", "value", *fields], body)}</div>'
 
 
-def _table(head, body) -> str:
+def table(head, body) -> str:
+  """A table of texts, which are escaped."""
   head = ''.join(f'<th>{escape(str(cell))}</th>' for cell in head)
   rows = (''.join(f'<td>{escape(cell)}</td>' for cell in row) for row in body)
   lines = ''.join(f'<tr>{row}</tr>' for row in rows)
   return f'<div class="wide"><table><tr>{head}</tr>{lines}</table></div>'
 
 
-def _flat(obj, name='', depth=0):
+def flat(obj, name='', depth=0):
   """The leaves of a nested dict as (dotted name, value)."""
   if isinstance(obj, dict) and obj and depth < 20:
     for key, value in obj.items():
-      yield from _flat(value, f'{name}.{key}' if name else key, depth + 1)
+      yield from flat(value, f'{name}.{key}' if name else key, depth + 1)
   else:
     yield name, obj
 
 
-def _title(config) -> str:
+def title(config) -> str:
   """What was trained on what, from the flat config; '' where it does not say."""
   first = lambda *names: next((str(config[n]) for n in names if isinstance(config.get(n), str)), '')
   name = first('name', 'config.name', 'method', 'config.method', 'method.name')
@@ -186,19 +192,19 @@ def _title(config) -> str:
   return f'{name} on {data}' if name and data else name
 
 
-def _text(value) -> str:
+def text(value) -> str:
   try:
     return value if isinstance(value, str) else json.dumps(value)
   except RecursionError:
     return '…'
 
 
-def _number(value) -> bool:
+def is_number(value) -> bool:
   return type(value) in (int, float) and abs(value) < 1e30
 
 
 # The policy in the head holds even if an escape were forgotten: the page can load and run nothing.
-_HEAD = """<!doctype html><html lang="en"><meta charset="utf-8">
+HEAD = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
@@ -237,6 +243,15 @@ svg { display: block; width: 100%; height: auto; } svg svg { height: initial; }
 svg text { fill: var(--soft); font-size: 11px; } line { stroke: var(--line); }
 .axis { fill: none; stroke: var(--soft); stroke-opacity: .55; }
 polyline { fill: none; stroke-width: 1.7; stroke-linejoin: round; }
+.legend span { margin-right: 18px; }
+.s0 i { background: #2b6cd9; } polyline.s0 { stroke: #2b6cd9; } circle.s0 { fill: #2b6cd9; }
+.s1 i { background: #d4581f; } polyline.s1 { stroke: #d4581f; } circle.s1 { fill: #d4581f; }
+.s2 i { background: #2f9e62; } polyline.s2 { stroke: #2f9e62; } circle.s2 { fill: #2f9e62; }
+.s3 i { background: #8e4ec6; } polyline.s3 { stroke: #8e4ec6; } circle.s3 { fill: #8e4ec6; }
+.s4 i { background: #c2255c; } polyline.s4 { stroke: #c2255c; } circle.s4 { fill: #c2255c; }
+.s5 i { background: #0c8599; } polyline.s5 { stroke: #0c8599; } circle.s5 { fill: #0c8599; }
+.s6 i { background: #946c00; } polyline.s6 { stroke: #946c00; } circle.s6 { fill: #946c00; }
+.s7 i { background: #687076; } polyline.s7 { stroke: #687076; } circle.s7 { fill: #687076; }
 polyline.train { stroke: var(--train); } polyline.test { stroke: var(--test); }
 circle.train { fill: var(--train); } circle.test { fill: var(--test); }
 .wide { overflow-x: auto; }

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine import animate, images, workdir
+from vaejax.engine import animate, images, opening
 from vaejax.engine.files import write_atomic
 from vaejax.errors import UserError
 from vaejax.types import averaged
@@ -29,6 +29,7 @@ def sample(
   rollout: bool = False,
   out: Path | None = None,
   data_dir: str | None = None,
+  member: int | None = None,
   say=print,
 ) -> Path:
   """Writes n samples of a checkpoint of a run and returns the path. Raises UserError.
@@ -49,15 +50,17 @@ def sample(
       grid, a row for each video; or a .gif of videos. Where frames are given, the test video is
       before its futures in a picture. Default: samples.png in the workdir.
     data_dir: of the test videos, by default the run's.
+    member: of a sweep, whose samples go to its own folder by default.
   """
-  out = writable(folder, out)
-  run = workdir.open_run(folder, say, which)
+  run = opening.open_run(folder, say, which, member=member)
+  out = writable(run.folder, out)
   if run.method.sample is None:
     raise UserError(f'{folder} is a run of {run.config.method}, which has no samples to give')
   check(run, out, label, given, futures, rollout, draw)
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   temperature, futures = 0.0 if rollout else temperature, futures or 1
   *frames, _, _, _ = run.example.fields[run.example.data].shape
+  out.parent.mkdir(parents=True, exist_ok=True)
   total = n * futures
   size = min(total, max(1, AT_ONCE // (frames or [1])[0]))
   parts = -(-total // size)
@@ -104,7 +107,7 @@ def writable(folder: Path, out: Path | None) -> Path:
   return out
 
 
-def check(run: workdir.Run, out: Path, label, given, futures, rollout, draw) -> None:
+def check(run: opening.Run, out: Path, label, given, futures, rollout, draw) -> None:
   """Raises UserError where a run cannot be asked for that."""
   name = run.config.method
   if label is not None and 'label' not in run.method.given:
@@ -126,9 +129,9 @@ def check(run: workdir.Run, out: Path, label, given, futures, rollout, draw) -> 
     raise UserError(f'--given={given}: videos of {length} frames take 1 to {length - 1}')
 
 
-def test_videos(run: workdir.Run, n: int, data_dir: str | None) -> np.ndarray:
+def test_videos(run: opening.Run, n: int, data_dir: str | None) -> np.ndarray:
   """The first n videos of the test split, [n, T, H, W, C], as the method takes them."""
-  _, source = workdir.open_split(run, 'test', data_dir)
+  _, source = opening.open_split(run, 'test', data_dir)
   if n > source.size:
     raise UserError(f'--n={n}: the test split has {source.size} videos to go on from')
   batch = jax.jit(source.rows)(next(iter(source.blocks(n))), jnp.arange(n))

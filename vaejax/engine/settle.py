@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine import evaluate, images, report, restoring
+from vaejax.engine import evaluate, pictures, report, restoring, stack
 from vaejax.engine.log import Log
-from vaejax.engine.step import scheduled
+from vaejax.engine.step import finite, scheduled
 from vaejax.errors import RunError
 from vaejax.lookup import lookup
-from vaejax.types import Method, Metrics, Source, State, averaged
+from vaejax.types import Metrics, State, averaged
 
 EVAL_SEED = 0
 
@@ -45,64 +45,27 @@ class Left(NamedTuple):
 def snapshot(state: State) -> tuple[State, jax.Array]:
   """A copy that the next chunk does not overwrite, and whether all of it is finite: the last
   update of a chunk is not seen in the chunk's own metrics."""
-  floats = [x for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
-  finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))
-  return jax.tree.map(jnp.copy, state), finite
-
-
-def make_pictures(method: Method, source: Source, n: int):
-  """(variables, key) -> {name: about n images [..., H, W, C] in [0, 1]}, dispatched and not waited
-  for. Where a sample may be given its label, every class comes in turn."""
-  data, low, high = source.example.data, source.example.low, source.example.high
-  *frames, _, _, _ = source.example.fields[data].shape
-  n = max(1, min(n, source.size) // math.prod(frames))
-  labels = jnp.arange(n) % (source.example.classes or 1)
-  given = {'label': labels} if 'label' in method.given else {}
-
-  @jax.jit
-  def pictures(variables, buffer, key):
-    sample_key, key = jax.random.split(key)
-    found = {}
-    if method.sample is not None:
-      found['samples'] = method.sample(variables, sample_key, n, given)[data]
-    if 'reconstruct' in method.predict:
-      batch = source.rows(buffer, jnp.arange(n))
-      found['originals'] = (batch[data] - low) / (high - low)
-      found['reconstructions'] = method.predict['reconstruct'](variables, batch, key)[data]
-    if 'translate' in method.predict and source.example.styles:
-      found['transfers'] = crossed(method, variables, batch, source.example)
-    return found
-
-  buffer = next(iter(source.blocks(n)))
-  return lambda variables, key: pictures(variables, buffer, key)
-
-
-def crossed(method: Method, variables, batch, example) -> jax.Array:
-  """Contents x styles: a row of images in all the styles, then of each of eight images itself and
-  what it becomes in those styles, in rows: [(1 + C) (1 + S), H, W, 3], the first of them blank."""
-  image = batch['image']
-  styles = jnp.stack([jnp.argmax(batch['style'] == i) for i in range(example.styles)])
-  styles, contents = image[styles], image[: min(8, image.shape[0])]
-  s, c = styles.shape[0], contents.shape[0]
-  pairs = {'image': jnp.repeat(contents, s, axis=0), 'style_image': jnp.tile(styles, (c, 1, 1, 1))}
-  found = method.predict['translate'](variables, pairs, jax.random.key(0))['image']
-  unit = lambda x: (x - example.low) / (example.high - example.low)
-  rows = jnp.concatenate([unit(contents)[:, None], found.reshape(c, s, *image.shape[1:])], axis=1)
-  first = jnp.concatenate([jnp.full_like(image[:1], jnp.nan), unit(styles)])
-  return jnp.concatenate([first, rows.reshape(-1, *image.shape[1:])])
+  return jax.tree.map(jnp.copy, state), finite(state)
 
 
 class Settler:
-  """The host's side of a run. `start` dispatches what a boundary needs, `settle` reads it."""
+  """The host's side of a run, or of a stack of them. `start` dispatches what a boundary needs,
+  `settle` reads it.
 
-  def __init__(self, config, folder: Path, setup, log: Log, checkpoints, seconds: float, step: int):
+  Values of a boundary are a list of {name: value}, one of each member, and of a run its own alone.
+  """
+
+  def __init__(
+    self, config, folder: Path, setup, log: Log, checkpoints, seconds: float, state: State
+  ):
     self.config, self.folder, self.setup = config, folder, setup
     self.log, self.checkpoints = log, checkpoints
     self.before, self.began = seconds, time.monotonic()
-    self.last = (self.began, step)
+    self.last = (self.began, stack.front(state))
+    self.frozen = stack.frozen(state)
     evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
     make_pass = lambda limit: evaluate.make_pass(
-      evals, setup.test, config.eval.batch_size, limit, setup.mesh
+      evals, setup.test, config.eval.batch_size, limit, setup.mesh, bool(setup.members)
     )
     whole = config.eval.size == 0 or config.eval.size >= setup.test.size
     self.test = make_pass(config.eval.size)
@@ -112,7 +75,7 @@ class Settler:
 
   def start(self, step: int, sums: Metrics, state: State) -> Left:
     """Dispatches the copy, the test pass and the pictures that are due after `step`."""
-    config = self.config
+    config, setup = self.config, self.setup
     left = Left(step, sums)
     test = due(step, config.eval.every, config.steps)
     # A test that decides which is best is of no use without the checkpoint that it is about.
@@ -121,23 +84,46 @@ class Settler:
     if not test:
       return left
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
-    sums = self.test.start(variables, scheduled(state, self.setup.schedules), key)
-    self.pictures = self.pictures or make_pictures(
-      self.setup.method, self.setup.test, config.eval.images
+    sums = self.test.start(variables, scheduled(state, setup.schedules), key)
+    self.pictures = self.pictures or pictures.make(
+      setup.method, setup.test, config.eval.images, bool(setup.members)
     )
     return left._replace(test=sums, pictures=self.pictures(variables, key))
 
-  def means(self, step: int, sums: Metrics) -> dict[str, float]:
+  def each(self, tree) -> list:
+    """What a tree holds of each member; of a run, the tree itself."""
+    return stack.each(tree, len(self.setup.members)) if self.setup.members else [tree]
+
+  def going(self, values: list) -> list:
+    """Those of the members that are not frozen."""
+    return [value for number, value in enumerate(values) if number not in self.frozen]
+
+  def mean(self, values: list[dict[str, float]]) -> dict[str, float]:
+    """The mean over the members that are not frozen."""
+    going = self.going(values)
+    return {name: sum(one[name] for one in going) / len(going) for name in going[0]}
+
+  def means(self, step: int, sums: Metrics) -> list[dict[str, float]]:
     """Waits for the steps since the last row, up to `step`; their metrics, averaged and checked."""
     count = step - self.last[1]
-    values = {name: float(value) / count for name, value in jax.device_get(sums).items()}
+    mean = lambda sums: {name: float(value) / count for name, value in sums.items()}
+    values = [mean(one) for one in self.each(jax.device_get(sums))]
     self.check(values, self.last[1] + 1, step)
     return values
 
   def glance(self, step: int, sums: Metrics) -> None:
     """Waits for a chunk that ends before a boundary, and shows it."""
     if step > self.last[1]:
-      self.log.progress(step, self.means(step, sums))
+      self.log.progress(step, self.mean(self.means(step, sums)))
+
+  def row(self, step: int, split: str, seconds: float, values: list[dict[str, float]]) -> None:
+    """Logs a row, or one of each member that is not frozen."""
+    if self.setup.members:
+      numbers = [member.number for member in self.going(list(self.setup.members))]
+      rows = dict(zip(numbers, self.going(values), strict=True))
+      self.log.members(step, split, seconds, rows, self.mean(values))
+    else:
+      self.log.scalars(step, split, seconds, values[0])
 
   def settle(self, left: Left) -> None:
     """Waits for a boundary, logs its row, and saves its state once all of it was seen finite."""
@@ -146,8 +132,8 @@ class Settler:
     seconds = self.before + now - self.began
     self.last = (now, left.step)
     rate = {'steps_per_s': (left.step - step) / max(now - then, 1e-9)}
-    self.log.scalars(left.step, 'train', seconds, values | rate)
-    self.log.progress(left.step, values)
+    self.row(left.step, 'train', seconds, [one | rate for one in values])
+    self.log.progress(left.step, self.mean(values))
     found = None
     if left.test is not None:
       found = self.found = self.test.finish(left.test)
@@ -155,16 +141,20 @@ class Settler:
       waited, now = time.monotonic() - now, time.monotonic()
       self.last = (now, left.step)
       self.log.away(waited)
-      self.check({f'test {name}': value for name, value in found.items()}, step + 1, left.step)
-      self.log.scalars(left.step, 'test', seconds, found)
-      self.show(left.step, left.pictures)
+      if not self.setup.members:
+        self.check([{f'test {k}': value for k, value in found[0].items()}], step + 1, left.step)
+      self.row(left.step, 'test', seconds, found)
+      setup = self.setup
+      example, stacked = setup.source.example, bool(setup.members)
+      pictures.write(self.log, left.step, left.pictures, setup.method, example, stacked)
     if left.saved is not None:
-      self.save(left.saved, step + 1, left.step, found)
+      self.save(left.saved, step + 1, left.step, found and self.mean(found))
 
   def save(self, saved, first: int, last: int, metrics=None, row=None) -> None:
     """Saves a `snapshot` after the steps first ... last, if it is finite."""
     state, finite = saved
-    self.check({'parameters': 0.0 if finite else math.nan}, first, last)
+    if not finite:  # of a stack it always is
+      self.check([{'parameters': math.nan}], first, last)
     self.checkpoints.save(state, metrics, row)
 
   def suspend(self, step: int, sums: Metrics, state: State) -> None:
@@ -185,37 +175,39 @@ class Settler:
     self.before, self.last = row['seconds'], (self.began - row['within'], row['since'])
     return row['sums']
 
-  def show(self, step: int, pictures) -> None:
-    """Writes the grids of a boundary."""
-    found = {name: np.asarray(value) for name, value in pictures.items()}
-    classes = self.setup.source.example.classes if 'label' in self.setup.method.given else None
-    if 'samples' in found:
-      columns = classes if classes and classes <= len(found['samples']) else None
-      self.log.images(step, 'samples', images.grid(found['samples'], columns))
-    if 'originals' in found:
-      both = images.pairs(found['originals'], found['reconstructions'], 16)
-      self.log.images(step, 'reconstructions', both)
-    if 'transfers' in found:
-      columns = 1 + self.setup.source.example.styles
-      self.log.images(step, 'transfers', images.grid(found['transfers'], columns))
+  def check(self, values: list[dict[str, float]], first: int, last: int) -> None:
+    """Looks for metrics of the steps first ... last that are no number. A member of a stack is
+    frozen for it, and said to be; raises RunError for a run, or where none goes on."""
+    for number, one in enumerate(values):
+      bad = [name for name, value in one.items() if not math.isfinite(value)]
+      if not bad or number in self.frozen:
+        continue
+      players = [p.name for p in self.setup.method.players]
+      blamed = [p for p in players if f'loss_{p}' in bad] or players
+      what = (
+        f'{", ".join(bad)} of the player {", ".join(blamed)} became {one[bad[0]]} in steps {first} '
+        f'to {last}'
+      )
+      if not self.setup.members:
+        self.fail(f'{what} ({given(self.config.hyper)})')
+      member = self.setup.members[number]
+      self.frozen.add(number)
+      self.log.say(
+        f'member {member.number} (seed={member.seed}, {given(member.hyper)}): {what}; it is frozen '
+        'where it was before, the others go on'
+      )
+    if len(self.frozen) == len(values):
+      self.fail(f'every member was frozen by step {last}')
 
-  def check(self, values: dict[str, float], first: int, last: int) -> None:
-    """Raises RunError where a metric of the steps first ... last is not a number."""
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
-    if not bad:
-      return
-    players = [p.name for p in self.setup.method.players]
-    blamed = [p for p in players if f'loss_{p}' in bad] or players
-    hyper = ', '.join(f'{name}={value:g}' for name, value in self.config.hyper.items())
+  def fail(self, what: str):
+    """Raises RunError."""
     with contextlib.suppress(RunError):  # a full disk is not what the run ends of
       self.checkpoints.wait()
     raise RunError(
-      f'{", ".join(bad)} of the player {", ".join(blamed)} became {values[bad[0]]} in steps '
-      f'{first} to {last} ({hyper}): {self.checkpoints.standing()}; try a '
-      'smaller hyper.lr, or optimizer.clip=1'
+      f'{what}: {self.checkpoints.standing()}; try a smaller hyper.lr, or optimizer.clip=1'
     )
 
-  def finish(self, state: State) -> dict[str, float]:
+  def finish(self, state: State) -> list[dict[str, float]]:
     """The values of the whole test split, recorded, and the report."""
     values = self.found if self.full is self.test else None
     if values is None:
@@ -224,8 +216,16 @@ class Settler:
       show = evaluate.progress('test', self.log.say)
       values = self.full.finish(self.full.start(averaged(state), hyper, key, show))
     data, ema = self.setup.data['test'], state.ema is not None
-    step = int(state.step)
-    protocol = evaluate.protocol(self.config, self.elbo, 'test', data, EVAL_SEED, step, ema)
-    evaluate.record(self.folder, values, protocol)
-    report.write_report(self.folder)
+    about = (self.config, self.elbo, 'test', data, EVAL_SEED, stack.front(state), ema)
+    protocol = evaluate.protocol(*about)
+    if self.setup.members:
+      stack.record(self.folder, self.setup.members, state.step, values, protocol)
+    else:
+      evaluate.record(self.folder, values[0], protocol)
+      report.write_report(self.folder)
     return values
+
+
+def given(hyper) -> str:
+  """Hyper-parameters in words."""
+  return ', '.join(f'{name}={value:g}' for name, value in hyper.items())

@@ -1,6 +1,7 @@
 """Pure: a step is a function of (state, batch); steps loop, runs vmap."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -123,12 +124,29 @@ def averaging(state: State, decay: float) -> Variables:
 
 
 def make_sweep(step, draw):
-  """The same step and draw for a stack of runs: one axis over all of State but its step."""
-  axes = State(step=None, key=0, variables=0, opt=0, ema=0, hyper=0)
-  return (
-    jax.vmap(step, in_axes=(axes, 0), out_axes=(axes, 0)),
-    jax.vmap(draw, in_axes=(None, 0, None)),
-  )
+  """The same step and draw for a stack of runs, its members: one axis over all of State.
+
+  A member whose step gives what is not finite does not take it, nor any later one: it is frozen
+  where it was, and its `step` s becomes ~s, which is negative.
+  """
+
+  def member(state, batch):
+    after, metrics = step(state, batch)
+    going = state.step >= 0
+    well = going & finite((after.variables, metrics))
+    kept = jax.tree.map(partial(jnp.where, well), after, state)
+    return kept.replace(step=jnp.where(going & ~well, ~state.step, kept.step)), metrics
+
+  def sweep_draw(buffer, key, step, *part):
+    return jax.vmap(lambda key, step: draw(buffer, key, step, *part))(key, step)
+
+  return jax.vmap(member), sweep_draw
+
+
+def finite(tree) -> jax.Array:
+  """Whether every float of a tree is a finite number."""
+  floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+  return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))
 
 
 class Chunk(NamedTuple):

@@ -1,27 +1,23 @@
 """The one training loop: the device runs chunk after chunk, the host looks at the one before."""
 
 import contextlib
-import math
 import os
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vaejax import configuration
-from vaejax.data import load
-from vaejax.engine import checkpoint, optim, restoring, shard, workdir
+from vaejax.axes import Member
+from vaejax.engine import checkpoint, opening, restoring, shard, stack, workdir
 from vaejax.engine.log import elapsed_before, open_log
 from vaejax.engine.settle import Settler, next_stop, snapshot
-from vaejax.engine.step import make_chunk, make_step
+from vaejax.engine.setup import Setup, make_program, set_up
 from vaejax.errors import UserError
-from vaejax.lookup import lookup, nearest
-from vaejax.types import Example, Method, Source, State, zeros
+from vaejax.types import State
 
 
 class Stopped(Exception):
@@ -33,69 +29,18 @@ class Stopped(Exception):
     self.number = number
 
 
-class Setup(NamedTuple):
-  """All that a run needs, built and checked before anything is written."""
+def train(
+  config,
+  folder: Path,
+  data_dir: str | None = None,
+  stream=None,
+  members: tuple[Member, ...] = (),
+  layout: shard.Layout = shard.ANY,
+) -> list[dict[str, float]]:
+  """Trains the run of a config in a workdir, from its newest checkpoint if it has one; or a stack
+  of runs, the members, which differ from it in seed and hyper-parameters alone.
 
-  method: Method
-  about: str  # one line on the training data
-  data: dict  # what was read, as config.json has it
-  source: Source
-  test: Source
-  mesh: jax.sharding.Mesh
-  schedules: dict
-  like: dict  # the state's shapes and shardings, as restoring.restore takes them
-
-
-def set_up(config, data_dir: str | None) -> Setup:
-  """Data, method and mesh of a config. Raises UserError, having written nothing."""
-  # What needs no data comes first: a mistake there is told before a dataset is prepared.
-  lookup('methods', config.method)
-  optim.make(config.optimizer)
-  schedules = optim.schedules(config.schedule, config.steps)
-  together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
-  mesh = shard.mesh(together // config.optimizer.accumulate)
-  put = shard.put(mesh)
-  rows, test_rows = (load.table(config.data, split, data_dir) for split in ('train', 'test'))
-  test = load.test(config.data, test_rows, put)
-  method = workdir.make_method(config, load.example(config.data, rows))
-  turns = max(player.turns for player in method.players)
-  source = load.train(config.data, rows, config.batch_size * turns, config.seed, put)
-  most = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
-  if config.steps * most >= 2**32:
-    raise UserError(
-      f'steps={config.steps} of {most} examples are more than the {2**32:,} '
-      'that the order of examples counts: take fewer steps, or a smaller batch_size'
-    )
-  create = lambda: workdir.initial(method, config, source.example)
-  like = checkpoint.abstract(create, shard.replicated(mesh))
-  if best := config.checkpoint.best.lstrip('-'):
-    known = metric_names(config, method, source.example, like)
-    if best not in known:
-      raise UserError(
-        f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
-        f'{", ".join(known)}, with - before one where smaller is better'
-      )
-  data = {'train': workdir.origin(rows), 'test': workdir.origin(test_rows)}
-  about = load.describe(rows, source.resident)
-  return Setup(method, about, data, source, test, mesh, schedules, like)
-
-
-def metric_names(config, method: Method, example: Example, like: dict) -> list[str]:
-  """What a test pass gives, by name; it is traced and not run."""
-  elbo = lookup('evals', 'elbo').make(method, config)
-
-  def stats(variables, hyper):
-    batch = {**zeros(example, 1), 'mask': jnp.ones(1)}
-    return elbo.stats(variables, batch, jax.random.key(0), hyper)
-
-  sums = jax.eval_shape(stats, like['variables'], like['hyper'])
-  return list(elbo.finish(jax.tree.map(lambda s: np.ones(s.shape, s.dtype), sums)))
-
-
-def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dict[str, float]:
-  """Trains the run of a config in a workdir, from its newest checkpoint if it has one.
-
-  Returns the values of the whole test split at the last step.
+  Returns the values of the whole test split at the last step: the run's alone, or each member's.
 
   Raises:
     UserError: the config, the data or the workdir cannot be used; nothing was created.
@@ -103,32 +48,35 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
     Stopped: SIGTERM or SIGINT; a checkpoint was written.
   """
   say = lambda text: print(text, file=stream, flush=True)
-  saved = compare(config, folder)
+  saved = compare(config, folder, members)
   data_dir = data_dir or (saved and saved.data_dir) or os.environ.get('TFDS_DATA_DIR')
   with workdir.distrusting(folder) if saved else contextlib.nullcontext():
-    setup = set_up(config, data_dir)
+    setup = set_up(config, data_dir, members, layout)
   if saved and (saved.data, saved.example) != (setup.data, setup.source.example):
     raise UserError(
       f'{folder} was trained on other data ({describe(saved.data)}; now {describe(setup.data)}): '
       'put that back, give the --data_dir of before, or take another --workdir'
     )
   with workdir.locked(folder):
-    compare(config, folder)  # again: another run may have come and gone
+    compare(config, folder, members)  # again: another run may have come and gone
     state = restoring.restore(folder, setup.like, say)
     if state is None:
-      create = lambda: workdir.initial(setup.method, config, setup.source.example)
-      state = jax.jit(create, out_shardings=shard.replicated(setup.mesh))()
-    start = int(state.step)
+      state = jax.jit(setup.create, out_shardings=setup.spread)()
+    start = stack.front(state)
     if start > config.steps:
       raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
     restoring.set_aside(folder, start)
-    run = workdir.Saved(config, setup.source.example, setup.data, data_dir)
+    run = workdir.Saved(config, setup.source.example, setup.data, data_dir, members)
     workdir.write_config(folder, run)
-    say(f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s)')
+    several = f'; {len(members)} members' if members else ''
+    say(f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s){several}')
+    if members and not setup.source.resident:
+      say('the data is streamed: all members see it in the order of the first')
     if start:
       verb = 'finished' if start == config.steps else 'resuming'
       say(f'{folder}: {verb} at step {start} of {config.steps}')
     images = config.batch_size * max(player.turns for player in setup.method.players)
+    images *= max(1, len(members))
     with (
       open_log(
         folder, total=config.steps, images_per_step=images, step=start, stream=stream
@@ -136,7 +84,7 @@ def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dic
       checkpoint.manage(folder, config.checkpoint) as checkpoints,
     ):
       seconds = elapsed_before(folder, start)
-      settler = Settler(config, folder, setup, log, checkpoints, seconds, start)
+      settler = Settler(config, folder, setup, log, checkpoints, seconds, state)
       return settler.finish(loop(config, setup, state, settler))
 
 
@@ -146,19 +94,23 @@ def describe(data: dict) -> str:
   return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in parts)
 
 
-def compare(config, folder: Path) -> workdir.Saved | None:
+def compare(config, folder: Path, members=()) -> workdir.Saved | None:
   """What a workdir's run saved of itself, None where there is no run.
 
   Raises UserError where the workdir cannot be this config's.
   """
   if folder.exists() and not folder.is_dir():
     raise UserError(f'{folder} is not a folder: take another --workdir')
+  if opening.is_sweep(folder):
+    raise UserError(f'{folder} holds a sweep: go on with it by sweep, or take another --workdir')
   if not (folder / 'config.json').exists():
     # A run that was killed as it began leaves hidden files alone.
     if folder.exists() and any(not path.name.startswith('.') for path in folder.iterdir()):
       raise UserError(f'{folder} is not empty and holds no run: take another --workdir')
     return None
   saved = workdir.read_config(folder)
+  if saved.members != tuple(members):
+    raise UserError(f'{folder} holds a stack of other members: take another --workdir')
   for name in ('checkpoints', 'images', 'tensorboard'):
     if (folder / name).exists() and not (folder / name).is_dir():
       raise UserError(f'{folder / name} is in the way: it takes a folder; move the file elsewhere')
@@ -189,24 +141,20 @@ def signals() -> Iterator[list[int]]:
 
 def loop(config, setup: Setup, state: State, settler: Settler) -> State:
   """Every step from the state's own to the config's last. Raises Stopped, RunError."""
-  optimizer = config.optimizer
-  step_fn = make_step(setup.method, setup.schedules, optimizer.ema, optimizer.accumulate)
-  chunk = make_chunk(step_fn, shard.split(setup.mesh, setup.source.draw))
-  run = jax.jit(chunk.run, donate_argnums=0)
-  put = shard.put(setup.mesh)
-  step = seen = start = int(state.step)
+  program = make_program(config, setup)
+  step = seen = start = stack.front(state)
   zeros, left, pace = None, None, Pace()
   blocks = contextlib.closing(setup.source.buffers(step, config.steps))
   with signals() as stop, blocks as buffers:
     for buffer, available in buffers:
       if zeros is None:
-        zeros = put(chunk.zeros(state, buffer))
-        sums = put(settler.resume(step, zeros))
+        zeros = program.put(program.chunk.zeros(state, buffer))
+        sums = program.put(settler.resume(step, zeros))
       served = step + available
       while step < served and not stop:
         mark = next_stop(config, step)
         length = min(served, mark, step + pace.length) - step
-        before, (state, sums) = (step, sums), run(state, sums, buffer, np.int32(length))
+        before, (state, sums) = (step, sums), program.run(state, sums, buffer, np.int32(length))
         step += length
         # The device has its next steps: time to wait for those before, and to look at them.
         if left:

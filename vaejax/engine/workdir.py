@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import jax
 
 from vaejax import configuration
-from vaejax.data import load
+from vaejax.axes import Member
 from vaejax.data.table import Table
-from vaejax.engine import checkpoint, optim, restoring, step
+from vaejax.engine import optim, stack, step
 from vaejax.engine.files import full_disk, read_json, write_json
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
-from vaejax.types import Example, Method, Source, State
+from vaejax.types import Example, Method, State
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
 
@@ -31,12 +31,14 @@ class Saved(NamedTuple):
     example: of its data.
     data: {'train', 'test': see `origin`}.
     data_dir: where the data was looked for, None for the default place.
+    members: of a stack, whose config is that of the first of them; of a run, none.
   """
 
   config: Any
   example: Example
   data: dict
   data_dir: str | None
+  members: tuple[Member, ...] = ()
 
 
 def origin(rows: Table) -> dict:
@@ -58,6 +60,7 @@ def described(run: Saved) -> dict:
     'data': run.data,
     'data_dir': str(Path(run.data_dir).absolute()) if run.data_dir else None,
     'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
+    'members': [member._asdict() for member in run.members],
   }
 
 
@@ -79,9 +82,20 @@ def read_config(workdir: Path) -> Saved:
       raise UserError('data_dir is not a path')
     if not isinstance(data, dict):
       raise UserError('data does not name what was read')
+    members = tuple(read_member(member, config) for member in saved.get('members', []))
   except (UserError, *WRONG) as error:
     raise UserError(f'{path} is not the config of a run: {describe(error)}') from None
-  return Saved(config, example, data, data_dir)
+  return Saved(config, example, data, data_dir, members)
+
+
+def read_member(saved: dict, config) -> Member:
+  """A Member of config.json. Raises UserError for one that is none."""
+  number, seed, hyper = saved['number'], saved['seed'], saved['hyper']
+  wholes = all(type(n) is int and 0 <= n < 2**32 for n in (number, seed))
+  numbers = all(type(value) is float for value in hyper.values())
+  if not wholes or not numbers or hyper.keys() != set(config.hyper):
+    raise UserError(f'members: {str(saved)[:80]!r} has not the number, seed and hyper of a member')
+  return Member(number, seed, hyper)
 
 
 @contextmanager
@@ -141,16 +155,23 @@ def make_method(config, example: Example) -> Method:
   return method
 
 
-def initial(method: Method, config, example: Example) -> State:
-  """The state before the first step of the run that a config describes; pure."""
-  state = step.create(method, jax.random.key(config.seed), config.hyper, example)
-  return state.replace(ema=state.variables) if config.optimizer.ema else state
+def initial(method: Method, config, example: Example, members=()) -> State:
+  """The state before the first step of the run that a config describes, or of the stack of such
+  members; pure."""
+
+  def create(key, hyper):
+    state = step.create(method, key, hyper, example)
+    return state.replace(ema=state.variables) if config.optimizer.ema else state
+
+  if members:
+    return stack.initial(create, members)
+  return create(jax.random.key(config.seed), config.hyper)
 
 
 @contextmanager
-def locked(workdir: Path):
-  """Holds a workdir: raises UserError while another process does. The kernel lets go of it when
-  the process ends, however it ends."""
+def locked(workdir: Path, shared: bool = False):
+  """Holds a workdir: raises UserError while another process does, unless both share it. The kernel
+  lets go of it when the process ends, however it ends."""
   try:
     with full_disk(workdir):
       workdir.mkdir(parents=True, exist_ok=True)
@@ -159,49 +180,9 @@ def locked(workdir: Path):
     raise UserError(f'cannot write into the workdir {workdir}: {error.strerror}') from None
   with file:
     try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
       raise UserError(
         f'another process is training in {workdir}: wait for it, stop it, or take another --workdir'
       ) from None
     yield
-
-
-class Run(NamedTuple):
-  """A run as it was left, without its optimizers."""
-
-  config: Any
-  example: Example
-  data_dir: str | None
-  method: Method
-  state: State
-
-
-def open_run(workdir: Path, say, which: str = 'latest', sharding=None) -> Run:
-  """A run at its newest checkpoint that can be read, at its 'best', or at a step, by default on the
-  first device. Raises UserError."""
-  config, example, _, data_dir = read_config(workdir)
-  with distrusting(workdir):
-    method = make_method(config, example)
-    create = lambda: initial(method, config, example)
-    sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    like = checkpoint.abstract(create, sharding, opt=False)
-  chosen = restoring.choose(workdir, which, config.checkpoint.best)
-  state = restoring.restore(workdir, like, say, chosen)
-  if state is None:
-    raise UserError(f'{workdir} has no checkpoint yet: run python launch.py train on it first')
-  return Run(config, example, data_dir, method, state)
-
-
-def open_split(run: Run, split: str, data_dir: str | None, put=None) -> tuple[Table, Source]:
-  """A split of a run's dataset, its rows and a source of them in order. Raises UserError."""
-  rows = load.table(run.config.data, split, data_dir or run.data_dir)
-  source = load.test(run.config.data, rows, put)
-  if source.example != run.example:
-    shapes = (e.fields[e.data].shape for e in (source.example, run.example))
-    now, then = (f'{shape}' for shape in shapes)
-    raise UserError(
-      f'{run.config.data.name} now has {source.example.data}s of {now}, the run was trained on '
-      f'{then}: give the data it was trained on'
-    )
-  return rows, source

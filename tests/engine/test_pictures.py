@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine.settle import crossed
+from vaejax.engine.pictures import crossed
 from vaejax.types import Example, Method
 
 

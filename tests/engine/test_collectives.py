@@ -1,0 +1,68 @@
+"""What devices ask each other in a chunk of steps, as the compiled program says."""
+
+import math
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from vaejax import axes, configuration
+from vaejax.engine import shard
+from vaejax.engine.setup import make_program, set_up
+
+CONFIGS = Path(__file__).parent.parent.parent / 'configs'
+COLLECTIVE = re.compile(
+  r'= (.*?) (all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter)(?:-start)?\('
+)
+
+
+def collectives(config, members=(), layout=shard.ANY):
+  """(kind, floats) of each one, and the floats of the parameters of a member."""
+  setup = set_up(config, None, members, layout)
+  program = make_program(config, setup)
+  buffer, _ = next(iter(setup.source.buffers(0, 1)))
+  state = jax.eval_shape(setup.create)
+  zeros = program.put(program.chunk.zeros(state, buffer))
+  place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+  state = jax.tree.map(place, state, setup.spread)
+  text = program.run.lower(state, zeros, buffer, np.int32(1)).compile().as_text()
+  shapes = lambda kind: (
+    map(int, filter(None, s.split(','))) for s in re.findall(r'f32\[(.*?)\]', kind)
+  )
+  found = [(m[2], sum(map(math.prod, shapes(m[1])))) for m in COLLECTIVE.finditer(text)]
+  sizes = [x.size for x in jax.tree.leaves(state.variables.params)]
+  return found, sum(sizes) // max(1, len(members))
+
+
+def config(stem):
+  return configuration.load(f'{CONFIGS}/{stem}.py:smoke')
+
+
+@pytest.mark.parametrize('stem', ['vae', pytest.param('gan', marks=pytest.mark.slow)])
+def test_data_parallel_sums_the_gradients_once(stem):
+  found, parameters = collectives(config(stem))
+  assert {kind for kind, _ in found} == {'all-reduce'} and len(found) <= 4
+  # Every gradient once, and beside them a metric or statistic here and there.
+  assert sum(size for _, size in found) == pytest.approx(parameters, rel=0.05)
+
+
+def test_a_sweep_over_devices_asks_nothing():
+  members = axes.make(f'{CONFIGS}/vae.py:smoke', [], [('grid', 'seed=0:8')]).groups[0].members
+  assert collectives(config('vae'), members) == ([], collectives(config('vae'))[1])
+
+
+def test_members_over_two_devices_each_sum_their_own_gradients():
+  members = axes.make(f'{CONFIGS}/vae.py:smoke', [], [('grid', 'seed=0:4')]).groups[0].members
+  found, parameters = collectives(config('vae'), members, shard.Layout(4, 2))
+  assert {kind for kind, _ in found} == {'all-reduce'}
+  assert sum(size for _, size in found) == pytest.approx(parameters, rel=0.05)
+
+
+def test_divided_parameters_are_gathered():
+  wide = configuration.load(f'{CONFIGS}/vae.py:smoke,widths=1024')
+  whole, _ = collectives(wide)
+  assert 'all-gather' not in {kind for kind, _ in whole}
+  divided, _ = collectives(wide, layout=shard.Layout(fsdp=True))
+  assert 'all-gather' in {kind for kind, _ in divided}

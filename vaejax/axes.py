@@ -1,0 +1,191 @@
+"""The axes of a sweep, from their texts to its members, in groups that one program can train."""
+
+import itertools
+import math
+import random
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ml_collections import ConfigDict
+
+from vaejax import configuration
+from vaejax.errors import UserError
+from vaejax.fields import locate
+
+MOST = 100_000  # members
+
+
+class Member(NamedTuple):
+  """One run of a sweep: its number, its seed, and all of its hyper-parameters."""
+
+  number: int
+  seed: int
+  hyper: dict[str, float]
+
+
+class Group(NamedTuple):
+  """Members that differ in seed and hyper-parameters alone, and the config of the first of them."""
+
+  config: ConfigDict
+  members: tuple[Member, ...]
+
+
+class Sweep(NamedTuple):
+  """All groups, and of each member the values of the swept fields, {field: text}, in its order."""
+
+  groups: tuple[Group, ...]
+  values: tuple[dict[str, str], ...]
+
+
+def make(
+  spec: str,
+  overrides: Iterable[tuple[str, str]],
+  axes: Iterable[tuple[str, str]],
+  draws: int = 0,
+  seed: int = 0,
+) -> Sweep:
+  """The members of a sweep; the last axis varies fastest.
+
+  Args:
+    spec, overrides: of the config, as configuration.load takes them.
+    axes: (kind, 'FIELD=VALUES'), in their order. 'grid': an axis of its own; 'zip': one axis with
+      all others of that kind. VALUES are 0:8, 0:8:2 (whole numbers, the end is not among them), or
+      1,4,16; or log:LOW:HIGH or uniform:LOW:HIGH, which `draws` draws of all such ranges make one
+      axis of.
+    draws: how many are drawn from the ranges.
+    seed: of the draws.
+
+  Raises UserError: an unknown field, no values, a value that the field does not take.
+  """
+  overrides = list(overrides)
+  base = configuration.load(spec, overrides)
+  values = [settle(every) for every in product(base, list(axes), draws, seed)]
+  if len(values) > MOST:
+    raise UserError(f'that sweep has {len(values):,} members: it takes {MOST:,} at most')
+  groups = {}
+  for number, settings in enumerate(values):
+    static = {f: text for f, text in settings.items() if not vectorised(base, f)}
+    key = tuple(static.items())
+    if key not in groups:
+      groups[key] = configuration.load(spec, [*overrides, *key]), []
+    config, members = groups[key]
+    one = config.copy_and_resolve_references()
+    for field, text in settings.items():
+      if vectorised(base, field):
+        configuration.override(one, field, text)
+    configuration.check(one)
+    members.append(Member(number, one.seed, dict(one.hyper)))
+  found = []
+  for config, members in groups.values():
+    # What is of the config alone, the order of a stream, say, is that of its first member.
+    config.seed = members[0].seed
+    config.hyper.update(members[0].hyper)
+    found.append(Group(config, tuple(members)))
+  return Sweep(tuple(found), tuple(values))
+
+
+def vectorised(config: ConfigDict, field: str) -> bool:
+  """Whether members that differ in a field train in one program."""
+  # A seed that decides which rows are labelled decides what data there is.
+  chooses = config.data.get('labels') and config.data.seed is None
+  return field.startswith('hyper.') or (field == 'seed' and not chooses)
+
+
+def settle(settings: Iterable[dict[str, str]]) -> dict[str, str]:
+  """One member's settings, of all axes."""
+  return {field: text for part in settings for field, text in part.items()}
+
+
+def product(base: ConfigDict, axes, draws: int, seed: int):
+  """Every member's settings, one of each axis, the last axis varying fastest."""
+  crossed, ranges, zipped, seen = [], {}, {}, set()
+  for kind, text in axes:
+    name, equals, values = text.partition('=')
+    if not equals:
+      raise UserError(f'--{kind} {text}: an axis is FIELD=VALUES, as in --{kind} {name}=1,2')
+    field = locate(base, name)
+    if field in seen:
+      raise UserError(f'--{kind} {text}: {field} is an axis already')
+    seen.add(field)
+    if bounds := limits(text, values):
+      ranges[field] = bounds
+      continue
+    column = read(base, kind, text, field, values)
+    if kind == 'zip':
+      if not zipped:
+        crossed.append(zipped)
+      zipped[field] = column
+    else:
+      crossed.append({field: column})
+  if bool(ranges) != bool(draws):
+    raise UserError(
+      f'--random={draws} draws from ranges and none is given: add one, as --grid lr=log:1e-4:1e-2'
+      if draws
+      else f'{next(iter(ranges))} has a range: say how many to draw from it, as --random=20'
+    )
+  if ranges:
+    chance = random.Random(seed)
+    drawn = [{f: draw(chance, *bounds) for f, bounds in ranges.items()} for _ in range(draws)]
+    crossed.append({f: [one[f] for one in drawn] for f in ranges})
+  if not crossed:
+    raise UserError('a sweep has one axis at least: add one, as --grid seed=0:8')
+  lengths = {field: len(column) for field, column in zipped.items()}
+  if len(set(lengths.values())) > 1:
+    told = ', '.join(f'{field} has {length}' for field, length in lengths.items())
+    raise UserError(f'--zip pairs axes of one length: {told}')
+  columns = [
+    [dict(zip(axis, one, strict=True)) for one in zip(*axis.values(), strict=True)]
+    for axis in crossed
+  ]
+  if math.prod(map(len, columns)) > MOST:
+    raise UserError(f'that sweep has more than {MOST:,} members, and it takes no more')
+  return itertools.product(*columns)
+
+
+def limits(text: str, values: str) -> tuple[str, float, float] | None:
+  """('log' or 'uniform', low, high) of a range, None where values are no range."""
+  kind, *bounds = values.split(':')
+  if kind not in ('log', 'uniform'):
+    return None
+  try:
+    low, high = map(float, bounds)
+  except ValueError:
+    low = high = math.nan
+  if not (low < high < math.inf and low > (0 if kind == 'log' else -math.inf)):
+    above = ', above 0' if kind == 'log' else ''
+    raise UserError(f'{text}: it takes {kind}:LOW:HIGH, LOW below HIGH{above}')
+  return kind, low, high
+
+
+def draw(chance: random.Random, kind: str, low: float, high: float) -> str:
+  """A value from a range, as text of 6 digits."""
+  if kind == 'log':
+    return f'{math.exp(chance.uniform(math.log(low), math.log(high))):.6g}'
+  return f'{chance.uniform(low, high):.6g}'
+
+
+def read(base: ConfigDict, kind: str, text: str, field: str, values: str) -> list[str]:
+  """The texts of an axis; each is one that the field takes, and none comes twice."""
+  if match := re.fullmatch(r'(-?\d+):(-?\d+)(?::(-?\d+))?', values):
+    low, high, stride = (int(part or 1) for part in match.groups())
+    column = [str(n) for n in range(low, high, stride)] if stride else []
+  else:
+    column = pieces(values)
+  if not column:
+    raise UserError(f'--{kind} {text}: the axis has no values; it takes 0:8 or 1,4,16')
+  if len(column) > MOST:
+    raise UserError(f'--{kind} {text}: {len(column):,} values are more than {MOST:,}')
+  if kind == 'grid' and len(set(column)) < len(column):
+    raise UserError(f'--{kind} {text}: a value comes twice')
+  for value in column:
+    trial = base.copy_and_resolve_references()
+    configuration.override(trial, field, value)
+    if vectorised(base, field):
+      configuration.check(trial)
+  return column
+
+
+def pieces(values: str) -> list[str]:
+  """'8,(64,32)' -> ['8', '(64,32)']: split at commas that no bracket holds."""
+  return [piece.strip() for piece in re.findall(r'(?:\([^()]*\)|[^,()])+', values) if piece.strip()]

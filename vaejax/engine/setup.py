@@ -1,0 +1,107 @@
+"""All that a run needs, built and checked before anything is written."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.axes import Member
+from vaejax.data import load
+from vaejax.engine import checkpoint, optim, shard, workdir
+from vaejax.engine.step import Chunk, make_chunk, make_step, make_sweep
+from vaejax.errors import UserError
+from vaejax.lookup import lookup, nearest
+from vaejax.types import Example, Method, Source, State, zeros
+
+
+class Setup(NamedTuple):
+  """All that a run needs, built and checked before anything is written."""
+
+  method: Method
+  about: str  # one line on the training data
+  data: dict  # what was read, as config.json has it
+  source: Source
+  test: Source
+  mesh: jax.sharding.Mesh
+  schedules: dict
+  members: tuple[Member, ...]  # of a stack of runs; none: of one run
+  create: Callable[[], State]  # the first state; pure
+  spread: State  # the sharding of each of its leaves
+  like: dict  # shapes and shardings of what is saved, as restoring.restore takes them
+
+
+def set_up(
+  config, data_dir: str | None, members: tuple[Member, ...] = (), layout: shard.Layout = shard.ANY
+) -> Setup:
+  """Data, method and mesh of a config. Raises UserError, having written nothing."""
+  # What needs no data comes first: a mistake there is told before a dataset is prepared.
+  lookup('methods', config.method)
+  optim.make(config.optimizer)
+  schedules = optim.schedules(config.schedule, config.steps)
+  together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
+  parts = together // config.optimizer.accumulate
+  mesh = shard.mesh(parts, members=max(1, len(members)), layout=layout)
+  put = shard.put(mesh)
+  rows, test_rows = (load.table(config.data, split, data_dir) for split in ('train', 'test'))
+  test = load.test(config.data, test_rows, put)
+  method = workdir.make_method(config, load.example(config.data, rows))
+  turns = max(player.turns for player in method.players)
+  source = load.train(config.data, rows, config.batch_size * turns, config.seed, put)
+  most = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
+  if config.steps * most >= 2**32:
+    raise UserError(
+      f'steps={config.steps} of {most} examples are more than the {2**32:,} '
+      'that the order of examples counts: take fewer steps, or a smaller batch_size'
+    )
+  create = lambda: workdir.initial(method, config, source.example, members)
+  place = shard.place(mesh, bool(members), layout.fsdp)
+  spread, like = jax.tree.map(place, jax.eval_shape(create)), checkpoint.abstract(create, place)
+  if best := config.checkpoint.best.lstrip('-'):
+    known = metric_names(config, method, source.example)
+    if best not in known:
+      raise UserError(
+        f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
+        f'{", ".join(known)}, with - before one where smaller is better'
+      )
+  data = {'train': workdir.origin(rows), 'test': workdir.origin(test_rows)}
+  about = load.describe(rows, source.resident)
+  return Setup(method, about, data, source, test, mesh, schedules, members, create, spread, like)
+
+
+def metric_names(config, method: Method, example: Example) -> list[str]:
+  """What a test pass gives, by name; it is traced and not run."""
+  elbo = lookup('evals', 'elbo').make(method, config)
+
+  def stats():
+    state = workdir.initial(method, config, example)
+    batch = {**zeros(example, 1), 'mask': jnp.ones(1)}
+    return elbo.stats(state.variables, batch, jax.random.key(0), state.hyper)
+
+  sums = jax.eval_shape(stats)
+  return list(elbo.finish(jax.tree.map(lambda s: np.ones(s.shape, s.dtype), sums)))
+
+
+class Program(NamedTuple):
+  """A chunk of a run's steps over the mesh: `run` takes the memory of the state that it is given,
+  `put` places sums of metrics as `run` gives them."""
+
+  chunk: Chunk
+  run: Callable
+  put: Callable
+
+
+def make_program(config, setup: Setup) -> Program:
+  """The program of a run, or of a stack."""
+  optimizer, stacked = config.optimizer, bool(setup.members)
+  step = make_step(setup.method, setup.schedules, optimizer.ema, optimizer.accumulate)
+  draw = setup.source.draw
+  if stacked:
+    step, draw = make_sweep(step, draw)
+  draw = shard.split_draw(setup.mesh, draw, stacked)
+  chunk = make_chunk(shard.split_step(setup.mesh, step), draw)
+  sums = shard.of_members(setup.mesh, stacked)
+  run = jax.jit(chunk.run, donate_argnums=0, out_shardings=(setup.spread, sums))
+  return Program(chunk, run, lambda tree: jax.device_put(tree, sums))

@@ -1,0 +1,51 @@
+"""A stack of runs, trained as one: State with an axis of members in front."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.axes import Member
+from vaejax.engine.files import write_json
+from vaejax.types import State
+
+
+def initial(create, members: Sequence[Member]) -> State:
+  """The stack of the members' first states, each `create(key, hyper)`; pure."""
+  keys = jnp.stack([jax.random.key(member.seed) for member in members])
+  names = members[0].hyper
+  hyper = {name: jnp.asarray([m.hyper[name] for m in members], jnp.float32) for name in names}
+  return jax.vmap(create)(keys, hyper)
+
+
+def take(state: State, number: int) -> State:
+  """The state of one member, as if it had never been in a stack."""
+  one = jax.tree.map(lambda x: x[number], state)
+  return one.replace(step=jnp.maximum(one.step, ~one.step))
+
+
+def each(tree, count: int) -> list:
+  """A tree of host arrays [count, ...] as a list of trees."""
+  return [jax.tree.map(lambda x, n=n: x[n], tree) for n in range(count)]
+
+
+def front(state: State) -> int:
+  """The step at which a run stands, or those of a stack that are not frozen."""
+  return max(0, int(np.max(state.step)))
+
+
+def frozen(state: State) -> set[int]:
+  """The members of a stack that are frozen, see step.make_sweep; of a run, none."""
+  return set(np.flatnonzero(np.asarray(state.step) < 0).tolist())
+
+
+def record(folder: Path, members: Sequence[Member], steps, values, protocol: dict) -> None:
+  """Writes the members' test values and their protocol to results.json; `steps` [M] are those of
+  the stack's state."""
+  rows = [
+    {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0, 'values': found}
+    for member, step, found in zip(members, np.asarray(steps).tolist(), values, strict=True)
+  ]
+  write_json(folder / 'results.json', {'protocol': protocol, 'members': rows})

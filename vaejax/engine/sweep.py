@@ -1,0 +1,182 @@
+"""A sweep: its members in stacks, each trained as one program in a workdir of its own.
+
+A sweep's workdir holds sweep.json, members.csv, stacks/N, each the workdir of a stack, members/K
+with what is made of one member, and what is gathered from all (see gather.py).
+"""
+
+import csv
+import io
+import itertools
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vaejax import axes
+from vaejax.engine import gather, opening, shard, workdir
+from vaejax.engine.files import write_atomic, write_json
+from vaejax.engine.setup import Setup, make_program, set_up
+from vaejax.engine.train import train
+from vaejax.errors import UserError
+
+Stack = tuple  # (config, members)
+
+
+def sweep(
+  plan: axes.Sweep,
+  folder: Path,
+  data_dir: str | None = None,
+  layout: shard.Layout = shard.ANY,
+  at_once: int = 0,
+  only: int | None = None,
+  stream=None,
+) -> str:
+  """Trains a sweep in a workdir, or goes on with it, and returns its table as text.
+
+  Args:
+    at_once: members of a stack at most, 0: as many as fit into memory.
+    only: the number of the one stack to train, for where each is a job of its own; None: all.
+
+  Raises UserError, RunError and Stopped as `train` does.
+  """
+  say = lambda text: print(text, file=stream, flush=True)
+  saved = compare(plan, folder)
+  data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
+  if saved:
+    stacks = restack(plan, saved['stacks'])
+  else:
+    stacks = [part for group in plan.groups for part in divide(group, data_dir, layout, at_once)]
+  if only is not None and only >= len(stacks):
+    raise UserError(f'--stack={only}: the sweep has {len(stacks)}, it takes 0 to {len(stacks) - 1}')
+  with workdir.locked(folder, shared=only is not None):
+    compare(plan, folder)
+    describe(plan, stacks, folder)
+    for number, (config, members) in enumerate(stacks):
+      if only not in (None, number):
+        continue
+      say(f'stack {number + 1} of {len(stacks)}: {told(plan, members)}')
+      train(config, opening.stack_folder(folder, number), data_dir, stream, members, layout)
+      gather.gather(folder)
+    return gather.gather(folder)
+
+
+def told(plan: axes.Sweep, members) -> str:
+  """Which members a stack has, in words."""
+  first, last = members[0].number, members[-1].number
+  values = plan.values[first]
+  static = [f'{f}={v}' for f, v in values.items() if f != 'seed' and not f.startswith('hyper.')]
+  return ', '.join([f'{len(members)} members, {first} to {last}', *static])
+
+
+def compare(plan: axes.Sweep, folder: Path) -> dict | None:
+  """What a workdir saved of its sweep, None where there is none. Raises UserError where the workdir
+  cannot be this sweep's."""
+  if folder.exists() and not folder.is_dir():
+    raise UserError(f'{folder} is not a folder: take another --workdir')
+  if not opening.is_sweep(folder):
+    if folder.exists() and any(not path.name.startswith('.') for path in folder.iterdir()):
+      raise UserError(f'{folder} is not empty and holds no sweep: take another --workdir')
+    return None
+  saved = opening.read_sweep(folder)
+  if saved['values'] != list(plan.values):
+    raise UserError(
+      f'{folder} holds a sweep of other members ({count(saved["values"])}; now '
+      f'{count(plan.values)}): give the same axes, or take another --workdir'
+    )
+  return saved
+
+
+def count(values) -> str:
+  """How many members, of which fields, in words."""
+  return f'{len(values)} of {", ".join(values[0])}'
+
+
+def restack(plan: axes.Sweep, stacks: list[list[int]]) -> list[Stack]:
+  """The stacks of before. Raises UserError where their members no longer go together."""
+  group = {member.number: each for each in plan.groups for member in each.members}
+  found = []
+  for numbers in stacks:
+    parts = {id(group[number]): group[number] for number in numbers}
+    if len(parts) != 1:
+      raise UserError('sweep.json has stacks of members of several configs: put it back')
+    (whole,) = parts.values()
+    found.append(stacked(whole, [m for m in whole.members if m.number in set(numbers)]))
+  return found
+
+
+def stacked(group: axes.Group, members) -> Stack:
+  """The config of some members of a group, that of the first of them, and the members."""
+  return opening.configured(group.config, members[0]), tuple(members)
+
+
+def divide(group: axes.Group, data_dir, layout: shard.Layout, at_once: int) -> list[Stack]:
+  """A group in stacks of like size that fit into memory. Raises UserError as `set_up` does."""
+  one = group.members[:1]
+  setup = set_up(group.config, data_dir, one, layout._replace(sweep=1))
+  most = at_once or fitting(group, setup, data_dir, layout)
+  parts = -(-len(group.members) // most)
+  if layout.sweep:
+    # Each stack divides over the devices that were asked for.
+    parts = next((n for n in range(parts, len(group.members) + 1) if even(group, n, layout)), parts)
+  bounds = np.linspace(0, len(group.members), parts + 1).round().astype(int)
+  stacks = [stacked(group, group.members[a:b]) for a, b in itertools.pairwise(bounds)]
+  config, members = stacks[0]
+  set_up(config, data_dir, members, layout)  # a mesh that does not divide them is told of now
+  return stacks
+
+
+def even(group: axes.Group, parts: int, layout: shard.Layout) -> bool:
+  """Whether so many parts of a group are alike and divide over the mesh."""
+  size, rest = divmod(len(group.members), parts)
+  return not rest and size % layout.sweep == 0
+
+
+def fitting(group: axes.Group, setup: Setup, data_dir, layout: shard.Layout) -> int:
+  """How many members of a group fit into the memory of the devices."""
+  total, limit = len(group.members), memory() * setup.mesh.size
+  size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+  batch = group.config.batch_size * size(setup.source.example.fields)
+  # More than activations have ever been seen to take; else the compiled program is asked.
+  if total * (6 * size(setup.like) + 1000 * batch) < limit:
+    return total
+  setup = set_up(group.config, data_dir, group.members, layout)
+  needed = program_bytes(group.config, setup)
+  return max(1, min(total, int(total * memory() / max(needed, 1))))
+
+
+def program_bytes(config, setup: Setup) -> int:
+  """What a device needs for a chunk of a stack's steps, by the compiled program's own account."""
+  program = make_program(config, setup)
+  buffer, _ = next(iter(setup.source.buffers(0, 1)))
+  state = jax.eval_shape(setup.create)
+  zeros = program.put(program.chunk.zeros(state, buffer))
+  place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+  state = jax.tree.map(place, state, setup.spread)
+  found = program.run.lower(state, zeros, buffer, np.int32(1)).compile().memory_analysis()
+  # A checkpoint takes a copy of the state while the next steps run.
+  return 2 * found.argument_size_in_bytes + found.temp_size_in_bytes
+
+
+def memory() -> int:
+  """Bytes that a device may be given to fill."""
+  device = jax.devices()[0]
+  limit = (device.memory_stats() or {}).get('bytes_limit')
+  if limit:
+    return int(0.9 * limit)
+  return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2 // jax.local_device_count()
+
+
+def describe(plan: axes.Sweep, stacks: list[Stack], folder: Path) -> None:
+  """Writes sweep.json and members.csv."""
+  numbers = [[member.number for member in members] for _, members in stacks]
+  write_json(folder / 'sweep.json', {'values': plan.values, 'stacks': numbers})
+  place = {number: n for n, members in enumerate(numbers) for number in members}
+  seeds = {m.number: m.seed for group in plan.groups for m in group.members}
+  fields = [field for field in plan.values[0] if field != 'seed']
+  text = io.StringIO()
+  table = csv.writer(text, lineterminator='\n')
+  table.writerow(['member', 'stack', 'seed', *fields])
+  for number, values in enumerate(plan.values):
+    table.writerow([number, place[number], seeds[number], *(values[field] for field in fields)])
+  write_atomic(folder / 'members.csv', text.getvalue())
