@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from ml_collections import ConfigDict
 
-from vaejax import configuration
+from vaejax import configuration, fields
 from vaejax.errors import UserError
-from vaejax.fields import locate
 
 MOST = 100_000  # members
 
@@ -60,22 +59,18 @@ def make(
   """
   overrides = list(overrides)
   base = configuration.load(spec, overrides)
-  values = [settle(every) for every in product(base, list(axes), draws, seed)]
-  if len(values) > MOST:
-    raise UserError(f'that sweep has {len(values):,} members: it takes {MOST:,} at most')
-  groups = {}
-  for number, settings in enumerate(values):
-    static = {f: text for f, text in settings.items() if not vectorised(base, f)}
-    key = tuple(static.items())
-    if key not in groups:
-      groups[key] = configuration.load(spec, [*overrides, *key]), []
-    config, members = groups[key]
-    one = config.copy_and_resolve_references()
-    for field, text in settings.items():
-      if vectorised(base, field):
-        configuration.override(one, field, text)
-    configuration.check(one)
-    members.append(Member(number, one.seed, dict(one.hyper)))
+  columns = crossed(base, list(axes), draws, seed)
+  groups, values = {}, []
+  for number, parts in enumerate(itertools.product(*columns)):
+    settings = {field: text for part in parts for field, text in part.items()}
+    values.append(settings)
+    static = tuple((f, text) for f, text in settings.items() if not vectorised(base, f))
+    if static not in groups:
+      groups[static] = configuration.load(spec, [*overrides, *static]), []
+    config, members = groups[static]
+    moved = {f: scalar(f, text) for f, text in settings.items() if f not in dict(static)}
+    hyper = {name: moved.get(f'hyper.{name}', value) for name, value in config.hyper.items()}
+    members.append(Member(number, moved.get('seed', config.seed), hyper))
   found = []
   for config, members in groups.values():
     # What is of the config alone, the order of a stream, say, is that of its first member.
@@ -92,32 +87,31 @@ def vectorised(config: ConfigDict, field: str) -> bool:
   return field.startswith('hyper.') or (field == 'seed' and not chooses)
 
 
-def settle(settings: Iterable[dict[str, str]]) -> dict[str, str]:
-  """One member's settings, of all axes."""
-  return {field: text for part in settings for field, text in part.items()}
-
-
-def product(base: ConfigDict, axes, draws: int, seed: int):
-  """Every member's settings, one of each axis, the last axis varying fastest."""
-  crossed, ranges, zipped, seen = [], {}, {}, set()
+def crossed(base: ConfigDict, axes, draws: int, seed: int) -> list[list[dict[str, str]]]:
+  """The axes that are crossed, each a list of settings that members take in turn."""
+  single, ranges, zipped, seen = [], {}, {}, set()
   for kind, text in axes:
     name, equals, values = text.partition('=')
     if not equals:
       raise UserError(f'--{kind} {text}: an axis is FIELD=VALUES, as in --{kind} {name}=1,2')
-    field = locate(base, name)
+    field = fields.locate(base, name)
     if field in seen:
       raise UserError(f'--{kind} {text}: {field} is an axis already')
     seen.add(field)
     if bounds := limits(text, values):
+      if not field.startswith('hyper.'):
+        raise UserError(f'--{kind} {text}: only entries of hyper are drawn from a range')
+      for bound in bounds[1:]:
+        scalar(field, str(bound))
       ranges[field] = bounds
       continue
     column = read(base, kind, text, field, values)
     if kind == 'zip':
       if not zipped:
-        crossed.append(zipped)
+        single.append(zipped)
       zipped[field] = column
     else:
-      crossed.append({field: column})
+      single.append({field: column})
   if bool(ranges) != bool(draws):
     raise UserError(
       f'--random={draws} draws from ranges and none is given: add one, as --grid lr=log:1e-4:1e-2'
@@ -127,8 +121,8 @@ def product(base: ConfigDict, axes, draws: int, seed: int):
   if ranges:
     chance = random.Random(seed)
     drawn = [{f: draw(chance, *bounds) for f, bounds in ranges.items()} for _ in range(draws)]
-    crossed.append({f: [one[f] for one in drawn] for f in ranges})
-  if not crossed:
+    single.append({f: [one[f] for one in drawn] for f in ranges})
+  if not single:
     raise UserError('a sweep has one axis at least: add one, as --grid seed=0:8')
   lengths = {field: len(column) for field, column in zipped.items()}
   if len(set(lengths.values())) > 1:
@@ -136,11 +130,11 @@ def product(base: ConfigDict, axes, draws: int, seed: int):
     raise UserError(f'--zip pairs axes of one length: {told}')
   columns = [
     [dict(zip(axis, one, strict=True)) for one in zip(*axis.values(), strict=True)]
-    for axis in crossed
+    for axis in single
   ]
   if math.prod(map(len, columns)) > MOST:
     raise UserError(f'that sweep has more than {MOST:,} members, and it takes no more')
-  return itertools.product(*columns)
+  return columns
 
 
 def limits(text: str, values: str) -> tuple[str, float, float] | None:
@@ -178,12 +172,17 @@ def read(base: ConfigDict, kind: str, text: str, field: str, values: str) -> lis
     raise UserError(f'--{kind} {text}: {len(column):,} values are more than {MOST:,}')
   if kind == 'grid' and len(set(column)) < len(column):
     raise UserError(f'--{kind} {text}: a value comes twice')
-  for value in column:
-    trial = base.copy_and_resolve_references()
-    configuration.override(trial, field, value)
-    if vectorised(base, field):
-      configuration.check(trial)
+  if field == 'seed' or field.startswith('hyper.'):
+    for value in column:
+      scalar(field, value)
   return column
+
+
+def scalar(field: str, text: str) -> int | float:
+  """The seed, or the hyper-parameter, that a text sets. Raises UserError for one that it cannot."""
+  value = fields.read(field, int if field == 'seed' else float, text)
+  fields.check_range(field, value)
+  return value
 
 
 def pieces(values: str) -> list[str]:

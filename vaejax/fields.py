@@ -143,19 +143,24 @@ RANGES = {
 }
 
 
+def check_range(field: str, given: Any) -> None:
+  """Raises UserError for a value that is out of its field's range."""
+  # A player's own optimizer has the fields of the shared one, and another net those of a net.
+  name = re.sub(r'^(optimizer|model)\.\w+\.', r'\1.', field)
+  low, high = RANGES.get(name, (-math.inf, math.inf))
+  for value in given if isinstance(given, tuple) else (given,):
+    number = type(value) in (int, float)
+    if name in RANGES and value is not None and not number:
+      raise UserError(f'{field}={repr(value)[:80]}: it takes a number')
+    if number and not (low <= value <= high and abs(value) <= sys.float_info.max):
+      wanted = f'at least {low:g}' if high == math.inf else f'{low:g} to {high:,}'
+      raise UserError(f'{field}={str(value)[:40]} is out of range: it takes {wanted}')
+
+
 def check(config: ConfigDict) -> None:
   """Raises UserError for a value out of range, or numbers that do not fit together."""
   for field, given in flat(config).items():
-    # A player's own optimizer has the fields of the shared one, and another net those of a net.
-    name = re.sub(r'^(optimizer|model)\.\w+\.', r'\1.', field)
-    low, high = RANGES.get(name, (-math.inf, math.inf))
-    for value in given if isinstance(given, tuple) else (given,):
-      number = type(value) in (int, float)
-      if name in RANGES and value is not None and not number:
-        raise UserError(f'{field}={repr(value)[:80]}: it takes a number')
-      if number and not (low <= value <= high and abs(value) <= sys.float_info.max):
-        wanted = f'at least {low:g}' if high == math.inf else f'{low:g} to {high:,}'
-        raise UserError(f'{field}={str(value)[:40]} is out of range: it takes {wanted}')
+    check_range(field, given)
   for field in ('batch_size', 'data.labelled_batch'):
     rows = flat(config).get(field, 0)
     if rows % config.optimizer.accumulate:
