@@ -1,0 +1,160 @@
+"""Many runs: sweeps of 1, 4, 16, 64 members against processes of their own, and what devices ask.
+
+python tests/benchmarks/scale.py [--config=FILE:WORDS] [--data_dir=DIR] [--steps=500]
+                                 [--members=1,4,16,64] [--rounds=3] [--devices=8] [--skip=PARTS]
+
+commands: whole commands, start-up, compilation and tests counted, with the compile cache filled;
+`processes` are four single runs at once. steps: the compiled chunk alone, in turn, the median.
+asks: of one step over virtual devices, the bytes of its collectives and of a device's memory.
+"""
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+BYTES = {'f32': 4, 's32': 4, 'u32': 4, 'bf16': 2, 'pred': 1, 'u8': 1}
+
+
+def parse():
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--config', default='configs/vae.py:digits')
+  parser.add_argument('--data_dir')
+  parser.add_argument('--steps', type=int, default=500)
+  parser.add_argument('--members', default='1,4,16,64')
+  parser.add_argument('--rounds', type=int, default=3)
+  parser.add_argument('--devices', type=int, default=8)
+  parser.add_argument('--skip', default='')
+  return parser.parse_args()
+
+
+def launch(flags, verb: str, workdir: str, *words: str) -> subprocess.Popen:
+  """A command of launch.py in a process of its own."""
+  command = [sys.executable, 'launch.py', verb, f'--config={flags.config}', f'--workdir={workdir}']
+  command += [f'--config.steps={flags.steps}', *words]
+  command += [f'--data_dir={flags.data_dir}'] if flags.data_dir else []
+  quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
+  return subprocess.Popen(command, cwd=ROOT, **quiet)
+
+
+def commands(flags, counts: list[int]) -> None:
+  """Wall seconds of whole commands, the median of the rounds after one that fills the cache."""
+  found = {}
+  for number in range(flags.rounds + 1):
+    with tempfile.TemporaryDirectory() as folder:
+      for count in (*counts, 'processes'):
+        began = time.perf_counter()
+        if count == 'processes':
+          seeds = [f'--config.seed={seed}' for seed in range(4)]
+          started = [launch(flags, 'train', f'{folder}/p{s}', s) for s in seeds]
+        else:
+          started = [launch(flags, 'sweep', f'{folder}/{count}', '--grid', f'seed=0:{count}')]
+        if any(process.wait() for process in started):
+          sys.exit(f'a command failed: {started[0].args}')
+        if number:
+          found.setdefault(count, []).append(time.perf_counter() - began)
+  for count, seconds in found.items():
+    members, each = (4, '4 processes') if count == 'processes' else (count, f'sweep of {count}')
+    wall = statistics.median(seconds)
+    print(f'commands: {each:>12} {wall:7.1f} s {members / wall:7.2f} members/s', flush=True)
+
+
+def program(flags, count: int, **layout):
+  """The program of a sweep of so many seeds (0: of a single run), its first state and the rest."""
+  from vaejax import axes, configuration
+  from vaejax.engine import shard
+  from vaejax.engine.setup import make_program, set_up
+
+  spec, members = str(ROOT / flags.config), ()
+  config = configuration.load(spec)
+  if count:
+    (group,) = axes.make(spec, [], [('grid', f'seed=0:{count}')]).groups
+    config, members = group
+  setup = set_up(config, flags.data_dir, members, shard.Layout(**layout))
+  made = make_program(config, setup)
+  buffer, _ = next(iter(setup.source.buffers(0, 1)))
+  return setup, made, buffer
+
+
+def steps(flags, counts: list[int]) -> None:
+  """Seconds a step of the compiled chunk, all counts in turn."""
+  import jax
+  import numpy as np
+
+  runs, times = {}, {}
+  for count in (0, *counts):
+    setup, made, buffer = program(flags, count)
+    state = jax.jit(setup.create, out_shardings=setup.spread)()
+    zeros = made.put(made.chunk.zeros(state, buffer))
+    state, _ = made.run(state, zeros, buffer, np.int32(1))
+    runs[count] = [made, buffer, zeros, state]
+  length = np.int32(max(1, flags.steps // 10))
+  for _ in range(2 * flags.rounds + 1):
+    for count, run in runs.items():
+      made, buffer, zeros, state = run
+      began = time.perf_counter()
+      run[3], sums = made.run(state, zeros, buffer, length)
+      jax.block_until_ready(sums)
+      times.setdefault(count, []).append((time.perf_counter() - began) / length)
+  one = statistics.median(times[0])
+  for count, seconds in times.items():
+    step, name = statistics.median(seconds), f'sweep of {count}' if count else 'single run'
+    rate = max(1, count) * one / step
+    line = f'{1e3 * step:8.3f} ms, {step / one:6.2f} times one, {rate:5.2f} of its speed together'
+    print(f'steps: {name:>12} {line}', flush=True)
+
+
+def asks(flags) -> None:
+  """What the compiled step says of collectives and memory."""
+  import jax
+  import numpy as np
+
+  n = flags.devices
+  for count, layout in (
+    (0, {'data': n}), (0, {'data': n, 'fsdp': True}), (n, {'sweep': n}), (n, {'sweep': n // 2, 'data': 2}),
+  ):  # fmt: skip
+    setup, made, buffer = program(flags, count, **layout)
+    state = jax.eval_shape(setup.create)
+    zeros = made.put(made.chunk.zeros(state, buffer))
+    place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+    state = jax.tree.map(place, state, setup.spread)
+    compiled = made.run.lower(state, zeros, buffer, np.int32(1)).compile()
+    kinds = 'all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter'
+    found = re.findall(rf'= (.*?) (?:{kinds})(?:-start)?\(', compiled.as_text())
+    sizes = [
+      BYTES.get(kind, 4) * int(np.prod([int(d) for d in shape.split(',') if d] or [1]))
+      for text in found
+      for kind, shape in re.findall(r'(\w+)\[([\d,]*)\]', text)
+    ]
+    memory = compiled.memory_analysis()
+    held = memory.argument_size_in_bytes / 2**20, memory.temp_size_in_bytes / 2**20
+    line = f'{len(found)} collectives of {sum(sizes) / 2**10:.1f} KiB'
+    print(f'asks: {count} members, {layout}: {line}, arguments {held[0]:.1f} and temporaries '
+          f'{held[1]:.1f} MiB a device', flush=True)  # fmt: skip
+
+
+def main():
+  flags = parse()
+  counts = [int(count) for count in flags.members.split(',')]
+  if 'commands' not in flags.skip:
+    commands(flags, counts)
+  if 'steps' not in flags.skip:
+    steps(flags, counts)
+  if 'asks' not in flags.skip:
+    # In a process of its own, where there are so many devices.
+    words = [sys.executable, '-c', 'import scale; scale.asks(scale.parse())', *sys.argv[1:]]
+    devices = (
+      f'{os.environ.get("XLA_FLAGS", "")} --xla_force_host_platform_device_count={flags.devices}'
+    )
+    paths = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
+    subprocess.run(words, env={**os.environ, 'XLA_FLAGS': devices, 'PYTHONPATH': paths}, check=True)
+
+
+if __name__ == '__main__':
+  main()
