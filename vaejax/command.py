@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 from vaejax import configuration
+from vaejax.engine import cluster, native
+from vaejax.engine.group import ALONE, Alone
 from vaejax.errors import RunError, UserError
-from vaejax.flags import count, path, sampling, seed
+from vaejax.flags import count, path, sampling, seed, several
 from vaejax.lookup import nearest
 
 VERBS = 'train', 'sample', 'evaluate'
@@ -57,6 +59,7 @@ def parser() -> Parser:
     help='any field of the config, as in --config.hyper.beta=4 --config.seed=3; config.json in the '
     'workdir shows them all',
   )
+  several(train)
   sample = verb('sample', 'Write samples of a trained run.')
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
@@ -124,28 +127,40 @@ def prepare_jax() -> None:
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
-def train(flags, overrides) -> int:
-  """The verb `train`."""
-  from vaejax.engine import judges
-  from vaejax.engine.train import Stopped
-  from vaejax.engine.train import train as run
+def asked(flags, overrides):
+  """The config and the workdir of `train`. Raises UserError."""
   from vaejax.engine.workdir import read_config
 
-  folder, data_dir = flags.workdir, flags.data_dir
+  folder = flags.workdir
   if flags.config is None and folder and (folder / 'config.json').exists():
     config = read_config(folder).config
     for field, text in overrides:
       configuration.override(config, field, text)
     configuration.check(config)
-  else:
-    spec = 'configs/vae.py' if flags.config is None else flags.config
-    config = configuration.load(spec, overrides)
-    folder = folder or Path('runs') / Path(spec.partition(':')[0]).stem
+    return config, folder
+  spec = 'configs/vae.py' if flags.config is None else flags.config
+  config = configuration.load(spec, overrides)
+  return config, folder or Path('runs') / Path(spec.partition(':')[0]).stem
+
+
+def train(flags, overrides, group) -> int:
+  """The verb `train`."""
+  from vaejax.engine import judges
+  from vaejax.engine.train import Stopped
+  from vaejax.engine.train import train as run
+
+  config, folder = asked(flags, overrides) if group.main else (None, Path())
+  if group.size > 1:
+    plain = group.share(lambda: configuration.plain(config))
+    config = configuration.restore(plain)
   try:
-    values = run(config, folder, data_dir, sys.stderr)
+    values = run(config, folder, flags.data_dir, sys.stderr, group)
   except Stopped as stopped:
-    print(stopped, file=sys.stderr)
+    if group.main:
+      print(stopped, file=sys.stderr)
     return 128 + stopped.number
+  if not group.main:
+    return 0
   print(summary(folder, config, values))
   if config.method == 'classifier':
     judges.keep(folder, say)
@@ -222,22 +237,47 @@ def main(argv: list[str]) -> int:
 
 def run(argv: list[str]) -> int:
   """The same, with errors said in one line."""
+  group = ALONE
   try:
     flags, overrides = parse(argv)
+    if flags.verb == 'train':
+      group = join(flags, overrides)
     prepare_jax()
     from vaejax.engine.checkpoint import quiet
 
     quiet()
     if flags.verb == 'train':
-      return train(flags, overrides)
-    return {'sample': sample, 'evaluate': evaluate}[flags.verb](flags)
+      status = train(flags, overrides, group)
+    else:
+      status = {'sample': sample, 'evaluate': evaluate}[flags.verb](flags)
+    group.close()
+    return status
   except SystemExit as end:  # argparse has shown its help
     return end.code or 0
   except (UserError, RunError) as error:
-    say(f'error: {" ".join(str(error).splitlines())}')
-    return 2 if isinstance(error, UserError) else 1
+    return fail(' '.join(str(error).splitlines()), 2 if isinstance(error, UserError) else 1, group)
   except OSError as error:
     if error.filename is None:
+      group.lost(error)
       raise
-    say(f'error: {error.filename}: {error.strerror}')
-    return 2
+    return fail(f'{error.filename}: {error.strerror}', 2, group)
+  except Exception as error:
+    group.lost(error)
+    raise
+
+
+def join(flags, overrides) -> Alone:
+  """The processes that train together, of which this is one; mostly there is no other."""
+  where = cluster.place(flags.coordinator, flags.processes, flags.process, os.environ)
+  if where:
+    native.hush()
+  fields = [f'--config.{field}={text}' for field, text in overrides]
+  named = {'--config': flags.config, '--workdir': flags.workdir and str(flags.workdir)}
+  return cluster.join(where, [*(f'{k}={v}' for k, v in named.items() if v), *fields])
+
+
+def fail(text: str, status: int, group: Alone) -> int:
+  """Says what went wrong, to the other processes too."""
+  group.fail(text, status)
+  say(f'error: {text}')
+  return status

@@ -33,6 +33,13 @@ def positive(text: str) -> float:
   raise argparse.ArgumentTypeError(f'{text!r}: it takes a number from 0 up')
 
 
+def several(verb: argparse.ArgumentParser) -> None:
+  """Adds the flags that name a process among those of one program."""
+  verb.add_argument('--coordinator', metavar='HOST:PORT', help='where process 0 of several is')
+  verb.add_argument('--processes', metavar='N', type=count, help='how many there are')
+  verb.add_argument('--process', metavar='I', type=whole(0, 10**6), help='which one this is')
+
+
 def sampling(verb: argparse.ArgumentParser) -> None:
   """Adds the flags of `sample`."""
   verb.add_argument('--n', type=count, default=64, help='how many (64)')

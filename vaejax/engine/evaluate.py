@@ -58,7 +58,7 @@ def make_pass(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh) 
       sums = found if sums is None else jax.tree.map(jnp.add, sums, found)
       if show:
         show(sums, min((number + 1) * n, limit), limit)
-    return sums
+    return shard.whole(sums)
 
   def finish(sums):
     values, sums = {}, jax.device_get(sums)

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine import evaluate, images, report, restoring
+from vaejax.engine import evaluate, images, report, restoring, shard
+from vaejax.engine.group import ALONE
 from vaejax.engine.log import Log
 from vaejax.engine.step import scheduled
 from vaejax.errors import RunError
@@ -95,9 +96,11 @@ def crossed(method: Method, variables, batch, example) -> jax.Array:
 class Settler:
   """The host's side of a run. `start` dispatches what a boundary needs, `settle` reads it."""
 
-  def __init__(self, config, folder: Path, setup, log: Log, checkpoints, seconds: float, step: int):
+  def __init__(
+    self, config, folder: Path, setup, log: Log, checkpoints, seconds: float, step: int, group=ALONE
+  ):
     self.config, self.folder, self.setup = config, folder, setup
-    self.log, self.checkpoints = log, checkpoints
+    self.log, self.checkpoints, self.group = log, checkpoints, group
     self.before, self.began = seconds, time.monotonic()
     self.last = (self.began, step)
     evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
@@ -117,7 +120,7 @@ class Settler:
     test = due(step, config.eval.every, config.steps)
     # A test that decides which is best is of no use without the checkpoint that it is about.
     if due(step, config.checkpoint.every, config.steps) or (test and config.checkpoint.best):
-      left = left._replace(saved=snapshot(state))
+      left = left._replace(saved=shard.whole(snapshot(state)))
     if not test:
       return left
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
@@ -125,7 +128,7 @@ class Settler:
     self.pictures = self.pictures or make_pictures(
       self.setup.method, self.setup.test, config.eval.images
     )
-    return left._replace(test=sums, pictures=self.pictures(variables, key))
+    return left._replace(test=sums, pictures=shard.whole(self.pictures(variables, key)))
 
   def means(self, step: int, sums: Metrics) -> dict[str, float]:
     """Waits for the steps since the last row, up to `step`; their metrics, averaged and checked."""
@@ -174,11 +177,13 @@ class Settler:
     values = {name: np.asarray(value).tolist() for name, value in sums.items()}
     seconds = self.before + now - self.began
     row = {'since': since, 'sums': values, 'seconds': seconds, 'within': now - then}
-    self.save(snapshot(state), since + 1, step, row=row)
+    self.save(shard.whole(snapshot(state)), since + 1, step, row=row)
 
   def resume(self, step: int, zeros: Metrics) -> Metrics:
     """The sums that the row in which a run was suspended goes on from, else zeros."""
-    row = restoring.read_row(self.folder, step)
+    row = self.group.share(lambda: restoring.read_row(self.folder, step))
+    if row:
+      row['sums'] = {name: np.asarray(value, np.float32) for name, value in row['sums'].items()}
     shapes = lambda sums: {name: value.shape for name, value in sums.items()}
     if not row or shapes(row['sums']) != shapes(zeros) or not 0 <= row['since'] < step:
       return zeros
@@ -223,6 +228,8 @@ class Settler:
       # It may take minutes, and says how far it has come.
       show = evaluate.progress('test', self.log.say)
       values = self.full.finish(self.full.start(averaged(state), hyper, key, show))
+    if not self.group.main:
+      return values
     data, ema = self.setup.data['test'], state.ema is not None
     step = int(state.step)
     protocol = evaluate.protocol(self.config, self.elbo, 'test', data, EVAL_SEED, step, ema)

@@ -16,7 +16,8 @@ import numpy as np
 from vaejax import configuration
 from vaejax.data import load
 from vaejax.engine import checkpoint, optim, restoring, shard, workdir
-from vaejax.engine.log import elapsed_before, open_log
+from vaejax.engine.group import ALONE, Alone
+from vaejax.engine.log import Silent, elapsed_before, open_log
 from vaejax.engine.settle import Settler, next_stop, snapshot
 from vaejax.engine.step import make_chunk, make_step
 from vaejax.errors import UserError
@@ -92,51 +93,64 @@ def metric_names(config, method: Method, example: Example, like: dict) -> list[s
   return list(elbo.finish(jax.tree.map(lambda s: np.ones(s.shape, s.dtype), sums)))
 
 
-def train(config, folder: Path, data_dir: str | None = None, stream=None) -> dict[str, float]:
+def train(
+  config, folder: Path, data_dir: str | None = None, stream=None, group: Alone = ALONE
+) -> dict[str, float]:
   """Trains the run of a config in a workdir, from its newest checkpoint if it has one.
 
-  Returns the values of the whole test split at the last step.
+  Returns the values of the whole test split at the last step. In a group of processes, process 0
+  alone reads and writes the workdir, and speaks; `data_dir` is each one's own.
 
   Raises:
     UserError: the config, the data or the workdir cannot be used; nothing was created.
     RunError: a loss is not a number, or the disk is full; the last good checkpoint stands.
     Stopped: SIGTERM or SIGINT; a checkpoint was written.
   """
-  say = lambda text: print(text, file=stream, flush=True)
-  saved = compare(config, folder)
-  data_dir = data_dir or (saved and saved.data_dir) or os.environ.get('TFDS_DATA_DIR')
+  say = lambda text: group.main and print(text, file=stream, flush=True)
+  saved = compare(config, folder) if group.main else None
+  data_dir = (
+    data_dir or group.share(lambda: saved and saved.data_dir) or os.environ.get('TFDS_DATA_DIR')
+  )
   with workdir.distrusting(folder) if saved else contextlib.nullcontext():
-    setup = set_up(config, data_dir)
+    setup = group.first(lambda: set_up(config, data_dir))
+  if group.share(lambda: setup.data) != setup.data:
+    raise UserError(f'it finds {describe(setup.data)}, and process 0 other data: give all the same')
   if saved and (saved.data, saved.example) != (setup.data, setup.source.example):
     raise UserError(
       f'{folder} was trained on other data ({describe(saved.data)}; now {describe(setup.data)}): '
       'put that back, give the --data_dir of before, or take another --workdir'
     )
-  with workdir.locked(folder):
-    compare(config, folder)  # again: another run may have come and gone
-    state = restoring.restore(folder, setup.like, say)
+  with workdir.locked(folder) if group.main else contextlib.nullcontext():
+    if group.main:
+      compare(config, folder)  # again: another run may have come and gone
+    state = restoring.share(folder, setup.like, group, say)
     if state is None:
       create = lambda: workdir.initial(setup.method, config, setup.source.example)
       state = jax.jit(create, out_shardings=shard.replicated(setup.mesh))()
     start = int(state.step)
     if start > config.steps:
       raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
-    restoring.set_aside(folder, start)
-    run = workdir.Saved(config, setup.source.example, setup.data, data_dir)
-    workdir.write_config(folder, run)
-    say(f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s)')
+    if group.main:
+      restoring.set_aside(folder, start)
+      run = workdir.Saved(config, setup.source.example, setup.data, data_dir)
+      workdir.write_config(folder, run)
+    say(
+      f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s)'
+      f'{f" of {group.size} processes" if group.size > 1 else ""}'
+    )
     if start:
       verb = 'finished' if start == config.steps else 'resuming'
       say(f'{folder}: {verb} at step {start} of {config.steps}')
     images = config.batch_size * max(player.turns for player in setup.method.players)
-    with (
-      open_log(
-        folder, total=config.steps, images_per_step=images, step=start, stream=stream
-      ) as log,
-      checkpoint.manage(folder, config.checkpoint) as checkpoints,
-    ):
-      seconds = elapsed_before(folder, start)
-      settler = Settler(config, folder, setup, log, checkpoints, seconds, start)
+    with contextlib.ExitStack() as stack:
+      log, checkpoints, seconds = Silent(), checkpoint.Nothing(), 0.0
+      if group.main:
+        log = stack.enter_context(
+          open_log(folder, total=config.steps, images_per_step=images, step=start, stream=stream)
+        )
+        checkpoints = stack.enter_context(checkpoint.manage(folder, config.checkpoint))
+        seconds = elapsed_before(folder, start)
+      settler = Settler(config, folder, setup, log, checkpoints, seconds, start, group)
       return settler.finish(loop(config, setup, state, settler))
 
 
@@ -197,7 +211,8 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
   step = seen = start = int(state.step)
   zeros, left, pace = None, None, Pace()
   blocks = contextlib.closing(setup.source.buffers(step, config.steps))
-  with signals() as stop, blocks as buffers:
+  with signals() as heard, blocks as buffers:
+    stop = heard if settler.group.size == 1 else []
     for buffer, available in buffers:
       if zeros is None:
         zeros = put(chunk.zeros(state, buffer))
@@ -206,6 +221,9 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
       while step < served and not stop:
         mark = next_stop(config, step)
         length = min(served, mark, step + pace.length) - step
+        length, stop = settler.group.agree(length, heard)
+        if stop:
+          break
         before, (state, sums) = (step, sums), run(state, sums, buffer, np.int32(length))
         step += length
         # The device has its next steps: time to wait for those before, and to look at them.
