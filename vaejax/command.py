@@ -10,10 +10,10 @@ from vaejax import configuration
 from vaejax.engine import cluster, native
 from vaejax.engine.group import ALONE, Alone
 from vaejax.errors import RunError, UserError
-from vaejax.flags import count, path, sampling, seed, several
+from vaejax.flags import count, path, placing, sampling, seed, several
 from vaejax.lookup import nearest
 
-VERBS = 'train', 'sample', 'evaluate'
+VERBS = 'train', 'sample', 'evaluate', 'submit'
 EXAMPLES = """
 examples:
   python launch.py
@@ -22,7 +22,11 @@ examples:
   python launch.py sample --workdir=runs/m --n=64 --out=samples.png
   python launch.py sample --workdir=runs/rvae --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
+  python launch.py submit --nodes=2 --gpus=8 -- train --config=configs/gan.py --workdir=runs/g
 """
+
+
+SUBMIT = 'python launch.py submit --nodes=2 -- train --config=configs/vae.py'
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,6 +79,8 @@ def parser() -> Parser:
     found.add_argument(
       '--checkpoint', dest='which', default='latest', help='latest, best or a step (latest)'
     )
+  about = 'Submit commands, each behind a --, as jobs that go on from where they were stopped.'
+  placing(verbs.add_parser('submit', help=about, description=about, allow_abbrev=False))
   usages = ''.join(found.format_usage() for found in verbs.choices.values())
   top.epilog = f'{usages}\nconfigs: {configs}\n{EXAMPLES}'
   return top
@@ -88,6 +94,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     raise UserError(
       f'unknown verb {argv[0]!r}{nearest(argv[0], VERBS)}: it takes {", ".join(VERBS)}'
     )
+  if argv[0] == 'submit' and '--' in argv:
+    return submission(argv)
   overrides, rest = [], []
   for word in argv:
     if word.startswith('--config.'):
@@ -106,12 +114,54 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
   if overrides and flags.verb != 'train':
     raise UserError(f'--config.{overrides[0][0]}: only train takes config fields')
+  if flags.verb == 'submit':
+    raise UserError(f'submit takes a command behind --, as in {SUBMIT}')
   if flags.verb != 'train' and flags.workdir is None:
     raise UserError(f'{flags.verb} needs --workdir=DIR, the folder of a trained run')
   if flags.data_dir and not flags.data_dir.is_dir():
     raise UserError(f'no folder --data_dir={flags.data_dir}')
   flags.data_dir = flags.data_dir and str(flags.data_dir)
   return flags, overrides
+
+
+def submission(argv: list[str]) -> tuple[argparse.Namespace, list]:
+  """Flags of `submit`, with `lines`: the commands behind each --. Raises UserError for a mistake
+  in one of them too: it would come to light in the job."""
+  lines = [[]]
+  for word in argv:
+    if word == '--':
+      lines.append([])
+    else:
+      lines[-1].append(word)
+  words, *lines = lines
+  flags, unknown = parser().parse_known_args(words)
+  if unknown:
+    raise UserError(f'unknown flag {unknown[0]}; see python launch.py submit --help')
+  folders = []
+  for line in lines:
+    inner, overrides = parse(line or ['submit'])
+    if inner.verb == 'submit':
+      raise UserError(f'submit takes another command behind --, as in {SUBMIT}')
+    if inner.verb == 'train':
+      folders.append(asked(inner, overrides)[1])
+  twice = [folder for folder in folders if folders.count(folder) > 1]
+  if twice:
+    raise UserError(f'two of the commands train in {twice[0]}: give each its own --workdir')
+  flags.lines = lines
+  return flags, []
+
+
+def submit(flags) -> int:
+  """The verb `submit`."""
+  from vaejax.engine import submit as jobs
+
+  names = jobs.Settings._fields
+  settings = jobs.Settings(**{name: getattr(flags, name) for name in names})
+  for line, job in zip(flags.lines, jobs.submit(flags.lines, settings), strict=True):
+    stop = f'kill {job.job_id}' if flags.cluster == 'local' else f'scancel {job.job_id}'
+    print(f'job {job.job_id} ({flags.name}): python launch.py {" ".join(line)}')
+    print(f'log:  {job.paths.stdout}\nstop: {stop}', flush=True)
+  return 0
 
 
 def prepare_jax() -> None:
@@ -249,7 +299,8 @@ def run(argv: list[str]) -> int:
     if flags.verb == 'train':
       status = train(flags, overrides, group)
     else:
-      status = {'sample': sample, 'evaluate': evaluate}[flags.verb](flags)
+      verbs = {'sample': sample, 'evaluate': evaluate, 'submit': submit}
+      status = verbs[flags.verb](flags)
     group.close()
     return status
   except SystemExit as end:  # argparse has shown its help
