@@ -12,6 +12,7 @@ import socket
 import time
 from typing import NamedTuple
 
+from vaejax.engine import native
 from vaejax.engine.group import ALONE, Alone, Group
 from vaejax.errors import UserError
 
@@ -100,7 +101,7 @@ def join(where: Place | None, about: list) -> Alone:
     said = str(error).strip().partition('\n')[0]
     raise UserError(f'JAX cannot reach process 0 at {where.host}, port {port}: {said}') from error
   jax.devices()  # all do this together: the devices of one are made known to the others
-  return Group(where.size, where.rank, links)
+  return Group(where.size, where.rank, links, native.said)
 
 
 def gather(where: Place, about: list):

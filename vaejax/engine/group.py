@@ -56,9 +56,10 @@ GRACE = 5.0  # seconds in which another process's end is seen, when a collective
 
 class Group(Alone):
   """Several processes; `links` are {rank: (its socket, its host)}: process 0's to each of the
-  others, theirs to process 0."""
+  others, theirs to process 0. `said`: is called when an end was told of."""
 
-  def __init__(self, size: int, rank: int, links: dict[int, tuple[socket.socket, str]]):
+  def __init__(self, size: int, rank: int, links: dict[int, tuple[socket.socket, str]], said=None):
+    self.said = said or (lambda: None)
     self.size, self.rank, self.main = size, rank, rank == 0
     self.links, self.inbox, self.told = links, queue.Queue(), []
     self.sending, self.ending, self.over = threading.Lock(), threading.Lock(), False
@@ -150,6 +151,7 @@ class Group(Alone):
     with contextlib.suppress(OSError, ValueError):
       sys.stdout.flush()
       print(text, file=sys.stderr, flush=True)
+      self.said()
     os._exit(status)
 
   def close(self):

@@ -4,6 +4,8 @@ import contextlib
 import os
 import sys
 
+SAID = b'\0said\n'
+
 
 def hush() -> None:
   """Passes what C++ writes through a process that drops what is noise: Gloo's greetings, and the
@@ -29,16 +31,22 @@ def hush() -> None:
   os.close(writing)
 
 
+def said() -> None:
+  """Tells that process that this one has said itself why it ends."""
+  os.write(2, SAID)
+
+
 def filtered(reading: int, error: int) -> None:
   """Copies lines from one file to another, without the noise."""
-  dying = fatal = False
+  dying = fatal = told = False
   with os.fdopen(reading, 'rb') as lines:
     for line in lines:
+      told = told or line == SAID
       fatal = fatal or b'JAX distributed service detected fatal errors' in line
       dying = dying or fatal or b'coordination_service' in line
-      if not dying and not line.startswith(b'[Gloo]'):
+      if not dying and not line.startswith((b'[Gloo]', SAID)):
         os.write(error, line)
-  if fatal:
+  if fatal and not told:
     os.write(
       error,
       b'error: process 0 has ended, so this one ends too: see what that one said; the same '

@@ -39,10 +39,8 @@ class Job:
     if self.port:
       command += [f'--coordinator=127.0.0.1:{self.port}', f'--processes={where.num_tasks}']
       command += [f'--process={where.global_rank}']
-      visible = os.environ.get('CUDA_VISIBLE_DEVICES', '').split(',')
-      each = len(visible) // where.num_tasks
-      own = visible[each * where.global_rank :][:each]
-      os.environ['CUDA_VISIBLE_DEVICES'] = ','.join(own)
+      visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
+      os.environ['CUDA_VISIBLE_DEVICES'] = own(visible, where.global_rank, where.num_tasks)
     print(f'{socket.gethostname()}: {shlex.join(command)}', flush=True)
     child, passed = subprocess.Popen(command, cwd=self.folder), False
     while child.poll() is None:
@@ -57,6 +55,13 @@ class Job:
       sys.stdout.flush()
       os._exit(status if status > 0 else 128 - status)  # submitit would add a page of its own
     return 0
+
+
+def own(visible: str, rank: int, count: int) -> str:
+  """Of GPUs, as CUDA_VISIBLE_DEVICES lists them, those of one of so many processes."""
+  listed = visible.split(',')
+  each = len(listed) // count
+  return ','.join(listed[each * rank :][:each])
 
 
 def put_again(where, got: list[int]) -> None:
@@ -106,6 +111,8 @@ def submit(lines: Sequence[Sequence[str]], settings: Settings) -> list:
 
 def make_executor(settings: Settings):
   """submitit's executor of these settings. Raises UserError."""
+  # It would take the logging of all that is imported for itself.
+  os.environ.setdefault('SUBMITIT_LOG_LEVEL', 'NOCONFIG')
   try:
     import submitit
   except ImportError:
