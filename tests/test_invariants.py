@@ -289,7 +289,7 @@ def test_eight_devices_are_one(case, plain):
     case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
   )
   (buffer, _), *_ = source.buffers(0, STEPS)
-  chunk = quick_jit(averaged_chunk(plain.step, shard.split_draw(mesh, source.draw)))
+  chunk = quick_jit(averaged_chunk(plain.step, shard.split_draw(mesh, source)))
   after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(after.variables))
   assert_close(after, plain.after[0])
@@ -301,7 +301,7 @@ def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
   parts = case.config.batch_size // case.config.optimizer.accumulate
   mesh = shard.mesh(parts, members=2, layout=shard.Layout(2, 4))
   step, draw = make_sweep(plain.step, case.source.draw)
-  step, draw = shard.split_step(mesh, step), shard.split_draw(mesh, draw, stacked=True)
+  step, draw = shard.split_step(mesh, step), shard.split_draw(mesh, case.source, draw)
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
   stack = jax.device_put(stack, jax.tree.map(shard.place(mesh, stacked=True), stack))
   (buffer, _), *_ = case.source.buffers(0, STEPS)

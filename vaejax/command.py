@@ -6,12 +6,24 @@ import os
 import sys
 from pathlib import Path
 
-from vaejax import configuration
+from vaejax import configuration, verbs
+from vaejax.engine import cluster, native
+from vaejax.engine.group import ALONE, Alone
 from vaejax.errors import RunError, UserError
-from vaejax.flags import count, number, path, sampling, seed, sweeping, training
+from vaejax.flags import (
+  count,
+  number,
+  path,
+  placing,
+  sampling,
+  seed,
+  several,
+  sweeping,
+  training,
+)
 from vaejax.lookup import nearest
 
-VERBS = 'train', 'sweep', 'sample', 'evaluate'
+VERBS = 'train', 'sweep', 'sample', 'evaluate', 'submit'
 EXAMPLES = """
 examples:
   python launch.py
@@ -21,7 +33,11 @@ examples:
   python launch.py sample --workdir=runs/m --n=64 --out=samples.png
   python launch.py sample --workdir=runs/rvae --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
+  python launch.py submit --nodes=2 --gpus=8 -- train --config=configs/gan.py --workdir=runs/g
 """
+
+
+SUBMIT = 'python launch.py submit --nodes=2 -- train --config=configs/vae.py'
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,8 +66,10 @@ def parser() -> Parser:
 
   train = verb('train', 'Train, or go on with, the run of a config.')
   training(train)
+  several(train)
   sweep = verb('sweep', 'Train many runs of a config as one program, or go on with them.')
   training(sweep)
+  several(sweep)
   sweeping(sweep)
   sample = verb('sample', 'Write samples of a trained run.')
   sampling(sample)
@@ -69,6 +87,8 @@ def parser() -> Parser:
     found.add_argument(
       '--checkpoint', dest='which', default='latest', help='latest, best or a step (latest)'
     )
+  about = 'Submit commands, each behind a --, as jobs that go on from where they were stopped.'
+  placing(verbs.add_parser('submit', help=about, description=about, allow_abbrev=False))
   usages = ''.join(found.format_usage() for found in verbs.choices.values())
   top.epilog = f'{usages}\nconfigs: {configs}\n{EXAMPLES}'
   return top
@@ -82,6 +102,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     raise UserError(
       f'unknown verb {argv[0]!r}{nearest(argv[0], VERBS)}: it takes {", ".join(VERBS)}'
     )
+  if argv[0] == 'submit' and '--' in argv:
+    return submission(argv)
   overrides, rest = [], []
   for word in argv:
     if word.startswith('--config.'):
@@ -101,12 +123,41 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
   trains = flags.verb in ('train', 'sweep')
   if overrides and not trains:
     raise UserError(f'--config.{overrides[0][0]}: only train and sweep take config fields')
+  if flags.verb == 'submit':
+    raise UserError(f'submit takes a command behind --, as in {SUBMIT}')
   if not trains and flags.workdir is None:
     raise UserError(f'{flags.verb} needs --workdir=DIR, the folder of a trained run')
   if flags.data_dir and not flags.data_dir.is_dir():
     raise UserError(f'no folder --data_dir={flags.data_dir}')
   flags.data_dir = flags.data_dir and str(flags.data_dir)
   return flags, overrides
+
+
+def submission(argv: list[str]) -> tuple[argparse.Namespace, list]:
+  """Flags of `submit`, with `lines`: the commands behind each --. Raises UserError for a mistake
+  in one of them too: it would come to light in the job."""
+  lines = [[]]
+  for word in argv:
+    if word == '--':
+      lines.append([])
+    else:
+      lines[-1].append(word)
+  words, *lines = lines
+  flags, unknown = parser().parse_known_args(words)
+  if unknown:
+    raise UserError(f'unknown flag {unknown[0]}; see python launch.py submit --help')
+  folders = []
+  for line in lines:
+    inner, overrides = parse(line or ['submit'])
+    if inner.verb == 'submit':
+      raise UserError(f'submit takes another command behind --, as in {SUBMIT}')
+    if inner.verb == 'train':
+      folders.append(verbs.asked(inner, overrides)[1])
+  twice = [folder for folder in folders if folders.count(folder) > 1]
+  if twice:
+    raise UserError(f'two of the commands train in {twice[0]}: give each its own --workdir')
+  flags.lines = lines
+  return flags, []
 
 
 def prepare_jax() -> None:
@@ -120,110 +171,6 @@ def prepare_jax() -> None:
       folder.mkdir(parents=True, exist_ok=True)
       jax.config.update('jax_compilation_cache_dir', str(folder))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-
-
-def train(flags, overrides) -> int:
-  """The verb `train`."""
-  from vaejax.engine import judges, shard
-  from vaejax.engine.train import train as run
-  from vaejax.engine.workdir import read_config
-
-  folder, data_dir = flags.workdir, flags.data_dir
-  layout = shard.layout(flags.mesh, flags.fsdp)
-  if flags.config is None and folder and (folder / 'config.json').exists():
-    config = read_config(folder).config
-    for field, text in overrides:
-      configuration.override(config, field, text)
-    configuration.check(config)
-  else:
-    spec = 'configs/vae.py' if flags.config is None else flags.config
-    config = configuration.load(spec, overrides)
-    folder = folder or Path('runs') / Path(spec.partition(':')[0]).stem
-  (values,) = run(config, folder, data_dir, sys.stderr, layout=layout)
-  print(summary(folder, config, values))
-  if config.method == 'classifier':
-    judges.keep(folder, say)
-  return 0
-
-
-def sweep(flags, overrides) -> int:
-  """The verb `sweep`."""
-  from vaejax import axes
-  from vaejax.engine import shard
-  from vaejax.engine.sweep import sweep as run
-
-  spec = flags.config or 'configs/vae.py'
-  folder = flags.workdir or Path('runs') / f'{Path(spec.partition(":")[0]).stem}-sweep'
-  plan = axes.make(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
-  layout = shard.layout(flags.mesh, flags.fsdp)
-  print(run(plan, folder, flags.data_dir, layout, flags.slice, flags.stack, sys.stderr))
-  print(f'members:    {folder / "members.csv"}, {folder / "results.csv"}, {folder / "table.csv"}')
-  print(f'pictures:   {folder / "report.html"}')
-  print(f'next:       python launch.py sample --workdir={folder} --member=0')
-  return 0
-
-
-def summary(folder: Path, config, values: dict[str, float]) -> str:
-  """What a finished run shows: test values, where things are, what to try next."""
-  from vaejax.engine import checkpoint
-
-  listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
-  name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
-  best = checkpoint.best(folder, steps, config.checkpoint.best)
-  if best and best != steps[-1:]:
-    value = checkpoint.read_meta(folder, best[0])['metrics'][name]
-    listed += f'\nbest:       {name} {value:.4g} at step {best[0]}, for --checkpoint=best'
-  verb = 'sample' if 'latents' in config.model else 'evaluate'
-  return '\n'.join(
-    [
-      f'test after {config.steps} steps: {listed}',
-      f'pictures:   {folder / "images"} and {folder / "report.html"}',
-      f'checkpoint: {folder / "checkpoints"}',
-      f'next:       python launch.py {verb} --workdir={folder}',
-    ]
-  )
-
-
-def training_verb(flags, overrides) -> int:
-  """The verbs `train` and `sweep`, which a signal may end."""
-  from vaejax.engine.train import Stopped
-
-  try:
-    return {'train': train, 'sweep': sweep}[flags.verb](flags, overrides)
-  except Stopped as stopped:
-    say(str(stopped))
-    return 128 + stopped.number
-
-
-def sample(flags) -> int:
-  """The verb `sample`."""
-  from vaejax.engine.sample import sample as run
-
-  names = 'n', 'seed', 'temperature', 'draw', 'weights', 'which', 'label', 'out', 'data_dir'
-  names += 'given', 'futures', 'rollout', 'member'
-  print(run(flags.workdir, **{name: getattr(flags, name) for name in names}, say=say))
-  return 0
-
-
-def evaluate(flags) -> int:
-  """The verb `evaluate`."""
-  from vaejax.engine.evaluate import evaluate as run
-
-  names = [name for name in flags.evals.split(',') if name]
-  if not names:
-    raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
-  settings = 'split', 'seed', 'samples', 'weights', 'which', 'judge', 'data_dir', 'member'
-  values = run(flags.workdir, names, **{k: getattr(flags, k) for k in settings}, say=say)
-  width = max(map(len, values))
-  for name, value in values.items():
-    print(f'{name:>{width}} {value:.4f}')
-  own = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
-  print(f'recorded in {own / "evaluation.json"}')
-  return 0
-
-
-def say(text: str) -> None:
-  print(text, file=sys.stderr, flush=True)
 
 
 def main(argv: list[str]) -> int:
@@ -245,22 +192,46 @@ def main(argv: list[str]) -> int:
 
 def run(argv: list[str]) -> int:
   """The same, with errors said in one line."""
+  group = ALONE
   try:
     flags, overrides = parse(argv)
+    if flags.verb in ('train', 'sweep'):
+      group = join(flags, overrides)
     prepare_jax()
     from vaejax.engine.checkpoint import quiet
 
     quiet()
-    if flags.verb in ('train', 'sweep'):
-      return training_verb(flags, overrides)
-    return {'sample': sample, 'evaluate': evaluate}[flags.verb](flags)
+    grouped = (group,) if flags.verb in ('train', 'sweep') else ()
+    status = getattr(verbs, flags.verb)(flags, overrides, *grouped)
+    group.close()
+    return status
   except SystemExit as end:  # argparse has shown its help
     return end.code or 0
   except (UserError, RunError) as error:
-    say(f'error: {" ".join(str(error).splitlines())}')
-    return 2 if isinstance(error, UserError) else 1
+    return fail(' '.join(str(error).splitlines()), 2 if isinstance(error, UserError) else 1, group)
   except OSError as error:
     if error.filename is None:
+      group.lost(error)
       raise
-    say(f'error: {error.filename}: {error.strerror}')
-    return 2
+    return fail(f'{error.filename}: {error.strerror}', 2, group)
+  except Exception as error:
+    group.lost(error)
+    raise
+
+
+def join(flags, overrides) -> Alone:
+  """The processes that train together, of which this is one; mostly there is no other."""
+  where = cluster.place(flags.coordinator, flags.processes, flags.process, os.environ)
+  if where:
+    native.hush()
+  fields = [f'--config.{field}={text}' for field, text in overrides]
+  named = {'--config': flags.config, '--workdir': flags.workdir and str(flags.workdir)}
+  fields += [f'--{kind} {text}' for kind, text in getattr(flags, 'axes', None) or ()]
+  return cluster.join(where, [*(f'{k}={v}' for k, v in named.items() if v), *fields])
+
+
+def fail(text: str, status: int, group: Alone) -> int:
+  """Says what went wrong, to the other processes too."""
+  group.fail(text, status)
+  verbs.say(f'error: {text}')
+  return status

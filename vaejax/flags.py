@@ -33,6 +33,27 @@ def positive(text: str) -> float:
   raise argparse.ArgumentTypeError(f'{text!r}: it takes a number from 0 up')
 
 
+def several(verb: argparse.ArgumentParser) -> None:
+  """Adds the flags that name a process among those of one program."""
+  verb.add_argument('--coordinator', metavar='HOST:PORT', help='where process 0 of several is')
+  verb.add_argument('--processes', metavar='N', type=count, help='how many there are')
+  verb.add_argument('--process', metavar='I', type=whole(0, 10**6), help='which one this is')
+
+
+def placing(verb: argparse.ArgumentParser) -> None:
+  """Adds the flags of `submit`."""
+  verb.add_argument('--cluster', choices=('slurm', 'local'), default='slurm', help='(slurm)')
+  verb.add_argument('--nodes', type=whole(1, 10**4), default=1, help='a process on each (1)')
+  verb.add_argument('--gpus', type=whole(0, 64), default=0, help='of each node (0)')
+  verb.add_argument('--cpus', type=whole(0, 1024), default=0, help="of each node (the cluster's)")
+  verb.add_argument('--minutes', type=count, default=60, help='until it is put again (60)')
+  verb.add_argument('--partition', metavar='NAME', help="of the cluster (the cluster's own choice)")
+  verb.add_argument('--name', default='vaejax', help='of the job (vaejax)')
+  verb.add_argument(
+    '--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='of logs (runs/jobs)'
+  )
+
+
 def sampling(verb: argparse.ArgumentParser) -> None:
   """Adds the flags of `sample`."""
   verb.add_argument('--n', type=count, default=64, help='how many (64)')

@@ -116,9 +116,8 @@ def asks(flags) -> None:
   import numpy as np
 
   n = flags.devices
-  for count, layout in (
-    (0, {'data': n}), (0, {'data': n, 'fsdp': True}), (n, {'sweep': n}), (n, {'sweep': n // 2, 'data': 2}),
-  ):  # fmt: skip
+  alone = [(0, {'data': n}), (0, {'data': n, 'fsdp': True})]
+  for count, layout in (*alone, (n, {'sweep': n}), (n, {'sweep': n // 2, 'data': 2})):
     setup, made, buffer = program(flags, count, **layout)
     state = jax.eval_shape(setup.create)
     zeros = made.put(made.chunk.zeros(state, buffer))

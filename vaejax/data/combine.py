@@ -54,7 +54,8 @@ def join(sources: Mapping[str, Source]) -> Source:
         left = {prefix: count - served for prefix, count in left.items()}
 
   resident = all(source.resident for source in sources.values())
-  return first._replace(resident=resident, buffers=buffers, draw=draw)
+  spread = {prefix: source.spread for prefix, source in sources.items()}
+  return first._replace(resident=resident, spread=spread, buffers=buffers, draw=draw)
 
 
 def subset(rows: Table, index: np.ndarray) -> Table:

@@ -8,6 +8,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 
 from vaejax.data import transforms
 from vaejax.data.order import host_order, order
@@ -40,6 +41,22 @@ def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False)
   return Example(fields, table.classes, low, high, levels, name, count)
 
 
+class Here:
+  """Places trees of host arrays on the default device; see engine.shard.Put, its like on a mesh."""
+
+  def __call__(self, tree):
+    return jax.tree.map(jnp.asarray, tree)
+
+  def even(self, n: int) -> int:
+    return n
+
+  def own(self, n: int) -> tuple[int, int]:
+    return 0, n
+
+  def rows(self, tree, n: int, axis: int = 0):
+    return self(tree)
+
+
 def make(
   table: Table,
   n: int,
@@ -61,9 +78,9 @@ def make(
     resident: raw rows live on the device; else the host streams the rows of the chunks to come.
     key: a fixed key for order and noise; None: each run's own. A stream needs it, because the host
       evaluates the order.
-    put: places host arrays on the devices.
+    put: places host arrays on the devices, see Here.
   """
-  put = put or partial(jax.tree.map, jnp.asarray)
+  put = put or Here()
   prepare = partial(
     transforms.prepare, kind=kind, scale=scale, flips=flips, styles=styles, pairs=pairs
   )
@@ -79,12 +96,14 @@ def make(
     first = step.astype(jnp.uint32) * n + jnp.asarray(number, jnp.uint32) * (n // parts)
     position = first + jnp.arange(n // parts, dtype=jnp.uint32)
     if resident:
-      slot = index = order(order_key, position, table.size)
+      index = order(order_key, position, table.size)
+      raw = gather(buffer, index)
     else:
-      slot = (position - buffer['first']).astype(jnp.int32)
-      index = buffer['index'][slot]
+      # Of a block that lies on several devices, each has its own part.
+      at = lambda x: jax.lax.dynamic_index_in_dim(x, step - buffer['first'], keepdims=False)
+      raw, index = jax.tree.map(at, (dict(buffer['rows']), buffer['index']))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(noise_key, position)
-    return prepare(gather(buffer, slot), keys, index)
+    return prepare(raw, keys, index)
 
   def rows(buffer, index):
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)
@@ -115,17 +134,24 @@ def make(
       return stream(table, n, key, step, steps, put)
 
     def blocks(size):
+      held = put.even(size)
+      begin, end = put.own(held)
+
       def read(first):
-        index = np.arange(first, min(first + size, table.size))
-        return jax.tree.map(partial(pad, size=size), dict(table.fetch(index)))
+        last = min(first + size, table.size)
+        index = np.arange(min(first + begin, last - 1), max(min(first + end, last), first + 1))
+        return jax.tree.map(partial(pad, size=end - begin), dict(table.fetch(index)))
 
       with ahead(range(0, table.size, size), read, 4) as reader:
         for first, block in zip(range(0, table.size, size), reader, strict=True):
-          yield put({'rows': block, 'first': np.int32(first)})
+          yield {'rows': put.rows(block, held), **put({'first': np.int32(first)})}
 
-  return Source(
-    describe(table, kind, scale, styles, pairs), table.size, resident, buffers, draw, blocks, rows
-  )
+  example = describe(table, kind, scale, styles, pairs)
+  # Blocks of a stream are [steps, n, ...], split over n.
+  block = PartitionSpec(None, 'data')
+  whole = PartitionSpec()
+  spread = whole if resident else {'rows': block, 'index': block, 'first': whole}
+  return Source(example, table.size, resident, spread, buffers, draw, blocks, rows)
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
@@ -157,20 +183,22 @@ BLOCK_BYTES = 64 * 2**20
 def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
   """Blocks of consecutive steps, read ahead while the device computes.
 
-  Blocks begin at multiples of their length, whatever step a run resumes from.
+  Blocks begin at multiples of their length, whatever step a run resumes from. They are [steps, n,
+  ...], split over n: a process reads the rows of its own devices alone.
   """
   if step >= steps:
     return
   length = max(1, BLOCK_BYTES // (row_bytes(table) * n))
   start = step - step % length
+  own = put.own(n)
   words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))
 
   def read(step: int):
-    index = host_order(words, step * n + np.arange(n, dtype=np.int64), table.size)
+    index = host_order(words, step * n + np.arange(*own, dtype=np.int64), table.size)
     return {'rows': dict(table.fetch(index)), 'index': index}
 
   with ahead(range(start, steps), read, 2 * length, length) as reader:
     for begin, block in zip(range(start, steps, length), reader, strict=True):
-      flat = jax.tree.map(lambda x: pad(x.reshape(-1, *x.shape[2:]), length * n), block)
+      block = put.rows(jax.tree.map(partial(pad, size=length), block), n, axis=1)
       served = min(begin + length, steps) - max(begin, step)
-      yield put({**flat, 'first': np.uint32(begin * n % 2**32)}), served
+      yield {**block, **put({'first': np.int32(begin)})}, served

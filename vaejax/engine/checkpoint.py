@@ -88,12 +88,40 @@ def checksum(array) -> int:
   return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
+def by_itself() -> dict:
+  """What orbax takes so as not to wait for the other processes, of which only this one writes."""
+  if jax.process_count() == 1:
+    return {}
+  options = ocp.options.MultiprocessingOptions(
+    primary_host=jax.process_index(),
+    active_processes={jax.process_index()},
+    barrier_sync_key_prefix='alone',
+  )
+  return {'multiprocessing_options': options}
+
+
+class Nothing:
+  """The checkpoints of a process that leaves them to process 0."""
+
+  def save(self, state, metrics=None, row=None) -> None:
+    """See Checkpoints."""
+
+  def wait(self) -> None:
+    """See Checkpoints."""
+
+  def standing(self) -> str:
+    """See Checkpoints."""
+    return 'process 0 knows what stands'
+
+
 class Checkpoints:
   """The checkpoints of a run that is training; `save` writes one at a time, in a thread."""
 
   def __init__(self, workdir: Path, keep: int, best: str):
     self.folder, self.keep, self.best = (workdir / 'checkpoints').absolute(), keep, best
-    self.writer = ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    alone = by_itself()
+    handler = {'composite_options': ocp.CompositeOptions(**alone)} if alone else {}
+    self.writer = ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handler), **alone)
     self.thread, self.pending = ThreadPoolExecutor(1, 'checkpoint'), None
 
   def save(self, state: State, metrics: dict[str, float] | None = None, row=None) -> None:
@@ -109,13 +137,16 @@ class Checkpoints:
   def write(self, state: State, metrics: dict[str, float] | None, row) -> None:
     """Writes a state and returns when it is on disk."""
     tree, step = encode(state), stack.front(state)
-    named = leaves(jax.device_get(tree))
+    host = jax.device_get(tree)
+    named = leaves(host)
     meta = {
       'leaves': {path: [form(leaf), checksum(leaf)] for path, leaf in named.items()},
       'metrics': metrics or {},
       'row': row,
     }
-    items = {'state': ocp.args.StandardSave(tree), 'meta': ocp.args.JsonSave(meta)}
+    # Of several processes orbax would want all for what is on their devices, and one has it all.
+    kept = tree if jax.process_count() == 1 else host
+    items = {'state': ocp.args.StandardSave(kept), 'meta': ocp.args.JsonSave(meta)}
     self.writer.save(self.folder / str(step), args=ocp.args.Composite(**items))
 
   def wait(self) -> None:

@@ -62,7 +62,7 @@ def make_pass(
       sums = found if sums is None else jax.tree.map(jnp.add, sums, found)
       if show:
         show(sums, min((number + 1) * n, limit), limit)
-    return sums
+    return shard.whole(sums)
 
   def finish(sums):
     sums = jax.device_get(sums)

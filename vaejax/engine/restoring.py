@@ -8,8 +8,21 @@ from pathlib import Path
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
-from vaejax.engine.checkpoint import best, checksum, decode, form, leaves, read_meta, steps
+from vaejax.engine.checkpoint import (
+  best,
+  by_itself,
+  checksum,
+  decode,
+  encode,
+  form,
+  leaves,
+  read_meta,
+  steps,
+)
+from vaejax.engine.group import Alone
+from vaejax.engine.shard import spread
 from vaejax.errors import UserError
 from vaejax.types import State
 
@@ -66,6 +79,23 @@ def restore(
   )
 
 
+def share(workdir: Path, like: dict, group: Alone, say: Callable[[str], None]) -> State | None:
+  """`restore` of several processes: process 0 reads, and the others need not see the workdir."""
+  if group.size == 1:
+    return restore(workdir, like, say)
+  here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  local = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), like)
+  state = restore(workdir, local, say) if group.main else None
+  if not group.share(lambda: state is not None):
+    return None
+  # As bytes: they are sent as sums with zeros, and -0.0 + 0.0 is 0.0.
+  tree = encode(state) if group.main else jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+  flat = jax.tree.map(lambda x: np.ascontiguousarray(x).reshape(-1).view(np.uint8), tree)
+  found = multihost_utils.broadcast_one_to_all(jax.device_get(flat), group.main)
+  place = lambda b, x: spread(np.asarray(b).view(x.dtype).reshape(x.shape), x.shape, x.sharding)
+  return decode(jax.tree.map(place, found, like))
+
+
 def read_row(workdir: Path, step: int) -> dict | None:
   """The unfinished row that was saved with a state, None where there is none or it is damaged."""
   with contextlib.suppress(Exception):
@@ -88,7 +118,8 @@ def read(workdir: Path, step: int, like: dict) -> State:
   args = ocp.args.PyTreeRestore(
     like, restore_args=ocp.checkpoint_utils.construct_restore_args(like), partial_restore=True
   )
-  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+  alone = by_itself()
+  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(**alone), **alone) as checkpointer:
     folder = (workdir / 'checkpoints' / str(step) / 'state').absolute()
     found = checkpointer.restore(folder, args=args)
   for path, leaf in leaves(jax.device_get(found)).items():

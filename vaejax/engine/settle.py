@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine import evaluate, pictures, report, restoring, stack
+from vaejax.engine import evaluate, pictures, report, restoring, shard, stack
+from vaejax.engine.group import Alone
 from vaejax.engine.log import Log
 from vaejax.engine.step import finite, scheduled
 from vaejax.errors import RunError
@@ -56,10 +57,18 @@ class Settler:
   """
 
   def __init__(
-    self, config, folder: Path, setup, log: Log, checkpoints, seconds: float, state: State
+    self,
+    config,
+    folder: Path,
+    setup,
+    log: Log,
+    checkpoints,
+    seconds: float,
+    state: State,
+    group: Alone,
   ):
     self.config, self.folder, self.setup = config, folder, setup
-    self.log, self.checkpoints = log, checkpoints
+    self.log, self.checkpoints, self.group = log, checkpoints, group
     self.before, self.began = seconds, time.monotonic()
     self.last = (self.began, stack.front(state))
     self.frozen = stack.frozen(state)
@@ -80,7 +89,7 @@ class Settler:
     test = due(step, config.eval.every, config.steps)
     # A test that decides which is best is of no use without the checkpoint that it is about.
     if due(step, config.checkpoint.every, config.steps) or (test and config.checkpoint.best):
-      left = left._replace(saved=snapshot(state))
+      left = left._replace(saved=shard.whole(snapshot(state)))
     if not test:
       return left
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
@@ -88,7 +97,7 @@ class Settler:
     self.pictures = self.pictures or pictures.make(
       setup.method, setup.test, config.eval.images, bool(setup.members)
     )
-    return left._replace(test=sums, pictures=self.pictures(variables, key))
+    return left._replace(test=sums, pictures=shard.whole(self.pictures(variables, key)))
 
   def each(self, tree) -> list:
     """What a tree holds of each member; of a run, the tree itself."""
@@ -107,7 +116,7 @@ class Settler:
     """Waits for the steps since the last row, up to `step`; their metrics, averaged and checked."""
     count = step - self.last[1]
     mean = lambda sums: {name: float(value) / count for name, value in sums.items()}
-    values = [mean(one) for one in self.each(jax.device_get(sums))]
+    values = [mean(one) for one in self.each(jax.device_get(shard.whole(sums)))]
     self.check(values, self.last[1] + 1, step)
     return values
 
@@ -161,14 +170,16 @@ class Settler:
     """Saves a run that a signal ends between two boundaries, with the row that it was in."""
     self.means(step, sums)
     now, (then, since) = time.monotonic(), self.last
-    values = {name: np.asarray(value).tolist() for name, value in sums.items()}
+    values = {k: np.asarray(value).tolist() for k, value in shard.whole(sums).items()}
     seconds = self.before + now - self.began
     row = {'since': since, 'sums': values, 'seconds': seconds, 'within': now - then}
-    self.save(snapshot(state), since + 1, step, row=row)
+    self.save(shard.whole(snapshot(state)), since + 1, step, row=row)
 
   def resume(self, step: int, zeros: Metrics) -> Metrics:
     """The sums that the row in which a run was suspended goes on from, else zeros."""
-    row = restoring.read_row(self.folder, step)
+    row = self.group.share(lambda: restoring.read_row(self.folder, step))
+    if row:
+      row['sums'] = {name: np.asarray(value, np.float32) for name, value in row['sums'].items()}
     shapes = lambda sums: {name: value.shape for name, value in sums.items()}
     if not row or shapes(row['sums']) != shapes(zeros) or not 0 <= row['since'] < step:
       return zeros
@@ -210,16 +221,19 @@ class Settler:
   def finish(self, state: State) -> list[dict[str, float]]:
     """The values of the whole test split, recorded, and the report."""
     values = self.found if self.full is self.test else None
+    step, steps = stack.front(state), shard.whole(state.step)
     if values is None:
       hyper, key = scheduled(state, self.setup.schedules), jax.random.key(EVAL_SEED)
       # It may take minutes, and says how far it has come.
       show = evaluate.progress('test', self.log.say)
       values = self.full.finish(self.full.start(averaged(state), hyper, key, show))
+    if not self.group.main:
+      return values
     data, ema = self.setup.data['test'], state.ema is not None
-    about = (self.config, self.elbo, 'test', data, EVAL_SEED, stack.front(state), ema)
+    about = (self.config, self.elbo, 'test', data, EVAL_SEED, step, ema)
     protocol = evaluate.protocol(*about)
     if self.setup.members:
-      stack.record(self.folder, self.setup.members, state.step, values, protocol)
+      stack.record(self.folder, self.setup.members, steps, values, protocol)
     else:
       evaluate.record(self.folder, values[0], protocol)
       report.write_report(self.folder)

@@ -97,11 +97,11 @@ def make_program(config, setup: Setup) -> Program:
   """The program of a run, or of a stack."""
   optimizer, stacked = config.optimizer, bool(setup.members)
   step = make_step(setup.method, setup.schedules, optimizer.ema, optimizer.accumulate)
-  draw = setup.source.draw
+  draw = None
   if stacked:
-    step, draw = make_sweep(step, draw)
-  draw = shard.split_draw(setup.mesh, draw, stacked)
+    step, draw = make_sweep(step, setup.source.draw)
+  draw = shard.split_draw(setup.mesh, setup.source, draw)
   chunk = make_chunk(shard.split_step(setup.mesh, step), draw)
   sums = shard.of_members(setup.mesh, stacked)
   run = jax.jit(chunk.run, donate_argnums=0, out_shardings=(setup.spread, sums))
-  return Program(chunk, run, lambda tree: jax.device_put(tree, sums))
+  return Program(chunk, run, lambda tree: shard.lay(tree, sums))

@@ -4,15 +4,17 @@
 is global inside it, and sharded arrays are ordinary ones.
 """
 
+import functools
 import math
 import re
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from vaejax.errors import UserError
-from vaejax.types import Batch
+from vaejax.types import Batch, Source
 
 # Arrays of fewer elements stay whole on every device: to gather them costs more than they take.
 SMALL = 2**16
@@ -42,31 +44,51 @@ def layout(text: str | None, fsdp: bool = False) -> Layout:
 
 
 def mesh(batch_size: int = 0, devices=None, members: int = 1, layout: Layout = ANY) -> Mesh:
-  """A mesh whose axes divide the members of a sweep and the batch (0: any). What the layout leaves
-  open is the most devices that do, first along 'sweep', along which nothing is communicated.
+  """A mesh whose axes divide the members of a sweep and the batch (0: any), with as many devices
+  of each process. What the layout leaves open is the most devices that do, first along 'sweep',
+  along which nothing is communicated.
 
-  Raises UserError for a layout that does not divide them, or takes more devices than there are.
+  Raises UserError for a layout that does not divide them or takes more devices than there are, and
+  where a process would have none.
   """
-  devices = devices or jax.devices()
-  fits = lambda total, most: max(n for n in range(1, max(most, 1) + 1) if total % n == 0)
-  sweep = layout.sweep or fits(members, len(devices) // (layout.data or 1))
-  data = layout.data or fits(batch_size, len(devices) // sweep)
-  if sweep * data > len(devices):
+  each = {}
+  for device in devices or jax.devices():
+    each.setdefault(device.process_index, []).append(device)
+  processes, most = len(each), min(map(len, each.values())) * len(each)
+  if members % (layout.sweep or 1):
     raise UserError(
-      f'--mesh=sweep:{sweep},data:{data} takes {sweep * data} devices: there are {len(devices)}'
+      f'--mesh=sweep:{layout.sweep} does not divide the {members} member(s) that train at once: '
+      'take one that does, or another --slice'
     )
-  if members % sweep:
+  if batch_size % (layout.data or 1):
     raise UserError(
-      f'--mesh=sweep:{sweep} does not divide the {members} member(s) that train at once: take one '
-      'that does, or another --slice'
+      f'--mesh=data:{layout.data} does not divide {batch_size}, the examples of a batch that are '
+      'worked through at once: take one that does, or another batch_size'
     )
-  if batch_size % data:
+  if max(layout.sweep, 1) * max(layout.data, 1) > most:
     raise UserError(
-      f'--mesh=data:{data} does not divide {batch_size}, the examples of a batch that are worked '
-      'through at once: take one that does, or another batch_size'
+      f'--mesh=sweep:{max(layout.sweep, 1)},data:{max(layout.data, 1)} takes more devices than '
+      f'the {most} that there are'
     )
+  divisors = lambda total, asked: [
+    n for n in range(1, most + 1) if total % n == 0 and asked in (0, n)
+  ]
+  fitting = [
+    (sweep, data)
+    for sweep in divisors(members, layout.sweep)
+    for data in divisors(batch_size, layout.data)
+    if sweep * data <= most and sweep * data % processes == 0
+  ]
+  if not fitting:
+    raise UserError(
+      f'batches of {batch_size} do not split over {processes} processes: take a batch_size that is '
+      f'a multiple of {processes}, per microbatch, or fewer processes'
+    )
+  shape = max(fitting)
+  own = math.prod(shape) // processes
+  chosen = [device for devices in each.values() for device in devices[:own]]
   auto = (AxisType.Auto, AxisType.Auto)
-  return jax.make_mesh((sweep, data), ('sweep', 'data'), auto, devices=devices[: sweep * data])
+  return jax.make_mesh(shape, ('sweep', 'data'), auto, devices=chosen)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -89,9 +111,76 @@ def place(mesh: Mesh, stacked: bool = False, fsdp: bool = False):
   return place_leaf
 
 
-def put(mesh: Mesh):
-  """Places a tree of host arrays whole on every device."""
-  return lambda tree: jax.device_put(tree, replicated(mesh))
+class Put(NamedTuple):
+  """Places trees of host arrays on a mesh: called, whole on every device.
+
+  Of rows that are split over 'data' each process has, and gives, those of its own devices alone.
+  """
+
+  mesh: Mesh
+
+  def __call__(self, tree):
+    return lay(tree, replicated(self.mesh))
+
+  def even(self, n: int) -> int:
+    """The least number from n on that splits."""
+    return -(-n // self.mesh.shape['data']) * self.mesh.shape['data']
+
+  def own(self, n: int) -> tuple[int, int]:
+    """Of n rows that split, the first and the end of those that this process has."""
+    rows = NamedSharding(self.mesh, PartitionSpec('data'))
+    parts = [part for (part,) in rows.addressable_devices_indices_map((n,)).values()]
+    return min(p.start or 0 for p in parts), max(n if p.stop is None else p.stop for p in parts)
+
+  def rows(self, tree, n: int, axis: int = 0):
+    """A tree of this process's own rows along an axis, of n in all."""
+    sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, 'data'))
+    if jax.process_count() == 1:
+      return jax.device_put(tree, sharding)
+    first = self.own(n)[0]
+
+    def place(x):
+      return spread(x, (*x.shape[:axis], n, *x.shape[axis + 1 :]), sharding, axis, first)
+
+    return jax.tree.map(place, tree)
+
+
+put = Put
+
+
+def lay(tree, sharding):
+  """A tree of host arrays, which every process has whole, on the devices as the sharding says."""
+  if jax.process_count() == 1:
+    return jax.device_put(tree, sharding)
+  return jax.tree.map(lambda x: spread(x, np.shape(x), sharding), tree)
+
+
+def spread(x, shape, sharding, axis: int = 0, first: int = 0) -> jax.Array:
+  """An array of a shape of which this process has the part from `first` on along an axis."""
+  x = np.asarray(x)
+
+  def part(index):
+    index = list(index)
+    if first:
+      index[axis] = slice(index[axis].start - first, index[axis].stop - first)
+    return x[tuple(index)]
+
+  return jax.make_array_from_callback(tuple(shape), sharding, part)
+
+
+def whole(tree):
+  """The same tree with every array whole on every process, so that each can read it. Not waited
+  for; all processes call it at the same place. With one process nothing happens."""
+  if jax.process_count() == 1:
+    return tree
+  whole = lambda x: x.is_fully_addressable or x.is_fully_replicated
+  return jax.tree.map(lambda x: x if whole(x) else gathered(x.sharding.mesh)(x), tree)
+
+
+@functools.cache
+def gathered(mesh: Mesh):
+  """Jitted: an array as it is, but whole on every device."""
+  return jax.jit(lambda x: x, out_shardings=replicated(mesh))
 
 
 def of_members(mesh: Mesh, stacked: bool) -> NamedSharding:
@@ -111,21 +200,23 @@ def split(mesh: Mesh, rows):
   return split_rows
 
 
-def split_draw(mesh: Mesh, draw, stacked: bool = False):
-  """`draw`, each device drawing only its own rows, and of a stack its own members'.
+def split_draw(mesh: Mesh, source: Source, draw=None):
+  """`source.draw`, each device drawing only its own rows; or `draw`, its like for a stack, also of
+  its own members alone.
 
   It tells each its part, instead of a split of the whole: how often the order of examples is
   evaluated depends on the rows, which XLA would ask all devices about, in every step.
   """
   if mesh.size == 1:
-    return draw
-  member = PartitionSpec('sweep') if stacked else PartitionSpec()
-  row = PartitionSpec(*member, 'data')
+    return draw or source.draw
+  member = PartitionSpec('sweep') if draw else PartitionSpec()
+  draw = draw or source.draw
 
   def own(buffer, key, step) -> Batch:
     return draw(buffer, key, step, (jax.lax.axis_index('data'), mesh.shape['data']))
 
-  specs = PartitionSpec(), member, member
+  specs = source.spread, member, member
+  row = PartitionSpec(*member, 'data')
   return jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=row, check_vma=False)
 
 

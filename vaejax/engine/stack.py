@@ -9,6 +9,7 @@ import numpy as np
 
 from vaejax.axes import Member
 from vaejax.engine.files import write_json
+from vaejax.engine.shard import whole
 from vaejax.types import State
 
 
@@ -33,12 +34,12 @@ def each(tree, count: int) -> list:
 
 def front(state: State) -> int:
   """The step at which a run stands, or those of a stack that are not frozen."""
-  return max(0, int(np.max(state.step)))
+  return max(0, int(np.max(whole(state.step))))
 
 
 def frozen(state: State) -> set[int]:
   """The members of a stack that are frozen, see step.make_sweep; of a run, none."""
-  return set(np.flatnonzero(np.asarray(state.step) < 0).tolist())
+  return set(np.flatnonzero(np.asarray(whole(state.step)) < 0).tolist())
 
 
 def record(folder: Path, members: Sequence[Member], steps, values, protocol: dict) -> None:

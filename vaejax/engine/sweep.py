@@ -4,6 +4,7 @@ A sweep's workdir holds sweep.json, members.csv, stacks/N, each the workdir of a
 with what is made of one member, and what is gathered from all (see gather.py).
 """
 
+import contextlib
 import csv
 import io
 import itertools
@@ -16,6 +17,7 @@ import numpy as np
 from vaejax import axes
 from vaejax.engine import gather, opening, shard, workdir
 from vaejax.engine.files import write_atomic, write_json
+from vaejax.engine.group import ALONE, Alone
 from vaejax.engine.setup import Setup, make_program, set_up
 from vaejax.engine.train import train
 from vaejax.errors import UserError
@@ -31,34 +33,42 @@ def sweep(
   at_once: int = 0,
   only: int | None = None,
   stream=None,
+  group: Alone = ALONE,
 ) -> str:
   """Trains a sweep in a workdir, or goes on with it, and returns its table as text.
 
   Args:
     at_once: members of a stack at most, 0: as many as fit into memory.
     only: the number of the one stack to train, for where each is a job of its own; None: all.
+    group: the processes that train together, of which process 0 alone writes, and has the table.
 
   Raises UserError, RunError and Stopped as `train` does.
   """
-  say = lambda text: print(text, file=stream, flush=True)
-  saved = compare(plan, folder)
+  say = lambda text: group.main and print(text, file=stream, flush=True)
+  saved = compare(plan, folder) if group.main else None
   data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
-  if saved:
-    stacks = restack(plan, saved['stacks'])
+  numbers = group.share(lambda: saved and saved['stacks'])
+  if numbers:
+    stacks = restack(plan, numbers)
   else:
-    stacks = [part for group in plan.groups for part in divide(group, data_dir, layout, at_once)]
+    parts = lambda each: divide(each, data_dir, layout, at_once)
+    stacks = group.first(lambda: [part for each in plan.groups for part in parts(each)])
   if only is not None and only >= len(stacks):
     raise UserError(f'--stack={only}: the sweep has {len(stacks)}, it takes 0 to {len(stacks) - 1}')
-  with workdir.locked(folder, shared=only is not None):
-    compare(plan, folder)
-    describe(plan, stacks, folder)
+  held = workdir.locked(folder, shared=only is not None)
+  with held if group.main else contextlib.nullcontext():
+    if group.main:
+      compare(plan, folder)
+      describe(plan, stacks, folder)
     for number, (config, members) in enumerate(stacks):
       if only not in (None, number):
         continue
       say(f'stack {number + 1} of {len(stacks)}: {told(plan, members)}')
-      train(config, opening.stack_folder(folder, number), data_dir, stream, members, layout)
-      gather.gather(folder)
-    return gather.gather(folder)
+      own = opening.stack_folder(folder, number)
+      train(config, own, data_dir, stream, members, layout, group)
+      if group.main:
+        gather.gather(folder)
+    return gather.gather(folder) if group.main else ''
 
 
 def told(plan: axes.Sweep, members) -> str:

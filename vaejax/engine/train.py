@@ -13,7 +13,8 @@ import numpy as np
 from vaejax import configuration
 from vaejax.axes import Member
 from vaejax.engine import checkpoint, opening, restoring, shard, stack, workdir
-from vaejax.engine.log import elapsed_before, open_log
+from vaejax.engine.group import ALONE, Alone
+from vaejax.engine.log import Silent, elapsed_before, open_log
 from vaejax.engine.settle import Settler, next_stop, snapshot
 from vaejax.engine.setup import Setup, make_program, set_up
 from vaejax.errors import UserError
@@ -36,40 +37,50 @@ def train(
   stream=None,
   members: tuple[Member, ...] = (),
   layout: shard.Layout = shard.ANY,
+  group: Alone = ALONE,
 ) -> list[dict[str, float]]:
   """Trains the run of a config in a workdir, from its newest checkpoint if it has one; or a stack
   of runs, the members, which differ from it in seed and hyper-parameters alone.
 
-  Returns the values of the whole test split at the last step: the run's alone, or each member's.
+  Returns the values of the whole test split at the last step: the run's alone, or each member's. In
+  a group of processes, process 0 alone reads and writes the workdir, and speaks; `data_dir` is each
+  one's own.
 
   Raises:
     UserError: the config, the data or the workdir cannot be used; nothing was created.
     RunError: a loss is not a number, or the disk is full; the last good checkpoint stands.
     Stopped: SIGTERM or SIGINT; a checkpoint was written.
   """
-  say = lambda text: print(text, file=stream, flush=True)
-  saved = compare(config, folder, members)
-  data_dir = data_dir or (saved and saved.data_dir) or os.environ.get('TFDS_DATA_DIR')
+  say = lambda text: group.main and print(text, file=stream, flush=True)
+  saved = compare(config, folder, members) if group.main else None
+  data_dir = (
+    data_dir or group.share(lambda: saved and saved.data_dir) or os.environ.get('TFDS_DATA_DIR')
+  )
   with workdir.distrusting(folder) if saved else contextlib.nullcontext():
-    setup = set_up(config, data_dir, members, layout)
+    setup = group.first(lambda: set_up(config, data_dir, members, layout))
+  if group.share(lambda: setup.data) != setup.data:
+    raise UserError(f'it finds {describe(setup.data)}, and process 0 other data: give all the same')
   if saved and (saved.data, saved.example) != (setup.data, setup.source.example):
     raise UserError(
       f'{folder} was trained on other data ({describe(saved.data)}; now {describe(setup.data)}): '
       'put that back, give the --data_dir of before, or take another --workdir'
     )
-  with workdir.locked(folder):
-    compare(config, folder, members)  # again: another run may have come and gone
-    state = restoring.restore(folder, setup.like, say)
+  with workdir.locked(folder) if group.main else contextlib.nullcontext():
+    if group.main:
+      compare(config, folder, members)  # again: another run may have come and gone
+    state = restoring.share(folder, setup.like, group, say)
     if state is None:
       state = jax.jit(setup.create, out_shardings=setup.spread)()
     start = stack.front(state)
     if start > config.steps:
       raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
-    restoring.set_aside(folder, start)
-    run = workdir.Saved(config, setup.source.example, setup.data, data_dir, members)
-    workdir.write_config(folder, run)
+    if group.main:
+      restoring.set_aside(folder, start)
+      run = workdir.Saved(config, setup.source.example, setup.data, data_dir, members)
+      workdir.write_config(folder, run)
+    processes = f' of {group.size} processes' if group.size > 1 else ''
     several = f'; {len(members)} members' if members else ''
-    say(f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s){several}')
+    say(f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s){processes}{several}')
     if members and not setup.source.resident:
       say('the data is streamed: all members see it in the order of the first')
     if start:
@@ -77,14 +88,15 @@ def train(
       say(f'{folder}: {verb} at step {start} of {config.steps}')
     images = config.batch_size * max(player.turns for player in setup.method.players)
     images *= max(1, len(members))
-    with (
-      open_log(
-        folder, total=config.steps, images_per_step=images, step=start, stream=stream
-      ) as log,
-      checkpoint.manage(folder, config.checkpoint) as checkpoints,
-    ):
-      seconds = elapsed_before(folder, start)
-      settler = Settler(config, folder, setup, log, checkpoints, seconds, state)
+    with contextlib.ExitStack() as open_files:
+      log, checkpoints, seconds = Silent(), checkpoint.Nothing(), 0.0
+      if group.main:
+        log = open_files.enter_context(
+          open_log(folder, total=config.steps, images_per_step=images, step=start, stream=stream)
+        )
+        checkpoints = open_files.enter_context(checkpoint.manage(folder, config.checkpoint))
+        seconds = elapsed_before(folder, start)
+      settler = Settler(config, folder, setup, log, checkpoints, seconds, state, group)
       return settler.finish(loop(config, setup, state, settler))
 
 
@@ -145,7 +157,8 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
   step = seen = start = stack.front(state)
   zeros, left, pace = None, None, Pace()
   blocks = contextlib.closing(setup.source.buffers(step, config.steps))
-  with signals() as stop, blocks as buffers:
+  with signals() as heard, blocks as buffers:
+    stop = heard if settler.group.size == 1 else []
     for buffer, available in buffers:
       if zeros is None:
         zeros = program.put(program.chunk.zeros(state, buffer))
@@ -154,6 +167,9 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
       while step < served and not stop:
         mark = next_stop(config, step)
         length = min(served, mark, step + pace.length) - step
+        length, stop = settler.group.agree(length, heard)
+        if stop:
+          break
         before, (state, sums) = (step, sums), program.run(state, sums, buffer, np.int32(length))
         step += length
         # The device has its next steps: time to wait for those before, and to look at them.

@@ -1,0 +1,148 @@
+"""The verbs of the command line: each takes its flags and gives an exit status."""
+
+import functools
+import sys
+from pathlib import Path
+
+from vaejax import configuration
+from vaejax.errors import UserError
+
+
+def asked(flags, overrides):
+  """The config and the workdir of `train`. Raises UserError."""
+  from vaejax.engine.workdir import read_config
+
+  folder = flags.workdir
+  if flags.config is None and folder and (folder / 'config.json').exists():
+    config = read_config(folder).config
+    for field, text in overrides:
+      configuration.override(config, field, text)
+    configuration.check(config)
+    return config, folder
+  spec = 'configs/vae.py' if flags.config is None else flags.config
+  config = configuration.load(spec, overrides)
+  return config, folder or Path('runs') / Path(spec.partition(':')[0]).stem
+
+
+def stoppable(verb):
+  """A verb that a signal may end, which process 0 says."""
+
+  @functools.wraps(verb)
+  def run(flags, overrides, group) -> int:
+    from vaejax.engine.train import Stopped
+
+    try:
+      return verb(flags, overrides, group)
+    except Stopped as stopped:
+      if group.main:
+        say(str(stopped))
+      return 128 + stopped.number
+
+  return run
+
+
+@stoppable
+def train(flags, overrides, group) -> int:
+  """The verb `train`."""
+  from vaejax.engine import judges, shard
+  from vaejax.engine.train import train as run
+
+  layout = shard.layout(flags.mesh, flags.fsdp)
+  config, folder = asked(flags, overrides) if group.main else (None, Path())
+  if group.size > 1:
+    plain = group.share(lambda: configuration.plain(config))
+    config = configuration.restore(plain)
+  (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout, group=group)
+  if not group.main:
+    return 0
+  print(summary(folder, config, values))
+  if config.method == 'classifier':
+    judges.keep(folder, say)
+  return 0
+
+
+@stoppable
+def sweep(flags, overrides, group) -> int:
+  """The verb `sweep`."""
+  from vaejax import axes
+  from vaejax.engine import shard
+  from vaejax.engine.sweep import sweep as run
+
+  spec = flags.config or 'configs/vae.py'
+  folder = flags.workdir or Path('runs') / f'{Path(spec.partition(":")[0]).stem}-sweep'
+  plan = axes.make(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
+  layout = shard.layout(flags.mesh, flags.fsdp)
+  settings = {'at_once': flags.slice, 'only': flags.stack, 'stream': sys.stderr, 'group': group}
+  table = run(plan, folder, flags.data_dir, layout, **settings)
+  if not group.main:
+    return 0
+  print(table)
+  print(f'members:    {folder / "members.csv"}, {folder / "results.csv"}, {folder / "table.csv"}')
+  print(f'pictures:   {folder / "report.html"}')
+  print(f'next:       python launch.py sample --workdir={folder} --member=0')
+  return 0
+
+
+def summary(folder: Path, config, values: dict[str, float]) -> str:
+  """What a finished run shows: test values, where things are, what to try next."""
+  from vaejax.engine import checkpoint
+
+  listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
+  best = checkpoint.best(folder, steps, config.checkpoint.best)
+  if best and best != steps[-1:]:
+    value = checkpoint.read_meta(folder, best[0])['metrics'][name]
+    listed += f'\nbest:       {name} {value:.4g} at step {best[0]}, for --checkpoint=best'
+  verb = 'sample' if 'latents' in config.model else 'evaluate'
+  return '\n'.join(
+    [
+      f'test after {config.steps} steps: {listed}',
+      f'pictures:   {folder / "images"} and {folder / "report.html"}',
+      f'checkpoint: {folder / "checkpoints"}',
+      f'next:       python launch.py {verb} --workdir={folder}',
+    ]
+  )
+
+
+def sample(flags, overrides) -> int:
+  """The verb `sample`."""
+  from vaejax.engine.sample import sample as run
+
+  names = 'n', 'seed', 'temperature', 'draw', 'weights', 'which', 'label', 'out', 'data_dir'
+  names += 'given', 'futures', 'rollout', 'member'
+  print(run(flags.workdir, **{name: getattr(flags, name) for name in names}, say=say))
+  return 0
+
+
+def evaluate(flags, overrides) -> int:
+  """The verb `evaluate`."""
+  from vaejax.engine.evaluate import evaluate as run
+
+  names = [name for name in flags.evals.split(',') if name]
+  if not names:
+    raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
+  settings = 'split', 'seed', 'samples', 'weights', 'which', 'judge', 'data_dir', 'member'
+  values = run(flags.workdir, names, **{k: getattr(flags, k) for k in settings}, say=say)
+  width = max(map(len, values))
+  for name, value in values.items():
+    print(f'{name:>{width}} {value:.4f}')
+  own = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
+  print(f'recorded in {own / "evaluation.json"}')
+  return 0
+
+
+def submit(flags, overrides) -> int:
+  """The verb `submit`."""
+  from vaejax.engine import submit as jobs
+
+  names = jobs.Settings._fields
+  settings = jobs.Settings(**{name: getattr(flags, name) for name in names})
+  for line, job in zip(flags.lines, jobs.submit(flags.lines, settings), strict=True):
+    stop = f'kill {job.job_id}' if flags.cluster == 'local' else f'scancel {job.job_id}'
+    print(f'job {job.job_id} ({flags.name}): python launch.py {" ".join(line)}')
+    print(f'log:  {job.paths.stdout}\nstop: {stop}', flush=True)
+  return 0
+
+
+def say(text: str) -> None:
+  print(text, file=sys.stderr, flush=True)
