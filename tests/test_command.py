@@ -192,7 +192,7 @@ def test_a_failed_run_has_status_1(capsys, monkeypatch, trained):
 def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
   asked = []
 
-  def run(config, folder, data_dir, stream):
+  def run(config, folder, data_dir, stream, group):
     asked.append((config.data.name, config.seed, folder, data_dir))
     return {'elbo': -1.25}
 

@@ -204,7 +204,7 @@ def train(flags, overrides, group) -> int:
     plain = group.share(lambda: configuration.plain(config))
     config = configuration.restore(plain)
   try:
-    values = run(config, folder, flags.data_dir, sys.stderr, group)
+    values = run(config, folder, flags.data_dir, sys.stderr, group=group)
   except Stopped as stopped:
     if group.main:
       print(stopped, file=sys.stderr)

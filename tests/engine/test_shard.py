@@ -1,11 +1,14 @@
 """The mesh takes what divides the batch, and a batch's rows lie on their devices."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from vaejax.engine import shard
+from vaejax.errors import UserError
 
 pytestmark = pytest.mark.skipif(jax.device_count() < 8, reason='it takes 8 devices')
 
@@ -22,6 +25,20 @@ def test_the_mesh_is_the_most_devices_that_divide_the_batch(batch, devices):
 def test_the_mesh_takes_the_devices_that_it_is_given():
   given = jax.devices()[2:5]
   assert list(shard.mesh(6, given).devices.ravel()) == given
+
+
+def test_each_process_gives_as_many_devices():
+  process = lambda index, count: [SimpleNamespace(process_index=index)] * count
+  with pytest.raises(UserError, match='batches of 9 do not split over 2 processes'):
+    shard.mesh(9, process(0, 4) + process(1, 4))
+
+
+def test_rows_lie_on_their_devices():
+  put, rows = shard.put(shard.mesh(12)), np.arange(3 * 12).reshape(3, 12)
+  assert put.own(12) == (0, 12) and [put.even(n) for n in (1, 6, 7)] == [6, 6, 12]
+  found = put.rows({'a': rows}, 12, axis=1)['a']
+  assert np.array_equal(found, rows)
+  assert {part.data.shape for part in found.addressable_shards} == {(3, 2)}
 
 
 def test_put_gives_every_device_the_whole():

@@ -18,8 +18,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from vaejax.engine.files import plain
-
 
 class Alone:
   """The group of a process that is by itself: everything is its own."""
@@ -115,6 +113,8 @@ class Group(Alone):
   def share(self, make):
     if not self.main:
       return self.inbox.get()
+    from vaejax.engine.files import plain  # here: --help does without numpy
+
     value = json.loads(json.dumps(plain(make())))
     self.send(value=value)
     return value
