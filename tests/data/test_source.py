@@ -210,6 +210,33 @@ def small_blocks(monkeypatch):
   monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * 2 * source.row_bytes(table()))
 
 
+class Part(source.Here):
+  """Places rows as one process of several does, which has the middle half of them."""
+
+  def even(self, n):
+    return -(-n // 4) * 4
+
+  def own(self, n):
+    return n // 4, 3 * n // 4
+
+
+def test_a_process_reads_its_own_rows_alone(monkeypatch):
+  n, size = 4, 10
+  monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * n * source.row_bytes(table(size)))
+  reader, whole = Reader(), source.make(table(size), n, resident=False, key=KEY)
+  made = source.make(table(size, reader), n, resident=False, key=KEY, put=Part())
+  for (block, count), (all_of_it, all_count) in zip(
+    made.buffers(1, 8), whole.buffers(1, 8), strict=True
+  ):
+    assert count == all_count and block['first'] == all_of_it['first']
+    assert np.array_equal(block['index'], all_of_it['index'][:, 1:3])
+    assert np.array_equal(block['rows']['image'], all_of_it['rows']['image'][:, 1:3])
+  assert {len(index) for index in reader.calls} == {2}
+  # A pass in order too; of its last block a process has perhaps no row, and then reads one.
+  read = [block['rows']['label'].tolist() for block in made.blocks(4)]
+  assert read == [[1, 2], [5, 6], [9, 9]]
+
+
 def test_the_stream_reads_ahead_in_threads_and_stops_when_it_is_left(small_blocks):
   reader = Reader()
   blocks = streaming(reader)

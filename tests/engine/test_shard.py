@@ -29,6 +29,20 @@ def test_the_mesh_takes_the_devices_that_it_is_given():
   assert list(shard.mesh(6, given).devices.ravel()) == given
 
 
+def test_each_process_gives_as_many_devices():
+  process = lambda index, count: [SimpleNamespace(process_index=index)] * count
+  with pytest.raises(UserError, match='batches of 9 do not split over 2 processes'):
+    shard.mesh(9, process(0, 4) + process(1, 4))
+
+
+def test_rows_lie_on_their_devices():
+  put, rows = shard.put(shard.mesh(12)), np.arange(3 * 12).reshape(3, 12)
+  assert put.own(12) == (0, 12) and [put.even(n) for n in (1, 6, 7)] == [6, 6, 12]
+  found = put.rows({'a': rows}, 12, axis=1)['a']
+  assert np.array_equal(found, rows)
+  assert {part.data.shape for part in found.addressable_shards} == {(3, 2)}
+
+
 def test_put_gives_every_device_the_whole():
   found = shard.put(shard.mesh(16))({'a': np.arange(3), 'b': np.int32(1)})
   for leaf in jax.tree.leaves(found):

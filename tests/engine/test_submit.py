@@ -203,7 +203,7 @@ def test_several_commands_are_one_array(launch, slurm, tmp_path):
   (first, second), logs = zip(*found, strict=True)
   assert first.removesuffix('_0') == second.removesuffix('_1') != first
   for number, log in enumerate(logs):
-    assert 'test after 20 steps' in said(log, f'--workdir={tmp_path / str(number)}\n')
+    assert f'--workdir={tmp_path / str(number)}\n' in said(log, 'test after 20 steps')
 
 
 @pytest.mark.slow
