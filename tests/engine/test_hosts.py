@@ -26,10 +26,10 @@ def place(number, count, port):
   return f'--coordinator=127.0.0.1:{port}', f'--processes={count}', f'--process={number}'
 
 
-def begin(launch, count, *words, devices=4):
+def begin(launch, count, *words, devices=4, verb='train'):
   """Starts the processes of one program, which have so many devices together."""
   port, each = free_port(), {'JAX_NUM_CPU_DEVICES': str(devices // count)}
-  return [launch.start('train', *words, *place(i, count, port), **each) for i in range(count)]
+  return [launch.start(verb, *words, *place(i, count, port), **each) for i in range(count)]
 
 
 def finish(launch, processes, status=0):
@@ -71,19 +71,35 @@ def assert_close(one, other, step=20):
     assert all(x[k] == y[k] or np.isclose(x[k], y[k], rtol=1e-3, atol=1e-4) for k in x)
 
 
-@pytest.mark.parametrize('count', [2, 4])
-@pytest.mark.parametrize('config', [(SMOKE,), (GAN, *PLAIN)])
+@pytest.mark.parametrize('config, count', [((SMOKE,), 2), ((SMOKE,), 4), ((GAN, *PLAIN), 2)])
 def test_they_train_to_the_result_of_one(launch, single, tmp_path, config, count):
   result = train(launch, count, *config, *SGD, f'--workdir={tmp_path / "run"}')
   assert f'4 device(s) of {count} processes' in result.err
   assert_close(single(*config, *SGD), tmp_path / 'run')
 
 
-@pytest.mark.parametrize('count', [2, 4])
+@pytest.mark.parametrize('count', [4])
 def test_a_stream_is_the_resident_run(launch, single, tmp_path, count):
   words = (SMOKE, *SGD, '--config.data.seed=0')
   train(launch, count, *words, STREAM, f'--workdir={tmp_path / "run"}')
   assert_close(single(*words), tmp_path / 'run')
+
+
+@pytest.mark.parametrize('mesh', ['sweep:2,data:2', 'sweep:1,data:4'])
+def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path, mesh):
+  """The members of each on its own devices, or every member over all; one of them is frozen."""
+  words = (SMOKE, *SGD, '--grid', 'lr=1e-4,1e30', f'--mesh={mesh}')
+  one = launch('sweep', *words, f'--workdir={tmp_path / "one"}', JAX_NUM_CPU_DEVICES='4')
+  assert one.status == 0, one.err
+  several = f'--workdir={tmp_path / "several"}'
+  result = finish(launch, begin(launch, 2, *words, several, verb='sweep'))
+  assert '2 processes; 2 members' in result.err and 'member 1 (seed=0, ' in result.err
+  stack = ('stacks', '0')
+  assert_close(tmp_path.joinpath('one', *stack), tmp_path.joinpath('several', *stack))
+  tables = [
+    (tmp_path / name / 'results.csv').read_text().splitlines() for name in ('one', 'several')
+  ]
+  assert [line.split(',')[:4] for line in tables[0]] == [line.split(',')[:4] for line in tables[1]]
 
 
 def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path):

@@ -175,14 +175,14 @@ class Settler:
     row = {'since': since, 'sums': values, 'seconds': seconds, 'within': now - then}
     self.save(shard.whole(snapshot(state)), since + 1, step, row=row)
 
-  def resume(self, step: int, zeros: Metrics) -> Metrics:
-    """The sums that the row in which a run was suspended goes on from, else zeros."""
+  def resume(self, step: int, zeros: Metrics) -> Metrics | None:
+    """The sums that the row in which a run was suspended goes on from, None where there is none."""
     row = self.group.share(lambda: restoring.read_row(self.folder, step))
     if row:
       row['sums'] = {name: np.asarray(value, np.float32) for name, value in row['sums'].items()}
     shapes = lambda sums: {name: value.shape for name, value in sums.items()}
     if not row or shapes(row['sums']) != shapes(zeros) or not 0 <= row['since'] < step:
-      return zeros
+      return None
     self.before, self.last = row['seconds'], (self.began - row['within'], row['since'])
     return row['sums']
 

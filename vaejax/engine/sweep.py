@@ -170,7 +170,7 @@ def program_bytes(config, setup: Setup) -> int:
 
 def memory() -> int:
   """Bytes that a device may be given to fill."""
-  device = jax.devices()[0]
+  device = jax.local_devices()[0]
   limit = (device.memory_stats() or {}).get('bytes_limit')
   if limit:
     return int(0.9 * limit)

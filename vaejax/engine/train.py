@@ -162,7 +162,8 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
     for buffer, available in buffers:
       if zeros is None:
         zeros = program.put(program.chunk.zeros(state, buffer))
-        sums = program.put(settler.resume(step, zeros))
+        row = settler.resume(step, zeros)
+        sums = program.put(row) if row else zeros
       served = step + available
       while step < served and not stop:
         mark = next_stop(config, step)
