@@ -23,7 +23,7 @@ TRUNK = {
 AUTOENCODER = TRUNK | {
   'latents': 20,
   'likelihood': 'logistic',  # see nets.heads
-  'scale': 1.0,  # standard deviation of a `gaussian`
+  'scale': 1.0,  # standard deviation of a `gaussian`; where one that is learned alone begins
   'floor': 0.01,  # least standard deviation of those that learn it
 }
 
@@ -41,6 +41,7 @@ SIGHT = {name: TRUNK[name] for name in ('kernel', 'norm', 'dtype')} | {
 TRANSFER = SIGHT | {
   'latents': 24,  # of contents
   'spatial': False,  # whether contents have places
+  'tones': 0,  # knots of curves that z_s decides and of histograms that it is read from, 0: none
   'invariant': True,  # whether tint, contrast and sign are no contents
   'likelihood': 'gaussian',
   'scale': 0.2,
@@ -61,10 +62,14 @@ PHOTOGRAPHS = {
   'model.latents': 12,
   'model.spatial': True,
   'model.invariant': False,
+  'model.tones': 49,
+  'model.likelihood': 'laplace',  # its best guess of what may be either step of a stair is a step
   'model.scale': 0.05,
   'model.style.channels': (32, 64),
   'model.style.latents': 16,
+  'hyper.beta_content': 0.3,
   'hyper.style': 200.0,
+  'steps': 3500,
 }
 
 PRESETS = {
@@ -139,7 +144,7 @@ TINY_TRANSFER |= {f'model.style.{name[6:]}': value for name, value in TINY_TRANS
 
 
 def transfer(config: ConfigDict, dataset: str) -> None:
-  """Sets a dataset in styles, and the nets and weights of methods/style.py that suit it."""
+  """Sets a dataset in styles, and the nets, weights and length of methods/style.py that suit it."""
   config.data.update({'name': dataset, 'styles': styles(dataset), 'pairs': True})
   config.model = TRANSFER
   config.model.style = SIGHT | {'latents': 8}

@@ -250,3 +250,10 @@ def test_one_row_has_no_other_to_take_a_style_from(project):
   lonely = configuration.load('configs/style.py:smoke,batch_size=1')
   with pytest.raises(UserError, match='batch_size is 2 at least'):
     style.make(lonely, example())
+
+
+@pytest.mark.parametrize('tones', [1, -3])
+def test_a_curve_of_tones_has_two_ends(project, tones):
+  asked = configuration.load(f'configs/style.py:smoke,model.tones={tones}')
+  with pytest.raises(UserError, match=f'model.tones={tones}: it takes 0'):
+    style.make(asked, example())

@@ -6,6 +6,7 @@ import numpy as np
 
 from vaejax.nets import style
 from vaejax.nets.heads import LikelihoodHead
+from vaejax.nets.tones import histogram
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).uniform(size=(3, 9, 8, 3)).astype(np.float32)
@@ -58,6 +59,20 @@ def test_content_has_places_where_asked():
   assert content()(X).shape == (3, 5) and content(spatial=True)(X).shape == (3, 5, 4, 5)
 
 
+def reach(spatial, places=4):
+  """Which of the codes of a row of `places` a change of the image's left end moves."""
+  net = style.ContentEncoder(5, (8, 8), (2, 1), spatial=spatial, widths=(16,))
+  image = jnp.asarray(np.random.default_rng(3).uniform(size=(1, 8, 32, 3)), jnp.float32)
+  v = jax.jit(net.init)(KEY, image)
+  see = jax.jit(lambda x: net.apply(v, x).mean)
+  return np.abs(see(image) - see(image.at[:, :, 0].set(1.0))).max((0, 1, 3))
+
+
+def test_a_code_with_places_knows_the_style_of_the_whole_image():
+  moved = reach(spatial=True)
+  assert moved.shape == (16,) and (moved > 1e-5).all() and moved[0] > 3 * moved[-1]
+
+
 def test_style_sees_no_places():
   """Statistics of what has no edges at the border stay when it moves by whole strides."""
   net = style.StyleEncoder(4, (8, 8), (2, 2), widths=(16,))
@@ -69,6 +84,39 @@ def test_style_sees_no_places():
   assert np.allclose(found, after, atol=1e-4) and np.allclose(q.mean, moved.mean, atol=1e-3)
   assert found.shape == (1, 2 * (3 + 8 + 8))
   assert np.allclose(found[0, :3], image.mean((0, 1, 2)), atol=1e-5)
+
+
+def test_style_sees_steps_of_tones_that_means_and_deviations_do_not_tell():
+  net = style.StyleEncoder(4, (8,), (2,), widths=(16,), tones=5, low=-1.0, high=1.0)
+  x = jnp.asarray(2 * X - 1)
+  v = jax.jit(net.init)(KEY, x)
+  _, found = jax.jit(net.apply)(v, x)
+  assert found.shape == (3, 2 * (3 + 8) + 3 * 5)
+  assert np.allclose(found[:, 6:21], histogram(x, 5, -1.0, 1.0).reshape(3, 15))
+
+
+def test_the_decoder_draws_the_steps_that_a_style_asks_for():
+  head = LikelihoodHead('gaussian', low=-1.0, high=1.0)
+  shape, codes = (9, 8, 3), (jnp.ones((2, 5, 4, 5)), jnp.asarray([[1.0], [-1.0]]))
+  codes = codes[0] * jnp.linspace(-3, 3, 20).reshape(1, 5, 4, 1), codes[1]
+  nets = [
+    style.StyleDecoder(shape, head, (8, 4), (1, 2), spatial=True, tones=tones) for tones in (0, 5)
+  ]
+  plain, stepped = (jax.jit(net.init)(KEY, *codes) for net in nets)
+  draw = lambda net, v: np.asarray(jax.jit(net.apply)(v, *codes).mean)
+  before = draw(nets[1], stepped)
+  # A curve is nothing at first, and all else is as without one.
+  assert set(stepped['params']) - set(plain['params']) == {'curve'}
+  assert not any(np.any(x) for x in jax.tree.leaves(stepped['params']['curve']))
+  assert np.allclose(before, draw(nets[0], plain), atol=1e-6)
+  values = np.random.default_rng(4).normal(size=(3, 5)).astype(np.float32)
+  kernel = stepped['params']['curve']['kernel']
+  stepped['params']['curve']['kernel'] = jnp.zeros_like(kernel).at[0].set(values.ravel())
+  after = draw(nets[1], stepped)
+  for i, c in np.ndindex(2, 3):
+    tone, given = before[i, :, :, c], float(codes[1][i, 0]) * values[c]
+    want = tone + np.interp(tone, np.linspace(-1, 1, 5), given)
+    assert np.allclose(after[i, :, :, c], want, atol=1e-4)
 
 
 def test_the_decoder_has_the_size_of_the_image_whatever_its_strides():

@@ -316,6 +316,13 @@ def test_a_learned_scale_has_a_floor_that_it_can_leave_again(kind):
   assert np.isclose(log_prob(jnp.asarray(1.0))[1], 0.05 + np.e, rtol=1e-5)
 
 
+@pytest.mark.parametrize('kind', ['gaussian_scalar', 'laplace'])
+def test_a_learned_scale_begins_where_it_was_told_to(kind):
+  p, _, v = head(kind, jnp.zeros((2, 4, 4, 1)), scale=0.3, floor=0.01)
+  assert np.isclose(jnp.exp(p.log_scale), 0.31)
+  assert np.isclose(v.params['head']['log_scale'], np.log(0.3))
+
+
 def test_heads_keep_their_scales_in_bounds():
   x = jnp.asarray([[[[0.3, -1000.0]]], [[[0.3, 1000.0]]]])
   p, _, _ = head('gaussian_pixel', x, floor=0.02)

@@ -50,10 +50,10 @@ class GaussianHead(nn.Module):
 class LikelihoodHead(nn.Module):
   """[B, H, W, features] -> p(x|z) over [B, H, W, C].
 
-  kinds: bernoulli; gaussian (fixed `scale`); gaussian_scalar (one learned scale);
+  kinds: bernoulli; gaussian (fixed `scale`); gaussian_scalar (one learned scale, from `scale` on);
   gaussian_pixel (a scale per pixel, at least `floor`); sigma_vae (the scale that is optimal for
   the batch while training, its running mean otherwise; Rybkin et al. 2021, section 3.3); laplace
-  (one learned scale); logistic (discretised, mean and scale per element); categorical.
+  (one learned scale likewise); logistic (discretised, mean and scale per element); categorical.
 
   `target` is the data while training; only the sigma_vae looks at it.
   """
@@ -83,7 +83,8 @@ class LikelihoodHead(nn.Module):
     if self.kind == 'sigma_vae':
       return Gaussian(x, self.optimal_log_scale(x, target, train))
     # The floor is added, as for a pixel's: a clipped scale could never leave it again.
-    log_scale = self.param('log_scale', nn.initializers.zeros, ())
+    start = nn.initializers.constant(jnp.log(self.scale))
+    log_scale = self.param('log_scale', start, ())
     log_scale = jnp.logaddexp(log_scale, jnp.log(self.floor))
     return (Laplace if self.kind == 'laplace' else Gaussian)(x, log_scale)
 

@@ -14,9 +14,10 @@ from vaejax.nets import conv
 from vaejax.nets.blocks import ACTIVATIONS, Convolution
 from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, features
 from vaejax.nets.mlp import Mlp
+from vaejax.nets.tones import curve, histogram
 from vaejax.types import Example
 
-PIXEL, CURVE = 16, 48  # features of a pixel before a curve of tones, and of the curve
+PIXEL, HIDDEN = 16, 48  # features of a pixel before the last layers, and between those
 EPSILON = 1e-4  # added to variances: what is flat stays flat
 
 
@@ -52,9 +53,24 @@ class AdaIN(nn.Module):
     return adain(x, mean, 1 + scale)
 
 
+class FiLM(nn.Module):
+  """x [B, H, W, C], features [B, F] -> [B, H, W, C]: they scale and shift its channels (Perez et
+  al. 2018, arXiv:1709.07871)."""
+
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x, features):
+    scale, shift = jnp.split(nn.Dense(2 * x.shape[-1], dtype=self.dtype)(features), 2, axis=-1)
+    return (1 + scale[:, None, None]) * x + shift[:, None, None]
+
+
 class ContentEncoder(nn.Module):
   """[B, H, W, C] -> q(z_c|x), a Gaussian over [B, latents], or `spatial`, over [B, h, w, latents].
 
+  To take a style off an image one must know it, and a code with places comes from what is near
+  them. So where `spatial`, the statistics of every layer scale and shift it (squeeze and
+  excitation, Hu et al. 2018, arXiv:1709.01507, with deviations and shifts too).
   With `invariant` the image and every layer are normalised, and the first layer gives sizes without
   signs: brightness, contrast and tint of the whole are not seen, and a negative is the same.
   """
@@ -76,6 +92,9 @@ class ContentEncoder(nn.Module):
       # Without a bias where a norm would take it away.
       bias = not self.invariant
       x = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)(x)
+      if self.spatial:
+        whole = jnp.concatenate(statistics(x), axis=-1)
+        x = FiLM(self.dtype)(x, Mlp(self.widths, self.activation, self.dtype)(whole, train))
       x = normalise(x) if self.invariant else x
       x = jnp.abs(x) if self.invariant and i == 0 else act(x)
     if not self.spatial:
@@ -85,7 +104,8 @@ class ContentEncoder(nn.Module):
 
 class StyleEncoder(nn.Module):
   """[B, H, W, C] -> q(z_s|x), a Gaussian over [B, latents], and the statistics that it is read
-  from, [B, S]: means and standard deviations of the channels of the image and of every layer."""
+  from, [B, S]: means and standard deviations of the channels of the image and of every layer, and
+  with `tones` the histograms of the image, of that many knots from `low` to `high`."""
 
   latents: int
   channels: tuple[int, ...]
@@ -93,11 +113,16 @@ class StyleEncoder(nn.Module):
   kernel: int = 3
   widths: tuple[int, ...] = ()
   activation: str = 'relu'
+  tones: int = 0
+  low: float = 0.0
+  high: float = 1.0
   dtype: Any = jnp.float32
 
   @nn.compact
   def __call__(self, x, train=False):
     found = [*statistics(x)]
+    if self.tones:
+      found.append(histogram(x, self.tones, self.low, self.high).reshape(x.shape[0], -1))
     for channels, stride in zip(self.channels, self.strides, strict=True):
       layer = Convolution(channels, self.kernel, stride, dtype=self.dtype)
       x = ACTIVATIONS[self.activation](layer(x))
@@ -113,8 +138,10 @@ class StyleDecoder(nn.Module):
   AdaIN by z_s follows every layer but the last. It treats all places alike, which no slant does: so
   where z_c has no places, z_s joins it where it is given some. And it takes away how bright a place
   is, on which a curve of tones depends: so where z_c has places, it joins the last layer too, whose
-  features pass through a curve, the same for all pixels, that z_s scales and shifts (FiLM, Perez et
-  al. 2018). `channels` and `strides` are those of the content encoder, in reverse.
+  features pass through a layer, the same for all pixels, that z_s scales and shifts. With `tones` a
+  curve of so many knots, whose values z_s gives, is added to each channel of the image last: it can
+  be a staircase, which no few layers are. `channels` and `strides` are those of the content
+  encoder, in reverse.
   """
 
   shape: tuple[int, int, int]
@@ -122,6 +149,7 @@ class StyleDecoder(nn.Module):
   channels: tuple[int, ...]
   strides: tuple[int, ...]
   spatial: bool = False
+  tones: int = 0
   kernel: int = 3
   widths: tuple[int, ...] = ()
   activation: str = 'relu'
@@ -151,10 +179,16 @@ class StyleDecoder(nn.Module):
       x = layer(x)[:, :height, :width]
       x = x if last else modulated(x)
     if self.spatial:
-      scale, shift = jnp.split(nn.Dense(2 * CURVE, dtype=self.dtype)(read), 2, axis=-1)
-      x = nn.Dense(CURVE, dtype=self.dtype)(x)
-      x = act((1 + scale[:, None, None]) * x + shift[:, None, None])
+      x = act(FiLM(self.dtype)(nn.Dense(HIDDEN, dtype=self.dtype)(x), read))
       x = nn.Dense(self.shape[-1], dtype=self.dtype)(x)
+    if self.tones:
+      x, low, high = x.astype(jnp.float32), self.head.low, self.head.high
+      # The curve is nothing at first. An image begins in the middle of the range, beyond whose ends
+      # a curve has no slope.
+      x = x + (low + high) / 2
+      size, zeros = self.shape[-1] * self.tones, nn.initializers.zeros
+      values = nn.Dense(size, kernel_init=zeros, name='curve')(read)
+      x = x + curve(x, values.reshape(-1, self.shape[-1], self.tones), low, high)
     return self.head(x, target, train)
 
 
@@ -164,6 +198,8 @@ def make(model, example: Example) -> dict[str, nn.Module]:
   Raises UserError for a likelihood or size that does not exist or does not fit the data.
   """
   choice('model.likelihood', model.likelihood, LIKELIHOODS)
+  if model.tones < 0 or model.tones == 1:
+    raise UserError(f'model.tones={model.tones}: it takes 0 for none, or 2 knots or more')
   if model.likelihood == 'bernoulli' and (example.low, example.high) != (0, 1):
     raise UserError('model.likelihood=bernoulli wants data.scale=unit')
   shape = example.fields['image'].shape
@@ -181,6 +217,8 @@ def make(model, example: Example) -> dict[str, nn.Module]:
     'content': ContentEncoder(
       model.latents, spatial=model.spatial, invariant=model.invariant, **settings
     ),
-    'style': StyleEncoder(model.style.latents, **style),
-    'decoder': StyleDecoder(shape, head, spatial=model.spatial, **mirrored),
+    'style': StyleEncoder(
+      model.style.latents, tones=model.tones, low=example.low, high=example.high, **style
+    ),
+    'decoder': StyleDecoder(shape, head, spatial=model.spatial, tones=model.tones, **mirrored),
   }
