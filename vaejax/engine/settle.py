@@ -133,7 +133,9 @@ class Settler:
   def means(self, step: int, sums: Metrics) -> dict[str, float]:
     """Waits for the steps since the last row, up to `step`; their metrics, averaged and checked."""
     count = step - self.last[1]
-    values = {name: float(value) / count for name, value in jax.device_get(sums).items()}
+    values = {
+      name: float(value) / count for name, value in jax.device_get(shard.whole(sums)).items()
+    }
     self.check(values, self.last[1] + 1, step)
     return values
 
@@ -172,6 +174,7 @@ class Settler:
 
   def suspend(self, step: int, sums: Metrics, state: State) -> None:
     """Saves a run that a signal ends between two boundaries, with the row that it was in."""
+    sums = shard.whole(sums)
     self.means(step, sums)
     now, (then, since) = time.monotonic(), self.last
     values = {name: np.asarray(value).tolist() for name, value in sums.items()}

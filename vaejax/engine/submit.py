@@ -42,7 +42,9 @@ class Job:
       visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
       os.environ['CUDA_VISIBLE_DEVICES'] = own(visible, where.global_rank, where.num_tasks)
     print(f'{socket.gethostname()}: {shlex.join(command)}', flush=True)
-    child, passed = subprocess.Popen(command, cwd=self.folder), False
+    # SLURM sends its notice to every process of a job, and whoever does not know it dies of it.
+    deaf = lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    child, passed = subprocess.Popen(command, cwd=self.folder, preexec_fn=deaf), False
     while child.poll() is None:
       if got and not passed:
         child.terminate()
