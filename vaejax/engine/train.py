@@ -15,9 +15,9 @@ import numpy as np
 
 from vaejax import configuration
 from vaejax.data import load
-from vaejax.engine import checkpoint, optim, restoring, shard, workdir
+from vaejax.engine import beside, checkpoint, optim, restoring, shard, workdir
 from vaejax.engine.group import ALONE, Alone
-from vaejax.engine.log import Silent, elapsed_before, open_log
+from vaejax.engine.log import elapsed_before, open_log
 from vaejax.engine.settle import Settler, next_stop, snapshot
 from vaejax.engine.step import make_chunk, make_step
 from vaejax.errors import UserError
@@ -143,7 +143,7 @@ def train(
       say(f'{folder}: {verb} at step {start} of {config.steps}')
     images = config.batch_size * max(player.turns for player in setup.method.players)
     with contextlib.ExitStack() as stack:
-      log, checkpoints, seconds = Silent(), checkpoint.Nothing(), 0.0
+      log, checkpoints, seconds = beside.Log(), beside.Checkpoints(), 0.0
       if group.main:
         log = stack.enter_context(
           open_log(folder, total=config.steps, images_per_step=images, step=start, stream=stream)
