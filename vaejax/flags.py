@@ -46,7 +46,9 @@ def placing(verb: argparse.ArgumentParser) -> None:
   verb.add_argument('--nodes', type=whole(1, 10**4), default=1, help='a process on each (1)')
   verb.add_argument('--gpus', type=whole(0, 64), default=0, help='of each node (0)')
   verb.add_argument('--cpus', type=whole(0, 1024), default=0, help="of each node (the cluster's)")
-  verb.add_argument('--minutes', type=count, default=60, help='until it is put again (60)')
+  verb.add_argument(
+    '--minutes', type=count, help='after which it saves and is put again (slurm: 60, local: never)'
+  )
   verb.add_argument('--partition', metavar='NAME', help="of the cluster (the cluster's own choice)")
   verb.add_argument('--name', default='vaejax', help='of the job (vaejax)')
   verb.add_argument(

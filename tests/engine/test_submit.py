@@ -177,20 +177,28 @@ def test_preempted_it_goes_on_and_cancelled_it_ends(launch, slurm, tmp_path):
   ((job, log),) = jobs(launch, tmp_path / 'jobs', *asked, **environment)
   assert ask(slurm, 'squeue', '-h', '-o', '%A %j %D') == f'{job} endless 2'
   wait_for(lambda: reached(run), 180)
-  # All processors of both nodes are wanted by what comes before it.
-  ask(slurm, 'srun', '--partition=high', '--nodes=2', '--cpus-per-task=4', 'true')
-  step = re.search(r'stopped by SIGTERM at step (\d+)', said(log, 'is put again')).group(1)
-  # SLURM waits two minutes before it starts such a job again.
-  wait_for(lambda: ask(slurm, 'squeue', '-h', '-o', '%T', '-j', job) == 'PENDING', 90)
-  ask(slurm, 'scontrol', 'update', f'jobid={job}', 'StartTime=now')
-  text = said(log, 'resuming at step')
-  assert f'{run}: resuming at step {step} of 100000' in text and '4 device(s) of 2 proc' in text
-  wait_for(lambda: max(reached(run)) > int(step), 180)
+  stops = {
+    # All processors of both nodes are wanted by what comes before it.
+    'preempted': ('srun', '--partition=high', '--nodes=2', '--cpus-per-task=4', 'true'),
+    # What it hears before its time limit.
+    'out of time': ('scancel', '--signal=USR2', job),
+  }
+  for number, stop in enumerate(stops.values(), 1):
+    ask(slurm, *stop)
+    wait_for(lambda n=number: log.read_text().count('is put again') == n, 60)
+    steps = re.findall(r'stopped by SIGTERM at step (\d+)', log.read_text())
+    assert len(steps) == number
+    # SLURM waits two minutes before it starts such a job again.
+    wait_for(lambda: ask(slurm, 'squeue', '-h', '-o', '%T', '-j', job) == 'PENDING', 90)
+    ask(slurm, 'scontrol', 'update', f'jobid={job}', 'StartTime=now')
+    said(log, f'{run}: resuming at step {steps[-1]} of 100000')
+    wait_for(lambda last=steps[-1]: max(reached(run)) > int(last), 180)
+  assert '4 device(s) of 2 processes' in log.read_text()
   ask(slurm, 'scancel', job)
-  wait_for(lambda: log.read_text().count('stopped by SIGTERM') == 2, 60)
+  wait_for(lambda: log.read_text().count('stopped by SIGTERM') == 3, 60)
   wait_for(lambda: not ask(slurm, 'squeue', '-h', '-j', job), 90)
   time.sleep(2)
-  assert log.read_text().count('is put again') == 1
+  assert log.read_text().count('is put again') == 2
   assert 'JobState=CANCELLED' in ask(slurm, 'scontrol', 'show', 'job', job)
 
 

@@ -100,20 +100,6 @@ def by_itself() -> dict:
   return {'multiprocessing_options': options}
 
 
-class Nothing:
-  """The checkpoints of a process that leaves them to process 0."""
-
-  def save(self, state, metrics=None, row=None) -> None:
-    """See Checkpoints."""
-
-  def wait(self) -> None:
-    """See Checkpoints."""
-
-  def standing(self) -> str:
-    """See Checkpoints."""
-    return 'process 0 knows what stands'
-
-
 class Checkpoints:
   """The checkpoints of a run that is training; `save` writes one at a time, in a thread."""
 

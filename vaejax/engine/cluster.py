@@ -17,6 +17,7 @@ from vaejax.engine.group import ALONE, Alone, Group
 from vaejax.errors import UserError
 
 WAIT = 45.0  # seconds for all processes to come
+SILENT = 50  # seconds after which JAX takes a process that is stuck for dead
 DEAD = 30  # seconds after which a host that does not answer is taken for dead
 
 
@@ -95,6 +96,7 @@ def join(where: Place | None, about: list) -> Alone:
       local_device_ids=where.local,
       cluster_detection_method='deactivate',
       initialization_timeout=60,
+      heartbeat_timeout_seconds=SILENT,
       shutdown_timeout_seconds=60,
     )
   except RuntimeError as error:

@@ -155,28 +155,6 @@ def _row(step, split, seconds, values) -> dict:
   return {'step': int(step), 'split': split, 'seconds': round(float(seconds), 3), **plain(values)}
 
 
-class Silent:
-  """The log of a process that leaves it to process 0."""
-
-  def scalars(self, step, split, seconds, values) -> None:
-    """See Log."""
-
-  def members(self, step, split, seconds, rows, mean) -> None:
-    """See Log."""
-
-  def images(self, step, name, image) -> None:
-    """See Log."""
-
-  def progress(self, step, values) -> None:
-    """See Log."""
-
-  def away(self, seconds) -> None:
-    """See Log."""
-
-  def say(self, text) -> None:
-    """See Log."""
-
-
 class _Events:
   """One event file, written by the calling thread. tensorboardX's SummaryWriter has a thread
   behind a bounded queue: when a full disk kills that thread, the run waits for ever."""

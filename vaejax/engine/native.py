@@ -8,11 +8,11 @@ SAID = b'\0said\n'
 
 
 def hush() -> None:
-  """Passes what C++ writes through a process that drops what is noise: Gloo's greetings, and the
-  pages with which JAX aborts where process 0 has ended, in place of which a line is said.
+  """Drops what C++ writes to stdout, which is Gloo's greetings, and passes its stderr through a
+  process that puts a line in place of the pages with which JAX aborts where another is gone.
 
-  Python's own streams stay as they are. The process lives as long as this one writes, and does not
-  hold it up: to be called before any thread is started.
+  Python's own streams stay as they are. The process ends after this one, which it does not hold up:
+  to be called before any thread is started.
   """
   out, error = os.dup(1), os.dup(2)
   reading, writing = os.pipe()
@@ -26,9 +26,11 @@ def hush() -> None:
   sys.stdout.flush(), sys.stderr.flush()
   sys.stdout = os.fdopen(out, 'w', buffering=1)
   sys.stderr = os.fdopen(error, 'w', buffering=1)
-  for number in (1, 2):
-    os.dup2(writing, number)
+  os.dup2(writing, 2)
   os.close(writing)
+  nowhere = os.open(os.devnull, os.O_WRONLY)
+  os.dup2(nowhere, 1)
+  os.close(nowhere)
 
 
 def said() -> None:
@@ -44,11 +46,11 @@ def filtered(reading: int, error: int) -> None:
       told = told or line == SAID
       fatal = fatal or b'JAX distributed service detected fatal errors' in line
       dying = dying or fatal or b'coordination_service' in line
-      if not dying and not line.startswith((b'[Gloo]', SAID)):
+      if not dying and line != SAID:
         os.write(error, line)
   if fatal and not told:
     os.write(
       error,
-      b'error: process 0 has ended, so this one ends too: see what that one said; the same '
-      b'commands go on from the last checkpoint\n',
+      b'error: process 0 has ended, or another no longer answers, so this one ends too: see what '
+      b'they said; the same commands go on from the last checkpoint\n',
     )

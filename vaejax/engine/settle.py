@@ -168,9 +168,10 @@ class Settler:
 
   def suspend(self, step: int, sums: Metrics, state: State) -> None:
     """Saves a run that a signal ends between two boundaries, with the row that it was in."""
+    sums = shard.whole(sums)
     self.means(step, sums)
     now, (then, since) = time.monotonic(), self.last
-    values = {k: np.asarray(value).tolist() for k, value in shard.whole(sums).items()}
+    values = {name: np.asarray(value).tolist() for name, value in sums.items()}
     seconds = self.before + now - self.began
     row = {'since': since, 'sums': values, 'seconds': seconds, 'within': now - then}
     self.save(shard.whole(snapshot(state)), since + 1, step, row=row)

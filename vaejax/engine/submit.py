@@ -42,7 +42,9 @@ class Job:
       visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
       os.environ['CUDA_VISIBLE_DEVICES'] = own(visible, where.global_rank, where.num_tasks)
     print(f'{socket.gethostname()}: {shlex.join(command)}', flush=True)
-    child, passed = subprocess.Popen(command, cwd=self.folder), False
+    # SLURM sends its notice to every process of a job, and whoever does not know it dies of it.
+    deaf = lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    child, passed = subprocess.Popen(command, cwd=self.folder, preexec_fn=deaf), False
     while child.poll() is None:
       if got and not passed:
         child.terminate()
@@ -87,7 +89,7 @@ class Settings(NamedTuple):
   nodes: int = 1
   gpus: int = 0
   cpus: int = 0
-  minutes: int = 60
+  minutes: int | None = None
   partition: str | None = None
   name: str = 'vaejax'
   folder: Path = Path('runs/jobs')
@@ -131,7 +133,8 @@ def make_executor(settings: Settings):
     raise UserError(f'--folder={settings.folder}: {error.strerror}') from None
   asked = {
     'name': settings.name,
-    'timeout_min': settings.minutes,
+    # submitit puts a local job again five times and no more.
+    'timeout_min': settings.minutes or (60 * 24 * 365 if local else 60),
     'nodes': 1 if local else settings.nodes,
     'tasks_per_node': settings.nodes if local else 1,
     'stderr_to_stdout': True,

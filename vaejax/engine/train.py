@@ -12,9 +12,9 @@ import numpy as np
 
 from vaejax import configuration
 from vaejax.axes import Member
-from vaejax.engine import checkpoint, opening, restoring, shard, stack, workdir
+from vaejax.engine import beside, checkpoint, opening, restoring, shard, stack, workdir
 from vaejax.engine.group import ALONE, Alone
-from vaejax.engine.log import Silent, elapsed_before, open_log
+from vaejax.engine.log import elapsed_before, open_log
 from vaejax.engine.settle import Settler, next_stop, snapshot
 from vaejax.engine.setup import Setup, make_program, set_up
 from vaejax.errors import UserError
@@ -89,7 +89,7 @@ def train(
     images = config.batch_size * max(player.turns for player in setup.method.players)
     images *= max(1, len(members))
     with contextlib.ExitStack() as open_files:
-      log, checkpoints, seconds = Silent(), checkpoint.Nothing(), 0.0
+      log, checkpoints, seconds = beside.Log(), beside.Checkpoints(), 0.0
       if group.main:
         log = open_files.enter_context(
           open_log(folder, total=config.steps, images_per_step=images, step=start, stream=stream)
