@@ -33,7 +33,7 @@ examples:
   python launch.py sample --workdir=runs/m --n=64 --out=samples.png
   python launch.py sample --workdir=runs/rvae --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
-  python launch.py submit --nodes=2 --gpus=8 -- train --config=configs/gan.py --workdir=runs/g
+  python launch.py submit --nodes=2 --gpus=8 -- sweep --config=configs/gan.py --grid seed=0:8
 """
 
 
@@ -134,8 +134,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
 
 
 def submission(argv: list[str]) -> tuple[argparse.Namespace, list]:
-  """Flags of `submit`, with `lines`: the commands behind each --. Raises UserError for a mistake
-  in one of them too: it would come to light in the job."""
+  """Flags of `submit`, with `lines`: the commands behind each --, a sweep's once for each of its
+  groups. Raises UserError for a mistake in one of them too: it would come to light in the job."""
   lines = [[]]
   for word in argv:
     if word == '--':
@@ -146,17 +146,23 @@ def submission(argv: list[str]) -> tuple[argparse.Namespace, list]:
   flags, unknown = parser().parse_known_args(words)
   if unknown:
     raise UserError(f'unknown flag {unknown[0]}; see python launch.py submit --help')
-  folders = []
+  folders, jobs = [], []
   for line in lines:
     inner, overrides = parse(line or ['submit'])
     if inner.verb == 'submit':
       raise UserError(f'submit takes another command behind --, as in {SUBMIT}')
+    jobs.append(line)
     if inner.verb == 'train':
       folders.append(verbs.asked(inner, overrides)[1])
+    if inner.verb == 'sweep':
+      plan, folder = verbs.planned(inner, overrides)
+      folders.append(folder)
+      if inner.group is None and len(plan.groups) > 1:
+        jobs[-1:] = [[*line, f'--group={number}'] for number in range(len(plan.groups))]
   twice = [folder for folder in folders if folders.count(folder) > 1]
   if twice:
     raise UserError(f'two of the commands train in {twice[0]}: give each its own --workdir')
-  flags.lines = lines
+  flags.lines = jobs
   return flags, []
 
 

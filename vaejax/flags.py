@@ -112,4 +112,6 @@ def sweeping(verb: argparse.ArgumentParser) -> None:
   verb.add_argument(
     '--slice', metavar='N', type=count, default=0, help='members at once (what memory takes)'
   )
-  verb.add_argument('--stack', metavar='K', type=number, help='train this stack alone')
+  verb.add_argument(
+    '--group', metavar='K', type=number, help='train this one of the groups of a program each'
+  )

@@ -61,18 +61,24 @@ def train(flags, overrides, group) -> int:
   return 0
 
 
+def planned(flags, overrides):
+  """The members and the workdir of `sweep`. Raises UserError."""
+  from vaejax import axes
+
+  spec = flags.config or 'configs/vae.py'
+  plan = axes.make(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
+  return plan, flags.workdir or Path('runs') / f'{Path(spec.partition(":")[0]).stem}-sweep'
+
+
 @stoppable
 def sweep(flags, overrides, group) -> int:
   """The verb `sweep`."""
-  from vaejax import axes
   from vaejax.engine import shard
   from vaejax.engine.sweep import sweep as run
 
-  spec = flags.config or 'configs/vae.py'
-  folder = flags.workdir or Path('runs') / f'{Path(spec.partition(":")[0]).stem}-sweep'
-  plan = axes.make(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
+  plan, folder = planned(flags, overrides)
   layout = shard.layout(flags.mesh, flags.fsdp)
-  settings = {'at_once': flags.slice, 'only': flags.stack, 'stream': sys.stderr, 'group': group}
+  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr, 'group': group}
   table = run(plan, folder, flags.data_dir, layout, **settings)
   if not group.main:
     return 0

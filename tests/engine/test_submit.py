@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from running import ROOT, SMOKE, reached, wait_for
@@ -36,6 +37,7 @@ submitit = pytest.mark.skipif(
     (('--nodes=0', '--', 'train'), "argument --nodes: '0': it takes a whole number, 1 to 10,000"),
     (('--', 'train', '--config=configs/vea.py'), "(did you mean 'configs/vae.py'?)"),
     (('--', 'train', SMOKE, '--config.stepz=3'), 'stepz'),
+    (('--', 'sweep', SMOKE, '--grid', 'sed=0:2'), "did you mean 'seed'"),
     (('--', 'evaluate'), 'evaluate needs --workdir=DIR'),
     (('--', 'train', SMOKE, '--', 'train', SMOKE), 'two of the commands train in runs/vae'),
   ],
@@ -50,6 +52,18 @@ def test_what_is_not_installed(project, capsys, monkeypatch):
   monkeypatch.setitem(sys.modules, 'submitit', None)
   assert main(['submit', '--', 'train', SMOKE]) == 2
   assert 'pip install "vaejax[slurm]"' in capsys.readouterr().err
+
+
+def test_the_groups_of_a_sweep_are_jobs_of_an_array(project, capsys, monkeypatch):
+  asked, job = [], SimpleNamespace(job_id='1', paths=SimpleNamespace(stdout='log'))
+  put = lambda lines, settings: asked.extend(lines) or [job] * len(lines)
+  monkeypatch.setattr(submit, 'submit', put)
+  sweep = ['sweep', SMOKE, '--grid', 'seed=0:2', '--grid', 'model.latents=2,3']
+  assert main(['submit', '--', *sweep]) == 0
+  assert asked == [[*sweep, '--group=0'], [*sweep, '--group=1']]
+  asked.clear()
+  main(['submit', '--', *sweep[:4], '--', *sweep, '--group=1', '--workdir=runs/other'])
+  assert asked == [sweep[:4], [*sweep, '--group=1', '--workdir=runs/other']]
 
 
 @submitit

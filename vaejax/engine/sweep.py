@@ -39,7 +39,7 @@ def sweep(
 
   Args:
     at_once: members of a stack at most, 0: as many as fit into memory.
-    only: the number of the one stack to train, for where each is a job of its own; None: all.
+    only: the number of the one group to train, for where each is a job of its own; None: all.
     group: the processes that train together, of which process 0 alone writes, and has the table.
 
   Raises UserError, RunError and Stopped as `train` does.
@@ -53,15 +53,18 @@ def sweep(
   else:
     parts = lambda each: divide(each, data_dir, layout, at_once)
     stacks = group.first(lambda: [part for each in plan.groups for part in parts(each)])
-  if only is not None and only >= len(stacks):
-    raise UserError(f'--stack={only}: the sweep has {len(stacks)}, it takes 0 to {len(stacks) - 1}')
+  last = len(plan.groups) - 1
+  if only is not None and only > last:
+    raise UserError(f'--group={only}: the sweep has {last + 1}, it takes 0 to {last}')
+  asked = plan.groups if only is None else plan.groups[only : only + 1]
+  wanted = {member.number for each in asked for member in each.members}
   held = workdir.locked(folder, shared=only is not None)
   with held if group.main else contextlib.nullcontext():
     if group.main:
       compare(plan, folder)
       describe(plan, stacks, folder)
     for number, (config, members) in enumerate(stacks):
-      if only not in (None, number):
+      if members[0].number not in wanted:
         continue
       say(f'stack {number + 1} of {len(stacks)}: {told(plan, members)}')
       own = opening.stack_folder(folder, number)
