@@ -53,6 +53,7 @@ def test_a_sweep_over_devices_asks_nothing():
   assert collectives(config('vae'), members) == ([], collectives(config('vae'))[1])
 
 
+@pytest.mark.slow
 def test_members_over_two_devices_each_sum_their_own_gradients():
   members = axes.make(f'{CONFIGS}/vae.py:smoke', [], [('grid', 'seed=0:4')]).groups[0].members
   found, parameters = collectives(config('vae'), members, shard.Layout(4, 2))
@@ -60,6 +61,7 @@ def test_members_over_two_devices_each_sum_their_own_gradients():
   assert sum(size for _, size in found) == pytest.approx(parameters, rel=0.05)
 
 
+@pytest.mark.slow
 def test_divided_parameters_are_gathered():
   wide = configuration.load(f'{CONFIGS}/vae.py:smoke,widths=1024')
   whole, _ = collectives(wide)

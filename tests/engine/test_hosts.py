@@ -118,10 +118,10 @@ def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path):
   assert_same_run(tmp_path / 'whole', tmp_path / 'run', step + 20)
 
 
-@pytest.mark.parametrize('killed', [0, 1])
-def test_one_is_killed(launch, tmp_path, killed):
-  """The others end at once, in one line; the next launch, of one process, goes on."""
-  started = begin(launch, 4, *ENDLESS, f'--workdir={tmp_path}')
+@pytest.mark.parametrize('killed, count', [(0, 2), (1, 4)])
+def test_one_is_killed(launch, tmp_path, killed, count):
+  """The other, or others, end at once, in one line; the next launch, of one process, goes on."""
+  started = begin(launch, count, *ENDLESS, f'--workdir={tmp_path}')
   wait_for(lambda: max(reached(tmp_path), default=0) >= 10 or started[0].poll() is not None, 120)
   started[killed].kill()
   since = time.monotonic()

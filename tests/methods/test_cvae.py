@@ -98,6 +98,7 @@ def test_the_kl_is_against_the_prior_of_the_class():
   assert np.allclose(measure(data(), samples=3)['kl'], want, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_weight_is_of_the_joint_given_the_label():
   apply, q = posterior()
   z, label = q.sample(KEY), np.asarray(data()['label'])

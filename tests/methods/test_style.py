@@ -125,6 +125,7 @@ def test_terms_are_their_formulas():
   assert np.allclose(got['loss'], total, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_without_pairs_the_transfer_shows_what_x_shows_and_leads_back():
   apply, q_c, q_s, _ = posteriors()
   c_key, s_key, o_key = jax.random.split(KEY, 3)

@@ -50,6 +50,7 @@ def slopes(game):
   return lambda **weights: found(v.params, OFF | weights)
 
 
+@pytest.mark.slow
 def test_by_its_pixels_alone_it_is_the_vae(game, slopes):
   """Value and gradient, at the same draw."""
   nets, _, v, batch = game

@@ -95,6 +95,7 @@ def test_style_sees_steps_of_tones_that_means_and_deviations_do_not_tell():
   assert np.allclose(found[:, 6:21], histogram(x, 5, -1.0, 1.0).reshape(3, 15))
 
 
+@pytest.mark.slow
 def test_the_decoder_draws_the_steps_that_a_style_asks_for():
   head = LikelihoodHead('gaussian', low=-1.0, high=1.0)
   shape, codes = (9, 8, 3), (jnp.ones((2, 5, 4, 5)), jnp.asarray([[1.0], [-1.0]]))
