@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from vaejax.nets import style
 from vaejax.nets.heads import LikelihoodHead
