@@ -24,13 +24,6 @@ CONFIGS = Path(__file__).parent.parent / 'configs'
 BATCH_NORM = {'net': 'conv', 'model.channels': '8', 'norm': 'batch', 'ema': '0.9'}
 RESNET = {'net': 'resnet', 'model.channels': '8', 'likelihood': 'sigma_vae', 'accumulate': '2'}
 GAUSSIAN = {'likelihood': 'gaussian_pixel', 'clip': '10', 'optimizer.name': 'adamw'}
-PHOTOGRAPHS = {
-  'styles': 'photographs',
-  'spatial': 'True',
-  'invariant': 'False',
-  'model.tones': '9',
-  'likelihood': 'laplace',
-}
 # One game of one player and one of two in seconds; all the others in the slow tests.
 DEFAULT = ('vae', 'gan')
 CASES = [
@@ -39,14 +32,13 @@ CASES = [
 ]
 CASES += [
   pytest.param((f'source:{system}', {}), id=f'source, {system}', marks=pytest.mark.slow)
-  for system in ('conv28', 'shared_mlp', 'conv32', 'gan', 'rvae', 'style')
+  for system in ('conv28', 'shared_mlp', 'conv32', 'gan')
 ]
 CASES += [
   pytest.param(('gan:wasserstein', {}), id='gan, wasserstein', marks=pytest.mark.slow),
   pytest.param(('gan:hinge,conditional', {}), id='gan, hinge, conditional', marks=pytest.mark.slow),
   pytest.param(('vae', BATCH_NORM), id='conv, batch norm, ema', marks=pytest.mark.slow),
   pytest.param(('beta_vae', RESNET), id='resnet, sigma_vae, accumulate', marks=pytest.mark.slow),
-  pytest.param(('style', PHOTOGRAPHS), id='style, photographs', marks=pytest.mark.slow),
   pytest.param(('iwae', GAUSSIAN), id='iwae, gaussian, clip', marks=pytest.mark.slow),
 ]
 

@@ -150,6 +150,7 @@ class Source(NamedTuple):
     example: shapes, dtypes, classes and range of what `draw` and `rows` give.
     size: number of examples.
     resident: whether the split lives on the device.
+    apart: whether a part of a batch can be drawn without the rest of it.
     spread: how a buffer lies on a mesh, as a tree of PartitionSpec or the first levels of one.
     buffers: (first step, last step) -> iterator of (buffer, steps it serves) on the host.
     draw: (buffer, key, step, part=(0, 1)) -> the batch of that step, or part i of n equal parts of
@@ -161,6 +162,7 @@ class Source(NamedTuple):
   example: Example
   size: int
   resident: bool
+  apart: bool
   spread: Any
   buffers: Callable[[int, int], Any]
   draw: Callable[..., Batch]

@@ -120,7 +120,7 @@ def test_each_device_draws_its_own_part():
     number, parts = part
     return {'row': buffer[number * (16 // parts) + jnp.arange(16 // parts)]}
 
-  split = jax.jit(shard.split_draw(mesh, SimpleNamespace(draw=draw, spread=P())))
+  split = jax.jit(shard.split_draw(mesh, SimpleNamespace(draw=draw, spread=P(), apart=True)))
   found = split(shard.put(mesh)(np.arange(16)), 0, 0)['row']
   np.testing.assert_array_equal(found, np.arange(16))
   assert [part.data.tolist() for part in found.addressable_shards][3] == [6, 7]

@@ -55,7 +55,8 @@ def join(sources: Mapping[str, Source]) -> Source:
 
   resident = all(source.resident for source in sources.values())
   spread = {prefix: source.spread for prefix, source in sources.items()}
-  return first._replace(resident=resident, spread=spread, buffers=buffers, draw=draw)
+  apart = all(source.apart for source in sources.values())
+  return first._replace(resident=resident, apart=apart, spread=spread, buffers=buffers, draw=draw)
 
 
 def subset(rows: Table, index: np.ndarray) -> Table:

@@ -151,7 +151,8 @@ def make(
   block = PartitionSpec(None, 'data')
   whole = PartitionSpec()
   spread = whole if resident else {'rows': block, 'index': block, 'first': whole}
-  return Source(example, table.size, resident, spread, buffers, draw, blocks, rows)
+  # Of pairs each row's style is shown by the row before it.
+  return Source(example, table.size, resident, not pairs, spread, buffers, draw, blocks, rows)
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:

@@ -204,19 +204,23 @@ def split_draw(mesh: Mesh, source: Source, draw=None):
   """`source.draw`, each device drawing only its own rows; or `draw`, its like for a stack, also of
   its own members alone.
 
-  It tells each its part, instead of a split of the whole: how often the order of examples is
-  evaluated depends on the rows, which XLA would ask all devices about, in every step.
+  It tells each its part, where rows can be drawn apart, instead of a split of the whole: how often
+  the order of examples is evaluated depends on the rows, which XLA would ask all devices about, in
+  every step.
   """
   if mesh.size == 1:
     return draw or source.draw
   member = PartitionSpec('sweep') if draw else PartitionSpec()
   draw = draw or source.draw
+  row = PartitionSpec(*member, 'data')
+  if not source.apart:
+    split_rows = NamedSharding(mesh, row)
+    return lambda *args: jax.lax.with_sharding_constraint(draw(*args), split_rows)
 
   def own(buffer, key, step) -> Batch:
     return draw(buffer, key, step, (jax.lax.axis_index('data'), mesh.shape['data']))
 
   specs = source.spread, member, member
-  row = PartitionSpec(*member, 'data')
   return jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=row, check_vma=False)
 
 
