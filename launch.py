@@ -1,4 +1,4 @@
-"""vaejax: python launch.py [train | sample | evaluate] --help."""
+"""vaejax: python launch.py [train | sweep | sample | evaluate | submit] --help."""
 
 import signal
 import sys

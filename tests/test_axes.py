@@ -79,12 +79,15 @@ def test_draws_are_of_their_range_and_seed():
   # Two ranges are one axis, drawn apart.
   both = make('grid lr=log:1e-4:1e-2', 'grid seed=0:2', 'grid beta=uniform:0:1', draws=3).values
   assert len(both) == 6 and len({one['hyper.beta'] for one in both}) == 3
+  assert [one['seed'] for one in both] == ['0', '1'] * 3  # it stands where the first range does
 
 
 def test_a_seed_that_chooses_the_labelled_rows_is_no_axis_of_one_program():
   spec = f'{CONFIGS}/m2.py:smoke'
   assert len(make('grid seed=0:2', spec=spec).groups) == 2
   assert len(make('grid seed=0:2', spec=spec, overrides=[('data.seed', '0')]).groups) == 1
+  data = 'grid data.seed=None,5'
+  assert len(make(data, 'grid seed=0:2', spec=spec, overrides=[('data.seed', '0')]).groups) == 4
 
 
 @pytest.mark.parametrize(
@@ -114,6 +117,10 @@ def test_a_seed_that_chooses_the_labelled_rows_is_no_axis_of_one_program():
     (('grid lr=uniform:2:1',), 'LOW below HIGH'),
     (('grid lr=log:1',), 'it takes log:LOW:HIGH'),
     (('grid seed=0:200000',), 'more than 100,000'),
+    (('grid seed=0:4294967295',), 'more than 100,000'),
+    (('grid seed=0:' + '9' * 5000,), 'it takes a whole number'),
+    (('grid beta=1,1e39',), 'at most 1e+38'),
+    (('grid model.widths=(64,32',), 'whole brackets'),
     (('grid seed=0:1000', 'grid beta=0:1000'), 'more than 100,000'),
   ],
 )

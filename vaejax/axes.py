@@ -13,6 +13,7 @@ from vaejax import configuration, fields
 from vaejax.errors import UserError
 
 MOST = 100_000  # members
+LARGEST = 1e38  # of what float32 holds
 
 
 class Member(NamedTuple):
@@ -60,6 +61,8 @@ def make(
   overrides = list(overrides)
   base = configuration.load(spec, overrides)
   columns = crossed(base, list(axes), draws, seed)
+  if 'data.seed' in {field for column in columns for field in column[0]}:
+    base.data.seed = None  # a run's own seed may be what chooses the data
   groups, values = {}, []
   for number, parts in enumerate(itertools.product(*columns)):
     settings = {field: text for part in parts for field, text in part.items()}
@@ -89,7 +92,7 @@ def vectorised(config: ConfigDict, field: str) -> bool:
 
 def crossed(base: ConfigDict, axes, draws: int, seed: int) -> list[list[dict[str, str]]]:
   """The axes that are crossed, each a list of settings that members take in turn."""
-  single, ranges, zipped, seen = [], {}, {}, set()
+  single, ranges, drawn, zipped, seen = [], {}, {}, {}, set()
   for kind, text in axes:
     name, equals, values = text.partition('=')
     if not equals:
@@ -103,6 +106,8 @@ def crossed(base: ConfigDict, axes, draws: int, seed: int) -> list[list[dict[str
         raise UserError(f'--{kind} {text}: only entries of hyper are drawn from a range')
       for bound in bounds[1:]:
         scalar(field, str(bound))
+      if not ranges:
+        single.append(drawn)
       ranges[field] = bounds
       continue
     column = read(base, kind, text, field, values)
@@ -120,8 +125,8 @@ def crossed(base: ConfigDict, axes, draws: int, seed: int) -> list[list[dict[str
     )
   if ranges:
     chance = random.Random(seed)
-    drawn = [{f: draw(chance, *bounds) for f, bounds in ranges.items()} for _ in range(draws)]
-    single.append({f: [one[f] for one in drawn] for f in ranges})
+    rows = [{f: draw(chance, *bounds) for f, bounds in ranges.items()} for _ in range(draws)]
+    drawn.update({f: [one[f] for one in rows] for f in ranges})
   if not single:
     raise UserError('a sweep has one axis at least: add one, as --grid seed=0:8')
   lengths = {field: len(column) for field, column in zipped.items()}
@@ -161,9 +166,12 @@ def draw(chance: random.Random, kind: str, low: float, high: float) -> str:
 
 def read(base: ConfigDict, kind: str, text: str, field: str, values: str) -> list[str]:
   """The texts of an axis; each is one that the field takes, and none comes twice."""
-  if match := re.fullmatch(r'(-?\d+):(-?\d+)(?::(-?\d+))?', values):
+  if match := re.fullmatch(r'(-?\d{1,12}):(-?\d{1,12})(?::(-?\d{1,12}))?', values):
     low, high, stride = (int(part or 1) for part in match.groups())
-    column = [str(n) for n in range(low, high, stride)] if stride else []
+    numbers = range(low, high, stride) if stride else range(0)
+    if len(numbers) > MOST:
+      raise UserError(f'--{kind} {text}: {len(numbers):,} values are more than {MOST:,}')
+    column = [str(n) for n in numbers]
   else:
     column = pieces(values)
   if not column:
@@ -182,9 +190,14 @@ def scalar(field: str, text: str) -> int | float:
   """The seed, or the hyper-parameter, that a text sets. Raises UserError for one that it cannot."""
   value = fields.read(field, int if field == 'seed' else float, text)
   fields.check_range(field, value)
+  if abs(value) > LARGEST:
+    raise UserError(f'{field}={text}: it takes at most {LARGEST:g}, as float32 does')
   return value
 
 
 def pieces(values: str) -> list[str]:
   """'8,(64,32)' -> ['8', '(64,32)']: split at commas that no bracket holds."""
-  return [piece.strip() for piece in re.findall(r'(?:\([^()]*\)|[^,()])+', values) if piece.strip()]
+  found = re.findall(r'(?:\([^()]*\)|[^,()])+', values)
+  if ','.join(found) != values:
+    raise UserError(f'{values!r}: it takes values with commas between them, and whole brackets')
+  return [piece.strip() for piece in found if piece.strip()]

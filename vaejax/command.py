@@ -152,6 +152,8 @@ def submission(argv: list[str]) -> tuple[argparse.Namespace, list]:
     if inner.verb == 'submit':
       raise UserError(f'submit takes another command behind --, as in {SUBMIT}')
     jobs.append(line)
+    if flags.nodes > 1 and inner.verb not in ('train', 'sweep'):
+      raise UserError(f'--nodes={flags.nodes}: {inner.verb} is of one process; leave it out')
     if inner.verb == 'train':
       folders.append(verbs.asked(inner, overrides)[1])
     if inner.verb == 'sweep':
@@ -159,7 +161,8 @@ def submission(argv: list[str]) -> tuple[argparse.Namespace, list]:
       folders.append(folder)
       if inner.group is None and len(plan.groups) > 1:
         jobs[-1:] = [[*line, f'--group={number}'] for number in range(len(plan.groups))]
-  twice = [folder for folder in folders if folders.count(folder) > 1]
+  places = [folder.absolute() for folder in folders]
+  twice = [folder for folder in folders if places.count(folder.absolute()) > 1]
   if twice:
     raise UserError(f'two of the commands train in {twice[0]}: give each its own --workdir')
   flags.lines = jobs
@@ -233,6 +236,8 @@ def join(flags, overrides) -> Alone:
   fields = [f'--config.{field}={text}' for field, text in overrides]
   named = {'--config': flags.config, '--workdir': flags.workdir and str(flags.workdir)}
   fields += [f'--{kind} {text}' for kind, text in getattr(flags, 'axes', None) or ()]
+  alike = 'mesh', 'fsdp', 'slice', 'random', 'random_seed', 'group'
+  named |= {f'--{name}': getattr(flags, name, None) for name in alike}
   return cluster.join(where, [*(f'{k}={v}' for k, v in named.items() if v), *fields])
 
 

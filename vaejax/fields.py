@@ -119,6 +119,7 @@ RANGES = {
   'data.labelled_batch': (1, 2**20),
   'model.latents': (1, 2**16),
   'model.state': (1, 2**16),
+  'model.tones': (0, 4096),
   'model.kernel': (1, 15),
   'model.blocks': (0, 64),
   'model.widths': (1, 2**20),

@@ -85,15 +85,21 @@ def test_a_stream_is_the_resident_run(launch, single, tmp_path):
 
 
 def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
-  """Each the members of its own devices; one of them is frozen."""
-  words = (SMOKE, *SGD, '--grid', 'lr=1e-4,1e30', '--mesh=sweep:2,data:2')
+  """Each the members of its own devices, one of which is frozen; stopped, and taken up again."""
+  words = (SMOKE, *SGD, '--grid', 'lr=1e-4,1e30', '--mesh=sweep:2,data:2', '--config.steps=400')
+  words += ('--config.eval.log_every=1', '--config.eval.every=400')
   one = launch('sweep', *words, f'--workdir={tmp_path / "one"}', JAX_NUM_CPU_DEVICES='4')
   assert one.status == 0, one.err
-  several = f'--workdir={tmp_path / "several"}'
+  several, stack = f'--workdir={tmp_path / "several"}', ('stacks', '0')
+  started = begin(launch, 2, *words, several, verb='sweep')
+  own = tmp_path.joinpath('several', *stack)
+  wait_for(lambda: reached(own) or started[0].poll() is not None, 120)
+  started[1].terminate()
+  stopped = finish(launch, started, 143)
+  assert '2 processes; 2 members' in stopped.err and 'member 1 (seed=0, ' in stopped.err
   result = finish(launch, begin(launch, 2, *words, several, verb='sweep'))
-  assert '2 processes; 2 members' in result.err and 'member 1 (seed=0, ' in result.err
-  stack = ('stacks', '0')
-  assert_close(tmp_path.joinpath('one', *stack), tmp_path.joinpath('several', *stack))
+  assert 'resuming at step' in result.err
+  assert_close(tmp_path.joinpath('one', *stack), own, 400)
   tables = [
     (tmp_path / name / 'results.csv').read_text().splitlines() for name in ('one', 'several')
   ]

@@ -155,6 +155,18 @@ def test_a_member_that_is_no_number_is_frozen_and_the_others_go_on(command, tmp_
   assert status == 1 and 'every member was frozen' in lines[-1]
 
 
+def test_what_is_no_number_out_of_sight_of_the_loss_freezes_its_member_alone(command, tmp_path):
+  """A step so large that no loss is seen of it, and moments that overflow."""
+  words = '--grid', 'lr=1e-4,4e37', f'--workdir={tmp_path / "a"}'
+  status, _, lines = command('sweep', *PLAIN, *words)
+  assert status == 0 and sum('member 1 (seed=0, ' in line for line in lines) == 1, lines
+  assert [row['frozen'] for row in table(tmp_path / 'a' / 'results.csv')] == ['0', '1']
+  words = '--config.model.likelihood=gaussian', '--grid', 'lr=1e-3,1e3'
+  status, _, lines = command('sweep', SMOKE, *words, f'--workdir={tmp_path / "b"}')
+  assert status == 0 and not any('member 0 ' in line for line in lines), lines
+  assert table(tmp_path / 'b' / 'results.csv')[0]['frozen'] == '0'
+
+
 @pytest.mark.slow
 def test_slices_and_groups_are_the_same_members(command, swept, tmp_path):
   status, _, lines = command('sweep', *PLAIN, *AXES, '--slice=3', f'--workdir={tmp_path / "a"}')
@@ -216,6 +228,20 @@ def test_a_stack_that_was_torn_is_told_of(swept, tmp_path):
     (folder / 'sweep.json').write_text(text)
     with pytest.raises(UserError, match='is not that of a sweep'):
       opening.read_sweep(folder)
+
+
+def test_results_that_were_torn_are_told_of(swept, tmp_path):
+  folder = tmp_path / 'run'
+  shutil.copytree(swept, folder)
+  path = folder / 'stacks' / '0' / 'results.json'
+  whole = json.loads(path.read_text())
+  spoilt = [[], {}, {'members': [7]}, {'members': 3}]
+  for name, value in (('member', 7), ('step', '1'), ('frozen', 'x'), ('values', {'elbo': 'x'})):
+    spoilt.append({'members': [{**whole['members'][0], name: value}]})
+  for saved in spoilt:
+    path.write_text(json.dumps(saved))
+    with pytest.raises(UserError, match='is not that of a stack'):
+      gather.gather(folder)
 
 
 def test_settings_are_ordered_by_what_the_config_calls_best():

@@ -253,8 +253,14 @@ def test_one_row_has_no_other_to_take_a_style_from(project):
     style.make(lonely, example())
 
 
-@pytest.mark.parametrize('tones', [1, -3])
-def test_a_curve_of_tones_has_two_ends(project, tones):
-  asked = configuration.load(f'configs/style.py:smoke,model.tones={tones}')
-  with pytest.raises(UserError, match=f'model.tones={tones}: it takes 0'):
+@pytest.mark.parametrize(
+  'words, told',
+  [
+    ('model.tones=1', 'model.tones=1: it takes 0 for none'),
+    ('model.tones=5,likelihood=bernoulli', 'model.likelihood is laplace or gaussian'),
+  ],
+)
+def test_a_curve_of_tones_has_two_ends_and_is_of_images(project, words, told):
+  asked = configuration.load(f'configs/style.py:smoke,{words}')
+  with pytest.raises(UserError, match=told):
     style.make(asked, example())

@@ -148,6 +148,8 @@ def welcome(hello, where: Place, about: list, link, links) -> dict:
     rank, size, host, other = (hello[key] for key in ('rank', 'size', 'host', 'about'))
   except (TypeError, KeyError):
     return {}  # somebody else
+  if rank not in range(1, where.size) and (size, other) == (where.size, about):
+    return {}
   links[-1] = link, host  # it is to hear of an error too
   if (size, other) != (where.size, about):
     asked = lambda size, about: ' '.join([f'--processes={size}', *map(str, about)])
@@ -155,8 +157,6 @@ def welcome(hello, where: Place, about: list, link, links) -> dict:
       f'process {rank} ({host}) was started with {asked(size, other)}, process 0 with '
       f'{asked(where.size, about)}: give all the same'
     )
-  if rank not in range(1, where.size):
-    return {}
   if rank in links:
     raise UserError(f'two processes with --process={rank} ({links[rank][1]}, {host}): it takes one')
   del links[-1]

@@ -52,7 +52,7 @@ def make_pass(
   the device unless `show` does.
   """
   limit = min(limit, source.size) if limit else source.size
-  n = -(-min(n, limit) // mesh.size) * mesh.size
+  n = -(-min(n, limit) // mesh.shape['data']) * mesh.shape['data']
   part = make_part(evals, source, n, limit, mesh, stacked)
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, show=None):

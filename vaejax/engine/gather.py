@@ -4,6 +4,7 @@ It is gathered anew whenever a stack has ended.
 """
 
 import csv
+import fcntl
 import io
 import math
 import statistics
@@ -14,6 +15,7 @@ from vaejax.engine import opening, report
 from vaejax.engine.files import parse_row, read_json, write_atomic
 from vaejax.engine.images import chart, short
 from vaejax.engine.workdir import read_config
+from vaejax.errors import UserError
 
 CURVES = 8  # settings that a plot shows, and the table that is printed
 
@@ -21,13 +23,19 @@ CURVES = 8  # settings that a plot shows, and the table that is printed
 def gather(folder: Path) -> str:
   """Writes what is told of a sweep, and returns its table as text: a line for each setting of the
   swept fields but the seed, mean ± standard error over its seeds, best first."""
+  with open(folder / '.gather', 'w') as turn:
+    fcntl.flock(turn, fcntl.LOCK_EX)  # jobs that end together gather one after the other
+    return tell(folder)
+
+
+def tell(folder: Path) -> str:
+  """What `gather` does when it is its turn."""
   saved = opening.read_sweep(folder)
   rows, results = [], {}
   for number in range(len(saved['stacks'])):
     stack = opening.stack_folder(folder, number)
     rows += lines(stack / 'metrics.jsonl')
-    if (stack / 'results.json').is_file():
-      results |= {one['member']: one for one in read_json(stack / 'results.json')['members']}
+    results |= read_results(stack, saved['stacks'][number])
   write_atomic(folder / 'metrics.jsonl', b''.join(line + b'\n' for line, _ in rows))
   names = list(dict.fromkeys(name for one in results.values() for name in one['values']))
   best = best_by(folder, names)
@@ -37,6 +45,24 @@ def gather(folder: Path) -> str:
   write_csv(folder / 'table.csv', head, body)
   page(folder, saved, settings, names, [row for _, row in rows], best)
   return printed(head, body, best)
+
+
+def read_results(stack: Path, numbers: list[int]) -> dict[int, dict]:
+  """{member: what results.json of a stack says of it}; {} where there is none. Raises UserError."""
+  path = stack / 'results.json'
+  if not path.is_file():
+    return {}
+  saved = read_json(path)
+  try:
+    found = {one['member']: one for one in saved['members']}
+    for number, one in found.items():
+      plain = type(one['step']) is int and type(one['frozen']) is bool and number in numbers
+      values = one['values'].values()
+      if not (plain and all(value is None or type(value) is float for value in values)):
+        raise ValueError
+  except (LookupError, TypeError, ValueError, AttributeError):
+    raise UserError(f'{path} is not that of a stack: delete it, and run the sweep again') from None
+  return found
 
 
 def lines(path: Path) -> list[tuple[bytes, dict]]:
@@ -155,7 +181,7 @@ def page(folder: Path, saved: dict, settings, names, rows: list[dict], best: str
   first = opening.stack_folder(folder, 0)
   config = {}
   if (first / 'config.json').is_file():
-    config = dict(report.flat(read_json(first / 'config.json')['config']))
+    config = dict(report.flat(read_json(first / 'config.json')))
   title = f'{report.title(config) or folder.resolve().name}: {len(saved["values"])} members'
   shown = settings[:CURVES]
   legend = ''.join(

@@ -48,6 +48,8 @@ def open_run(
     raise UserError(f'{workdir} has no checkpoint yet: train it first')
   if not members:
     return Run(workdir, config, example, data_dir, method, state)
+  if member is None:
+    raise UserError(f'{folder} is a stack of a sweep: take the --workdir of that, and a --member')
   places = [number for number, one in enumerate(members) if one.number == member]
   if not places:
     raise UserError(f'{folder}/config.json has no member {member}: put back that of the sweep')
@@ -70,8 +72,8 @@ def is_sweep(workdir: Path) -> bool:
 
 
 def read_sweep(workdir: Path) -> dict:
-  """What sweep.json holds: 'axes', the texts; 'values' of each member, {field: text}; and 'stacks',
-  the numbers of the members that train at once. Raises UserError."""
+  """What sweep.json holds: 'values' of each member, {field: text}; and 'stacks', the numbers of the
+  members that train at once. Raises UserError."""
   path = workdir / 'sweep.json'
   saved = read_json(path)
   try:

@@ -108,9 +108,12 @@ class Settler:
     return [value for number, value in enumerate(values) if number not in self.frozen]
 
   def mean(self, values: list[dict[str, float]]) -> dict[str, float]:
-    """The mean over the members that are not frozen."""
-    going = self.going(values)
-    return {name: sum(one[name] for one in going) / len(going) for name in going[0]}
+    """The mean over the members that are not frozen, where it is a number."""
+    going, means = self.going(values), {}
+    for name in going[0]:
+      found = [one[name] for one in going if math.isfinite(one[name])]
+      means[name] = sum(found) / len(found) if found else math.nan
+    return means
 
   def means(self, step: int, sums: Metrics) -> list[dict[str, float]]:
     """Waits for the steps since the last row, up to `step`; their metrics, averaged and checked."""
@@ -162,7 +165,7 @@ class Settler:
   def save(self, saved, first: int, last: int, metrics=None, row=None) -> None:
     """Saves a `snapshot` after the steps first ... last, if it is finite."""
     state, finite = saved
-    if not finite:  # of a stack it always is
+    if not finite and not self.setup.members:  # of a stack every step was seen to be
       self.check([{'parameters': math.nan}], first, last)
     self.checkpoints.save(state, metrics, row)
 

@@ -113,7 +113,8 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
 
 def scheduled(state: State, schedules: Mapping | None) -> Hyper:
   """The hyper-parameters at the state's step: every entry times its schedule's factor."""
-  factors = {name: factor(state.step) for name, factor in (schedules or {}).items()}
+  step = jnp.maximum(state.step, ~state.step)  # that of a frozen member is negative
+  factors = {name: factor(step) for name, factor in (schedules or {}).items()}
   return {name: value * factors.get(name, 1) for name, value in state.hyper.items()}
 
 
@@ -133,9 +134,12 @@ def make_sweep(step, draw):
   def member(state, batch):
     after, metrics = step(state, batch)
     going = state.step >= 0
-    well = going & finite((after.variables, metrics))
+    well = going & finite((after.variables, after.opt, after.ema, metrics))
     kept = jax.tree.map(partial(jnp.where, well), after, state)
-    return kept.replace(step=jnp.where(going & ~well, ~state.step, kept.step)), metrics
+    step_kept = jnp.where(going & ~well, ~state.step, kept.step)
+    # So that whoever reads them sees it, whatever it was that was not finite.
+    told = jax.tree.map(lambda value: jnp.where(well, value, jnp.nan), metrics)
+    return kept.replace(step=step_kept), told
 
   def sweep_draw(buffer, key, step, *part):
     return jax.vmap(lambda key, step: draw(buffer, key, step, *part))(key, step)

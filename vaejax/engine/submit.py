@@ -119,7 +119,7 @@ def make_executor(settings: Settings):
     import submitit
   except ImportError:
     raise UserError(
-      'submit needs submitit, which is not installed: pip install "vaejax[slurm]"'
+      "submit needs submitit, which is not installed: pip install '.[slurm]'"
     ) from None
   if settings.cluster == 'slurm' and not on_slurm():
     raise UserError(

@@ -53,6 +53,8 @@ def sweep(
   else:
     parts = lambda each: divide(each, data_dir, layout, at_once)
     stacks = group.first(lambda: [part for each in plan.groups for part in parts(each)])
+    # By the memory of process 0.
+    stacks = restack(plan, group.share(lambda: numbered(stacks)))
   last = len(plan.groups) - 1
   if only is not None and only > last:
     raise UserError(f'--group={only}: the sweep has {last + 1}, it takes 0 to {last}')
@@ -61,7 +63,9 @@ def sweep(
   held = workdir.locked(folder, shared=only is not None)
   with held if group.main else contextlib.nullcontext():
     if group.main:
-      compare(plan, folder)
+      written = compare(plan, folder)
+      if written and written['stacks'] != numbered(stacks):
+        raise UserError(f'{folder}: another job has divided the sweep otherwise: run this again')
       describe(plan, stacks, folder)
     for number, (config, members) in enumerate(stacks):
       if members[0].number not in wanted:
@@ -69,9 +73,8 @@ def sweep(
       say(f'stack {number + 1} of {len(stacks)}: {told(plan, members)}')
       own = opening.stack_folder(folder, number)
       train(config, own, data_dir, stream, members, layout, group)
-      if group.main:
-        gather.gather(folder)
-    return gather.gather(folder) if group.main else ''
+      table = gather.gather(folder) if group.main else ''
+    return table
 
 
 def told(plan: axes.Sweep, members) -> str:
@@ -118,6 +121,11 @@ def restack(plan: axes.Sweep, stacks: list[list[int]]) -> list[Stack]:
   return found
 
 
+def numbered(stacks: list[Stack]) -> list[list[int]]:
+  """The numbers of the members of each stack."""
+  return [[member.number for member in members] for _, members in stacks]
+
+
 def stacked(group: axes.Group, members) -> Stack:
   """The config of some members of a group, that of the first of them, and the members."""
   return opening.configured(group.config, members[0]), tuple(members)
@@ -134,8 +142,8 @@ def divide(group: axes.Group, data_dir, layout: shard.Layout, at_once: int) -> l
     parts = next((n for n in range(parts, len(group.members) + 1) if even(group, n, layout)), parts)
   bounds = np.linspace(0, len(group.members), parts + 1).round().astype(int)
   stacks = [stacked(group, group.members[a:b]) for a, b in itertools.pairwise(bounds)]
-  config, members = stacks[0]
-  set_up(config, data_dir, members, layout)  # a mesh that does not divide them is told of now
+  for config, members in {len(members): (config, members) for config, members in stacks}.values():
+    set_up(config, data_dir, members, layout)  # a mesh that does not divide them is told of now
   return stacks
 
 
@@ -182,7 +190,7 @@ def memory() -> int:
 
 def describe(plan: axes.Sweep, stacks: list[Stack], folder: Path) -> None:
   """Writes sweep.json and members.csv."""
-  numbers = [[member.number for member in members] for _, members in stacks]
+  numbers = numbered(stacks)
   write_json(folder / 'sweep.json', {'values': plan.values, 'stacks': numbers})
   place = {number: n for n, members in enumerate(numbers) for number in members}
   seeds = {m.number: m.seed for group in plan.groups for m in group.members}

@@ -186,7 +186,7 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
       if stop:
         break
     if left:
-      settler.settle(left._replace(saved=snapshot(state)) if stop else left)
+      settler.settle(left._replace(saved=shard.whole(snapshot(state))) if stop else left)
     elif stop and step > start:
       settler.suspend(step, sums, state)
     settler.checkpoints.wait()

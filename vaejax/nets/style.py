@@ -12,7 +12,7 @@ from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.nets import conv
 from vaejax.nets.blocks import ACTIVATIONS, Convolution
-from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, features
+from vaejax.nets.heads import DISCRETE, LIKELIHOODS, GaussianHead, LikelihoodHead, features
 from vaejax.nets.mlp import Mlp
 from vaejax.nets.tones import curve, histogram
 from vaejax.types import Example
@@ -198,8 +198,10 @@ def make(model, example: Example) -> dict[str, nn.Module]:
   Raises UserError for a likelihood or size that does not exist or does not fit the data.
   """
   choice('model.likelihood', model.likelihood, LIKELIHOODS)
-  if model.tones < 0 or model.tones == 1:
-    raise UserError(f'model.tones={model.tones}: it takes 0 for none, or 2 knots or more')
+  if model.tones == 1:
+    raise UserError('model.tones=1: it takes 0 for none, or 2 knots or more')
+  if model.tones and (model.likelihood in DISCRETE or LIKELIHOODS[model.likelihood] != 1):
+    raise UserError('model.tones is of what an image is: model.likelihood is laplace or gaussian')
   if model.likelihood == 'bernoulli' and (example.low, example.high) != (0, 1):
     raise UserError('model.likelihood=bernoulli wants data.scale=unit')
   shape = example.fields['image'].shape
