@@ -65,21 +65,18 @@ def commands(flags, counts: list[int]) -> None:
     print(f'commands: {each:>12} {wall:7.1f} s {members / wall:7.2f} members/s', flush=True)
 
 
-def program(flags, count: int, **layout):
-  """The program of a sweep of so many seeds (0: of a single run), its first state and the rest."""
+def sweep_of(flags, count: int, **layout):
+  """The config and the set-up of a sweep of so many seeds, of a single run for 0."""
   from vaejax import axes, configuration
   from vaejax.engine import shard
-  from vaejax.engine.setup import make_program, set_up
+  from vaejax.engine.setup import set_up
 
   spec, members = str(ROOT / flags.config), ()
   config = configuration.load(spec)
   if count:
     (group,) = axes.make(spec, [], [('grid', f'seed=0:{count}')]).groups
     config, members = group
-  setup = set_up(config, flags.data_dir, members, shard.Layout(**layout))
-  made = make_program(config, setup)
-  buffer, _ = next(iter(setup.source.buffers(0, 1)))
-  return setup, made, buffer
+  return config, set_up(config, flags.data_dir, members, shard.Layout(**layout))
 
 
 def steps(flags, counts: list[int]) -> None:
@@ -87,9 +84,13 @@ def steps(flags, counts: list[int]) -> None:
   import jax
   import numpy as np
 
+  from vaejax.engine.setup import make_program
+
   runs, times = {}, {}
   for count in (0, *counts):
-    setup, made, buffer = program(flags, count)
+    config, setup = sweep_of(flags, count)
+    made = make_program(config, setup)
+    buffer, _ = next(iter(setup.source.buffers(0, 1)))
     state = jax.jit(setup.create, out_shardings=setup.spread)()
     zeros = made.put(made.chunk.zeros(state, buffer))
     state, _ = made.run(state, zeros, buffer, np.int32(1))
@@ -112,30 +113,26 @@ def steps(flags, counts: list[int]) -> None:
 
 def asks(flags) -> None:
   """What the compiled step says of collectives and memory."""
-  import jax
   import numpy as np
+
+  from vaejax.engine.setup import compiled
 
   n = flags.devices
   alone = [(0, {'data': n}), (0, {'data': n, 'fsdp': True})]
   for count, layout in (*alone, (n, {'sweep': n}), (n, {'sweep': n // 2, 'data': 2})):
-    setup, made, buffer = program(flags, count, **layout)
-    state = jax.eval_shape(setup.create)
-    zeros = made.put(made.chunk.zeros(state, buffer))
-    place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
-    state = jax.tree.map(place, state, setup.spread)
-    compiled = made.run.lower(state, zeros, buffer, np.int32(1)).compile()
+    program = compiled(*sweep_of(flags, count, **layout))
     kinds = 'all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter'
-    found = re.findall(rf'= (.*?) (?:{kinds})(?:-start)?\(', compiled.as_text())
+    found = re.findall(rf'= (.*?) (?:{kinds})(?:-start)?\(', program.as_text())
     sizes = [
       BYTES.get(kind, 4) * int(np.prod([int(d) for d in shape.split(',') if d] or [1]))
       for text in found
       for kind, shape in re.findall(r'(\w+)\[([\d,]*)\]', text)
     ]
-    memory = compiled.memory_analysis()
+    memory = program.memory_analysis()
     held = memory.argument_size_in_bytes / 2**20, memory.temp_size_in_bytes / 2**20
     line = f'{len(found)} collectives of {sum(sizes) / 2**10:.1f} KiB'
-    print(f'asks: {count} members, {layout}: {line}, arguments {held[0]:.1f} and temporaries '
-          f'{held[1]:.1f} MiB a device', flush=True)  # fmt: skip
+    line += f', arguments {held[0]:.1f} and temporaries {held[1]:.1f} MiB a device'
+    print(f'asks: {count} members, {layout}: {line}', flush=True)
 
 
 def main():

@@ -5,12 +5,11 @@ import re
 from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
 
 from vaejax import axes, configuration
 from vaejax.engine import shard
-from vaejax.engine.setup import make_program, set_up
+from vaejax.engine.setup import compiled, set_up
 
 CONFIGS = Path(__file__).parent.parent.parent / 'configs'
 COLLECTIVE = re.compile(
@@ -21,18 +20,13 @@ COLLECTIVE = re.compile(
 def collectives(config, members=(), layout=shard.ANY):
   """(kind, floats) of each one, and the floats of the parameters of a member."""
   setup = set_up(config, None, members, layout)
-  program = make_program(config, setup)
-  buffer, _ = next(iter(setup.source.buffers(0, 1)))
-  state = jax.eval_shape(setup.create)
-  zeros = program.put(program.chunk.zeros(state, buffer))
-  place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
-  state = jax.tree.map(place, state, setup.spread)
-  text = program.run.lower(state, zeros, buffer, np.int32(1)).compile().as_text()
+  text = compiled(config, setup).as_text()
   shapes = lambda kind: (
     map(int, filter(None, s.split(','))) for s in re.findall(r'f32\[(.*?)\]', kind)
   )
   found = [(m[2], sum(map(math.prod, shapes(m[1])))) for m in COLLECTIVE.finditer(text)]
-  sizes = [x.size for x in jax.tree.leaves(state.variables.params)]
+  params = jax.eval_shape(setup.create).variables.params
+  sizes = [x.size for x in jax.tree.leaves(params)]
   return found, sum(sizes) // max(1, len(members))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from vaejax.engine import opening, report
 from vaejax.engine.files import parse_row, read_json, write_atomic
 from vaejax.engine.images import chart, short
+from vaejax.engine.page import table, whole
 from vaejax.engine.workdir import read_config
 from vaejax.errors import UserError
 
@@ -190,15 +191,15 @@ def page(folder: Path, saved: dict, settings, names, rows: list[dict], best: str
   note = f'{len(settings)} settings' + (f', the best {CURVES} shown' if settings[CURVES:] else '')
   parts = [
     f'<header><h1>{escape(title)}</h1><p>{escape(folder.resolve().name)} · {note}</p></header>',
-    f'<h2>Settings, best first</h2><div class="card">{report.table(head, body)}</div>',
+    f'<h2>Settings, best first</h2><div class="card">{table(head, body)}</div>',
     f'<h2>Curves, mean over seeds</h2><p class="legend">{legend}</p>',
     f'<div class="charts">{plots(shown, rows)}</div>',
     report.pictures(first / 'images'),
   ]
   settings_of = [[name, report.text(value)] for name, value in config.items()]
-  about = report.table(['field', 'value'], settings_of)
+  about = table(['field', 'value'], settings_of)
   parts.append(f'<details class="card"><summary>Configuration</summary>{about}</details>')
-  write_atomic(folder / 'report.html', report.whole(title, parts))
+  write_atomic(folder / 'report.html', whole(title, parts))
 
 
 def label(setting: dict) -> str:

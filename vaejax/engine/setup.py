@@ -105,3 +105,14 @@ def make_program(config, setup: Setup) -> Program:
   sums = shard.of_members(setup.mesh, stacked)
   run = jax.jit(chunk.run, donate_argnums=0, out_shardings=(setup.spread, sums))
   return Program(chunk, run, lambda tree: shard.lay(tree, sums))
+
+
+def compiled(config, setup: Setup):
+  """The compiled program of a run, of which nothing is run, to be asked what it takes."""
+  program = make_program(config, setup)
+  buffer, _ = next(iter(setup.source.buffers(0, 1)))
+  state = jax.eval_shape(setup.create)
+  zeros = program.put(program.chunk.zeros(state, buffer))
+  place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+  state = jax.tree.map(place, state, setup.spread)
+  return program.run.lower(state, zeros, buffer, np.int32(1)).compile()

@@ -18,7 +18,7 @@ from vaejax import axes
 from vaejax.engine import gather, opening, shard, workdir
 from vaejax.engine.files import write_atomic, write_json
 from vaejax.engine.group import ALONE, Alone
-from vaejax.engine.setup import Setup, make_program, set_up
+from vaejax.engine.setup import Setup, compiled, set_up
 from vaejax.engine.train import train
 from vaejax.errors import UserError
 
@@ -168,13 +168,7 @@ def fitting(group: axes.Group, setup: Setup, data_dir, layout: shard.Layout) -> 
 
 def program_bytes(config, setup: Setup) -> int:
   """What a device needs for a chunk of a stack's steps, by the compiled program's own account."""
-  program = make_program(config, setup)
-  buffer, _ = next(iter(setup.source.buffers(0, 1)))
-  state = jax.eval_shape(setup.create)
-  zeros = program.put(program.chunk.zeros(state, buffer))
-  place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
-  state = jax.tree.map(place, state, setup.spread)
-  found = program.run.lower(state, zeros, buffer, np.int32(1)).compile().memory_analysis()
+  found = compiled(config, setup).memory_analysis()
   # A checkpoint takes a copy of the state while the next steps run.
   return 2 * found.argument_size_in_bytes + found.temp_size_in_bytes
 
