@@ -71,16 +71,16 @@ def assert_close(one, other, step=20):
     assert all(x[k] == y[k] or np.isclose(x[k], y[k], rtol=1e-3, atol=1e-4) for k in x)
 
 
-@pytest.mark.parametrize('config, count', [((SMOKE,), 4), ((GAN, *PLAIN), 2)])
-def test_they_train_to_the_result_of_one(launch, single, tmp_path, config, count):
-  result = train(launch, count, *config, *SGD, f'--workdir={tmp_path / "run"}')
-  assert f'4 device(s) of {count} processes' in result.err
-  assert_close(single(*config, *SGD), tmp_path / 'run')
+def test_they_train_to_the_result_of_one(launch, single, tmp_path):
+  words = GAN, *PLAIN, *SGD
+  result = train(launch, 2, *words, f'--workdir={tmp_path / "run"}')
+  assert '4 device(s) of 2 processes' in result.err
+  assert_close(single(*words), tmp_path / 'run')
 
 
 def test_a_stream_is_the_resident_run(launch, single, tmp_path):
   words = (SMOKE, *SGD, '--config.data.seed=0')
-  train(launch, 2, *words, STREAM, f'--workdir={tmp_path / "run"}')
+  train(launch, 4, *words, STREAM, f'--workdir={tmp_path / "run"}')
   assert_close(single(*words), tmp_path / 'run')
 
 
@@ -126,7 +126,8 @@ def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path):
 def test_one_is_killed(launch, tmp_path, killed, count):
   """The other, or others, end at once, in one line; the next launch, of one process, goes on."""
   started = begin(launch, count, *ENDLESS, f'--workdir={tmp_path}')
-  wait_for(lambda: max(reached(tmp_path), default=0) >= 10 or started[0].poll() is not None, 120)
+  saved = lambda: [int(p.name) for p in tmp_path.glob('checkpoints/*') if p.name.isdecimal()]
+  wait_for(lambda: saved() or started[0].poll() is not None, 120)
   started[killed].kill()
   since = time.monotonic()
   for number, process in enumerate(started):
@@ -137,7 +138,7 @@ def test_one_is_killed(launch, tmp_path, killed, count):
       assert last.startswith('error: process ') and f'process {killed}' in last
       assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[:-1])
   assert time.monotonic() - since < 30
-  stands = max(int(p.name) for p in (tmp_path / 'checkpoints').iterdir() if p.name.isdecimal())
+  stands = max(saved())
   shorter = [word.replace('100000', str(stands + 5)) for word in ENDLESS]
   result = launch('train', *shorter, f'--workdir={tmp_path}')
   assert result.status == 0 and f'resuming at step {stands}' in result.err, result.err
