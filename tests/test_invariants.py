@@ -32,7 +32,7 @@ CASES = [
 ]
 CASES += [
   pytest.param((f'source:{system}', {}), id=f'source, {system}', marks=pytest.mark.slow)
-  for system in ('conv28', 'shared_mlp', 'conv32', 'gan')
+  for system in ('conv28', 'shared_mlp', 'conv32', 'gan', 'rvae', 'style')
 ]
 CASES += [
   pytest.param(('gan:wasserstein', {}), id='gan, wasserstein', marks=pytest.mark.slow),
