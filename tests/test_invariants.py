@@ -284,7 +284,7 @@ def test_eight_devices_are_one(case, plain):
   mesh = shard.mesh(case.config.batch_size // case.config.optimizer.accumulate)
   if mesh.size != 8:
     pytest.skip(f'{jax.device_count()} devices')
-  put = shard.put(mesh)
+  put = shard.Put(mesh)
   source = load.train(
     case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
   )
@@ -307,7 +307,7 @@ def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
   stack = jax.device_put(stack, jax.tree.map(shard.place(mesh, stacked=True), stack))
   (buffer, _), *_ = case.source.buffers(0, STEPS)
-  after, _ = quick_jit(averaged_chunk(step, draw))(stack, shard.put(mesh)(buffer), np.int32(STEPS))
+  after, _ = quick_jit(averaged_chunk(step, draw))(stack, shard.Put(mesh)(buffer), np.int32(STEPS))
   kernel = jax.tree.leaves(after.variables)[0]
   assert {part.data.shape[0] for part in kernel.addressable_shards} == {1}
   for number, one in enumerate(plain.after):

@@ -95,10 +95,10 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
 
   listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
   name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
-  best = checkpoint.best(folder, steps, config.checkpoint.best)
-  if best and best != steps[-1:]:
-    value = checkpoint.read_meta(folder, best[0])['metrics'][name]
-    listed += f'\nbest:       {name} {value:.4g} at step {best[0]}, for --checkpoint=best'
+  best = checkpoint.best(folder, steps, config.checkpoint.best).get(0)
+  if best and best != steps[-1]:
+    value = checkpoint.read_meta(folder, best)['metrics'][0][name]
+    listed += f'\nbest:       {name} {value:.4g} at step {best}, for --checkpoint=best'
   verb = 'sample' if 'latents' in config.model else 'evaluate'
   return '\n'.join(
     [

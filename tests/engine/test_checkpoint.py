@@ -44,7 +44,7 @@ def bits(state):
 def write(workdir, metrics, config=CONFIG):
   with checkpoint.manage(workdir, config) as checkpoints:
     for step, values in metrics.items():
-      checkpoints.save(make_state(step), values)
+      checkpoints.save(make_state(step), values or ())
 
 
 @pytest.fixture(scope='module')
@@ -124,7 +124,7 @@ def test_any_damaged_file(saved, tmp_path, damage):
     else:
       assert not said
     restoring.set_aside(workdir, int(state.step))
-    write(workdir, {30: {'elbo': 1.0}}, SimpleNamespace(keep=2, best='elbo'))
+    write(workdir, {30: [{'elbo': 1.0}]}, SimpleNamespace(keep=2, best='elbo'))
     assert checkpoint.steps(workdir)[-1] == 30
   assert {'meta', 'state', 'd'} <= fell_back
 
@@ -198,17 +198,28 @@ def test_a_pickle_is_never_opened(saved, tmp_path):
 def test_the_latest_and_the_best_are_kept(tmp_path, best, kept):
   nan = float('nan')
   metrics = {
-    10: {'elbo': -9.0, 'loss': 9.0},
-    20: {'elbo': -1.0, 'loss': 8.0},
-    30: {'elbo': -5.0, 'loss': -2.0},
+    10: [{'elbo': -9.0, 'loss': 9.0}],
+    20: [{'elbo': -1.0, 'loss': 8.0}],
+    30: [{'elbo': -5.0, 'loss': -2.0}],
     40: None,
-    50: {'elbo': nan, 'loss': nan},
+    50: [{'elbo': nan, 'loss': nan}],
   }
   config = SimpleNamespace(keep=2, best=best)
   # In two processes' worth of managers: what is best is known from the disk alone.
   write(tmp_path, {step: metrics[step] for step in (10, 20, 30)}, config)
   write(tmp_path, {step: metrics[step] for step in (40, 50)}, config)
   assert checkpoint.steps(tmp_path) == kept
+
+
+def test_the_best_of_each_member_is_kept(tmp_path):
+  nan = float('nan')
+  elbos = {10: (-1, -9, nan), 20: (-2, -3, nan), 30: (-2, -4, nan), 40: (-9, -9, nan)}
+  metrics = {step: [{'elbo': elbo} for elbo in each] for step, each in elbos.items()}
+  write(tmp_path, metrics, SimpleNamespace(keep=1, best='elbo'))
+  assert checkpoint.steps(tmp_path) == [10, 20, 40]
+  assert [restoring.choose(tmp_path, 'best', 'elbo', place) for place in (0, 1)] == [[10], [20]]
+  with pytest.raises(UserError, match='latest, best or a step that is there: 10, 20, 40'):
+    restoring.choose(tmp_path, 'best', 'elbo', 2)
 
 
 def test_leftovers_are_removed(copied):

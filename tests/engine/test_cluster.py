@@ -74,7 +74,7 @@ def test_the_first_of_a_list_of_hosts(nodes, first):
   assert first_host(nodes) == first
 
 
-def together(*processes, abouts=None):
+def together(*processes, abouts=None, host='127.0.0.1'):
   """What gather, for process 0, and come give or raise, of processes as (size, rank) each."""
   with socket.create_server(('', 0)) as server:
     port = server.getsockname()[1]
@@ -83,7 +83,7 @@ def together(*processes, abouts=None):
     size, rank = processes[number]
     about = abouts[number] if abouts else ['--config=x']
     try:
-      return (come if rank else gather)(Place('127.0.0.1', port, size, rank), about)
+      return (come if rank else gather)(Place(host, port, size, rank), about)
     except UserError as error:
       return str(error)
 
@@ -117,6 +117,14 @@ def test_they_meet_and_agree():
   for group in groups:
     for link, _ in group.links.values():
       link.close()
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason='no IPv6 here')
+def test_they_meet_by_ipv6():
+  (links, port), (_, other) = together((2, 0), (2, 1), host='::1')
+  assert sorted(links) == [1] and port == other
+  assert Place('::1', 1, 2, 0).address(5) == '[::1]:5'
+  links[1][0].close()
 
 
 def test_they_were_not_asked_alike():

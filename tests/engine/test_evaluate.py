@@ -64,7 +64,7 @@ def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise)
   elbo = {'elbo': lookup('evals', 'elbo').make(run.method, run.config)}
 
   def values(mode, devices):
-    put = shard.put(mesh(devices))
+    put = shard.Put(mesh(devices))
     one = make_pass(elbo, source(mode, binarise=binarise), 64, 0, mesh(devices))
     variables = put(averaged(run.state))
     return one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))[0]

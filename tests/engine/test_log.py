@@ -3,12 +3,14 @@ import io
 import json
 import os
 import struct
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vaejax.engine import log
+from vaejax.engine.events import without
 from vaejax.engine.files import read_rows
 from vaejax.errors import RunError
 
@@ -261,3 +263,15 @@ def test_time_away_counts_in_no_rate(tmp_path):
     now[0] += 10
     found.progress(200, {})
   assert '10 steps/s' in stream.getvalue().splitlines()[-1]
+
+
+def test_a_package_is_hidden_from_what_would_import_it(tmp_path, monkeypatch):
+  (tmp_path / 'weighty.py').write_text('')
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(ImportError), without('weighty'):
+    import weighty
+  import weighty  # found again, and one that is in use already stays so
+
+  with without('weighty'):
+    import weighty
+  assert sys.modules.pop('weighty') is weighty

@@ -36,7 +36,7 @@ def test_each_process_gives_as_many_devices():
 
 
 def test_rows_lie_on_their_devices():
-  put, rows = shard.put(shard.mesh(12)), np.arange(3 * 12).reshape(3, 12)
+  put, rows = shard.Put(shard.mesh(12)), np.arange(3 * 12).reshape(3, 12)
   assert put.own(12) == (0, 12) and [put.even(n) for n in (1, 6, 7)] == [6, 6, 12]
   found = put.rows({'a': rows}, 12, axis=1)['a']
   assert np.array_equal(found, rows)
@@ -44,7 +44,7 @@ def test_rows_lie_on_their_devices():
 
 
 def test_put_gives_every_device_the_whole():
-  found = shard.put(shard.mesh(16))({'a': np.arange(3), 'b': np.int32(1)})
+  found = shard.Put(shard.mesh(16))({'a': np.arange(3), 'b': np.int32(1)})
   for leaf in jax.tree.leaves(found):
     assert len(leaf.addressable_shards) == 8
     assert all(part.data.shape == leaf.shape for part in leaf.addressable_shards)
@@ -53,7 +53,7 @@ def test_put_gives_every_device_the_whole():
 def test_a_split_draw_has_the_same_rows_each_on_its_device():
   mesh = shard.mesh(16)
   draw = lambda start: {'image': start + jnp.arange(48.0).reshape(16, 3), 'label': jnp.arange(16)}
-  one, found = draw(2.0), jax.jit(shard.split(mesh, draw))(shard.put(mesh)(2.0))
+  one, found = draw(2.0), jax.jit(shard.split(mesh, draw))(shard.Put(mesh)(2.0))
   for name, leaf in found.items():
     np.testing.assert_array_equal(leaf, one[name])
     assert {part.data.shape[0] for part in leaf.addressable_shards} == {2}
@@ -121,6 +121,6 @@ def test_each_device_draws_its_own_part():
     return {'row': buffer[number * (16 // parts) + jnp.arange(16 // parts)]}
 
   split = jax.jit(shard.split_draw(mesh, SimpleNamespace(draw=draw, spread=P(), apart=True)))
-  found = split(shard.put(mesh)(np.arange(16)), 0, 0)['row']
+  found = split(shard.Put(mesh)(np.arange(16)), 0, 0)['row']
   np.testing.assert_array_equal(found, np.arange(16))
   assert [part.data.tolist() for part in found.addressable_shards][3] == [6, 7]

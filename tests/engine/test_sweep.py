@@ -155,6 +155,19 @@ def test_a_member_that_is_no_number_is_frozen_and_the_others_go_on(command, tmp_
   assert status == 1 and 'every member was frozen' in lines[-1]
 
 
+def test_the_best_of_a_member_is_its_own(command, tmp_path):
+  """One of them gets better to the end, and one is best at once, and frozen then."""
+  words = '--config.eval.every=2', '--config.checkpoint.best=elbo', '--config.checkpoint.keep=1'
+  words += '--config.schedule.lr=constant', '--grid', 'lr=1e-4,8e-3', f'--workdir={tmp_path}'
+  assert command('sweep', *PLAIN, *words)[0] == 0
+  rows = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+  for member, step in ((0, 10), (1, 2)):
+    tests = [r for r in rows if (r['split'], r['member']) == ('test', member) and r['elbo']]
+    assert max(tests, key=lambda row: row['elbo'])['step'] == step
+    run = opening.open_run(tmp_path, print, 'best', member=member)
+    assert int(run.state.step) == step
+
+
 def test_what_is_no_number_out_of_sight_of_the_loss_freezes_its_member_alone(command, tmp_path):
   """A step so large that no loss is seen of it, and moments that overflow."""
   words = '--grid', 'lr=1e-4,4e37', f'--workdir={tmp_path / "a"}'

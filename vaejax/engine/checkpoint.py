@@ -1,8 +1,9 @@
 """Checkpoints: orbax writes them in the background, and what they hold is checked when it is read.
 
 A directory per step holds `state` (all of State) and `meta`: the shape, dtype and checksum of
-every leaf, and the metrics that decide which is best. It gets its name when it is whole. One that
-cannot be read, or whose values are not those that were saved, is passed over for the one before.
+every leaf, and the metrics of the run, or of each member, that decide which is best. It gets its
+name when it is whole. One that cannot be read, or whose values are not those that were saved, is
+passed over for the one before.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import shutil
 import sys
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -110,24 +111,25 @@ class Checkpoints:
     self.writer = ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handler), **alone)
     self.thread, self.pending = ThreadPoolExecutor(1, 'checkpoint'), None
 
-  def save(self, state: State, metrics: dict[str, float] | None = None, row=None) -> None:
+  def save(self, state: State, metrics: Sequence[dict[str, float]] = (), row=None) -> None:
     """Starts writing a state, once the one before is written; nothing may overwrite or donate its
     arrays. Raises RunError.
 
-    metrics: what decides which is best; row: of the log, where it is saved unfinished.
+    metrics: what decides which is best, of each member of a stack, of a run its own alone; row: of
+    the log, where it is saved unfinished.
     """
     self.wait()
     # Not orbax's own background: before that begins it takes as long as a dozen steps.
     self.pending = self.thread.submit(self.write, state, metrics, row)
 
-  def write(self, state: State, metrics: dict[str, float] | None, row) -> None:
+  def write(self, state: State, metrics: Sequence[dict[str, float]], row) -> None:
     """Writes a state and returns when it is on disk."""
     tree, step = encode(state), stack.front(state)
     host = jax.device_get(tree)
     named = leaves(host)
     meta = {
       'leaves': {path: [form(leaf), checksum(leaf)] for path, leaf in named.items()},
-      'metrics': metrics or {},
+      'metrics': list(metrics),
       'row': row,
     }
     # Of several processes orbax would want all for what is on their devices, and one has it all.
@@ -151,7 +153,7 @@ class Checkpoints:
   def prune(self) -> None:
     """Deletes what is neither among the latest nor the best, and what a killed run left behind."""
     found = steps(self.folder.parent)
-    kept = {*found[-self.keep :], *best(self.folder.parent, found, self.best)}
+    kept = {*found[-self.keep :], *best(self.folder.parent, found, self.best).values()}
     for step in found:
       if step not in kept:
         # Under its own name a checkpoint is whole, so it loses that before it loses any file.
@@ -190,7 +192,8 @@ def full(error: BaseException | None) -> bool:
 
 @contextlib.contextmanager
 def manage(workdir: Path, config) -> Iterator[Checkpoints]:
-  """The checkpoints of a workdir: the latest `config.keep` and the best are kept.
+  """The checkpoints of a workdir: the latest `config.keep` and the best, of a stack that of each
+  member, are kept.
 
   `config.best` names a metric that is given to `save`, with '-' before it where smaller is better.
   On leaving, the last save is waited for. Raises RunError where the disk is full.
@@ -207,15 +210,18 @@ def manage(workdir: Path, config) -> Iterator[Checkpoints]:
       found.writer.close()
 
 
-def best(workdir: Path, found: list[int], name: str) -> list[int]:
-  """The step among `found` that has the best value of a metric, in a list that may be empty."""
+def best(workdir: Path, found: list[int], name: str) -> dict[int, int]:
+  """{place: step}: where among `found` each member of a stack, or a run, which is at place 0, has
+  its best value of a metric. One that has none is left out."""
   metric, sign = name.lstrip('-'), -1 if name.startswith('-') else 1
-  values = {}
+  values, chosen = {}, {}
   for step in found if name else ():
     with contextlib.suppress(Exception):  # a damaged one is not the best
-      value = sign * read_meta(workdir, step)['metrics'][metric]
-      values |= {step: value} if math.isfinite(value) else {}
-  return [max(values, key=values.get)] if values else []
+      for place, one in enumerate(read_meta(workdir, step)['metrics']):
+        value = sign * one[metric]
+        if math.isfinite(value) and value > values.get(place, -math.inf):
+          values[place], chosen[place] = value, step
+  return chosen
 
 
 def steps(workdir: Path) -> list[int]:

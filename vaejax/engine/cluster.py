@@ -30,6 +30,10 @@ class Place(NamedTuple):
   rank: int
   local: int | None = None
 
+  def address(self, port: int) -> str:
+    """HOST:PORT; the colons of IPv6 stand in brackets."""
+    return f'[{self.host}]:{port}' if ':' in self.host else f'{self.host}:{port}'
+
 
 def place(coordinator: str | None, processes: int | None, process: int | None, env) -> Place | None:
   """The place that flags name, or else the variables of `srun`; None for a process by itself.
@@ -90,7 +94,7 @@ def join(where: Place | None, about: list) -> Alone:
   jax.config.update('jax_enable_preemption_service', False)  # it takes SIGTERM for itself
   try:
     jax.distributed.initialize(
-      f'{where.host}:{port}',
+      where.address(port),
       where.size,
       where.rank,
       local_device_ids=where.local,
@@ -109,9 +113,9 @@ def join(where: Place | None, about: list) -> Alone:
 def gather(where: Place, about: list):
   """Waits for the others, as process 0. Their links, and a free port for JAX."""
   links, end = {}, time.monotonic() + WAIT
-  address = f'{where.host}:{where.port}'
+  address = where.address(where.port)
   try:
-    server = socket.create_server(('', where.port), backlog=where.size)
+    server = listen(where)
   except OSError as error:
     raise UserError(
       f'--coordinator={address}: process 0 cannot listen at port {where.port} '
@@ -142,6 +146,18 @@ def gather(where: Place, about: list):
   return links, port
 
 
+def listen(where: Place) -> socket.socket:
+  """A server at the coordinator's port, of IPv6 too where its name means an address of that."""
+  families = []
+  with contextlib.suppress(OSError):
+    families = [found[0] for found in socket.getaddrinfo(where.host, where.port)]
+  six = socket.AF_INET6 in families and socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if six else socket.AF_INET
+  return socket.create_server(
+    ('', where.port), family=family, backlog=where.size, dualstack_ipv6=six
+  )
+
+
 def welcome(hello, where: Place, about: list, link, links) -> dict:
   """{rank: (link, host)} of a process that has come. Raises UserError where it is not expected."""
   try:
@@ -166,7 +182,7 @@ def welcome(hello, where: Place, about: list, link, links) -> dict:
 
 def come(where: Place, about: list):
   """Goes to process 0, as another. The link to it, and the port of its JAX."""
-  address, end = f'{where.host}:{where.port}', time.monotonic() + WAIT
+  address, end = where.address(where.port), time.monotonic() + WAIT
   link, why = None, None
   while link is None:
     try:

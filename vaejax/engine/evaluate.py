@@ -91,7 +91,7 @@ def gather(look, source: Source, n: int) -> Iterator[dict[str, np.ndarray]]:
 
 def learn(learner: Learner, run: opening.Run, variables: Variables, data_dir, mesh) -> Eval:
   """The Eval of what is learned from the training split of a run. Raises UserError."""
-  _, source = opening.open_split(run, 'train', data_dir, shard.put(mesh))
+  _, source = opening.open_split(run, 'train', data_dir, shard.Put(mesh))
   source = source._replace(rows=shard.split(mesh, source.rows))
   look = lambda batch: learner.look(variables, batch, jax.random.key(0))
   n = -(-run.config.eval.batch_size // mesh.size) * mesh.size
@@ -178,7 +178,7 @@ def evaluate(
   if judge:
     config.eval.judge = judge
   evals = {name: module.make(run.method, config) for name, module in modules.items()}
-  rows, source = opening.open_split(run, split, data_dir, shard.put(mesh))
+  rows, source = opening.open_split(run, split, data_dir, shard.Put(mesh))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   values = {}

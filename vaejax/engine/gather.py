@@ -146,15 +146,13 @@ def write_csv(path: Path, head: list[str], body: list[list]) -> None:
 def cells(head, body) -> tuple[list[str], list[list[str]]]:
   """A table of settings as people read it: 'mean ± error' in one cell, counts of frozen members
   only where there are any."""
-  errors = [name for name in head if name.endswith('_error')]
-  hidden = {*errors} | ({'frozen'} if not any(row[head.index('frozen')] for row in body) else set())
-  shown = [i for i, name in enumerate(head) if name not in hidden]
+  errors = {n.removesuffix('_error'): i for i, n in enumerate(head) if n.endswith('_error')}
+  unfrozen = not any(row[head.index('frozen')] for row in body)
+  hidden = {*errors.values()} | ({head.index('frozen')} if unfrozen else set())
+  shown = [i for i in range(len(head)) if i not in hidden]
 
   def cell(row, i):
-    value, error = (
-      row[i],
-      row[head.index(f'{head[i]}_error')] if f'{head[i]}_error' in head else None,
-    )
+    value, error = row[i], row[errors[head[i]]] if head[i] in errors else None
     if not isinstance(value, float):
       return '–' if value is None else str(value)
     return f'{short(value)} ± {short(error)}' if error is not None else short(value)

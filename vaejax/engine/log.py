@@ -5,19 +5,17 @@ is opened again at that checkpoint's step: a resumed run's rows read as if it ha
 """
 
 import contextlib
-import datetime
 import errno
 import json
-import math
-import os
 import pathlib
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping
 
+from vaejax.engine.events import Events
 from vaejax.engine.files import full_disk, parse_row, plain, read_rows, write_atomic
-from vaejax.engine.images import encode_png, enlarge, short
+from vaejax.engine.images import encode_png, enlarge
+from vaejax.engine.progress import Progress
 from vaejax.errors import RunError
 
 
@@ -50,7 +48,7 @@ def open_log(
     kept = b''.join(line + b'\n' for line, row in rows if row and row['step'] <= step)
     if kept != old:
       write_atomic(path, kept)
-  progress = _Progress(stream or sys.stderr, total, images_per_step, clock)
+  progress = Progress(stream or sys.stderr, total, images_per_step, clock)
   return Log(workdir, step, progress)
 
 
@@ -64,7 +62,7 @@ def elapsed_before(workdir: pathlib.Path, step: int) -> float:
 class Log:
   """An open log; a context manager. Methods raise RunError where the disk is full."""
 
-  def __init__(self, workdir: pathlib.Path, step: int, progress: '_Progress'):
+  def __init__(self, workdir: pathlib.Path, step: int, progress: Progress):
     self._workdir, self._step, self._progress = workdir, step, progress
     self._path = workdir / 'metrics.jsonl'
     self._events = None  # made at the first write: its import has no place before the first step
@@ -147,113 +145,9 @@ class Log:
 
   def _board(self, step, values):
     if self._events is None:
-      self._events = _Events(self._workdir / 'tensorboard', self._step)
+      self._events = Events(self._workdir / 'tensorboard', self._step)
     self._events.write(step, values)
 
 
 def _row(step, split, seconds, values) -> dict:
   return {'step': int(step), 'split': split, 'seconds': round(float(seconds), 3), **plain(values)}
-
-
-class _Events:
-  """One event file, written by the calling thread. tensorboardX's SummaryWriter has a thread
-  behind a bounded queue: when a full disk kills that thread, the run waits for ever."""
-
-  def __init__(self, folder: pathlib.Path, step: int):
-    from tensorboardX import RecordWriter
-    from tensorboardX.proto.event_pb2 import Event, SessionLog
-
-    folder.mkdir(exist_ok=True)
-    earlier = any(folder.glob('*tfevents*'))
-    # TensorBoard reads in the order of the names. The process, since two may start in one second.
-    self._path = folder / f'events.out.tfevents.{time.time():.0f}.{os.getpid()}'
-    self._flushed = 0.0
-    with full_disk(self._path):
-      self._file, self._event = RecordWriter(str(self._path)), Event
-    self._add(0, file_version='brain.Event:2')
-    if earlier:  # what an earlier start wrote from this step on is to be forgotten
-      self._add(step + 1, session_log=SessionLog(status=SessionLog.START))
-
-  def write(self, step, values):
-    self._add(step, summary={'value': values})
-
-  def close(self):
-    with full_disk(self._path):
-      try:
-        self._file.flush()
-      finally:
-        self._file.close()
-
-  def _add(self, step, **what):
-    now = time.time()
-    with full_disk(self._path):
-      self._file.write(self._event(step=step, wall_time=now, **what).SerializeToString())
-      if now - self._flushed > 5:  # it waits for the disk, so not every time
-        self._file.flush()
-        self._flushed = now
-
-
-class _Progress:
-  def __init__(self, stream, total: int, images_per_step: int, clock):
-    self._stream, self._total, self._images, self._clock = stream, total, images_per_step, clock
-    self._live = stream.isatty() and os.environ.get('TERM') != 'dumb'
-    self._first = None  # (seconds, step) of the first call: what came before is start-up
-    self._recent = deque()  # the same of the last 5 seconds
-    self._drawn = -math.inf
-    self._pending, self.away = None, 0.0
-
-  def show(self, step, values):
-    now = self._clock() - self.away
-    self._first = self._first or (now, step)
-    self._recent.append((now, step))
-    while len(self._recent) > 2 and now - self._recent[1][0] > 5:
-      self._recent.popleft()
-    self._pending = step, dict(values)
-    if step >= self._total or now - self._drawn >= (0.1 if self._live else 10):
-      self._draw()
-      self._drawn = now
-
-  def say(self, text):
-    self._write('\r' + text.ljust(self._columns()) + '\n' if self._live else text + '\n')
-
-  def close(self):
-    if self._pending:
-      self._draw()
-    if self._live and self._first:
-      self._write('\n')
-    self._live = False
-
-  def _draw(self):
-    (step, values), self._pending = self._pending, None
-    text = '  '.join(self._parts(step, values))
-    if self._live:
-      full = min(10, 10 * step // max(self._total, 1))
-      text = f'[{"#" * full}{"." * (10 - full)}]{text}'
-      columns = self._columns()
-      text = '\r' + text[:columns].ljust(columns)
-    self._write(text if self._live else text + '\n')
-
-  def _parts(self, step, values):
-    label = '' if self._live else 'step '  # a terminal of 80 columns has no room to spare
-    yield f'{step / max(self._total, 1):4.0%}  {label}{step}/{self._total}'
-    (start, origin), (before, past), (now, _) = self._first, self._recent[0], self._recent[-1]
-    if now > before and step > past:
-      left = round((self._total - step) * (now - start) / (step - origin))
-      rate = (step - past) / (now - before)
-      images = rate * self._images
-      yield str(datetime.timedelta(seconds=left)).removeprefix('0:') + ' left'
-      yield f'{short(rate)} steps/s'
-      yield (f'{images / 1e3:,.0f}k' if images >= 1e4 else short(images)) + ' images/s'
-    yield from (f'{k} {short(v)}' for k, v in values.items() if k not in ('lr', 'steps_per_s'))
-
-  def _columns(self):
-    try:  # one fewer, since a full line wraps on some terminals
-      return (os.get_terminal_size(self._stream.fileno()).columns or 80) - 1
-    except (OSError, ValueError):
-      return 79
-
-  def _write(self, text):
-    # A terminal that has gone, or a pipe that nobody reads, is no reason to stop a run.
-    with contextlib.suppress(OSError, ValueError):
-      self._stream.write(text)
-      self._stream.flush()

@@ -42,17 +42,17 @@ def open_run(
     create = lambda: initial(method, config, example, members)
     sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
     like = checkpoint.abstract(create, sharding, opt=False)
-  chosen = restoring.choose(folder, which, config.checkpoint.best)
+  if members and member is None:
+    raise UserError(f'{folder} is a stack of a sweep: take the --workdir of that, and a --member')
+  places = [place for place, one in enumerate(members) if one.number == member] if members else [0]
+  if not places:
+    raise UserError(f'{folder}/config.json has no member {member}: put back that of the sweep')
+  chosen = restoring.choose(folder, which, config.checkpoint.best, places[0])
   state = restoring.restore(folder, like, say, chosen)
   if state is None:
     raise UserError(f'{workdir} has no checkpoint yet: train it first')
   if not members:
     return Run(workdir, config, example, data_dir, method, state)
-  if member is None:
-    raise UserError(f'{folder} is a stack of a sweep: take the --workdir of that, and a --member')
-  places = [number for number, one in enumerate(members) if one.number == member]
-  if not places:
-    raise UserError(f'{folder}/config.json has no member {member}: put back that of the sweep')
   own = workdir / 'members' / str(member)
   config = configured(config, members[places[0]])
   return Run(own, config, example, data_dir, method, stack.take(state, places[0]))

@@ -1,6 +1,7 @@
 """Checkpoints read again: the newest whole one, or another, onto any number of devices."""
 
 import contextlib
+import functools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +16,13 @@ from vaejax.engine.checkpoint import (
   by_itself,
   checksum,
   decode,
-  encode,
   form,
   leaves,
   read_meta,
   steps,
 )
-from vaejax.engine.group import Alone
-from vaejax.engine.shard import spread
+from vaejax.engine.group import ALONE, Alone
+from vaejax.engine.shard import lay
 from vaejax.errors import UserError
 from vaejax.types import State
 
@@ -30,17 +30,16 @@ from vaejax.types import State
 BROKEN = 'broken'
 
 
-def choose(workdir: Path, which: str, best_by: str) -> list[int]:
-  """The steps that 'latest' (all, of which the newest that can be read is taken), 'best' or a
-  number mean. Raises UserError where there is no such checkpoint."""
+def choose(workdir: Path, which: str, best_by: str, place: int = 0) -> list[int]:
+  """The steps that 'latest' (all, of which the newest that can be read is taken), a number, or
+  'best' mean, that of the member at a place in a stack. Raises UserError where there is none."""
   found = steps(workdir)
   if which == 'latest':
     return found
   if which == 'best' and not best_by:
     raise UserError('--checkpoint=best: the run has no checkpoint.best; take latest or a step')
-  chosen = (
-    best(workdir, found, best_by) if which == 'best' else [s for s in found if str(s) == which]
-  )
+  named = best(workdir, found, best_by).get(place) if which == 'best' else which
+  chosen = [step for step in found if str(step) == str(named)]
   if not chosen:
     there = ', '.join(map(str, found)) or 'none'
     raise UserError(f'--checkpoint={which}: it takes latest, best or a step that is there: {there}')
@@ -48,7 +47,11 @@ def choose(workdir: Path, which: str, best_by: str) -> list[int]:
 
 
 def restore(
-  workdir: Path, like: dict, say: Callable[[str], None] = print, found: list[int] | None = None
+  workdir: Path,
+  like: dict,
+  say: Callable[[str], None] = print,
+  found: list[int] | None = None,
+  group: Alone = ALONE,
 ) -> State | None:
   """The newest checkpoint that can be read, or None where there is none at all.
 
@@ -56,10 +59,22 @@ def restore(
     like: see `abstract`; the checkpoint may come from another number of devices.
     say: is told of each checkpoint that is passed over.
     found: the steps to choose from, by default all.
+    group: the processes that want it, of which process 0 alone reads the workdir.
 
   Raises:
     UserError: none of the checkpoints can be read.
   """
+  tree = newest(workdir, like, say, found) if group.main else None
+  if not group.share(lambda: tree is not None):
+    return None
+  if group.size > 1:
+    send = functools.partial(from_main, group=group)
+    tree = jax.tree.map(send, like, tree or like)
+  return decode(jax.tree.map(lambda x, leaf: lay(x, leaf.sharding), tree, like))
+
+
+def newest(workdir: Path, like: dict, say, found: list[int] | None) -> dict | None:
+  """What `restore` reads, in the host's memory."""
   found = steps(workdir) if found is None else found
   for step in reversed(found):
     try:
@@ -79,21 +94,13 @@ def restore(
   )
 
 
-def share(workdir: Path, like: dict, group: Alone, say: Callable[[str], None]) -> State | None:
-  """`restore` of several processes: process 0 reads, and the others need not see the workdir."""
-  if group.size == 1:
-    return restore(workdir, like, say)
-  here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-  local = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), like)
-  state = restore(workdir, local, say) if group.main else None
-  if not group.share(lambda: state is not None):
-    return None
+def from_main(leaf, array, group: Alone) -> np.ndarray:
+  """An array of process 0 on every process. One at a time, since each device has it for that."""
+  array = array if group.main else np.zeros(leaf.shape, leaf.dtype)
   # As bytes: they are sent as sums with zeros, and -0.0 + 0.0 is 0.0.
-  tree = encode(state) if group.main else jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
-  flat = jax.tree.map(lambda x: np.ascontiguousarray(x).reshape(-1).view(np.uint8), tree)
-  found = multihost_utils.broadcast_one_to_all(jax.device_get(flat), group.main)
-  place = lambda b, x: spread(np.asarray(b).view(x.dtype).reshape(x.shape), x.shape, x.sharding)
-  return decode(jax.tree.map(place, found, like))
+  data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+  data = np.asarray(multihost_utils.broadcast_one_to_all(data, group.main))
+  return data.view(leaf.dtype).reshape(leaf.shape)
 
 
 def read_row(workdir: Path, step: int) -> dict | None:
@@ -106,8 +113,8 @@ def read_row(workdir: Path, step: int) -> dict | None:
   return None
 
 
-def read(workdir: Path, step: int, like: dict) -> State:
-  """The state at one step, every value as it was saved.
+def read(workdir: Path, step: int, like: dict) -> dict:
+  """What was saved at one step, as `encode` gives it, every value as it was, in the host's memory.
 
   Raises UserError where it is not, and otherwise whatever the damage leads to.
   """
@@ -115,17 +122,16 @@ def read(workdir: Path, step: int, like: dict) -> State:
   for path, leaf in wanted.items():
     if path not in expected or expected[path][0] != form(leaf):
       raise UserError(f'it is of another model: {path} should be {form(leaf)}')
-  args = ocp.args.PyTreeRestore(
-    like, restore_args=ocp.checkpoint_utils.construct_restore_args(like), partial_restore=True
-  )
+  host = jax.tree.map(lambda leaf: ocp.RestoreArgs(restore_type=np.ndarray), like)
+  args = ocp.args.PyTreeRestore(like, restore_args=host, partial_restore=True)
   alone = by_itself()
   with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(**alone), **alone) as checkpointer:
     folder = (workdir / 'checkpoints' / str(step) / 'state').absolute()
     found = checkpointer.restore(folder, args=args)
-  for path, leaf in leaves(jax.device_get(found)).items():
+  for path, leaf in leaves(found).items():
     if expected[path] != [form(leaf), checksum(leaf)]:
       raise UserError(f'{path} differs from its checksum')
-  return decode(found)
+  return found
 
 
 def set_aside(workdir: Path, after: int) -> None:

@@ -160,9 +160,9 @@ class Settler:
       example, stacked = setup.source.example, bool(setup.members)
       pictures.write(self.log, left.step, left.pictures, setup.method, example, stacked)
     if left.saved is not None:
-      self.save(left.saved, step + 1, left.step, found and self.mean(found))
+      self.save(left.saved, step + 1, left.step, found or ())
 
-  def save(self, saved, first: int, last: int, metrics=None, row=None) -> None:
+  def save(self, saved, first: int, last: int, metrics=(), row=None) -> None:
     """Saves a `snapshot` after the steps first ... last, if it is finite."""
     state, finite = saved
     if not finite and not self.setup.members:  # of a stack every step was seen to be

@@ -44,7 +44,7 @@ def set_up(
   together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
   parts = together // config.optimizer.accumulate
   mesh = shard.mesh(parts, members=max(1, len(members)), layout=layout)
-  put = shard.put(mesh)
+  put = shard.Put(mesh)
   rows, test_rows = (load.table(config.data, split, data_dir) for split in ('train', 'test'))
   test = load.test(config.data, test_rows, put)
   method = workdir.make_method(config, load.example(config.data, rows))

@@ -18,6 +18,7 @@ from vaejax.types import Batch, Source
 
 # Arrays of fewer elements stay whole on every device: to gather them costs more than they take.
 SMALL = 2**16
+GATHERED = 2**30
 
 
 class Layout(NamedTuple):
@@ -145,9 +146,6 @@ class Put(NamedTuple):
     return jax.tree.map(place, tree)
 
 
-put = Put
-
-
 def lay(tree, sharding):
   """A tree of host arrays, which every process has whole, on the devices as the sharding says."""
   if jax.process_count() == 1:
@@ -169,12 +167,27 @@ def spread(x, shape, sharding, axis: int = 0, first: int = 0) -> jax.Array:
 
 
 def whole(tree):
-  """The same tree with every array whole on every process, so that each can read it. Not waited
-  for; all processes call it at the same place. With one process nothing happens."""
+  """The same tree with every array whole on every process, so that each can read it; all call it at
+  the same place. With one process nothing happens.
+
+  It is not waited for, but where that would take more than GATHERED bytes of each device: then what
+  goes beyond is brought to the host, array by array.
+  """
   if jax.process_count() == 1:
     return tree
-  whole = lambda x: x.is_fully_addressable or x.is_fully_replicated
-  return jax.tree.map(lambda x: x if whole(x) else gathered(x.sharding.mesh)(x), tree)
+  held = 0
+
+  def make_whole(x):
+    nonlocal held
+    if isinstance(x, np.ndarray) or x.is_fully_addressable or x.is_fully_replicated:
+      return x
+    found = gathered(x.sharding.mesh)(x)
+    if held + x.nbytes > GATHERED and not jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+      return np.asarray(found)
+    held += x.nbytes
+    return found
+
+  return jax.tree.map(make_whole, tree)
 
 
 @functools.cache

@@ -88,11 +88,8 @@ def told(plan: axes.Sweep, members) -> str:
 def compare(plan: axes.Sweep, folder: Path) -> dict | None:
   """What a workdir saved of its sweep, None where there is none. Raises UserError where the workdir
   cannot be this sweep's."""
-  if folder.exists() and not folder.is_dir():
-    raise UserError(f'{folder} is not a folder: take another --workdir')
   if not opening.is_sweep(folder):
-    if folder.exists() and any(not path.name.startswith('.') for path in folder.iterdir()):
-      raise UserError(f'{folder} is not empty and holds no sweep: take another --workdir')
+    workdir.vacant(folder, 'sweep')
     return None
   saved = opening.read_sweep(folder)
   if saved['values'] != list(plan.values):

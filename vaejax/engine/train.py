@@ -68,7 +68,7 @@ def train(
   with workdir.locked(folder) if group.main else contextlib.nullcontext():
     if group.main:
       compare(config, folder, members)  # again: another run may have come and gone
-    state = restoring.share(folder, setup.like, group, say)
+    state = restoring.restore(folder, setup.like, say, group=group)
     if state is None:
       state = jax.jit(setup.create, out_shardings=setup.spread)()
     start = stack.front(state)
@@ -111,14 +111,10 @@ def compare(config, folder: Path, members=()) -> workdir.Saved | None:
 
   Raises UserError where the workdir cannot be this config's.
   """
-  if folder.exists() and not folder.is_dir():
-    raise UserError(f'{folder} is not a folder: take another --workdir')
   if opening.is_sweep(folder):
     raise UserError(f'{folder} holds a sweep: go on with it by sweep, or take another --workdir')
   if not (folder / 'config.json').exists():
-    # A run that was killed as it began leaves hidden files alone.
-    if folder.exists() and any(not path.name.startswith('.') for path in folder.iterdir()):
-      raise UserError(f'{folder} is not empty and holds no run: take another --workdir')
+    workdir.vacant(folder, 'run')
     return None
   saved = workdir.read_config(folder)
   if saved.members != tuple(members):

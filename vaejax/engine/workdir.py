@@ -46,6 +46,15 @@ def origin(rows: Table) -> dict:
   return {'read': rows.origin, 'rows': rows.size}
 
 
+def vacant(workdir: Path, what: str) -> None:
+  """Raises UserError where a workdir that holds no run, or no sweep, is in other use."""
+  if workdir.exists() and not workdir.is_dir():
+    raise UserError(f'{workdir} is not a folder: take another --workdir')
+  # A run that was killed as it began leaves hidden files alone.
+  if workdir.exists() and any(not path.name.startswith('.') for path in workdir.iterdir()):
+    raise UserError(f'{workdir} is not empty and holds no {what}: take another --workdir')
+
+
 def write_config(workdir: Path, run: Saved) -> None:
   """Writes config.json."""
   write_json(workdir / 'config.json', described(run))
