@@ -1,6 +1,5 @@
 """What must hold for every config, at its smoke size; a new config is tested by being there."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,15 +41,6 @@ CASES += [
   pytest.param(('iwae', GAUSSIAN), id='iwae, gaussian, clip', marks=pytest.mark.slow),
 ]
 
-# Where bits do not matter, code that compiles in half the time.
-quick_jit = partial(
-  jax.jit,
-  compiler_options={
-    'xla_backend_optimization_level': 0,
-    'xla_llvm_disable_expensive_passes': True,
-  },
-)
-
 
 class Case(NamedTuple):
   """A config made ready to run, and its own chunk compiled."""
@@ -87,7 +77,7 @@ def build(name: str, settings: dict[str, str]) -> Case:
     state = create(method, key, hyper, source.example)
     return state.replace(ema=state.variables) if optimizer.ema else state
 
-  init = quick_jit(init)
+  init = jax.jit(init)
   state = init(jax.random.key(config.seed), dict(config.hyper))
   chunk = jax.jit(averaged_chunk(counted, source.draw))
   return Case(config, rows, method, source, init, state, chunk, traces)
@@ -205,10 +195,10 @@ def test_extra_moves_only_in_training(case):
   before, after = case.state.variables.extra, state.variables.extra
   assert not before or (flat(before) != flat(after)).any()
   # Out of training nothing but statistics at rest: an example does not feel the others.
-  batch = quick_jit(case.source.draw)(buffer, state.key, state.step)
+  batch = jax.jit(case.source.draw)(buffer, state.key, state.step)
   few = {name: value[:5] for name, value in batch.items()}
   if 'reconstruct' in case.method.predict:
-    reconstruct = quick_jit(case.method.predict['reconstruct'])
+    reconstruct = jax.jit(case.method.predict['reconstruct'])
     data = case.source.example.data
     many, one = (reconstruct(state.variables, b, state.key)[data] for b in (batch, few))
     np.testing.assert_allclose(many[:5], one, atol=1e-5)
@@ -242,7 +232,7 @@ def plain(case):
     return state.replace(opt={player.name: sgd.init({}) for player in players})
 
   (buffer, _), *_ = case.source.buffers(0, STEPS)
-  chunk = quick_jit(averaged_chunk(step, case.source.draw))
+  chunk = jax.jit(averaged_chunk(step, case.source.draw))
   train = lambda state: chunk(state, buffer, np.int32(STEPS))[0]
   far = lambda a, b: np.abs(flat(a.variables.params) - flat(b.variables.params)).max()
   # The step of a loss that is steep, as a sum over pixels is, or of one that is flat.
@@ -266,13 +256,13 @@ def test_members_of_a_sweep_are_the_single_runs(case, plain):
   (buffer, _), *_ = case.source.buffers(0, STEPS)
   step, draw = make_sweep(plain.step, case.source.draw)
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
-  batches = quick_jit(draw)(buffer, stack.key, stack.step)
+  batches = jax.jit(draw)(buffer, stack.key, stack.step)
   one, other = batches[case.source.example.data]
   assert (one != other).any()  # an order of its own for each
-  after, metrics = quick_jit(averaged_chunk(step, draw))(stack, buffer, np.int32(STEPS))
+  after, metrics = jax.jit(averaged_chunk(step, draw))(stack, buffer, np.int32(STEPS))
   assert all(value.shape == (2,) for value in metrics.values())
   for number, state in enumerate(plain.members):
-    batch = quick_jit(case.source.draw)(buffer, state.key, state.step)
+    batch = jax.jit(case.source.draw)(buffer, state.key, state.step)
     for name, value in batch.items():
       np.testing.assert_array_equal(batches[name][number], value)
     one = take(after, number)
@@ -289,7 +279,7 @@ def test_eight_devices_are_one(case, plain):
     case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
   )
   (buffer, _), *_ = source.buffers(0, STEPS)
-  chunk = quick_jit(averaged_chunk(plain.step, shard.split_draw(mesh, source)))
+  chunk = jax.jit(averaged_chunk(plain.step, shard.split_draw(mesh, source)))
   after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(after.variables))
   assert_close(after, plain.after[0])
@@ -307,7 +297,7 @@ def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
   stack = jax.device_put(stack, jax.tree.map(shard.place(mesh, stacked=True), stack))
   (buffer, _), *_ = case.source.buffers(0, STEPS)
-  after, _ = quick_jit(averaged_chunk(step, draw))(stack, shard.Put(mesh)(buffer), np.int32(STEPS))
+  after, _ = jax.jit(averaged_chunk(step, draw))(stack, shard.Put(mesh)(buffer), np.int32(STEPS))
   kernel = jax.tree.leaves(after.variables)[0]
   assert {part.data.shape[0] for part in kernel.addressable_shards} == {1}
   for number, one in enumerate(plain.after):
