@@ -12,8 +12,8 @@ SHARED = ROOT.parent / 'shared' / 'tensorflow_datasets'
 
 
 def pytest_configure(config):
-  """Before JAX is first used. Child processes inherit all but the number of devices.
-  Of these, `launch` (engine/running.py) compiles as users' do."""
+  """Before JAX is first used. Child processes inherit all but the number of devices; those of
+  `launch` (engine/running.py) compile as users' do."""
   config.cache_home = tempfile.mkdtemp(prefix='vaejax-tests-')
   os.environ['XDG_CACHE_HOME'] = config.cache_home
   os.environ.setdefault('JAX_PLATFORMS', 'cpu')

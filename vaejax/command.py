@@ -56,10 +56,10 @@ def parser() -> Parser:
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
   )
-  verbs = top.add_subparsers(dest='verb', metavar=' | '.join(VERBS), required=True)
+  parsers = top.add_subparsers(dest='verb', metavar=' | '.join(VERBS), required=True)
 
   def verb(name, about):
-    found = verbs.add_parser(name, help=about, description=about, allow_abbrev=False)
+    found = parsers.add_parser(name, help=about, description=about, allow_abbrev=False)
     found.add_argument('--workdir', metavar='DIR', type=path, help="the run's folder")
     found.add_argument('--data_dir', metavar='DIR', type=path, help='prepared TFDS datasets')
     return found
@@ -88,8 +88,8 @@ def parser() -> Parser:
       '--checkpoint', dest='which', default='latest', help='latest, best or a step (latest)'
     )
   about = 'Submit commands, each behind a --, as jobs that go on from where they were stopped.'
-  placing(verbs.add_parser('submit', help=about, description=about, allow_abbrev=False))
-  usages = ''.join(found.format_usage() for found in verbs.choices.values())
+  placing(parsers.add_parser('submit', help=about, description=about, allow_abbrev=False))
+  usages = ''.join(found.format_usage() for found in parsers.choices.values())
   top.epilog = f'{usages}\nconfigs: {configs}\n{EXAMPLES}'
   return top
 

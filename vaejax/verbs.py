@@ -1,6 +1,7 @@
 """The verbs of the command line: each takes its flags and gives an exit status."""
 
 import functools
+import shlex
 import sys
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def submit(flags, overrides) -> int:
   settings = jobs.Settings(**{name: getattr(flags, name) for name in names})
   for line, job in zip(flags.lines, jobs.submit(flags.lines, settings), strict=True):
     stop = f'kill {job.job_id}' if flags.cluster == 'local' else f'scancel {job.job_id}'
-    print(f'job {job.job_id} ({flags.name}): python launch.py {" ".join(line)}')
+    print(f'job {job.job_id} ({flags.name}): python launch.py {shlex.join(line)}')
     print(f'log:  {job.paths.stdout}\nstop: {stop}', flush=True)
   return 0
 

@@ -38,6 +38,8 @@ def test_the_place_is_what_the_flags_say():
     (('a:1', 2, 2), '--process=2: of --processes=2 it is 0 to 1'),
     (('a', 2, 1), '--coordinator=a: it takes HOST:PORT'),
     (('a:99999', 2, 1), 'it takes HOST:PORT'),
+    (('::1', 2, 1), 'it takes HOST:PORT, as in node1:1234 or [::1]:1234'),
+    (('[::1', 2, 1), 'it takes HOST:PORT'),
   ],
 )
 def test_flags_that_name_no_place(flags, said):

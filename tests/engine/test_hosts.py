@@ -1,6 +1,9 @@
 """Several real processes as one program, on CPU devices of this machine."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -58,6 +61,41 @@ def single(launch, tmp_path_factory):
     return made[words]
 
   return single
+
+
+WHOLE = """
+import sys
+
+import jax
+import numpy as np
+
+from vaejax.engine import cluster, shard
+
+group = cluster.join(cluster.place(sys.argv[1], 2, int(sys.argv[2]), {}), [])
+mesh = shard.mesh(members=4)
+there = shard.of_members(mesh, True)
+found = {'a': np.arange(8.0).reshape(4, 2), 'b': np.arange(4, dtype=np.int8)}
+split = lambda: jax.random.split(jax.random.key(0), 4)
+tree = shard.lay(found, there) | {'key': jax.jit(split, out_shardings=there)()}
+assert mesh.shape['sweep'] == 4 and not tree['a'].is_fully_addressable
+for shard.GATHERED, kinds in ((0, np.ndarray), (32, (np.ndarray, jax.Array)), (2**30, jax.Array)):
+  whole = shard.whole(tree)
+  assert all(isinstance(whole[name], kinds) for name in found)
+  assert all((np.asarray(whole[name]) == found[name]).all() for name in found)
+  assert (jax.random.key_data(whole['key']) == jax.random.key_data(split())).all()
+group.close()
+"""
+
+
+def test_what_is_divided_is_whole_on_each_also_by_way_of_the_host():
+  port, started = free_port(), []
+  for number in ('0', '1'):
+    words = [sys.executable, '-c', WHOLE, f'127.0.0.1:{port}', number]
+    more = {'JAX_NUM_CPU_DEVICES': '2', 'PYTHONPATH': os.pathsep.join(sys.path)}
+    started.append(subprocess.Popen(words, env=os.environ | more, stderr=subprocess.PIPE))
+  for process in started:
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said.decode()
 
 
 def assert_close(one, other, step=20):

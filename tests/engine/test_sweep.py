@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from running import SMOKE, reached, values, wait_for
 
-from vaejax import axes
 from vaejax.command import main
-from vaejax.engine import gather, opening, stack, sweep
+from vaejax.engine import gather, opening, stack
 from vaejax.errors import UserError
 
 # Adam's first steps turn rounding into steps of full size: runs that are to be alike take SGD.
@@ -219,19 +218,6 @@ def test_a_sweep_goes_on_bit_for_bit(launch, tmp_path):
   assert a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
   kept = [table(tmp_path / name / 'results.csv') for name in ('whole', 'cut')]
   assert kept[0] == kept[1]
-
-
-@pytest.mark.slow
-def test_what_does_not_fit_is_divided(monkeypatch, project):
-  (group,) = axes.make(SMOKE.removeprefix('--config='), [], [('grid', 'seed=0:6')]).groups
-  sizes = lambda: [len(members) for _, members in sweep.divide(group, None, sweep.shard.ANY, 0)]
-  assert sizes() == [6]
-  setup = sweep.set_up(group.config, None, group.members)
-  needed = sweep.program_bytes(group.config, setup)
-  monkeypatch.setattr(sweep, 'memory', lambda: needed // 2)
-  assert sizes() == [3, 3]
-  monkeypatch.setattr(sweep, 'memory', lambda: 1)
-  assert sizes() == [1] * 6
 
 
 def test_a_stack_that_was_torn_is_told_of(swept, tmp_path):

@@ -27,7 +27,7 @@ class Log:
 class Checkpoints:
   """The checkpoints of a process that leaves them to process 0."""
 
-  def save(self, state, metrics=None, row=None) -> None:
+  def save(self, state, metrics=(), row=None) -> None:
     """Saves nothing."""
 
   def wait(self) -> None:

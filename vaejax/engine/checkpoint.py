@@ -124,17 +124,14 @@ class Checkpoints:
 
   def write(self, state: State, metrics: Sequence[dict[str, float]], row) -> None:
     """Writes a state and returns when it is on disk."""
-    tree, step = encode(state), stack.front(state)
-    host = jax.device_get(tree)
-    named = leaves(host)
+    host, step = jax.device_get(encode(state)), stack.front(state)
     meta = {
-      'leaves': {path: [form(leaf), checksum(leaf)] for path, leaf in named.items()},
+      'leaves': {path: [form(leaf), checksum(leaf)] for path, leaf in leaves(host).items()},
       'metrics': list(metrics),
       'row': row,
     }
-    # Of several processes orbax would want all for what is on their devices, and one has it all.
-    kept = tree if jax.process_count() == 1 else host
-    items = {'state': ocp.args.StandardSave(kept), 'meta': ocp.args.JsonSave(meta)}
+    # From the host: of several processes orbax would want all for what is on their devices.
+    items = {'state': ocp.args.StandardSave(host), 'meta': ocp.args.JsonSave(meta)}
     self.writer.save(self.folder / str(step), args=ocp.args.Composite(**items))
 
   def wait(self) -> None:
@@ -193,7 +190,7 @@ def full(error: BaseException | None) -> bool:
 @contextlib.contextmanager
 def manage(workdir: Path, config) -> Iterator[Checkpoints]:
   """The checkpoints of a workdir: the latest `config.keep` and the best, of a stack that of each
-  member, are kept.
+  member, are kept: of M members and T tests at most T, and M + `config.keep`.
 
   `config.best` names a metric that is given to `save`, with '-' before it where smaller is better.
   On leaving, the last save is waited for. Raises RunError where the disk is full.

@@ -51,12 +51,14 @@ def place(coordinator: str | None, processes: int | None, process: int | None, e
       f'no {" and no ".join(missing)}: several processes take --coordinator=HOST:PORT '
       '--processes=N --process=I, the same HOST:PORT and N each, I from 0 to N-1'
     )
-  host, _, port = coordinator.rpartition(':')
-  if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-    raise UserError(f'--coordinator={coordinator}: it takes HOST:PORT, as in node1:1234')
+  found = re.fullmatch(r'(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})', coordinator)
+  if not found or not 0 < int(found[3]) < 2**16:
+    raise UserError(
+      f'--coordinator={coordinator}: it takes HOST:PORT, as in node1:1234 or [::1]:1234'
+    )
   if process >= processes:
     raise UserError(f'--process={process}: of --processes={processes} it is 0 to {processes - 1}')
-  return Place(host.strip('[]'), int(port), processes, process)
+  return Place(found[1] or found[2], int(found[3]), processes, process)
 
 
 def slurm(env) -> Place | None:

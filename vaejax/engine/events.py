@@ -32,12 +32,12 @@ class Events:
       from tensorboardX import RecordWriter
       from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-    folder.mkdir(exist_ok=True)
     earlier = any(folder.glob('*tfevents*'))
     # TensorBoard reads in the order of the names. The process, since two may start in one second.
     self._path = folder / f'events.out.tfevents.{time.time():.0f}.{os.getpid()}'
     self._flushed = 0.0
     with full_disk(self._path):
+      folder.mkdir(exist_ok=True)
       self._file, self._event = RecordWriter(str(self._path)), Event
     self._add(0, file_version='brain.Event:2')
     if earlier:  # what an earlier start wrote from this step on is to be forgotten

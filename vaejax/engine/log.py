@@ -95,7 +95,8 @@ class Log:
     image = enlarge(image)
     png = encode_png(image)
     path = self._workdir / 'images' / f'{name}_{step:08d}.png'
-    path.parent.mkdir(exist_ok=True)
+    with full_disk(path):
+      path.parent.mkdir(exist_ok=True)
     write_atomic(path, png)
     height, width, channels = image.shape
     picture = {

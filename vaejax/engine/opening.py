@@ -40,22 +40,23 @@ def open_run(
   with distrusting(folder):
     method = make_method(config, example)
     create = lambda: initial(method, config, example, members)
-    sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    like = checkpoint.abstract(create, sharding, opt=False)
+    like = checkpoint.abstract(create, opt=False)
   if members and member is None:
     raise UserError(f'{folder} is a stack of a sweep: take the --workdir of that, and a --member')
   places = [place for place, one in enumerate(members) if one.number == member] if members else [0]
   if not places:
     raise UserError(f'{folder}/config.json has no member {member}: put back that of the sweep')
   chosen = restoring.choose(folder, which, config.checkpoint.best, places[0])
-  state = restoring.restore(folder, like, say, chosen)
-  if state is None:
+  tree = restoring.newest(folder, like, say, chosen)
+  if tree is None:
     raise UserError(f'{workdir} has no checkpoint yet: train it first')
-  if not members:
-    return Run(workdir, config, example, data_dir, method, state)
-  own = workdir / 'members' / str(member)
-  config = configured(config, members[places[0]])
-  return Run(own, config, example, data_dir, method, stack.take(state, places[0]))
+  state = checkpoint.decode(tree)
+  if members:
+    # In the host's memory still: a stack may fill more devices than there are here.
+    config, state = configured(config, members[places[0]]), stack.take(state, places[0])
+    workdir = workdir / 'members' / str(member)
+  sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  return Run(workdir, config, example, data_dir, method, jax.device_put(state, sharding))
 
 
 def configured(config, member: Member):

@@ -30,27 +30,36 @@ from vaejax.types import State
 BROKEN = 'broken'
 
 
-def choose(workdir: Path, which: str, best_by: str, place: int = 0) -> list[int]:
-  """The steps that 'latest' (all, of which the newest that can be read is taken), a number, or
-  'best' mean, that of the member at a place in a stack. Raises UserError where there is none."""
+class OtherModel(UserError):
+  """A checkpoint is not of the model of its config."""
+
+
+def choose(workdir: Path, which: str, best_by: str, place: int = 0) -> int | None:
+  """The step that a number means, or 'best', that of the member at a place in a stack; None for
+  'latest', the newest that can be read. Raises UserError where there is no such checkpoint."""
   found = steps(workdir)
   if which == 'latest':
-    return found
+    return None
   if which == 'best' and not best_by:
     raise UserError('--checkpoint=best: the run has no checkpoint.best; take latest or a step')
-  named = best(workdir, found, best_by).get(place) if which == 'best' else which
-  chosen = [step for step in found if str(step) == str(named)]
-  if not chosen:
-    there = ', '.join(map(str, found)) or 'none'
+  there = ', '.join(map(str, found)) or 'none'
+  if which == 'best':
+    chosen = best(workdir, found, best_by).get(place)
+    if chosen is None:
+      raise UserError(
+        f'--checkpoint=best: no checkpoint has a value of {best_by.lstrip("-")}: take latest or a '
+        f'step that is there: {there}'
+      )
+    return chosen
+  if which not in map(str, found):
     raise UserError(f'--checkpoint={which}: it takes latest, best or a step that is there: {there}')
-  return chosen
+  return int(which)
 
 
 def restore(
   workdir: Path,
   like: dict,
   say: Callable[[str], None] = print,
-  found: list[int] | None = None,
   group: Alone = ALONE,
 ) -> State | None:
   """The newest checkpoint that can be read, or None where there is none at all.
@@ -58,13 +67,12 @@ def restore(
   Args:
     like: see `abstract`; the checkpoint may come from another number of devices.
     say: is told of each checkpoint that is passed over.
-    found: the steps to choose from, by default all.
     group: the processes that want it, of which process 0 alone reads the workdir.
 
   Raises:
     UserError: none of the checkpoints can be read.
   """
-  tree = newest(workdir, like, say, found) if group.main else None
+  tree = newest(workdir, like, say) if group.main else None
   if not group.share(lambda: tree is not None):
     return None
   if group.size > 1:
@@ -73,21 +81,26 @@ def restore(
   return decode(jax.tree.map(lambda x, leaf: lay(x, leaf.sharding), tree, like))
 
 
-def newest(workdir: Path, like: dict, say, found: list[int] | None) -> dict | None:
-  """What `restore` reads, in the host's memory."""
-  found = steps(workdir) if found is None else found
+def newest(workdir: Path, like: dict, say, only: int | None = None) -> dict | None:
+  """What `restore` reads, or the checkpoint of one step, in the host's memory."""
+  found, other = steps(workdir) if only is None else [only], False
   for step in reversed(found):
     try:
       return read(workdir, step, like)
     except UserError as error:
-      reason = str(error)
+      reason, other = str(error), isinstance(error, OtherModel)
     except Exception as error:  # orbax and tensorstore raise bare ones, pages long
       reason = 'files are missing' if isinstance(error, FileNotFoundError) else 'files are damaged'
-    say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
+    if only is None:
+      say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
   if not found:
     return None
-  if 'of another model' in reason:
+  if other:
     raise UserError(f'{workdir}/config.json is not of its checkpoints ({reason}): put it back')
+  if only is not None:
+    raise UserError(
+      f'{workdir}/checkpoints/{only} cannot be read ({reason}): take latest or another step'
+    )
   raise UserError(
     f'{workdir}/checkpoints: none of the checkpoints {found} can be read; start again in another '
     'workdir'
@@ -121,7 +134,7 @@ def read(workdir: Path, step: int, like: dict) -> dict:
   expected, wanted = read_meta(workdir, step)['leaves'], leaves(like)
   for path, leaf in wanted.items():
     if path not in expected or expected[path][0] != form(leaf):
-      raise UserError(f'it is of another model: {path} should be {form(leaf)}')
+      raise OtherModel(f'it is of another model: {path} should be {form(leaf)}')
   host = jax.tree.map(lambda leaf: ocp.RestoreArgs(restore_type=np.ndarray), like)
   args = ocp.args.PyTreeRestore(like, restore_args=host, partial_restore=True)
   alone = by_itself()

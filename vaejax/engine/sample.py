@@ -74,8 +74,8 @@ def sample(
 
   key, found = jax.random.key(seed), []
   for i in range(parts):
-    which = np.minimum(np.arange(i * size, (i + 1) * size), total - 1) // futures
-    first = {'video': videos[which, :given]} if given else {}
+    rows = np.minimum(np.arange(i * size, (i + 1) * size), total - 1) // futures
+    first = {'video': videos[rows, :given]} if given else {}
     found.append(np.asarray(batch(jax.random.fold_in(key, i), first)))
   found = np.concatenate(found)[:total].astype(np.float32)
   if out.suffix == '.npy':

@@ -164,8 +164,8 @@ class Settler:
 
   def save(self, saved, first: int, last: int, metrics=(), row=None) -> None:
     """Saves a `snapshot` after the steps first ... last, if it is finite."""
-    state, finite = saved
-    if not finite and not self.setup.members:  # of a stack every step was seen to be
+    state, good = saved
+    if not good and not self.setup.members:  # of a stack every step was seen to be
       self.check([{'parameters': math.nan}], first, last)
     self.checkpoints.save(state, metrics, row)
 

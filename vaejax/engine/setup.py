@@ -41,9 +41,7 @@ def set_up(
   lookup('methods', config.method)
   optim.make(config.optimizer)
   schedules = optim.schedules(config.schedule, config.steps)
-  together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
-  parts = together // config.optimizer.accumulate
-  mesh = shard.mesh(parts, members=max(1, len(members)), layout=layout)
+  mesh = shard.mesh(microbatch(config), members=max(1, len(members)), layout=layout)
   put = shard.Put(mesh)
   rows, test_rows = (load.table(config.data, split, data_dir) for split in ('train', 'test'))
   test = load.test(config.data, test_rows, put)
@@ -69,6 +67,12 @@ def set_up(
   data = {'train': workdir.origin(rows), 'test': workdir.origin(test_rows)}
   about = load.describe(rows, source.resident)
   return Setup(method, about, data, source, test, mesh, schedules, members, create, spread, like)
+
+
+def microbatch(config) -> int:
+  """Of how many examples the parts are that are worked through at once, which 'data' divides."""
+  together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
+  return together // config.optimizer.accumulate
 
 
 def metric_names(config, method: Method, example: Example) -> list[str]:

@@ -18,6 +18,7 @@ from vaejax.types import Batch, Source
 
 # Arrays of fewer elements stay whole on every device: to gather them costs more than they take.
 SMALL = 2**16
+# Bytes of a device that copies of what is divided may take.
 GATHERED = 2**30
 
 

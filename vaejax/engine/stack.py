@@ -15,7 +15,7 @@ from vaejax.types import State
 
 def initial(create, members: Sequence[Member]) -> State:
   """The stack of the members' first states, each `create(key, hyper)`; pure."""
-  keys = jnp.stack([jax.random.key(member.seed) for member in members])
+  keys = jax.vmap(jax.random.key)(np.asarray([member.seed for member in members], np.uint32))
   names = members[0].hyper
   hyper = {name: jnp.asarray([m.hyper[name] for m in members], jnp.float32) for name in names}
   return jax.vmap(create)(keys, hyper)

@@ -7,18 +7,14 @@ with what is made of one member, and what is gathered from all (see gather.py).
 import contextlib
 import csv
 import io
-import itertools
 import os
 from pathlib import Path
 
-import jax
-import numpy as np
-
 from vaejax import axes
-from vaejax.engine import gather, opening, shard, workdir
+from vaejax.engine import divide, gather, opening, shard, workdir
 from vaejax.engine.files import write_atomic, write_json
 from vaejax.engine.group import ALONE, Alone
-from vaejax.engine.setup import Setup, compiled, set_up
+from vaejax.engine.setup import set_up
 from vaejax.engine.train import train
 from vaejax.errors import UserError
 
@@ -45,19 +41,13 @@ def sweep(
   Raises UserError, RunError and Stopped as `train` does.
   """
   say = lambda text: group.main and print(text, file=stream, flush=True)
-  saved = compare(plan, folder) if group.main else None
-  data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
-  numbers = group.share(lambda: saved and saved['stacks'])
-  if numbers:
-    stacks = restack(plan, numbers)
-  else:
-    parts = lambda each: divide(each, data_dir, layout, at_once)
-    stacks = group.first(lambda: [part for each in plan.groups for part in parts(each)])
-    # By the memory of process 0.
-    stacks = restack(plan, group.share(lambda: numbered(stacks)))
   last = len(plan.groups) - 1
   if only is not None and only > last:
     raise UserError(f'--group={only}: the sweep has {last + 1}, it takes 0 to {last}')
+  saved = compare(plan, folder) if group.main else None
+  data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
+  numbers = group.share(lambda: saved and saved['stacks'])
+  stacks = restack(plan, numbers or make_stacks(plan, data_dir, layout, at_once, group))
   asked = plan.groups if only is None else plan.groups[only : only + 1]
   wanted = {member.number for each in asked for member in each.members}
   held = workdir.locked(folder, shared=only is not None)
@@ -75,6 +65,19 @@ def sweep(
       train(config, own, data_dir, stream, members, layout, group)
       table = gather.gather(folder) if group.main else ''
     return table
+
+
+def make_stacks(
+  plan: axes.Sweep, data_dir, layout: shard.Layout, at_once: int, group: Alone
+) -> list[list[int]]:
+  """The numbers of the members of each stack of a new sweep. Raises UserError as `set_up` does."""
+  found, limit = [], group.share(divide.memory)
+  for each in plan.groups:
+    config, members = stacked(each, each.members)
+    setup = group.first(lambda config=config, m=members: set_up(config, data_dir, m, layout))
+    # All processes at once: where they compile for GPUs they wait for each other.
+    found += divide.divide(each, setup, layout, at_once, limit)
+  return group.share(lambda: [[member.number for member in members] for members in found])
 
 
 def told(plan: axes.Sweep, members) -> str:
@@ -126,57 +129,6 @@ def numbered(stacks: list[Stack]) -> list[list[int]]:
 def stacked(group: axes.Group, members) -> Stack:
   """The config of some members of a group, that of the first of them, and the members."""
   return opening.configured(group.config, members[0]), tuple(members)
-
-
-def divide(group: axes.Group, data_dir, layout: shard.Layout, at_once: int) -> list[Stack]:
-  """A group in stacks of like size that fit into memory. Raises UserError as `set_up` does."""
-  one = group.members[:1]
-  setup = set_up(group.config, data_dir, one, layout._replace(sweep=1))
-  most = at_once or fitting(group, setup, data_dir, layout)
-  parts = -(-len(group.members) // most)
-  if layout.sweep:
-    # Each stack divides over the devices that were asked for.
-    parts = next((n for n in range(parts, len(group.members) + 1) if even(group, n, layout)), parts)
-  bounds = np.linspace(0, len(group.members), parts + 1).round().astype(int)
-  stacks = [stacked(group, group.members[a:b]) for a, b in itertools.pairwise(bounds)]
-  for config, members in {len(members): (config, members) for config, members in stacks}.values():
-    set_up(config, data_dir, members, layout)  # a mesh that does not divide them is told of now
-  return stacks
-
-
-def even(group: axes.Group, parts: int, layout: shard.Layout) -> bool:
-  """Whether so many parts of a group are alike and divide over the mesh."""
-  size, rest = divmod(len(group.members), parts)
-  return not rest and size % layout.sweep == 0
-
-
-def fitting(group: axes.Group, setup: Setup, data_dir, layout: shard.Layout) -> int:
-  """How many members of a group fit into the memory of the devices."""
-  total, limit = len(group.members), memory() * setup.mesh.size
-  size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
-  batch = group.config.batch_size * size(setup.source.example.fields)
-  # More than activations have ever been seen to take; else the compiled program is asked.
-  if total * (6 * size(setup.like) + 1000 * batch) < limit:
-    return total
-  setup = set_up(group.config, data_dir, group.members, layout)
-  needed = program_bytes(group.config, setup)
-  return max(1, min(total, int(total * memory() / max(needed, 1))))
-
-
-def program_bytes(config, setup: Setup) -> int:
-  """What a device needs for a chunk of a stack's steps, by the compiled program's own account."""
-  found = compiled(config, setup).memory_analysis()
-  # A checkpoint takes a copy of the state while the next steps run.
-  return 2 * found.argument_size_in_bytes + found.temp_size_in_bytes
-
-
-def memory() -> int:
-  """Bytes that a device may be given to fill."""
-  device = jax.local_devices()[0]
-  limit = (device.memory_stats() or {}).get('bytes_limit')
-  if limit:
-    return int(0.9 * limit)
-  return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2 // jax.local_device_count()
 
 
 def describe(plan: axes.Sweep, stacks: list[Stack], folder: Path) -> None:
