@@ -59,7 +59,7 @@ def settler(**fields):
   made = object.__new__(settle.Settler)
   made.config = config(**fields)
   made.setup = SimpleNamespace(schedules={})
-  made.test = SimpleNamespace(start=lambda *args: 'sums')
+  made.test, made.size = SimpleNamespace(start=lambda *args: 'sums'), 10
   made.pictures = lambda *args: 'pictures'
   return made
 

@@ -17,14 +17,15 @@ from vaejax.lookup import lookup
 from vaejax.types import Eval, Hyper, Learner, Source, Variables, averaged
 
 
-def make_part(evals: dict[str, Eval], source: Source, n: int, limit: int, mesh, stacked=False):
-  """Jitted: (variables, hyper, key, buffer, number) -> each eval's sums over one batch of n; of a
-  stack of runs those of every member, which all see the same."""
+def make_part(evals: dict[str, Eval], source: Source, n: int, mesh, stacked=False):
+  """Jitted: (variables, hyper, key, buffer, number, limit) -> each eval's sums over one batch of n,
+  as far as it lies below the limit; of a stack of runs those of every member, which see the same.
+  """
   rows = shard.split(mesh, source.rows)
   of_members = lambda stats: jax.vmap(stats, in_axes=(0, None, None, 0)) if stacked else stats
 
   @jax.jit
-  def part(variables, hyper, key, buffer, number):
+  def part(variables, hyper, key, buffer, number, limit):
     index = number * n + jnp.arange(n)
     batch = rows(buffer, jnp.minimum(index, limit - 1))
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
@@ -42,23 +43,21 @@ class Pass(NamedTuple):
   finish: Callable[[Any], list[dict[str, float]]]
 
 
-def make_pass(
-  evals: dict[str, Eval], source: Source, n: int, limit: int, mesh, stacked: bool = False
-) -> Pass:
-  """A pass over the first `limit` examples (0: all) of a split, about n at a time, as suits the
-  mesh, the last batch masked. The values are a list: one run's alone, or each member's of a stack.
+def make_pass(evals: dict[str, Eval], source: Source, n: int, mesh, stacked: bool = False) -> Pass:
+  """A pass over a split, about n examples at a time, as suits the mesh, the last batch masked. The
+  values are a list: one run's alone, or each member's of a stack.
 
-  `start(variables, hyper, key, show)` tells `show(done, of)` of every batch; it does not wait for
-  the device unless `show` does.
+  `start(variables, hyper, key, limit, show)` passes over the first `limit` examples (0: all), and
+  tells `show(sums, done, of)` of every batch; it does not wait for the device unless `show` does.
   """
-  limit = min(limit, source.size) if limit else source.size
-  n = -(-min(n, limit) // mesh.shape['data']) * mesh.shape['data']
-  part = make_part(evals, source, n, limit, mesh, stacked)
+  n = -(-min(n, source.size) // mesh.shape['data']) * mesh.shape['data']
+  part = make_part(evals, source, n, mesh, stacked)
 
-  def start(variables: Variables, hyper: Hyper, key: jax.Array, show=None):
+  def start(variables: Variables, hyper: Hyper, key: jax.Array, limit: int = 0, show=None):
+    limit = min(limit, source.size) if limit else source.size
     sums = None
     for number, buffer in zip(range(-(-limit // n)), source.blocks(n), strict=False):
-      found = part(variables, hyper, key, buffer, np.int32(number))
+      found = part(variables, hyper, key, buffer, np.int32(number), np.int32(limit))
       sums = found if sums is None else jax.tree.map(jnp.add, sums, found)
       if show:
         show(sums, min((number + 1) * n, limit), limit)
@@ -186,8 +185,8 @@ def evaluate(
     if isinstance(e, Learner):
       say(f'{name}: learns from the training split')
       e = learn(e, run, variables, data_dir, mesh)
-    one = make_pass({name: e}, source, config.eval.batch_size, 0, mesh)
-    sums = one.start(variables, hyper, jax.random.key(seed), progress(name, say))
+    one = make_pass({name: e}, source, config.eval.batch_size, mesh)
+    sums = one.start(variables, hyper, jax.random.key(seed), show=progress(name, say))
     (found,) = one.finish(sums)
     ema = weights == 'ema' and run.state.ema is not None
     step = int(run.state.step)

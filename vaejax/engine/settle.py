@@ -73,12 +73,9 @@ class Settler:
     self.last = (self.began, stack.front(state))
     self.frozen = stack.frozen(state)
     evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
-    make_pass = lambda limit: evaluate.make_pass(
-      evals, setup.test, config.eval.batch_size, limit, setup.mesh, bool(setup.members)
-    )
-    whole = config.eval.size == 0 or config.eval.size >= setup.test.size
-    self.test = make_pass(config.eval.size)
-    self.full = self.test if whole else make_pass(0)
+    self.size = min(config.eval.size or setup.test.size, setup.test.size)
+    n = min(config.eval.batch_size, self.size)
+    self.test = evaluate.make_pass(evals, setup.test, n, setup.mesh, bool(setup.members))
     self.elbo, self.found = evals['elbo'], None
     self.pictures = None  # made when first due: the first step does not wait for test images
 
@@ -93,7 +90,7 @@ class Settler:
     if not test:
       return left
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
-    sums = self.test.start(variables, scheduled(state, setup.schedules), key)
+    sums = self.test.start(variables, scheduled(state, setup.schedules), key, self.size)
     self.pictures = self.pictures or pictures.make(
       setup.method, setup.test, config.eval.images, bool(setup.members)
     )
@@ -224,13 +221,13 @@ class Settler:
 
   def finish(self, state: State) -> list[dict[str, float]]:
     """The values of the whole test split, recorded, and the report."""
-    values = self.found if self.full is self.test else None
+    values = self.found if self.size == self.setup.test.size else None
     step, steps = stack.front(state), shard.whole(state.step)
     if values is None:
       hyper, key = scheduled(state, self.setup.schedules), jax.random.key(EVAL_SEED)
       # It may take minutes, and says how far it has come.
       show = evaluate.progress('test', self.log.say)
-      values = self.full.finish(self.full.start(averaged(state), hyper, key, show))
+      values = self.test.finish(self.test.start(averaged(state), hyper, key, show=show))
     if not self.group.main:
       return values
     data, ema = self.setup.data['test'], state.ema is not None
