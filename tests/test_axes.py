@@ -116,12 +116,12 @@ def test_a_seed_that_chooses_the_labelled_rows_is_no_axis_of_one_program():
     (('grid lr=log:0:1',), 'LOW below HIGH, above 0'),
     (('grid lr=uniform:2:1',), 'LOW below HIGH'),
     (('grid lr=log:1',), 'it takes log:LOW:HIGH'),
-    (('grid seed=0:200000',), 'more than 100,000'),
-    (('grid seed=0:4294967295',), 'more than 100,000'),
+    (('grid seed=0:200000',), '200,000 values, and it takes 100,000'),
+    (('grid seed=0:4294967295',), 'takes 100,000'),
     (('grid seed=0:' + '9' * 5000,), 'it takes a whole number'),
     (('grid beta=1,1e39',), 'at most 1e+38'),
     (('grid model.widths=(64,32',), 'whole brackets'),
-    (('grid seed=0:1000', 'grid beta=0:1000'), 'more than 100,000'),
+    (('grid seed=0:1000', 'grid beta=0:1000'), 'more than the 100,000'),
   ],
 )
 def test_mistakes_are_told(texts, told):

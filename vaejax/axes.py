@@ -138,7 +138,7 @@ def crossed(base: ConfigDict, axes, draws: int, seed: int) -> list[list[dict[str
     for axis in single
   ]
   if math.prod(map(len, columns)) > MOST:
-    raise UserError(f'that sweep has more than {MOST:,} members, and it takes no more')
+    raise UserError(f'that sweep has more than the {MOST:,} members it takes: shorten an axis')
   return columns
 
 
@@ -170,14 +170,14 @@ def read(base: ConfigDict, kind: str, text: str, field: str, values: str) -> lis
     low, high, stride = (int(part or 1) for part in match.groups())
     numbers = range(low, high, stride) if stride else range(0)
     if len(numbers) > MOST:
-      raise UserError(f'--{kind} {text}: {len(numbers):,} values are more than {MOST:,}')
+      raise UserError(f'--{kind} {text}: {len(numbers):,} values, and it takes {MOST:,} at most')
     column = [str(n) for n in numbers]
   else:
     column = pieces(values)
   if not column:
     raise UserError(f'--{kind} {text}: the axis has no values; it takes 0:8 or 1,4,16')
   if len(column) > MOST:
-    raise UserError(f'--{kind} {text}: {len(column):,} values are more than {MOST:,}')
+    raise UserError(f'--{kind} {text}: {len(column):,} values, and it takes {MOST:,} at most')
   if kind == 'grid' and len(set(column)) < len(column):
     raise UserError(f'--{kind} {text}: a value comes twice')
   if field == 'seed' or field.startswith('hyper.'):

@@ -116,9 +116,11 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
   flags, unknown = parser().parse_known_args(rest)
   if unknown:
     name = unknown[0].partition('=')[0]
-    fields = [f'--config.{field}' for field in ('steps', 'seed', 'batch_size', 'hyper.lr')]
-    known = [f'--{name}' for name in vars(flags) if name != 'verb']
-    close = nearest(name, known) or nearest(f'--config.{name[2:]}', fields)
+    known = {flag: f'--{flag}' for flag in vars(flags) if flag != 'verb'}
+    if flags.verb in ('train', 'sweep'):
+      fields = 'steps', 'seed', 'batch_size', 'hyper.lr'
+      known |= {field.rpartition('.')[-1]: f'--config.{field}' for field in fields}
+    close = nearest(name.lstrip('-'), known, known)
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
   trains = flags.verb in ('train', 'sweep')
   if overrides and not trains:

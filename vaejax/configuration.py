@@ -144,7 +144,9 @@ def load(spec: str, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
   if not Path(path).is_file():
     known = available()
     there = f'there are {", ".join(known)}' if known else 'run from the project folder'
-    raise UserError(f'no config {path!r}{nearest(path, known)}: {there}')
+    stems = {Path(name).stem: name for name in known}
+    close = nearest(Path(path).stem, stems, stems)
+    raise UserError(f'no config {path!r}{close}: {there}')
   found = importlib.util.spec_from_file_location(Path(path).stem, path)
   if found is None:
     raise UserError(f'config {path!r} is not a Python file: it takes a .py file with get_config')

@@ -58,11 +58,11 @@ def placing(verb: argparse.ArgumentParser) -> None:
 
 def sampling(verb: argparse.ArgumentParser) -> None:
   """Adds the flags of `sample`."""
-  verb.add_argument('--n', type=count, default=64, help='how many (64)')
+  verb.add_argument('--n', type=count, help='how many (64 images, or 16 videos)')
   verb.add_argument('--seed', type=seed, default=0)
   verb.add_argument('--temperature', type=positive, default=1.0, help='scale of the prior (1)')
   verb.add_argument('--draw', action='store_true', help='draw from p(x|z), not its mean')
-  verb.add_argument('--label', type=int, help='the class, of a run that is conditional')
+  verb.add_argument('--label', type=number, help='the class, of a run that is conditional')
   verb.add_argument('--given', metavar='K', type=count, help='first frames, of test videos')
   verb.add_argument('--futures', type=count, help='how often each video is continued (1)')
   verb.add_argument('--rollout', action='store_true', help="by the prior's means, nothing drawn")

@@ -10,10 +10,10 @@ from typing import Any
 from vaejax.errors import UserError
 
 
-def nearest(name: str, known) -> str:
-  """' (did you mean X?)' for the nearest of the known names, or nothing."""
+def nearest(name: str, known, shown: dict[str, str] | None = None) -> str:
+  """' (did you mean X?)' for the nearest of the known names, or nothing. `shown`: {name: X}."""
   close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
-  return f' (did you mean {close[0]!r}?)' if close else ''
+  return f' (did you mean {(shown or {}).get(close[0], close[0])!r}?)' if close else ''
 
 
 def choice(field: str, name: str, choices) -> Any:

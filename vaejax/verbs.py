@@ -86,7 +86,8 @@ def sweep(flags, overrides, group) -> int:
   print(table)
   print(f'members:    {folder / "members.csv"}, {folder / "results.csv"}, {folder / "table.csv"}')
   print(f'pictures:   {folder / "report.html"}')
-  print(f'next:       python launch.py sample --workdir={folder} --member=0')
+  first = plan.groups[flags.group or 0].members[0].number
+  print(f'next:       python launch.py sample --workdir={folder} --member={first}')
   return 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from running import values
 
 from vaejax.engine import checkpoint, restoring, shard
-from vaejax.engine.settle import snapshot
+from vaejax.engine.boundary import snapshot
 from vaejax.errors import UserError
 from vaejax.types import State, Variables
 

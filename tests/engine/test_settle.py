@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax.engine import settle
+from vaejax.engine import boundary, settle
 from vaejax.types import State, Variables
 
 
@@ -23,7 +23,7 @@ def test_chunks_end_at_every_mark_wherever_the_run_was_taken_up():
   for start in range(100):
     stops, step = [], start
     while step < 100:
-      step = settle.next_stop(config(), step)
+      step = boundary.next_stop(config(), step)
       stops.append(step)
     assert stops == [s for s in expected if s > start]
 
@@ -33,7 +33,7 @@ def test_chunks_end_at_every_mark_wherever_the_run_was_taken_up():
   [(10, 5, True), (11, 5, False), (11, 0, False), (100, 0, True), (100, 7, True)],
 )
 def test_due(step, every, expected):
-  assert settle.due(step, every, 100) is expected
+  assert boundary.due(step, every, 100) is expected
 
 
 def state(value):
@@ -43,13 +43,13 @@ def state(value):
 
 @pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])
 def test_a_snapshot_sees_what_is_not_finite(bad):
-  assert bool(settle.snapshot(state([1.0, 2.0]))[1])
-  assert not bool(settle.snapshot(state([1.0, bad]))[1])
+  assert bool(boundary.snapshot(state([1.0, 2.0]))[1])
+  assert not bool(boundary.snapshot(state([1.0, bad]))[1])
 
 
 def test_a_snapshot_outlives_its_original():
   original = state([1.0, 2.0])
-  copy, _ = settle.snapshot(original)
+  copy, _ = boundary.snapshot(original)
   jax.jit(lambda s: jax.tree.map(lambda x: x * 0, s.variables), donate_argnums=0)(original)
   np.testing.assert_array_equal(copy.variables.params['net']['w'], [1.0, 2.0])
 

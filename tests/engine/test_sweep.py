@@ -111,13 +111,19 @@ def test_verbs_take_a_member(command, swept, tmp_path):
       'holds a sweep of other members (4 of seed, hyper.lr',
     ),
     (('sweep', *PLAIN, *AXES, '--group=1'), 'the sweep has 1, it takes 0 to 0'),
-    (('sweep', *PLAIN, *AXES, '--config.hyper.beta=3'), 'holds a stack of other members'),
+    (
+      ('sweep', *PLAIN, *AXES, '--config.hyper.beta=3'),
+      'other members (member 0: seed=0, beta=1, capacity=0, free_bits=0, lr=0.0001; now member 0: '
+      'seed=0, beta=3,',
+    ),
+    (('train', *PLAIN, 'stacks/0'), 'is a part of the sweep in '),
     (('sweep', *PLAIN, *AXES, '--config.batch_size=8'), 'holds a run of another config'),
   ],
 )
 def test_mistakes_are_one_line_and_change_nothing(command, swept, words, told):
   before = {p: p.stat().st_mtime_ns for p in swept.rglob('*') if p.name != '.lock' and p.is_file()}
-  status, _, lines = command(*words, f'--workdir={swept}')
+  *words, below = words if words[-1] == 'stacks/0' else (*words, '.')
+  status, _, lines = command(*words, f'--workdir={swept / below}')
   assert status == 2 and told in lines[-1] and 'Traceback' not in ' '.join(lines)
   kept = ('results.json', 'config.json')
   for path, time in before.items():
@@ -150,8 +156,34 @@ def test_a_member_that_is_no_number_is_frozen_and_the_others_go_on(command, tmp_
   assert int(run.state.step) == int(found[1]['step']) and np.isfinite(weights(tmp_path, 1)).all()
   np.testing.assert_allclose(weights(tmp_path, 0), weights(swept, 0), rtol=1e-5, atol=2e-6)
   assert table(tmp_path / 'table.csv')[-1]['frozen'] == '2'
-  status, _, lines = command('sweep', *PLAIN, '--grid', 'lr=1e30,1e31', f'--workdir={tmp_path}/b')
-  assert status == 1 and 'every member was frozen' in lines[-1]
+  status, _, lines = command('sample', f'--workdir={tmp_path}', '--member=1', '--n=2')
+  assert status == 0 and lines[-1].startswith(f'member 1 was frozen at step {found[1]["step"]}')
+
+
+def test_a_stack_of_which_all_are_frozen_does_not_end_the_sweep(command, tmp_path):
+  words = 'sweep', *PLAIN, '--slice=1', '--grid', 'lr=1e30,1e-4', f'--workdir={tmp_path / "a"}'
+  status, shown, lines = command(*words)
+  assert status == 0 and 'frozen where it was before, as all are now' in ' '.join(lines)
+  found = table(tmp_path / 'a' / 'results.csv')
+  assert [row['frozen'] for row in found] == ['1', '0'] and '1e-4' in shown.splitlines()[2]
+  before = {path: path.read_bytes() for path in tmp_path.rglob('*.csv')}
+  assert command(*words)[0] == 0 and all(path.read_bytes() == before[path] for path in before)
+  assert int(opening.open_run(tmp_path / 'a', print, member=0).state.step) == int(found[0]['step'])
+  words = '--grid', 'lr=1e30,1e31', f'--workdir={tmp_path / "b"}'
+  status, _, lines = command('sweep', *PLAIN, *words)
+  assert status == 1 and lines[-1].startswith('error: every member was frozen, where ')
+  assert [row['frozen'] for row in table(tmp_path / 'b' / 'results.csv')] == ['1', '1']
+
+
+def test_a_member_that_was_not_trained_yet(command, tmp_path):
+  words = 'sweep', *PLAIN, '--grid', 'model.latents=4,3', '--group=1', f'--workdir={tmp_path}'
+  status, shown, _ = command(*words)
+  assert status == 0 and f'sample --workdir={tmp_path} --member=1' in shown
+  assert 'largest elbo first' in shown
+  status, _, lines = command('sample', f'--workdir={tmp_path}', '--member=0')
+  assert status == 2 and lines[-1].endswith(
+    'member 0 is not trained yet: go on with the sweep first'
+  )
 
 
 def test_the_best_of_a_member_is_its_own(command, tmp_path):

@@ -1,6 +1,5 @@
 """Which members of a group train at once: as many as fit into the memory of the devices."""
 
-import itertools
 import os
 
 import jax
@@ -36,8 +35,8 @@ def divide(
       break
   if not parts:
     share(group, -(-total // least), layout)
-  bounds = np.linspace(0, total, parts + 1).round().astype(int)
-  return [group.members[a:b] for a, b in itertools.pairwise(bounds)]
+  numbers = np.array_split(np.arange(total), parts)
+  return [group.members[part[0] : part[-1] + 1] for part in numbers]
 
 
 def share(group: axes.Group, size: int, layout: shard.Layout) -> int:

@@ -66,6 +66,13 @@ def read_results(stack: Path, numbers: list[int]) -> dict[int, dict]:
   return found
 
 
+def frozen(folder: Path) -> set[int]:
+  """The members of a sweep that were frozen. Raises UserError."""
+  stacks = enumerate(opening.read_sweep(folder)['stacks'])
+  every = (read_results(opening.stack_folder(folder, n), numbers) for n, numbers in stacks)
+  return {number for found in every for number, one in found.items() if one['frozen']}
+
+
 def lines(path: Path) -> list[tuple[bytes, dict]]:
   """The lines of a metrics.jsonl that are rows of members, each with its row."""
   found = path.read_bytes().split(b'\n') if path.is_file() else []
@@ -75,17 +82,17 @@ def lines(path: Path) -> list[tuple[bytes, dict]]:
 
 def best_by(folder: Path, names: list[str]) -> str:
   """The metric by which settings are ordered, '-' before it where smaller is better: that of
-  checkpoint.best, else the elbo, else the loss."""
-  first = opening.stack_folder(folder, 0)
-  chosen = read_config(first).config.checkpoint.best if (first / 'config.json').is_file() else ''
-  if chosen.lstrip('-') in names:
+  checkpoint.best, else the elbo, else the loss; '' where there is none of them."""
+  begun = sorted(folder.glob('stacks/*/config.json'))
+  chosen = read_config(begun[0].parent).config.checkpoint.best if begun else ''
+  if chosen and chosen.lstrip('-') in names:
     return chosen
-  return 'elbo' if 'elbo' in names else '-loss' if 'loss' in names else f'-{"".join(names[:1])}'
+  return 'elbo' if 'elbo' in names else '-loss' if 'loss' in names else ''
 
 
 def grouped(values: list[dict], results: dict, best: str) -> list[dict]:
-  """The settings, best first: each its fields, the numbers of its members, those of them that were
-  frozen, and of each metric the values of the others."""
+  """The settings, best first where there is a best: each its fields, the numbers of its members,
+  how many of them were frozen, and of each metric the values of the others."""
   found = {}
   for number, fields in enumerate(values):
     key = tuple((field, text) for field, text in fields.items() if field != 'seed')
@@ -99,6 +106,8 @@ def grouped(values: list[dict], results: dict, best: str) -> list[dict]:
     for name, value in results[number]['values'].items():
       if value is not None and math.isfinite(value):
         one['values'].setdefault(name, []).append(value)
+  if not best:
+    return list(found.values())
   name, sign = best.lstrip('-'), 1 if best.startswith('-') else -1
   mean = lambda one: statistics.fmean(one['values'][name]) if one['values'].get(name) else math.inf
   worst = lambda one: mean(one) if mean(one) == math.inf else sign * mean(one)
@@ -167,10 +176,8 @@ def printed(head, body, best: str) -> str:
   widths = [max(len(row[i]) for row in grid) for i in range(len(names))]
   text = ['  '.join(f'{c:>{w}}' for c, w in zip(row, widths, strict=True)) for row in grid]
   more = [f'... and {len(rows) - CURVES} more in table.csv'] if len(rows) > CURVES else []
-  order = 'smallest' if best.startswith('-') else 'largest'
-  return '\n'.join(
-    [f'mean ± standard error over seeds, {order} {best.lstrip("-")} first', *text, *more]
-  )
+  order = f', {"smallest" if best.startswith("-") else "largest"} {best.lstrip("-")} first'
+  return '\n'.join([f'mean ± standard error over seeds{order if best else ""}', *text, *more])
 
 
 def page(folder: Path, saved: dict, settings, names, rows: list[dict], best: str) -> None:
@@ -186,10 +193,11 @@ def page(folder: Path, saved: dict, settings, names, rows: list[dict], best: str
   legend = ''.join(
     f'<span class="s{i}"><i></i>{escape(label(one))}</span>' for i, one in enumerate(shown)
   )
-  note = f'{len(settings)} settings' + (f', the best {CURVES} shown' if settings[CURVES:] else '')
+  note = f'{len(settings)} settings' + (f', the first {CURVES} shown' if settings[CURVES:] else '')
+  order = ', best first' if best else ''
   parts = [
     f'<header><h1>{escape(title)}</h1><p>{escape(folder.resolve().name)} · {note}</p></header>',
-    f'<h2>Settings, best first</h2><div class="card">{table(head, body)}</div>',
+    f'<h2>Settings{order}</h2><div class="card">{table(head, body)}</div>',
     f'<h2>Curves, mean over seeds</h2><p class="legend">{legend}</p>',
     f'<div class="charts">{plots(shown, rows)}</div>',
     report.pictures(first / 'images'),

@@ -53,7 +53,10 @@ def open_run(
   state = checkpoint.decode(tree)
   if members:
     # In the host's memory still: a stack may fill more devices than there are here.
+    frozen = places[0] in stack.frozen(state)
     config, state = configured(config, members[places[0]]), stack.take(state, places[0])
+    if frozen:
+      say(f'member {member} was frozen at step {int(state.step)}, after which it was no number')
     workdir = workdir / 'members' / str(member)
   sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
   return Run(workdir, config, example, data_dir, method, jax.device_put(state, sharding))
@@ -104,7 +107,10 @@ def stack_of(workdir: Path, member: int | None) -> Path:
     given = 'holds a sweep' if member is None else f'has no member {member}'
     raise UserError(f'{workdir} {given}: name one, --member=0 to {last}, as members.csv lists them')
   number = next(n for n, members in enumerate(saved['stacks']) if member in members)
-  return stack_folder(workdir, number)
+  folder = stack_folder(workdir, number)
+  if not (folder / 'config.json').exists():
+    raise UserError(f'{workdir}: member {member} is not trained yet: go on with the sweep first')
+  return folder
 
 
 def open_split(run: Run, split: str, data_dir: str | None, put=None) -> tuple[Table, Source]:

@@ -17,7 +17,7 @@ AT_ONCE = 256  # images, or frames of videos
 
 def sample(
   folder: Path,
-  n: int,
+  n: int | None = None,
   seed: int = 0,
   temperature: float = 1.0,
   draw: bool = False,
@@ -36,7 +36,7 @@ def sample(
 
   Args:
     folder: the run's workdir.
-    n: how many images or videos.
+    n: how many, by default 64 images or 16 videos.
     seed: of the draw; the same seed gives the same images.
     temperature: scale of the prior's standard deviation.
     draw: a draw from p(x|z) rather than its mean.
@@ -53,6 +53,7 @@ def sample(
     member: of a sweep, whose samples go to its own folder by default.
   """
   run = opening.open_run(folder, say, which, member=member)
+  n = n or (16 if run.example.data == 'video' else 64)
   out = writable(run.folder, out)
   if run.method.sample is None:
     raise UserError(f'{folder} is a run of {run.config.method}, which has no samples to give')

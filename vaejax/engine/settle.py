@@ -4,49 +4,20 @@ import contextlib
 import math
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine import evaluate, pictures, report, restoring, shard, stack
+from vaejax.engine import checkpoint, evaluate, pictures, report, restoring, shard, stack
+from vaejax.engine.boundary import Left, due, snapshot
 from vaejax.engine.group import Alone
 from vaejax.engine.log import Log
-from vaejax.engine.step import finite, scheduled
+from vaejax.engine.step import scheduled
 from vaejax.errors import RunError
 from vaejax.lookup import lookup
 from vaejax.types import Metrics, State, averaged
 
 EVAL_SEED = 0
-
-
-def due(step: int, every: int, steps: int) -> bool:
-  """Whether something that happens every so many steps, and at the end, happens now."""
-  return step == steps or (every > 0 and step % every == 0)
-
-
-def next_stop(config, step: int) -> int:
-  """The next boundary after `step`: where a row ends, a checkpoint or a test is due."""
-  marks = [config.eval.log_every, config.checkpoint.every, config.eval.every or config.steps]
-  return min(config.steps, *(step + every - step % every for every in marks))
-
-
-class Left(NamedTuple):
-  """What there is on the device at a boundary; nothing of it was waited for."""
-
-  step: int
-  sums: Metrics  # of every step since the last row
-  saved: tuple[State, jax.Array] | None = None  # a `snapshot`, where the state is to be saved
-  test: Any = None  # sums of a test pass
-  pictures: Any = None
-
-
-@jax.jit
-def snapshot(state: State) -> tuple[State, jax.Array]:
-  """A copy that the next chunk does not overwrite, and whether all of it is finite: the last
-  update of a chunk is not seen in the chunk's own metrics."""
-  return jax.tree.map(jnp.copy, state), finite(state)
 
 
 class Settler:
@@ -100,6 +71,11 @@ class Settler:
     """What a tree holds of each member; of a run, the tree itself."""
     return stack.each(tree, len(self.setup.members)) if self.setup.members else [tree]
 
+  @property
+  def over(self) -> bool:
+    """Whether all members of a stack are frozen."""
+    return 0 < len(self.setup.members) == len(self.frozen)
+
   def going(self, values: list) -> list:
     """Those of the members that are not frozen."""
     return [value for number, value in enumerate(values) if number not in self.frozen]
@@ -107,7 +83,7 @@ class Settler:
   def mean(self, values: list[dict[str, float]]) -> dict[str, float]:
     """The mean over the members that are not frozen, where it is a number."""
     going, means = self.going(values), {}
-    for name in going[0]:
+    for name in values[0]:
       found = [one[name] for one in going if math.isfinite(one[name])]
       means[name] = sum(found) / len(found) if found else math.nan
     return means
@@ -159,6 +135,12 @@ class Settler:
     if left.saved is not None:
       self.save(left.saved, step + 1, left.step, found or ())
 
+  def freeze(self, state: State) -> None:
+    """Saves a stack all of whose members are frozen, so that they can be looked at."""
+    state = shard.whole(state)
+    if self.group.main and stack.front(state) not in checkpoint.steps(self.folder):
+      self.checkpoints.save(state)
+
   def save(self, saved, first: int, last: int, metrics=(), row=None) -> None:
     """Saves a `snapshot` after the steps first ... last, if it is finite."""
     state, good = saved
@@ -189,11 +171,12 @@ class Settler:
 
   def check(self, values: list[dict[str, float]], first: int, last: int) -> None:
     """Looks for metrics of the steps first ... last that are no number. A member of a stack is
-    frozen for it, and said to be; raises RunError for a run, or where none goes on."""
+    frozen for it, and said to be; raises RunError for a run."""
     for number, one in enumerate(values):
       bad = [name for name, value in one.items() if not math.isfinite(value)]
       if not bad or number in self.frozen:
         continue
+      bad = [name for name in bad if name not in self.config.hyper] or bad
       players = [p.name for p in self.setup.method.players]
       blamed = [p for p in players if f'loss_{p}' in bad] or players
       what = (
@@ -206,22 +189,21 @@ class Settler:
       self.frozen.add(number)
       self.log.say(
         f'member {member.number} (seed={member.seed}, {given(member.hyper)}): {what}; it is frozen '
-        'where it was before, the others go on'
+        f'where it was before, {"as all are now" if self.over else "the others go on"}'
       )
-    if len(self.frozen) == len(values):
-      self.fail(f'every member was frozen by step {last}')
 
   def fail(self, what: str):
     """Raises RunError."""
     with contextlib.suppress(RunError):  # a full disk is not what the run ends of
       self.checkpoints.wait()
     raise RunError(
-      f'{what}: {self.checkpoints.standing()}; try a smaller hyper.lr, or optimizer.clip=1'
+      f'{what}: {self.checkpoints.standing()}; try a smaller hyper.lr, or optimizer.clip=1, in '
+      'another --workdir'
     )
 
   def finish(self, state: State) -> list[dict[str, float]]:
     """The values of the whole test split, recorded, and the report."""
-    values = self.found if self.size == self.setup.test.size else None
+    values = self.found if self.size == self.setup.test.size and not self.over else None
     step, steps = stack.front(state), shard.whole(state.step)
     if values is None:
       hyper, key = scheduled(state, self.setup.schedules), jax.random.key(EVAL_SEED)

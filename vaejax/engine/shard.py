@@ -37,7 +37,7 @@ ANY = Layout()
 def layout(text: str | None, fsdp: bool = False) -> Layout:
   """The layout of --mesh=sweep:4,data:2. Raises UserError."""
   found = {}
-  for part in (text or '').split(',') if text else []:
+  for part in [] if text is None else text.split(','):
     match = re.fullmatch(r'(sweep|data):(\d{1,6})', part)
     if not match or not int(match[2]) or match[1] in found:
       raise UserError(f'--mesh={text}: it takes sweep:N, data:N or both, as in sweep:4,data:2')
@@ -57,6 +57,13 @@ def mesh(batch_size: int = 0, devices=None, members: int = 1, layout: Layout = A
   for device in devices or jax.devices():
     each.setdefault(device.process_index, []).append(device)
   processes, most = len(each), min(map(len, each.values())) * len(each)
+  if max(layout.sweep, 1) * max(layout.data, 1) > most:
+    raise UserError(
+      f'--mesh=sweep:{max(layout.sweep, 1)},data:{max(layout.data, 1)} takes more devices than '
+      f'the {most} that there are'
+    )
+  if members == 1 and layout.sweep > 1:
+    raise UserError(f'--mesh=sweep:{layout.sweep}: there is one run, not a sweep; leave it out')
   if members % (layout.sweep or 1):
     raise UserError(
       f'--mesh=sweep:{layout.sweep} does not divide the {members} member(s) that train at once: '
@@ -66,11 +73,6 @@ def mesh(batch_size: int = 0, devices=None, members: int = 1, layout: Layout = A
     raise UserError(
       f'--mesh=data:{layout.data} does not divide {batch_size}, the examples of a batch that are '
       'worked through at once: take one that does, or another batch_size'
-    )
-  if max(layout.sweep, 1) * max(layout.data, 1) > most:
-    raise UserError(
-      f'--mesh=sweep:{max(layout.sweep, 1)},data:{max(layout.data, 1)} takes more devices than '
-      f'the {most} that there are'
     )
   divisors = lambda total, asked: [
     n for n in range(1, most + 1) if total % n == 0 and asked in (0, n)

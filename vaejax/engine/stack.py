@@ -33,8 +33,10 @@ def each(tree, count: int) -> list:
 
 
 def front(state: State) -> int:
-  """The step at which a run stands, or those of a stack that are not frozen."""
-  return max(0, int(np.max(whole(state.step))))
+  """The step at which a run stands, or those of a stack that are not frozen; where all are, that of
+  the one that came farthest."""
+  steps = np.asarray(whole(state.step))
+  return int(np.max(steps if np.any(steps >= 0) else ~steps))
 
 
 def frozen(state: State) -> set[int]:

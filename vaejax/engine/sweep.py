@@ -7,6 +7,7 @@ with what is made of one member, and what is gathered from all (see gather.py).
 import contextlib
 import csv
 import io
+import itertools
 import os
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from vaejax.engine.files import write_atomic, write_json
 from vaejax.engine.group import ALONE, Alone
 from vaejax.engine.setup import set_up
 from vaejax.engine.train import train
-from vaejax.errors import UserError
+from vaejax.errors import RunError, UserError
 
 Stack = tuple  # (config, members)
 
@@ -38,7 +39,7 @@ def sweep(
     only: the number of the one group to train, for where each is a job of its own; None: all.
     group: the processes that train together, of which process 0 alone writes, and has the table.
 
-  Raises UserError, RunError and Stopped as `train` does.
+  Raises UserError, RunError and Stopped as `train` does; RunError also where no member went on.
   """
   say = lambda text: group.main and print(text, file=stream, flush=True)
   last = len(plan.groups) - 1
@@ -47,6 +48,8 @@ def sweep(
   saved = compare(plan, folder) if group.main else None
   data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
   numbers = group.share(lambda: saved and saved['stacks'])
+  if numbers and at_once:
+    say(f'{folder}: its stacks stay as they are, --slice={at_once} changes nothing')
   stacks = restack(plan, numbers or make_stacks(plan, data_dir, layout, at_once, group))
   asked = plan.groups if only is None else plan.groups[only : only + 1]
   wanted = {member.number for each in asked for member in each.members}
@@ -64,6 +67,11 @@ def sweep(
       own = opening.stack_folder(folder, number)
       train(config, own, data_dir, stream, members, layout, group)
       table = gather.gather(folder) if group.main else ''
+    if group.main and wanted <= gather.frozen(folder):
+      raise RunError(
+        f'every member was frozen, where {folder}/results.csv says: try a smaller hyper.lr, or '
+        'optimizer.clip=1, in another --workdir'
+      )
     return table
 
 
@@ -82,10 +90,14 @@ def make_stacks(
 
 def told(plan: axes.Sweep, members) -> str:
   """Which members a stack has, in words."""
-  first, last = members[0].number, members[-1].number
-  values = plan.values[first]
+  values = plan.values[members[0].number]
   static = [f'{f}={v}' for f, v in values.items() if f != 'seed' and not f.startswith('hyper.')]
-  return ', '.join([f'{len(members)} members, {first} to {last}', *static])
+  numbers = [member.number for member in members]
+  # Runs of numbers: those that are next to each other share the difference from their place.
+  runs = itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
+  runs = [[number for _, number in run] for _, run in runs]
+  named = [str(run[0]) if len(run) == 1 else f'{run[0]} to {run[-1]}' for run in runs]
+  return ', '.join([f'{len(members)} members ({", ".join(named)})', *static])
 
 
 def compare(plan: axes.Sweep, folder: Path) -> dict | None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vaejax import configuration
 from vaejax.axes import Member
-from vaejax.engine import beside, checkpoint, opening, restoring, shard, stack, workdir
+from vaejax.engine import beside, checkpoint, restoring, shard, stack, workdir
+from vaejax.engine.boundary import next_stop, snapshot
+from vaejax.engine.compare import compare
 from vaejax.engine.group import ALONE, Alone
 from vaejax.engine.log import elapsed_before, open_log
-from vaejax.engine.settle import Settler, next_stop, snapshot
+from vaejax.engine.settle import Settler
 from vaejax.engine.setup import Setup, make_program, set_up
 from vaejax.errors import UserError
 from vaejax.types import State
@@ -73,7 +74,10 @@ def train(
       state = jax.jit(setup.create, out_shardings=setup.spread)()
     start = stack.front(state)
     if start > config.steps:
-      raise UserError(f'{folder} is at step {start}, past steps={config.steps}')
+      raise UserError(
+        f'{folder} is at step {start}, past steps={config.steps}: give steps={start} or more, or '
+        'take another --workdir'
+      )
     if group.main:
       restoring.set_aside(folder, start)
       run = workdir.Saved(config, setup.source.example, setup.data, data_dir, members)
@@ -106,35 +110,6 @@ def describe(data: dict) -> str:
   return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in parts)
 
 
-def compare(config, folder: Path, members=()) -> workdir.Saved | None:
-  """What a workdir's run saved of itself, None where there is no run.
-
-  Raises UserError where the workdir cannot be this config's.
-  """
-  if opening.is_sweep(folder):
-    raise UserError(f'{folder} holds a sweep: go on with it by sweep, or take another --workdir')
-  if not (folder / 'config.json').exists():
-    workdir.vacant(folder, 'run')
-    return None
-  saved = workdir.read_config(folder)
-  if saved.members != tuple(members):
-    raise UserError(f'{folder} holds a stack of other members: take another --workdir')
-  for name in ('checkpoints', 'images', 'tensorboard'):
-    if (folder / name).exists() and not (folder / name).is_dir():
-      raise UserError(f'{folder / name} is in the way: it takes a folder; move the file elsewhere')
-  if (folder / 'evaluation.json').exists() and not checkpoint.steps(folder):
-    raise UserError(
-      f'{folder} holds a run whose checkpoints are gone: put them back, or take another --workdir'
-    )
-  found = configuration.differences(saved.config, config)
-  if found:
-    raise UserError(
-      f'{folder} holds a run of another config ({"; ".join(found)}): give the same values, or take '
-      'another --workdir'
-    )
-  return saved
-
-
 @contextlib.contextmanager
 def signals() -> Iterator[list[int]]:
   """A list that SIGTERM and SIGINT put their numbers into, while it lasts."""
@@ -161,7 +136,7 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
         row = settler.resume(step, zeros)
         sums = program.put(row) if row else zeros
       served = step + available
-      while step < served and not stop:
+      while step < served and not stop and not settler.over:
         mark = next_stop(config, step)
         length = min(served, mark, step + pace.length) - step
         length, stop = settler.group.agree(length, heard)
@@ -179,14 +154,16 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
         if step == mark:
           # Dispatched before the next chunk, because that takes the state's own memory.
           left, sums = settler.start(step, sums, state), zeros
-      if stop:
+      if stop or settler.over:
         break
     if left:
       settler.settle(left._replace(saved=shard.whole(snapshot(state))) if stop else left)
     elif stop and step > start:
       settler.suspend(step, sums, state)
+    if settler.over:
+      settler.freeze(state)
     settler.checkpoints.wait()
-  if stop and step < config.steps:
+  if stop and step < config.steps and not settler.over:
     raise Stopped(stop[0], step)
   return state
 

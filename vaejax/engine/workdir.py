@@ -186,7 +186,9 @@ def locked(workdir: Path, shared: bool = False):
       workdir.mkdir(parents=True, exist_ok=True)
       file = open(workdir / '.lock', 'w')  # noqa: SIM115
   except OSError as error:
-    raise UserError(f'cannot write into the workdir {workdir}: {error.strerror}') from None
+    raise UserError(
+      f'cannot write into the workdir {workdir} ({error.strerror}): take another --workdir'
+    ) from None
   with file:
     try:
       fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
