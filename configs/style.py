@@ -18,10 +18,10 @@ styles can give; data.pairs=False learns from images that have nothing to do wit
 Measured on two CPU cores (AMD EPYC), seed 0, on 10,000 test images. mnist, 6 min 2 s of processor
 time: the content judge (98.5 % on test images) reads 96.0 % of transfers right (of reconstructions
 95.8 %), and the style judge (99.2 %) 98.4 %: thin 94 %, slanted 98 %, thick 99 %, inverted and
-coloured 100 %. cifar10_jpeg, 19 min 4 s on a busy machine (15 min 38 s of them in user mode): the
-content judge (62.3 %) reads 58.3 % of transfers and 60.9 % of reconstructions, a ratio of 96 %; the
-style judge (99.1 %) 95.7 %: contrast 92 %, tone 96 %, posterised 97 %, blurred 99 %. With
-steps=1500, 5 min 51 s without tests: 57.4 % of 60.6 %, and 94.0 %, contrast 88 %.
+coloured 100 %. cifar10_jpeg, 8 min 8 s (4 min 32 s on the clock): the content judge (62.3 %) reads
+57.4 % of transfers and 60.6 % of reconstructions, a ratio of 95 %; the style judge (99.1 %) 94.0 %:
+contrast 88 %, tone 94 %, posterised 96 %, blurred 98 %. With steps=3500, 19 min 4 s on a busy
+machine: 58.3 % of 60.9 %, and 95.7 %, contrast 92 %.
 
 Photographs need four things for that (see nets/style.py), as trials of 600 steps with one of them
 left out showed, on 2000 test images. With all, the style judge read 87 %, posterised 95 %; without

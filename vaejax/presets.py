@@ -69,7 +69,7 @@ PHOTOGRAPHS = {
   'model.style.latents': 16,
   'hyper.beta_content': 0.3,
   'hyper.style': 200.0,
-  'steps': 3500,
+  'steps': 1500,
 }
 
 PRESETS = {
