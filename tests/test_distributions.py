@@ -47,6 +47,19 @@ def log_bin(x, location, log_scale, low, high, count):
   return np.log(stats.logistic.cdf(upper) - stats.logistic.cdf(lower))
 
 
+def test_no_two_have_one_structure():
+  """Else `jit` would now and then take the program of one for the other."""
+  x, kinds = jnp.zeros(2), (Bernoulli, Gaussian, Laplace, DiscretisedLogistic, Categorical)
+  made = [kind(*[x] * (1 if kind in (Bernoulli, Categorical) else 2)) for kind in kinds]
+  made += [DiscretisedLogistic(x, x, levels=4), Categorical(x, low=-1.0)]
+  trees = [jax.tree.structure(p) for p in made]
+  assert all(a != b for i, a in enumerate(trees) for b in trees[:i])
+  for p in made:
+    again = jax.tree.map(lambda leaf: leaf + 1, p)
+    assert type(again) is type(p) and jax.tree.structure(again) == jax.tree.structure(p)
+    assert all((leaf == 1).all() for leaf in jax.tree.leaves(again))
+
+
 def test_per_example_sums_all_but_the_batch():
   x = np.arange(24.0).reshape(2, 3, 4)
   assert np.array_equal(per_example(jnp.asarray(x)), [66, 210])

@@ -4,11 +4,11 @@ Every distribution has `mean` (of its elements), `sample(key)` and `log_prob(x)`
 values share one shape; nothing is broadcast silently but a scalar or per-channel scale.
 """
 
+import dataclasses
 import math
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 
 
 def per_example(values: jax.Array) -> jax.Array:
@@ -26,7 +26,30 @@ def softplus(x: jax.Array) -> jax.Array:
   return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(jnp.minimum(x, -x)))
 
 
-@struct.dataclass
+def distribution(cls):
+  """A frozen dataclass as a pytree of its fields but the `static` ones.
+
+  It is not registered as a dataclass: JAX (0.10 to 0.12) takes the structures of two of those for
+  equal if they have as many fields, and `jit` gives one now and then the other's program.
+  """
+  cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+  fields = dataclasses.fields(cls)
+  count = sum('static' not in field.metadata for field in fields)  # those with a default are last
+
+  def flatten(p):
+    values = tuple(getattr(p, field.name) for field in fields)
+    return values[:count], values[count:]
+
+  jax.tree_util.register_pytree_node(cls, flatten, lambda fixed, arrays: cls(*arrays, *fixed))
+  return cls
+
+
+def static(default):
+  """A field of a distribution that is no array: another value is another program."""
+  return dataclasses.field(default=default, metadata={'static': True})
+
+
+@distribution
 class Bernoulli:
   """x in {0, 1}, or in [0, 1] as the cross-entropy of grey levels."""
 
@@ -43,7 +66,7 @@ class Bernoulli:
     return x * self.logits - softplus(self.logits)
 
 
-@struct.dataclass
+@distribution
 class Gaussian:
   mean: jax.Array
   log_scale: jax.Array
@@ -57,7 +80,7 @@ class Gaussian:
     return -0.5 * (jnp.square(error) + math.log(2 * math.pi)) - self.log_scale
 
 
-@struct.dataclass
+@distribution
 class Laplace:
   mean: jax.Array
   log_scale: jax.Array
@@ -70,16 +93,16 @@ class Laplace:
     return -jnp.abs(x - self.mean) * jnp.exp(-self.log_scale) - self.log_scale - math.log(2)
 
 
-@struct.dataclass
+@distribution
 class DiscretisedLogistic:
   """A logistic density gathered into `levels` equal bins that are centred on `low` ... `high`;
   the outer bins take the tails (PixelCNN++, arXiv:1701.05517, section 2.1)."""
 
   location: jax.Array
   log_scale: jax.Array
-  low: float = struct.field(pytree_node=False, default=0.0)
-  high: float = struct.field(pytree_node=False, default=1.0)
-  levels: int = struct.field(pytree_node=False, default=256)
+  low: float = static(0.0)
+  high: float = static(1.0)
+  levels: int = static(256)
 
   @property
   def width(self):
@@ -111,13 +134,13 @@ class DiscretisedLogistic:
     return jnp.where(x < self.low + self.width / 2, below, inner)
 
 
-@struct.dataclass
+@distribution
 class Categorical:
   """One of `levels` equal steps from `low` to `high` per element; logits [..., levels]."""
 
   logits: jax.Array
-  low: float = struct.field(pytree_node=False, default=0.0)
-  high: float = struct.field(pytree_node=False, default=1.0)
+  low: float = static(0.0)
+  high: float = static(1.0)
 
   @property
   def values(self):

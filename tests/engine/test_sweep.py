@@ -160,6 +160,7 @@ def test_a_member_that_is_no_number_is_frozen_and_the_others_go_on(command, tmp_
   assert status == 0 and lines[-1].startswith(f'member 1 was frozen at step {found[1]["step"]}')
 
 
+@pytest.mark.slow
 def test_a_stack_of_which_all_are_frozen_does_not_end_the_sweep(command, tmp_path):
   words = 'sweep', *PLAIN, '--slice=1', '--grid', 'lr=1e30,1e-4', f'--workdir={tmp_path / "a"}'
   status, shown, lines = command(*words)
@@ -199,6 +200,7 @@ def test_the_best_of_a_member_is_its_own(command, tmp_path):
     assert int(run.state.step) == step
 
 
+@pytest.mark.slow
 def test_what_is_no_number_out_of_sight_of_the_loss_freezes_its_member_alone(command, tmp_path):
   """A step so large that no loss is seen of it, and moments that overflow."""
   words = '--grid', 'lr=1e-4,4e37', f'--workdir={tmp_path / "a"}'

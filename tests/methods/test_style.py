@@ -139,6 +139,7 @@ def test_without_pairs_the_transfer_shows_what_x_shows_and_leads_back():
   assert np.allclose(got['content'], apart(q_y, q_c), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_with_pairs_the_transfer_is_the_pair():
   apply, q_c, _, _ = posteriors()
   c_key, _, o_key = jax.random.split(KEY, 3)
