@@ -187,6 +187,7 @@ def test_a_member_that_was_not_trained_yet(command, tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_the_best_of_a_member_is_its_own(command, tmp_path):
   """One of them gets better to the end, and one is best at once, and frozen then."""
   words = '--config.eval.every=2', '--config.checkpoint.best=elbo', '--config.checkpoint.keep=1'
