@@ -170,7 +170,9 @@ def test_a_stack_of_which_all_are_frozen_does_not_end_the_sweep(command, tmp_pat
   before = {path: path.read_bytes() for path in tmp_path.rglob('*.csv')}
   assert command(*words)[0] == 0 and all(path.read_bytes() == before[path] for path in before)
   assert int(opening.open_run(tmp_path / 'a', print, member=0).state.step) == int(found[0]['step'])
-  words = '--grid', 'lr=1e30,1e31', f'--workdir={tmp_path / "b"}'
+  # With a boundary at every step, some of which come when all are frozen.
+  words = [f'--config.{name}=1' for name in ('eval.every', 'eval.log_every', 'checkpoint.every')]
+  words += '--grid', 'lr=8e-3,1e30', f'--workdir={tmp_path / "b"}'
   status, _, lines = command('sweep', *PLAIN, *words)
   assert status == 1 and lines[-1].startswith('error: every member was frozen, where ')
   assert [row['frozen'] for row in table(tmp_path / 'b' / 'results.csv')] == ['1', '1']

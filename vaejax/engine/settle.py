@@ -135,17 +135,15 @@ class Settler:
     if left.saved is not None:
       self.save(left.saved, step + 1, left.step, found or ())
 
-  def freeze(self, state: State) -> None:
-    """Saves a stack all of whose members are frozen, so that they can be looked at."""
-    state = shard.whole(state)
-    if self.group.main and stack.front(state) not in checkpoint.steps(self.folder):
-      self.checkpoints.save(state)
-
   def save(self, saved, first: int, last: int, metrics=(), row=None) -> None:
     """Saves a `snapshot` after the steps first ... last, if it is finite."""
     state, good = saved
     if not good and not self.setup.members:  # of a stack every step was seen to be
       self.check([{'parameters': math.nan}], first, last)
+    if self.over:  # its step stands still, and may have been saved
+      self.checkpoints.wait()
+      if stack.front(state) in checkpoint.steps(self.folder):
+        return
     self.checkpoints.save(state, metrics, row)
 
   def suspend(self, step: int, sums: Metrics, state: State) -> None:

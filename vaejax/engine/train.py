@@ -160,8 +160,8 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
       settler.settle(left._replace(saved=shard.whole(snapshot(state))) if stop else left)
     elif stop and step > start:
       settler.suspend(step, sums, state)
-    if settler.over:
-      settler.freeze(state)
+    if settler.over:  # so that its members can be looked at where they were frozen
+      settler.save((shard.whole(state), True), step, step)
     settler.checkpoints.wait()
   if stop and step < config.steps and not settler.over:
     raise Stopped(stop[0], step)
