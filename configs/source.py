@@ -37,9 +37,9 @@ nats; conv28,epochs=2, 12 min 32 s, -121.2 nats at its best; shared_mlp,epochs=1
 % of classes found, 98.4 % by a linear probe; conv32,cifar10_jpeg,epochs=8, 2 min 24 s, PSNR 21.4
 dB; gan,epochs=12, 2 min 57 s, frechet_mnist 220, all classes covered; rvae,epochs=1, 6 min 4 s,
 -77.9 nats a frame, PSNR of the rollout 26.3 dB one frame ahead, 16.2 ten ahead (of the last given
-frame 17.2 and 11.9); style,epochs=2, 13 min 12 s, the judges read the content off 95.7 % of
+frame 17.2 and 11.9); style,epochs=2, 12 min 18 s, the judges read the content off 95.7 % of
 transfers and the style off 98.6 %. Whole lengths, by these: conv28 about 10 hours, conv32 30 min,
-gan 25 min, rvae 12 min, style 11 hours.
+gan 25 min, rvae 12 min, style 10 hours.
 
 Words after the colon: a system (mlp where none is named), a dataset in place of its own, epochs=N,
 smoke, key=value.
