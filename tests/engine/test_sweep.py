@@ -248,6 +248,7 @@ def test_a_sweep_goes_on_bit_for_bit(launch, tmp_path):
   process.send_signal(signal.SIGTERM)
   result = launch.end(process)
   assert result.status == 143, result.err
+  assert '<polyline' in (tmp_path / 'cut' / 'report.html').read_text()
   result = launch(*words, f'--workdir={tmp_path / "cut"}')
   assert result.status == 0 and 'resuming at step' in result.err
   assert 'is frozen where' not in result.err  # that was told before

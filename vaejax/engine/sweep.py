@@ -16,7 +16,7 @@ from vaejax.engine import divide, gather, opening, shard, workdir
 from vaejax.engine.files import write_atomic, write_json
 from vaejax.engine.group import ALONE, Alone
 from vaejax.engine.setup import set_up
-from vaejax.engine.train import train
+from vaejax.engine.train import Stopped, train
 from vaejax.errors import RunError, UserError
 
 Stack = tuple  # (config, members)
@@ -65,7 +65,12 @@ def sweep(
         continue
       say(f'stack {number + 1} of {len(stacks)}: {told(plan, members)}')
       own = opening.stack_folder(folder, number)
-      train(config, own, data_dir, stream, members, layout, group)
+      try:
+        train(config, own, data_dir, stream, members, layout, group)
+      except Stopped:  # there are rows and curves to look at
+        if group.main:
+          gather.gather(folder)
+        raise
       table = gather.gather(folder) if group.main else ''
     if group.main and wanted <= gather.frozen(folder):
       raise RunError(
