@@ -48,6 +48,12 @@ TRAIN = ('train', '--workdir=w', '--config=configs/vae.py:smoke')
 MISTAKES = {
   'verb': (('trian',), "unknown verb 'trian' (did you mean 'train'?): it takes train, sweep, sam"),
   'flag': ((*TRAIN, '--wrokdir=x'), "unknown flag --wrokdir=x (did you mean '--workdir'?)"),
+  'flag without config': ((*TRAIN, '--hyper.lr=1'), "(did you mean '--config.hyper.lr'?)"),
+  'flag by its name': (
+    ('sample', '--workdir=w', '--chekpoint=1'),
+    "(did you mean '--checkpoint'?)",
+  ),
+  'flag like no other': (('sample', '--workdir=w', '--foo=1'), 'unknown flag --foo=1; see python'),
   'flag of another verb': ((*TRAIN, '--n=3'), 'unknown flag --n=3'),
   'word': (('sample', 'w'), 'unknown flag w'),
   'flag without value': (('sample', '--workdir'), '--workdir: expected one argument'),

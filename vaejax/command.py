@@ -116,10 +116,13 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
   flags, unknown = parser().parse_known_args(rest)
   if unknown:
     name = unknown[0].partition('=')[0]
-    known = {flag: f'--{flag}' for flag in vars(flags) if flag != 'verb'}
+    known = {flag: f'--{flag}' for flag in vars(flags) if flag not in ('verb', 'axes', 'which')}
+    known |= {'checkpoint': '--checkpoint'} if 'which' in flags else {}
+    known |= {'grid': '--grid', 'zip': '--zip'} if 'axes' in flags else {}
     if flags.verb in ('train', 'sweep'):
       fields = 'steps', 'seed', 'batch_size', 'hyper.lr'
-      known |= {field.rpartition('.')[-1]: f'--config.{field}' for field in fields}
+      names = [(name, field) for field in fields for name in {field, field.rpartition('.')[-1]}]
+      known |= {name: f'--config.{field}' for name, field in names}
     close = nearest(name.lstrip('-'), known, known)
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
   trains = flags.verb in ('train', 'sweep')

@@ -1,7 +1,5 @@
 """How a sweep is divided into what trains at once."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from vaejax import axes
@@ -20,23 +18,29 @@ def group(project):
 
 def sizes(group, limit, layout=shard.ANY, at_once=0, setup=None):
   setup = setup or set_up(group.config, None, group.members, layout)
-  parts = divide.divide(group, setup, layout, at_once, limit)
+  parts = divide.divide(group, setup, None, layout, at_once, limit)
   assert [member for part in parts for member in part] == list(group.members)
   return [len(part) for part in parts]
 
 
+def on_one(size):
+  """How many of so many members a device has, of eight with batches of 16."""
+  return size // shard.mesh(16, members=size).shape['sweep']
+
+
+@pytest.mark.parametrize('known', [False, True])
 @pytest.mark.parametrize('total', [1, 7, 8, 11, 18, 21, 64])
-def test_on_each_device_there_are_as_many_as_fit(group, monkeypatch, total):
-  """Eight devices, over which members spread as far as their number divides."""
-  whole, each = group(total), 1000
-  setup = SimpleNamespace(mesh=shard.mesh(16, members=total))
-  monkeypatch.setattr(divide, 'member_bytes', lambda *about: each)
-  for room in (1, 2, 3, 5, 64):
-    found = sizes(whole, room * each, setup=setup)
-    assert max(found) - min(found) <= 1
-    for size in found:
-      on_one = size // shard.mesh(16, members=size).shape['sweep']
-      assert on_one <= room
+def test_there_are_as_few_parts_as_fit(group, monkeypatch, total, known):
+  """By a bound on what a member takes, or as the program says, which holds a buffer besides."""
+  whole = group(total)
+  needs = lambda size: 300 + 100 * on_one(size)
+  monkeypatch.setattr(divide, 'most_bytes', lambda *about: 100 if known else 1e9)
+  monkeypatch.setattr(divide, 'program_bytes', lambda group, size, *about: needs(size))
+  for room in (100, 399, 400, 500, 1000, 10_000):
+    fits = lambda n, room=room: (100 * on_one(n) if known else needs(n)) <= room
+    enough = [c for c in range(1, total + 1) if all(map(fits, {total // c, -(-total // c)}))]
+    found = sizes(whole, room, setup='whole')
+    assert len(found) == min(enough, default=total) and max(found) - min(found) <= 1
 
 
 def test_what_was_asked_for_is_heeded(group):
@@ -52,8 +56,8 @@ def test_what_was_asked_for_is_heeded(group):
 @pytest.mark.slow
 def test_the_compiled_program_is_asked_where_the_bound_is_too_much(group):
   whole, layout = group(6), shard.Layout(sweep=1, data=1)
-  setup = set_up(whole.config, None, whole.members, layout)
-  needed = divide.program_bytes(whole.config, setup)
-  assert sizes(whole, needed + 6, layout) == [6]
-  assert sizes(whole, needed // 2 + 6, layout) == [3, 3]
+  needed = [divide.program_bytes(whole, size, None, layout) for size in (6, 3)]
+  assert needed[0] > 1.5 * needed[1]
+  assert sizes(whole, needed[0], layout) == [6]
+  assert sizes(whole, needed[1], layout) == [3, 3]
   assert sizes(whole, 1, layout) == [1] * 6

@@ -190,7 +190,7 @@ def full(error: BaseException | None) -> bool:
 @contextlib.contextmanager
 def manage(workdir: Path, config) -> Iterator[Checkpoints]:
   """The checkpoints of a workdir: the latest `config.keep` and the best, of a stack that of each
-  member, are kept: of M members and T tests at most T, and M + `config.keep`.
+  member, are kept: of M members at T tests those are min(M, T) at most.
 
   `config.best` names a metric that is given to `save`, with '-' before it where smaller is better.
   On leaving, the last save is waited for. Raises RunError where the disk is full.

@@ -7,12 +7,12 @@ import numpy as np
 
 from vaejax import axes
 from vaejax.engine import shard
-from vaejax.engine.setup import Setup, compiled, microbatch
+from vaejax.engine.setup import Setup, compiled, microbatch, set_up
 from vaejax.errors import UserError
 
 
 def divide(
-  group: axes.Group, setup: Setup, layout: shard.Layout, at_once: int, limit: int
+  group: axes.Group, setup: Setup, data_dir, layout: shard.Layout, at_once: int, limit: int
 ) -> list[tuple[axes.Member, ...]]:
   """The members of a group in as few parts, of like size, as fit into memory.
 
@@ -23,16 +23,23 @@ def divide(
 
   Raises UserError where no parts divide over the mesh that the layout asks for.
   """
-  total, each = len(group.members), member_bytes(group, setup, limit)
-  least, parts = -(-total // (at_once or total)), 0
+  total, bound = len(group.members), most_bytes(group, setup)
+  least, parts, each = -(-total // (at_once or total)), 0, 0
   for count in range(least, total + 1):
     try:
-      most = max(share(group, size, layout) for size in {total // count, -(-total // count)})
+      most, size = max((share(group, n, layout), n) for n in {total // count, -(-total // count)})
     except UserError:
       continue
     parts = count
-    if most * each <= limit:
+    if most * bound <= limit:
       break
+    if most * each > limit:
+      continue
+    # Only what is compiled is known to fit: the fewer they are, the more a member may take.
+    needed = program_bytes(group, size, data_dir, layout)
+    if needed <= limit:
+      break
+    each = needed / most
   if not parts:
     share(group, -(-total // least), layout)
   numbers = np.array_split(np.arange(total), parts)
@@ -45,21 +52,18 @@ def share(group: axes.Group, size: int, layout: shard.Layout) -> int:
   return size // mesh.shape['sweep']
 
 
-def member_bytes(group: axes.Group, setup: Setup, limit: int) -> float:
-  """What a member takes of its device. Where a bound shows that all fit, the bound."""
+def most_bytes(group: axes.Group, setup: Setup) -> float:
+  """More than a member has ever been seen to take of its device."""
   size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
   batch = group.config.batch_size * size(setup.source.example.fields)
-  total, devices = len(group.members), setup.mesh.shape['sweep']
-  # More than activations have ever been seen to take; else the compiled program is asked.
-  bound = 6 * size(setup.like) / total + 1000 * batch
-  if bound * total / devices <= limit:
-    return bound
-  return program_bytes(group.config, setup) * devices / total
+  return 6 * size(setup.like) / len(group.members) + 1000 * batch
 
 
-def program_bytes(config, setup: Setup) -> int:
-  """What a device needs for a chunk of a stack's steps, by the compiled program's own account."""
-  found = compiled(config, setup).memory_analysis()
+def program_bytes(group: axes.Group, size: int, data_dir, layout: shard.Layout) -> int:
+  """What a device needs for a chunk of steps of so many members, by the compiled program's own
+  account."""
+  setup = set_up(group.config, data_dir, group.members[:size], layout)
+  found = compiled(group.config, setup).memory_analysis()
   # A checkpoint takes a copy of the state while the next steps run.
   return 2 * found.argument_size_in_bytes + found.temp_size_in_bytes
 

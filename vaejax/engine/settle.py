@@ -45,8 +45,8 @@ class Settler:
     self.frozen = stack.frozen(state)
     evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
     self.size = min(config.eval.size or setup.test.size, setup.test.size)
-    n = min(config.eval.batch_size, self.size)
-    self.test = evaluate.make_pass(evals, setup.test, n, setup.mesh, bool(setup.members))
+    n, stacked = config.eval.batch_size, bool(setup.members)
+    self.test = evaluate.make_pass(evals, setup.test, n, setup.mesh, stacked)
     self.elbo, self.found = evals['elbo'], None
     self.pictures = None  # made when first due: the first step does not wait for test images
 
@@ -140,7 +140,7 @@ class Settler:
     state, good = saved
     if not good and not self.setup.members:  # of a stack every step was seen to be
       self.check([{'parameters': math.nan}], first, last)
-    if self.over:  # its step stands still, and may have been saved
+    if self.over and self.group.main:  # its step stands still, and may have been saved
       self.checkpoints.wait()
       if stack.front(state) in checkpoint.steps(self.folder):
         return
@@ -170,6 +170,7 @@ class Settler:
   def check(self, values: list[dict[str, float]], first: int, last: int) -> None:
     """Looks for metrics of the steps first ... last that are no number. A member of a stack is
     frozen for it, and said to be; raises RunError for a run."""
+    found = {}
     for number, one in enumerate(values):
       bad = [name for name, value in one.items() if not math.isfinite(value)]
       if not bad or number in self.frozen:
@@ -183,8 +184,10 @@ class Settler:
       )
       if not self.setup.members:
         self.fail(f'{what} ({given(self.config.hyper)})')
+      found[number] = what
+    self.frozen |= found.keys()
+    for number, what in found.items():
       member = self.setup.members[number]
-      self.frozen.add(number)
       self.log.say(
         f'member {member.number} (seed={member.seed}, {given(member.hyper)}): {what}; it is frozen '
         f'where it was before, {"as all are now" if self.over else "the others go on"}'

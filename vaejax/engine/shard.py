@@ -63,7 +63,10 @@ def mesh(batch_size: int = 0, devices=None, members: int = 1, layout: Layout = A
       f'the {most} that there are'
     )
   if members == 1 and layout.sweep > 1:
-    raise UserError(f'--mesh=sweep:{layout.sweep}: there is one run, not a sweep; leave it out')
+    raise UserError(
+      f'--mesh=sweep:{layout.sweep}: one run or member trains at once; leave sweep out, or take '
+      'another --slice'
+    )
   if members % (layout.sweep or 1):
     raise UserError(
       f'--mesh=sweep:{layout.sweep} does not divide the {members} member(s) that train at once: '

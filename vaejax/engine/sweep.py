@@ -89,7 +89,7 @@ def make_stacks(
     config, members = stacked(each, each.members)
     setup = group.first(lambda config=config, m=members: set_up(config, data_dir, m, layout))
     # All processes at once: where they compile for GPUs they wait for each other.
-    found += divide.divide(each, setup, layout, at_once, limit)
+    found += divide.divide(each, setup, data_dir, layout, at_once, limit)
   return group.share(lambda: [[member.number for member in members] for members in found])
 
 

@@ -163,7 +163,7 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
     if settler.over:  # so that its members can be looked at where they were frozen
       settler.save((shard.whole(state), True), step, step)
     settler.checkpoints.wait()
-  if stop and step < config.steps and not settler.over:
+  if stop and (step < config.steps or setup.members):  # a sweep has other stacks
     raise Stopped(stop[0], step)
   return state
 
