@@ -121,8 +121,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     known |= {'grid': '--grid', 'zip': '--zip'} if 'axes' in flags else {}
     if flags.verb in ('train', 'sweep'):
       fields = 'steps', 'seed', 'batch_size', 'hyper.lr'
-      names = [(name, field) for field in fields for name in {field, field.rpartition('.')[-1]}]
-      known |= {name: f'--config.{field}' for name, field in names}
+      known |= {field: f'--config.{field}' for field in fields} | {'lr': '--config.hyper.lr'}
     close = nearest(name.lstrip('-'), known, known)
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
   trains = flags.verb in ('train', 'sweep')

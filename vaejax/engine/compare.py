@@ -18,11 +18,9 @@ def compare(config, folder: Path, members=()) -> workdir.Saved | None:
   """
   if opening.is_sweep(folder):
     raise UserError(f'{folder} holds a sweep: go on with it by sweep, or take another --workdir')
-  above = folder.absolute().parents[1:2]
-  if (
-    not members and folder.absolute().parent.name == 'stacks' and any(map(opening.is_sweep, above))
-  ):
-    raise UserError(f'{folder} is a part of the sweep in {above[0]}: go on with it by sweep')
+  stacks = folder.absolute().parent
+  if not members and stacks.name == 'stacks' and opening.is_sweep(stacks.parent):
+    raise UserError(f'{folder} is a part of the sweep in {stacks.parent}: go on with it by sweep')
   if not (folder / 'config.json').exists():
     workdir.vacant(folder, 'run')
     return None
