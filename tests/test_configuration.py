@@ -195,7 +195,7 @@ def test_what_is_no_config(config):
     return fails(restore, found)
 
   assert fails(restore, None) == fails(restore, []) == 'it holds no config'
-  assert fails(restore, {}) == 'it has no field batch_size'
+  assert fails(restore, {}) == fails(restore, {'method': 'vae'}) == 'it holds no config'
   assert 'steps' in broken('steps', None)
   assert 'eval.every' in broken('eval.every', None)
   assert 'eval.every' in broken('eval.every', 'often')
@@ -211,6 +211,25 @@ def test_what_is_no_config(config):
   assert 'model.latents' in broken('model.latents', 'x')
   assert 'not the name of a field' in broken('model', {'a.b': 1})
   assert 'hyper and schedule' in broken('hyper', {'lr': 0.1})
+
+
+def test_a_field_that_a_workdir_lacks_takes_its_default(config):
+  saved = plain(config)
+  del saved['train'], saved['data']['validation'], saved['optimizer']['b1'], saved['checkpoint']
+  restored = restore(saved)
+  assert restored.train == () and restored.optimizer.b1 is None
+  assert plain(restored)['checkpoint'] == plain(base('', {}))['checkpoint']
+  restored.optimizer.b1 = 0.5  # of the type that the field has
+
+
+def test_fields_of_names(config):
+  for text in ('elbo,nll', 'elbo+nll'):
+    override(config, 'evals', text)
+    assert config.evals == ('elbo', 'nll')
+  override(config, 'evals', '')
+  assert config.evals == ()
+  assert restore(plain(config)).evals == ()
+  assert 'evals' in fails(restore, {**plain(config), 'evals': [1]})
 
 
 VALUES = [None, True, -1, 0, 10**400, 0.5, -1e300, float('nan'), float('inf'), '', 'x', [], [0]]

@@ -38,6 +38,22 @@ def test_what_is_no_name_is_refused_in_one_line(name):
   assert '\n' not in str(error.value) and 'vae' in str(error.value).split('there are ')[1]
 
 
+def test_a_dotted_name_is_a_module_anywhere(tmp_path, monkeypatch):
+  (tmp_path / 'mylab').mkdir()
+  (tmp_path / 'mylab' / 'flow.py').write_text('def make(config, example):\n  return config\n')
+  (tmp_path / 'mylab' / 'other.py').write_text('x = 1\n')
+  (tmp_path / 'mylab' / 'broken.py').write_text('import no_such_package\n')
+  monkeypatch.syspath_prepend(tmp_path)
+  assert lookup('methods', 'mylab.flow').make(3, None) == 3
+  with pytest.raises(UserError, match=r'mylab\.other has no make: it is no method'):
+    lookup('methods', 'mylab.other')
+  for name in ('mylab.none', 'nolab.flow', 'mylab.flow.deeper'):
+    with pytest.raises(UserError, match=f"unknown method '{name}'"):
+      lookup('methods', name)
+  with pytest.raises(ModuleNotFoundError, match='no_such_package'):
+    lookup('methods', 'mylab.broken')
+
+
 def test_a_module_that_breaks_is_not_called_unknown(monkeypatch):
   def broken(name):
     raise ZeroDivisionError

@@ -22,6 +22,11 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   config.seed = 0
   config.steps = 1000
   config.batch_size = 128
+  config.evals = ('elbo',)  # what is computed at every test, see vaejax/evals
+  config.init_from = ''  # the workdir of another run, whose nets this one begins from
+  config.init_checkpoint = 'latest'  # of that run: latest, best or a step
+  config.init_nets = ()  # which nets are taken from it, (): all that fit
+  config.train = ()  # the nets that move, (): all
   config.hyper = ConfigDict(hyper)
   # What multiplies each entry of hyper over the run, see engine.optim.schedule.
   config.schedule = ConfigDict(dict.fromkeys(hyper, 'constant'))
@@ -48,6 +53,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
       'binarise': 'none',
       'scale': 'unit',
       'flip': False,
+      'validation': 0.0,  # rows of train held out, a count or a share; 0: the set's own, if any
       'mode': 'auto',  # resident, stream, or what fits the budget
       'budget_mb': 4096,
       'seed': placeholder(int),  # of the data order and noise, None: the run's
@@ -183,7 +189,7 @@ def plain(config: ConfigDict) -> dict[str, Any]:
 
 def restore(saved: Any) -> ConfigDict:
   """The config from `plain`, every field of the type it had. Raises UserError."""
-  if not isinstance(saved, dict):
+  if not isinstance(saved, dict) or not {'method', 'hyper', 'model'} <= saved.keys():
     raise UserError('it holds no config')
   config = fill(saved, base('', {}), '')
   config.lock()
@@ -214,9 +220,9 @@ def fill(saved: dict[str, Any], like: ConfigDict, path: str) -> ConfigDict:
       config[name] = value
     else:
       config[name] = convert(field, kind or tuple, value)
-  missing = [name for name in like if name not in saved]
-  if missing:
-    raise UserError(f'it has no field {path}{missing[0]}')
+  for name in like:
+    if name not in saved:  # a run of before there was that field
+      config[name] = like.get_ref(name) if like[name] is None else like[name]
   return config
 
 

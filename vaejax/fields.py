@@ -12,6 +12,8 @@ from ml_collections.config_dict import FieldReference
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 
+NAMES = 'evals', 'init_nets', 'train'  # fields that take names, as in elbo,nll or elbo+nll
+
 
 def flat(config: ConfigDict) -> dict[str, Any]:
   """{dotted field: value}, in alphabetical order."""
@@ -54,6 +56,8 @@ def read(field: str, kind: type, text: str) -> Any:
   """A value of that type from its text. Raises UserError."""
   if kind is str:
     return text
+  if field in NAMES:
+    return tuple(name for name in re.split('[,+]', text.strip('()')) if name)
   try:
     value = ast.literal_eval(text)
   except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -70,7 +74,8 @@ def convert(field: str, kind: type, value: Any, text: str | None = None) -> Any:
     return float(value)
   if kind is int and number and value == int(value):
     return int(value)
-  if kind is tuple and isinstance(value, tuple | list) and all(type(v) is int for v in value):
+  inner = str if field in NAMES else int
+  if kind is tuple and isinstance(value, tuple | list) and all(type(v) is inner for v in value):
     return tuple(value)
   if kind in (bool, str) and type(value) is kind:
     return value
@@ -85,22 +90,7 @@ RANGES = {
   'seed': (0, 2**32 - 1),
   'steps': (1, 2**31 - 2),
   'batch_size': (1, 2**20),
-  'hyper.lr': (0, math.inf),
-  'hyper.beta': (0, math.inf),
-  'hyper.beta_content': (0, math.inf),
-  'hyper.beta_style': (0, math.inf),
-  'hyper.style': (0, math.inf),
-  'hyper.code': (0, math.inf),
-  'hyper.content': (0, math.inf),
-  'hyper.transfer': (0, math.inf),
-  'hyper.capacity': (0, math.inf),
-  'hyper.free_bits': (0, math.inf),
-  'hyper.lr_critic': (0, math.inf),
-  'hyper.penalty': (0, math.inf),
-  'hyper.features': (0, math.inf),
-  'hyper.pixels': (0, math.inf),
-  'hyper.adversarial': (0, math.inf),
-  'hyper.classification': (0, math.inf),
+  'hyper': (0, math.inf),
   'optimizer.clip': (0, math.inf),
   'optimizer.accumulate': (1, 2**20),
   'optimizer.ema': (0, 0.999999),
@@ -114,6 +104,7 @@ RANGES = {
   'data.channels': (0, 3),
   'data.frames': (1, 4096),
   'data.budget_mb': (0, 2**30),
+  'data.validation': (0, 2**31),
   'data.seed': (0, 2**32 - 1),
   'data.labels': (1, 2**31),
   'data.labelled_batch': (1, 2**20),
@@ -148,6 +139,7 @@ def check_range(field: str, given: Any) -> None:
   """Raises UserError for a value that is out of its field's range."""
   # A player's own optimizer has the fields of the shared one, and another net those of a net.
   name = re.sub(r'^(optimizer|model)\.\w+\.', r'\1.', field)
+  name = 'hyper' if name.startswith('hyper.') else name
   low, high = RANGES.get(name, (-math.inf, math.inf))
   for value in given if isinstance(given, tuple) else (given,):
     number = type(value) in (int, float)

@@ -33,13 +33,32 @@ def names(kind: str, having: str) -> list[str]:
 
 
 def lookup(kind: str, name: str, having: str = 'make') -> ModuleType:
-  """The module vaejax.<kind>.<name>. Raises UserError, which lists the names that exist."""
-  plain = isinstance(name, str) and name.isidentifier()
-  if plain and importlib.util.find_spec(f'vaejax.{kind}.{name}') is not None:
-    module = importlib.import_module(f'vaejax.{kind}.{name}')
+  """The module vaejax.<kind>.<name>, or, of a dotted name, the module of that name, wherever it is.
+
+  Raises UserError, which lists the names that exist; an error inside the module is its own.
+  """
+  words = name.split('.') if isinstance(name, str) else ['']
+  plain = all(word.isidentifier() for word in words)
+  path = name if len(words) > 1 else f'vaejax.{kind}.{name}'
+  if plain and exists(path):
+    module = importlib.import_module(path)
     if hasattr(module, having):
       return module
-  known = names(kind, having)
+    if len(words) > 1:
+      raise UserError(f'{name} has no {having}: it is no {kind.split(".")[-1].removesuffix("s")}')
+  known, kind = names(kind, having), kind.split('.')[-1]
   raise UserError(
-    f'unknown {kind.removesuffix("s")} {name!r}{nearest(name, known)}: there are {", ".join(known)}'
+    f'unknown {kind.removesuffix("s")} {name!r}{nearest(name, known)}: there are '
+    f'{", ".join(known)}, and modules of your own by dotted name, as in mylab.{known[0]}2'
   )
+
+
+def exists(path: str) -> bool:
+  """Whether there is a module of a dotted name; the packages that it lies in are imported."""
+  try:
+    return importlib.util.find_spec(path) is not None
+  except ModuleNotFoundError as error:
+    # Of the packages on the way itself, not of what they import.
+    if error.name and (path + '.').startswith(error.name + '.'):
+      return False
+    raise

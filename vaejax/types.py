@@ -63,15 +63,36 @@ class Player(NamedTuple):
   turns: int = 1
 
 
+class Latent(NamedTuple):
+  """A latent-variable model p(z|c) p(x|z, c) and its q(z|x, c); vaejax/latent.py derives all else.
+
+  Each function gives a distribution and the variables that its nets leave, as `lens.apply` does.
+  z is an array [B, ...] or a tuple of them, x is in the data's own range.
+
+  Attributes:
+    prior: (variables, n, given) -> p(z|given) of n latents.
+    posterior: (variables, batch, *, train) -> q(z|x).
+    likelihood: (variables, z, given, *, target, train) -> p(x|z); `target` is x while training.
+    data: the field that x is.
+    conditions: the fields c that every density is conditioned on, also when x is scored.
+  """
+
+  prior: Callable[..., tuple[Any, Variables]]
+  posterior: Callable[..., tuple[Any, Variables]]
+  likelihood: Callable[..., tuple[Any, Variables]]
+  data: str = 'image'
+  conditions: tuple[str, ...] = ()
+
+
 class Method(NamedTuple):
-  """A model family, as pure functions.
+  """A model family, as pure functions. All data is in its own range, from `example.low` to
+  `example.high`, in and out; Example.to_data and to_unit are the borders.
 
   Attributes:
     init: (key, batch) -> Variables.
     players: who moves what, in the order of their turns.
-    sample: (variables, key, n, given, *, temperature, draw) -> Batch of n examples, their data in
-      [0, 1]; `given` is a Batch of n of the fields below, of any or of none. None where a method
-      generates nothing.
+    sample: (variables, key, n, given, *, temperature, draw) -> Batch of n examples; `given` is a
+      Batch of n of the fields below, of any or of none. None where a method generates nothing.
     metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained; rows
       where a 'mask' [B] in the batch is 0 are padding.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct',
@@ -80,6 +101,7 @@ class Method(NamedTuple):
     dims: how many discrete values an example has, so that bits per dimension mean something; 0
       where its likelihood is a density, or where there is none.
     given: the fields that `sample` may be given: 'label', 'video'.
+    latent: the three distributions of a latent-variable model; None for a GAN.
   """
 
   init: Callable[[jax.Array, Batch], Variables]
@@ -89,6 +111,21 @@ class Method(NamedTuple):
   predict: Mapping[str, Callable[[Variables, Batch, jax.Array], Batch]]
   dims: int = 0
   given: tuple[str, ...] = ()
+  latent: Latent | None = None
+
+
+class Prior(NamedTuple):
+  """A part of a latent-variable model, made by nets/priors/NAME.py.
+
+  Attributes:
+    nets: {} where nothing is learned, else {'prior': net}.
+    inputs: (n, label) -> {net: the arguments that shape it}.
+    of: (nets, posterior) -> the `prior` of a Latent.
+  """
+
+  nets: Mapping[str, Any]
+  inputs: Callable[..., Mapping[str, tuple]]
+  of: Callable[..., Callable[..., tuple[Any, Variables]]]
 
 
 class Eval(NamedTuple):
@@ -124,7 +161,8 @@ class Example(NamedTuple):
     fields: shape and dtype of each field of one example, without a batch axis.
     classes: number of label classes, or None.
     low, high: the range of the values of the data.
-    levels: how many values an element takes: 256, or 2 where it was binarised.
+    levels: how many values an element takes: 256, or 2 where it was binarised; 0 for real numbers,
+      which are in their own units on both sides of the border.
     data: the field that is modelled, 'image' or 'video'.
     styles: in how many styles images are, whose index is the field 'style'; 0 for as they come.
   """
@@ -136,6 +174,22 @@ class Example(NamedTuple):
   levels: int = 256
   data: str = 'image'
   styles: int = 0
+
+  def to_data(self, x) -> jax.Array:
+    """uint8, or floats in [0, 1], as a method takes them; real numbers as they are."""
+    x = jnp.asarray(x)
+    if not self.levels:
+      return x.astype(jnp.float32)
+    unit = x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+    return self.low + (self.high - self.low) * unit
+
+  def to_unit(self, x) -> jax.Array:
+    """What a method gives as floats in [0, 1], clipped; real numbers as they are."""
+    return x if not self.levels else self.to_picture(x)
+
+  def to_picture(self, x) -> jax.Array:
+    """What a method gives, for the eye: in [0, 1]."""
+    return jnp.clip((x - self.low) / (self.high - self.low), 0.0, 1.0)
 
 
 def zeros(example: Example, n: int) -> Batch:
