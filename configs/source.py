@@ -88,7 +88,9 @@ def conv32() -> ConfigDict:
 def shared_mlp() -> ConfigDict:
   # The scale of a plain squared error, see conv32.
   model = {'likelihood': 'gaussian_pixel', 'floor': 0.1, 'scale': 0.5**0.5, 'shared': True}
-  return autoencoder({'classification': 100.0}, widths=(256, 256), latents=256, **model)
+  config = autoencoder({'classification': 100.0}, widths=(256, 256), latents=256, **model)
+  config.method = 'classified'
+  return config
 
 
 def mlp() -> ConfigDict:

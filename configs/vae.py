@@ -17,7 +17,10 @@ from vaejax.configuration import base, finish, words
 def get_config(arg=''):
   asked = words(arg, dataset='digits', flags=('classify',))
   hyper = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
-  config = base('vae', hyper | ({'classification': 10.0} if asked.flags else {}))
+  config = base(
+    'classified' if asked.flags else 'vae',
+    hyper | ({'classification': 10.0} if asked.flags else {}),
+  )
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.AUTOENCODER)
   presets.suit(config, asked.dataset)

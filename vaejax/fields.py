@@ -111,6 +111,7 @@ RANGES = {
   'model.latents': (1, 2**16),
   'model.state': (1, 2**16),
   'model.tones': (0, 4096),
+  'model.components': (1, 2**16),
   'model.kernel': (1, 15),
   'model.blocks': (0, 64),
   'model.widths': (1, 2**20),

@@ -25,6 +25,8 @@ AUTOENCODER = TRUNK | {
   'likelihood': 'logistic',  # see nets.heads
   'scale': 1.0,  # standard deviation of a `gaussian`; where one that is learned alone begins
   'floor': 0.01,  # least standard deviation of those that learn it
+  'prior': 'standard',  # see nets/priors
+  'components': 500,  # of a mixture, and pseudo-inputs of a vampprior
 }
 
 TINY = {'model.widths': (32,), 'model.channels': (8, 8), 'model.latents': 4}

@@ -176,7 +176,7 @@ def evaluate(
     config.eval.nll_samples = samples
   if judge:
     config.eval.judge = judge
-  evals = {name: module.make(run.method, config) for name, module in modules.items()}
+  evals = {name: module.make(run.method, config, run.example) for name, module in modules.items()}
   rows, source = opening.open_split(run, split, data_dir, shard.Put(mesh))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))

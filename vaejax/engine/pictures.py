@@ -19,7 +19,7 @@ def make(method: Method, source: Source, n: int, stacked: bool = False) -> Calla
   """(variables, key) -> {name: about n images [..., H, W, C] in [0, 1]}, dispatched and not waited
   for. Where a sample may be given its label, every class comes in turn. Of a stack, [members, ...]
   of the first ones."""
-  data, low, high = source.example.data, source.example.low, source.example.high
+  example, data = source.example, source.example.data
   *frames, _, _, _ = source.example.fields[data].shape
   n = max(1, min(COLUMNS if stacked else n, source.size) // math.prod(frames))
   labels = jnp.arange(n) % (source.example.classes or 1)
@@ -34,7 +34,7 @@ def make(method: Method, source: Source, n: int, stacked: bool = False) -> Calla
       found['reconstructions'] = method.predict['reconstruct'](variables, batch, key)[data]
     if 'translate' in method.predict and source.example.styles and not stacked:
       found['transfers'] = crossed(method, variables, batch, source.example)
-    return found
+    return jax.tree.map(example.to_picture, found)
 
   @jax.jit
   def run(variables, buffer, key):
@@ -45,7 +45,7 @@ def make(method: Method, source: Source, n: int, stacked: bool = False) -> Calla
     else:
       found = pictures(variables, batch, key)
     if 'reconstructions' in found:
-      found['originals'] = (batch[data] - low) / (high - low)
+      found['originals'] = example.to_picture(batch[data])
     return found
 
   buffer = next(iter(source.blocks(n)))
@@ -61,9 +61,8 @@ def crossed(method: Method, variables, batch, example) -> jax.Array:
   s, c = styles.shape[0], contents.shape[0]
   pairs = {'image': jnp.repeat(contents, s, axis=0), 'style_image': jnp.tile(styles, (c, 1, 1, 1))}
   found = method.predict['translate'](variables, pairs, jax.random.key(0))['image']
-  unit = lambda x: (x - example.low) / (example.high - example.low)
-  rows = jnp.concatenate([unit(contents)[:, None], found.reshape(c, s, *image.shape[1:])], axis=1)
-  first = jnp.concatenate([jnp.full_like(image[:1], jnp.nan), unit(styles)])
+  rows = jnp.concatenate([contents[:, None], found.reshape(c, s, *image.shape[1:])], axis=1)
+  first = jnp.concatenate([jnp.full_like(image[:1], jnp.nan), styles])
   return jnp.concatenate([first, rows.reshape(-1, *image.shape[1:])])
 
 

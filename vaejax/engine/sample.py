@@ -71,7 +71,8 @@ def sample(
   def batch(key, first):
     conditions = first if label is None else {**first, 'label': jnp.full(size, label)}
     settings = {'temperature': temperature, 'draw': draw}
-    return run.method.sample(variables, key, size, conditions, **settings)[run.example.data]
+    x = run.method.sample(variables, key, size, conditions, **settings)[run.example.data]
+    return run.example.to_unit(x)
 
   key, found = jax.random.key(seed), []
   for i in range(parts):
@@ -85,8 +86,7 @@ def sample(
     write_atomic(out, buffer.getvalue())
     return out
   if given:
-    low, high = run.example.low, run.example.high
-    truth = ((videos - low) / (high - low))[:, None]
+    truth = np.asarray(run.example.to_unit(videos))[:, None]
     rows = np.concatenate([truth, found.reshape(n, futures, *found.shape[1:])], axis=1)
     found = rows.reshape(-1, *found.shape[1:])
   if out.suffix == '.gif':

@@ -43,7 +43,7 @@ class Settler:
     self.before, self.began = seconds, time.monotonic()
     self.last = (self.began, stack.front(state))
     self.frozen = stack.frozen(state)
-    evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config)}
+    evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config, setup.source.example)}
     self.size = min(config.eval.size or setup.test.size, setup.test.size)
     n, stacked = config.eval.batch_size, bool(setup.members)
     self.test = evaluate.make_pass(evals, setup.test, n, setup.mesh, stacked)

@@ -77,7 +77,7 @@ def microbatch(config) -> int:
 
 def metric_names(config, method: Method, example: Example) -> list[str]:
   """What a test pass gives, by name; it is traced and not run."""
-  elbo = lookup('evals', 'elbo').make(method, config)
+  elbo = lookup('evals', 'elbo').make(method, config, example)
 
   def stats():
     state = workdir.initial(method, config, example)

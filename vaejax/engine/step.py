@@ -66,6 +66,8 @@ def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: i
   direction, opt = player.tx.update(grads, state.opt[player.name], owned)
   rate = hyper[player.lr]
   owned = jax.tree.map(lambda p, d: p + rate * d, owned, direction)
+  # A forward pass may move the statistics of other nets too: a player keeps its own alone.
+  extra = {n: extra[n] if n in owned else kept for n, kept in state.variables.extra.items()}
   variables = Variables({**params, **owned}, extra)
   state = state.replace(variables=variables, opt={**state.opt, player.name: opt})
   return state, {**metrics, 'loss': loss}

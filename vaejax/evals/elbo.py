@@ -4,10 +4,10 @@ import math
 
 import jax.numpy as jnp
 
-from vaejax.types import Eval, Method
+from vaejax.types import Eval, Example, Method
 
 
-def make(method: Method, config) -> Eval:
+def make(method: Method, config, example: Example) -> Eval:
   """Means over the split of what `method.metrics` gives; and `bits_per_dim` = -elbo / (dims ln 2)
   where the likelihood is one of discrete values."""
 

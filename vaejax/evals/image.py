@@ -3,10 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from vaejax.data.transforms import SCALES
 from vaejax.errors import UserError
 from vaejax.evals.video import psnr
-from vaejax.types import Eval, Method
+from vaejax.types import Eval, Example, Method
 
 
 def sharpness(image: jax.Array) -> jax.Array:
@@ -20,7 +19,7 @@ def sharpness(image: jax.Array) -> jax.Array:
   return jnp.mean(jnp.var(across + down - 4 * inner, axis=(1, 2)), axis=-1)
 
 
-def make(method: Method, config) -> Eval:
+def make(method: Method, config, example: Example) -> Eval:
   """`sharpness` of as many samples as the split has rows, `sharpness_data` of the split, both in
   [0, 1] as the run was trained on them. Where the method reconstructs, also
   `sharpness_reconstruction`, and of reconstructions from the posterior's mean the mean squared
@@ -30,19 +29,18 @@ def make(method: Method, config) -> Eval:
   """
   if method.sample is None:
     raise UserError(f'image needs samples, which {config.method} does not give')
-  low, high = SCALES[config.data.scale]
 
   def stats(variables, batch, key, hyper):
     if 'image' not in batch or min(batch['image'].shape[1:3]) < 3:
       raise UserError('image: it takes data of images, of 3x3 pixels at least')
     mask = batch['mask']
-    image = jnp.clip((batch['image'] - low) / (high - low), 0.0, 1.0)
+    image = example.to_unit(batch['image'])
     given = {name: batch[name] for name in method.given if name in batch}
     key, sample_key = jax.random.split(key)
-    samples = method.sample(variables, sample_key, mask.shape[0], given)['image']
+    samples = example.to_unit(method.sample(variables, sample_key, mask.shape[0], given)['image'])
     found = {'sharpness': sharpness(samples), 'sharpness_data': sharpness(image)}
     if 'reconstruct' in method.predict:
-      again = method.predict['reconstruct'](variables, batch, key)['image']
+      again = example.to_unit(method.predict['reconstruct'](variables, batch, key)['image'])
       found['sharpness_reconstruction'] = sharpness(again)
       found['mse'] = jnp.mean(jnp.square(image - again), axis=(1, 2, 3))
       found['psnr'] = psnr(image, again)

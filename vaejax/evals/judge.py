@@ -7,13 +7,13 @@ import numpy as np
 from vaejax.engine import judges
 from vaejax.errors import UserError
 from vaejax.evals.frechet import distance, moments
-from vaejax.types import Eval, Method
+from vaejax.types import Eval, Example, Method
 
 # A class counts as covered from this part of its share in the test split on.
 COVERED = 0.1
 
 
-def make(method: Method, config) -> Eval:
+def make(method: Method, config, example: Example) -> Eval:
   """As many samples as the split has rows, seen by the judge `config.eval.judge`, or else by the
   cached one of the dataset.
 
@@ -33,13 +33,13 @@ def make(method: Method, config) -> Eval:
   if method.sample is None:
     raise UserError(f'judge needs samples, which {config.method} does not give')
   judge, asks = judges.find(config.eval.get('judge'), config.data), 'label' in method.given
-  name, example = judge.name, judge.example
+  name = judge.name
   if asks and name != judges.title(config.data):
     raise UserError(
       f'the judge is of {name}, whose labels are not those of {config.data.name}: give a --judge '
       f'that was trained on {config.data.name}'
     )
-  shape = example.fields['image'].shape
+  shape = judge.example.fields['image'].shape
   centre = judge.train.mean.astype(np.float32)
 
   def stats(variables, batch, key, hyper):
@@ -49,7 +49,7 @@ def make(method: Method, config) -> Eval:
     if 'image' not in found or found['image'].shape[1:] != shape:
       got = ', '.join(f'{k}s of {v.shape[1:]}' for k, v in found.items())
       raise UserError(f'the judge of {name} takes images of {shape}, the run gives {got}')
-    image = {'image': found['image'] * (example.high - example.low) + example.low}
+    image = {'image': judge.example.to_data(example.to_unit(found['image']))}
     said = judge.method.predict['classify'](judge.variables, image, key)
     top, features = jnp.argmax(said['logits'], axis=-1), said['features'] - centre
     one_hot = lambda index: jax.nn.one_hot(index, said['logits'].shape[-1])

@@ -6,10 +6,10 @@ import numpy as np
 from vaejax.data import stacked
 from vaejax.engine import judges
 from vaejax.errors import UserError
-from vaejax.types import Eval, Method
+from vaejax.types import Eval, Example, Method
 
 
-def make(method: Method, config) -> Eval:
+def make(method: Method, config, example: Example) -> Eval:
   """As many samples as the split has rows: `modes_covered`, in how many modes, of 1000 for ten
   classes, there is one at least; `mode_kl`, KL(samples || data) in nats over modes, the shares of
   the data's being those of the classes that the judge finds in its test split (Metz et al. 2017,
@@ -27,18 +27,19 @@ def make(method: Method, config) -> Eval:
     raise UserError(f'the judge is of {judge.name}: give a --judge of {base}')
   if not (judge.shares > 0).all():
     raise UserError(f'the judge of {base} never finds some of its classes: train a better one')
-  example, classes = judge.example, len(judge.shares)
+  sees, classes = judge.example, len(judge.shares)
   places = classes ** np.arange(stacked.CHANNELS)[::-1]
 
   def stats(variables, batch, key, hyper):
     mask = batch['mask']
     given = {name: batch[name] for name in method.given if name in batch}
-    image = method.sample(variables, key, mask.shape[0], given)['image']
-    if (*image.shape[1:3], 1) != example.fields['image'].shape:
-      raise UserError(f'the judge of {judge.name} takes images of {example.fields["image"].shape}')
+    image = example.to_unit(method.sample(variables, key, mask.shape[0], given)['image'])
+    if (*image.shape[1:3], 1) != sees.fields['image'].shape:
+      raise UserError(f'the judge of {judge.name} takes images of {sees.fields["image"].shape}')
     grey = jnp.moveaxis(image, -1, 0).reshape(-1, *image.shape[1:3], 1)
-    grey = grey * (example.high - example.low) + example.low
-    said = judge.method.predict['classify'](judge.variables, {'image': grey}, key)['logits']
+    said = judge.method.predict['classify'](judge.variables, {'image': sees.to_data(grey)}, key)[
+      'logits'
+    ]
     found = jnp.argmax(said, axis=-1).reshape(stacked.CHANNELS, -1)
     return jnp.zeros(classes**stacked.CHANNELS).at[places @ found].add(mask)
 

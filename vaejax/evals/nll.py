@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.errors import UserError
-from vaejax.types import Eval, Method
+from vaejax.types import Eval, Example, Method
 
 # Rows of the decoder that are worked on at once: as fast as more, and few enough for a cache.
 ROWS = 2048
@@ -36,7 +36,7 @@ def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> ja
   return top + jnp.log(total) - math.log(samples)
 
 
-def make(method: Method, config) -> Eval:
+def make(method: Method, config, example: Example) -> Eval:
   """`nll` by `config.eval.nll_samples` draws. UserError for a method without a likelihood."""
   if 'log_weight' not in method.predict:
     raise UserError(

@@ -1,13 +1,14 @@
 """A linear probe: how well the classes can be read off the latents, which are left as they are."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.types import Eval, Learner, Method
+from vaejax.types import Eval, Example, Learner, Method
 
 
-def make(method: Method, config) -> Learner:
+def make(method: Method, config, example: Example) -> Learner:
   """`probe_accuracy`: of a logistic regression from posterior means to labels, which scikit-learn
   fits to the whole training split, its images prepared as those of the test split are.
 
@@ -26,9 +27,10 @@ def make(method: Method, config) -> Learner:
   def look(variables, batch, key):
     if 'label' not in batch:
       raise UserError(f'probe needs labels, which {config.data.name} has not')
-    # Of a video, all frames' side by side.
-    mean = method.predict['encode'](variables, batch, key)['mean']
-    return {'mean': mean.reshape(mean.shape[0], -1), 'label': batch['label']}
+    # Of a video all frames' side by side, of several latents all that are real numbers.
+    means = jax.tree.leaves(method.predict['encode'](variables, batch, key)['mean'])
+    means = [x.reshape(x.shape[0], -1) for x in means if jnp.issubdtype(x.dtype, jnp.floating)]
+    return {'mean': jnp.concatenate(means, axis=-1), 'label': batch['label']}
 
   def fit(seen) -> Eval:
     model = LogisticRegression(max_iter=1000).fit(seen['mean'], seen['label'])

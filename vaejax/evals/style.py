@@ -7,10 +7,10 @@ from vaejax.data import load
 from vaejax.data.styles import names
 from vaejax.engine import judges
 from vaejax.errors import UserError
-from vaejax.types import Eval, Method
+from vaejax.types import Eval, Example, Method
 
 
-def make(method: Method, config) -> Eval:
+def make(method: Method, config, example: Example) -> Eval:
   """Every image of the split in the style of the row before it, of those pairs whose styles differ.
 
   Judges of the same data in the same styles, trained apart (configs/judge.py:NAME,content and
@@ -34,10 +34,9 @@ def make(method: Method, config) -> Eval:
   styles = names(kind)
 
   def read(name, image, key):
-    """The class that a judge finds in images [B, H, W, C] in [0, 1]: [B]."""
+    """The class that a judge finds in images [B, H, W, C] of the run's range: [B]."""
     judge = asked[name]
-    low, high = judge.example.low, judge.example.high
-    batch = {'image': image * (high - low) + low}
+    batch = {'image': judge.example.to_data(example.to_unit(image))}
     return jnp.argmax(judge.method.predict['classify'](judge.variables, batch, key)['logits'], -1)
 
   def stats(variables, batch, key, hyper):

@@ -4,9 +4,8 @@ copying the last given frame gives."""
 import jax
 import jax.numpy as jnp
 
-from vaejax.data.transforms import SCALES
 from vaejax.errors import UserError
-from vaejax.types import Eval, Method
+from vaejax.types import Eval, Example, Method
 
 WINDOW = 7  # pixels of SSIM's square window
 LEAST = 1e-10  # a mean squared error below is taken for it: 100 dB, not infinity
@@ -49,7 +48,7 @@ def _bands(n: int) -> jax.Array:
 MEASURES = {'psnr': psnr, 'ssim': ssim}
 
 
-def make(method: Method, config) -> Eval:
+def make(method: Method, config, example: Example) -> Eval:
   """For each measure and each way to go on after `config.eval.given` frames, its mean over the
   split at every horizon, as in psnr_rollout_01, and over the horizons, as in psnr_rollout.
 
@@ -61,8 +60,6 @@ def make(method: Method, config) -> Eval:
   if 'video' not in method.given:
     raise UserError(f'video: {config.method} does not continue videos: leave it out of --evals')
   given, futures = config.eval.given, config.eval.futures
-  low, high = SCALES[config.data.scale]
-  unit = lambda video: jnp.clip((video - low) / (high - low), 0.0, 1.0)
 
   def stats(variables, batch, key, hyper):
     video = batch['video']
@@ -71,19 +68,20 @@ def make(method: Method, config) -> Eval:
       raise UserError(f'eval.given={given}: videos of {length} frames take 1 to {length - 1}')
     if min(video.shape[2:4]) < WINDOW:
       raise UserError(f'video: SSIM takes frames of {WINDOW}x{WINDOW} pixels at least')
-    first, truth = video[:, :given], unit(video[:, given:])
+    first, truth = video[:, :given], example.to_unit(video[:, given:])
 
     def ahead(key, temperature):
       """{measure: [B, horizons]} of one continuation."""
       found = method.sample(variables, key, n, {'video': first}, temperature=temperature)
-      return {name: of(found['video'][:, given:], truth) for name, of in MEASURES.items()}
+      rest = example.to_unit(found['video'][:, given:])
+      return {name: of(rest, truth) for name, of in MEASURES.items()}
 
     def best(number, so_far):
       found = ahead(jax.random.fold_in(key, number), 1.0)
       better = lambda a, b: jnp.where((jnp.mean(a, 1) > jnp.mean(b, 1))[:, None], a, b)
       return jax.tree.map(better, found, so_far)
 
-    last = jnp.broadcast_to(unit(first[:, -1:]), truth.shape)
+    last = jnp.broadcast_to(example.to_unit(first[:, -1:]), truth.shape)
     values = {
       'rollout': ahead(key, 0.0),
       'best': jax.lax.fori_loop(1, futures, best, ahead(jax.random.fold_in(key, 0), 1.0)),

@@ -30,7 +30,6 @@ def make(config, example: Example) -> Method:
   return gan(
     nets_of.make(config.model, example),
     config.model.latents,
-    example,
     loss=config.objective.name,
     penalty=config.objective.penalty,
     turns=config.objective.turns,
@@ -49,7 +48,7 @@ def check(config) -> None:
     )
 
 
-def criticism(apply, loss, penalty, v, x, fake, label, key, hyper):
+def critic_objective(apply, loss, penalty, v, x, fake, label, key, hyper):
   """What the critic minimises, its metrics, and the variables left behind.
 
   x, fake: data and as many samples [B, H, W, C], of the classes label [B] or None.
@@ -68,7 +67,7 @@ def criticism(apply, loss, penalty, v, x, fake, label, key, hyper):
   return value, found, after
 
 
-def verdict(apply, v, x, fake, label):
+def critic_metrics(apply, v, x, fake, label):
   """The critic's metrics of data and samples, [B] each, where nothing is trained."""
   (real, _), _ = apply('critic', v, x, label)
   (said, _), _ = apply('critic', v, fake, label)
@@ -77,14 +76,7 @@ def verdict(apply, v, x, fake, label):
   return {'logit_real': real, 'logit_fake': said, 'critic_accuracy': right}
 
 
-def kept(before, after, *names):
-  """`extra` as the forward pass left it, of these nets alone."""
-  return {**before.extra, **{name: after.extra[name] for name in names if name in after.extra}}
-
-
-def gan(
-  nets, latents, example, loss='non_saturating', penalty='none', turns=1, classes=0
-) -> Method:
+def gan(nets, latents, loss='non_saturating', penalty='none', turns=1, classes=0) -> Method:
   """A GAN of the nets 'generator' and 'critic'; the players have their names.
 
   Args:
@@ -115,18 +107,18 @@ def gan(
     z_key, mix_key = jax.random.split(key)
     x, label = batch['image'], label_of(batch)
     fake, _ = generate(v, z_key, label, x.shape[0], train=True)
-    value, found, after = criticism(apply, loss, penalty, v, x, fake, label, mix_key, hyper)
-    return value, (found, kept(v, after, 'critic'))
+    value, found, after = critic_objective(apply, loss, penalty, v, x, fake, label, mix_key, hyper)
+    return value, (found, after.extra)
 
   def generator_turn(v, batch, key, hyper):
     label = label_of(batch)
     samples, after = generate(v, key, label, batch['image'].shape[0], train=True)
     (logit, _), _ = apply('critic', v, samples, label, train=True)
-    return jnp.mean(generator_loss(loss, logit)), ({}, kept(v, after, 'generator'))
+    return jnp.mean(generator_loss(loss, logit)), ({}, after.extra)
 
   def metrics(v, batch, key, hyper):
     x, label = batch['image'], label_of(batch)
-    return verdict(apply, v, x, generate(v, key, label, x.shape[0], train=False)[0], label)
+    return critic_metrics(apply, v, x, generate(v, key, label, x.shape[0], train=False)[0], label)
 
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
     z_key, label_key = jax.random.split(key)
@@ -134,7 +126,7 @@ def gan(
     if classes and label is None:
       label = jax.random.randint(label_key, (n,), 0, classes)
     image, _ = generate(v, z_key, label, n, False, temperature)
-    return {'image': (image - example.low) / (example.high - example.low)}
+    return {'image': image}
 
   def criticise(v, batch, key):
     return {'logit': apply('critic', v, batch['image'], label_of(batch))[0][0]}

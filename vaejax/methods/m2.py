@@ -7,13 +7,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import per_example, standard
+from vaejax import latent
+from vaejax.distributions import Chain, Codes, Joint, Point, per_example, standard
 from vaejax.errors import UserError
 from vaejax.nets import labelled, lens
 from vaejax.nets.heads import discrete
 from vaejax.objectives.classification import classification
 from vaejax.objectives.elbo import elbo
-from vaejax.types import Example, Method, Player
+from vaejax.types import Example, Latent, Method, Player
 
 
 def make(config, example: Example) -> Method:
@@ -99,54 +100,41 @@ def m2(nets, latents, example, dims=0) -> Method:
     values, logits, _ = unlabelled(v, batch['image'], key)
     return values | classification(logits, batch['label'])
 
-  def unit(image):
-    """[0, 1] from the range of the data."""
-    return jnp.clip((image - example.low) / (example.high - example.low), 0.0, 1.0)
-
-  def sample(v, key, n, given=None, temperature=1.0, draw=False):
-    z_key, x_key, label_key = jax.random.split(key, 3)
-    label = (given or {}).get('label')
-    if label is None:
-      label = jax.random.randint(label_key, (n,), 0, classes)
-    p, _ = apply('decoder', v, standard((n, latents)).sample(z_key, temperature), label)
-    return {'image': unit(p.sample(x_key) if draw else p.mean)}
-
   def classify(v, batch, key):
     (logits, features), _ = apply('classifier', v, batch['image'])
     return {'logits': logits, 'probability': jax.nn.softmax(logits), 'features': features}
 
-  def encode(v, batch, key):
-    """Given the class that it is found to be, which is its 'label'."""
-    label = jnp.argmax(classify(v, batch, key)['logits'], axis=-1)
-    q, _ = posterior(v, batch['image'], label)
-    found = {'latents': q.sample(key), 'mean': q.mean, 'scale': jnp.exp(q.log_scale)}
-    return found | {'label': label}
+  def prior(v, n, given):
+    label = given.get('label')
+    first = Codes(jnp.zeros((n, classes))) if label is None else Point(label)
+    return Joint((first, standard((n, latents)))), v
 
-  def decode(v, batch, key):
-    p, _ = apply('decoder', v, batch['latents'], batch['label'])
-    return {'image': unit(p.mean)}
+  def code_posterior(v, x, values):
+    return posterior(v, x, *values)[0]
 
-  def reconstruct(v, batch, key):
-    found = encode(v, batch, key)
-    return decode(v, {'latents': found['mean'], 'label': found['label']}, key)
+  def whole_posterior(v, batch, train=False):
+    """q(y|x) q(z|x, y)."""
+    (logits, _), after = apply('classifier', v, batch['image'], train=train)
+    link = jax.tree_util.Partial(code_posterior, lens.only(v, 'encoder'), batch['image'])
+    return Chain(Codes(logits), (link,)), after
+
+  def likelihood(v, z, given, target=None, train=False):
+    label, code = z
+    return apply('decoder', v, code, label, target=target, train=train)
 
   def log_weight(v, batch, key):
     # One z of each class: the mean over them of p(x, z|y) / q(z|x, y) is, on average, p(x).
     recon, kl, _ = of_all(v, batch['image'], key, analytic=False)
     return {'log_weight': jax.nn.logsumexp(-recon - kl, axis=-1) - math.log(classes)}
 
-  return Method(
+  method = Method(
     init=init,
     players=(Player('m2', loss, tuple(nets)),),
-    sample=sample,
+    sample=None,
     metrics=metrics,
-    predict={
-      'classify': classify,
-      'encode': encode,
-      'decode': decode,
-      'reconstruct': reconstruct,
-      'log_weight': log_weight,
-    },
+    predict={'classify': classify, 'log_weight': log_weight},
     dims=dims,
     given=('label',),
+    latent=Latent(prior, whole_posterior, likelihood),
   )
+  return latent.complete(method, example)

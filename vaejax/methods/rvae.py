@@ -6,12 +6,13 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import per_example
+from vaejax import latent
+from vaejax.distributions import Gaussian, Path, per_example, standard
 from vaejax.errors import UserError
 from vaejax.nets import lens, recurrent
 from vaejax.nets.heads import discrete
 from vaejax.objectives.elbo import elbo, rate
-from vaejax.types import Example, Method, Player
+from vaejax.types import Example, Latent, Method, Player
 
 DATA = 'video'
 
@@ -34,6 +35,9 @@ def make(config, example: Example) -> Method:
 def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
   """A recurrent VAE of the nets 'encoder', 'core' and 'decoder' of nets.recurrent.
 
+  Its latents are the innovations e of all frames, [B, T, latents]: the latent of a frame is
+  z = mean + scale * e of p(z|h), so that p(e) is N(0, 1). The nets of its `latent` are at rest.
+
   Args:
     latents: of one frame.
     analytic: the KL of each frame in closed form rather than at the draw of z.
@@ -41,10 +45,6 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
   """
   apply, core = partial(lens.apply, nets), nets['core']
   length = example.fields['video'].shape[0]
-
-  def unit(video):
-    """[0, 1] from the range of the data."""
-    return jnp.clip((video - example.low) / (example.high - example.low), 0.0, 1.0)
 
   def frames(tree):
     """[B, T, ...] -> [B * T, ...], of every leaf."""
@@ -62,10 +62,10 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
     inputs = {'encoder': (frames(x),), 'core': (seen, noise), 'decoder': (code,)}
     return lens.init(nets, key, inputs)
 
-  def follow(v, x, noise, train=False):
+  def follow(v, x, noise, train=False, replay=False):
     """Along given frames [B, T, H, W, C]: what `core` gives, and the variables left behind."""
     seen, v = apply('encoder', v, frames(x), train=train)
-    return apply('core', v, videos(seen, x), noise, train=train)
+    return apply('core', v, videos(seen, x), noise, train=train, replay=replay)
 
   def render(v, z, h, target=None, train=False):
     """p(x|z, h) of z [N, latents] and h [N, width], and the variables left behind."""
@@ -138,39 +138,64 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
     choose = lambda prior, step: recurrent.draw(prior, step[1])
     shown = lambda p, step: p.sample(jax.random.fold_in(x_key, step[0])) if draw else p.mean
     rest = play(v, carry, steps, choose, shown)
-    return {'video': unit(jnp.concatenate([first, rest], axis=1))}
+    return {'video': jnp.concatenate([first, rest], axis=1)}
 
-  def encode(v, batch, key):
-    x = batch['video']
-    (_, (q, _, z, _)), _ = follow(v, x, jax.random.normal(key, (*x.shape[:2], latents)))
-    return {'latents': z, 'mean': q.mean, 'scale': jnp.exp(q.log_scale)}
+  def innovations(q, p, z):
+    """q(e|x), and e, of latents z = mean + scale * e of their prior p."""
+    whiten = lambda x: (x - p.mean) * jnp.exp(-p.log_scale)
+    return Gaussian(whiten(q.mean), q.log_scale - p.log_scale), whiten(z)
 
-  def decode(v, batch, key):
-    z = jnp.moveaxis(batch['latents'], 1, 0)
-    carry = core.start(z.shape[1])
-    return {'video': unit(play(v, carry, z, lambda _, z: z, lambda p, _: p.mean))}
+  def drawn(v, x, key, temperature):
+    noise = jnp.zeros((*x.shape[:2], latents))
+    noise = noise if key is None else temperature * jax.random.normal(key, noise.shape)
+    (_, (q, p, z, _)), _ = follow(v, x, noise)
+    return innovations(q, p, z)[1]
+
+  def replayed(v, x, e):
+    (_, (q, p, z, _)), _ = follow(v, x, e, replay=True)
+    return innovations(q, p, z)[0]
+
+  def posterior(v, batch, train=False):
+    v, x = lens.only(v, 'encoder', 'core'), batch['video']
+    run = jax.tree_util.Partial(drawn, v, x)
+    return Path(jax.tree_util.Partial(replayed, v, x), run), v
+
+  def prior(v, n, given):
+    return standard((n, length, latents)), v
+
+  def rendered(v, e, x):
+    (_, (_, _, z, h)), _ = follow(v, x, e, replay=True)
+    p, _ = render(v, frames(z), frames(h))
+    return jax.tree.map(lambda a: videos(a, x) if a.ndim else a, p)
+
+  def filmed(v, e, key, temperature):
+    steps = jnp.arange(e.shape[1]), jnp.moveaxis(e, 1, 0)
+    choose = lambda prior, step: recurrent.draw(prior, step[1])
+    show = lambda p, step: p.mean if key is None else p.sample(jax.random.fold_in(key, step[0]))
+    return play(v, core.start(e.shape[0]), steps, choose, show)
+
+  def likelihood(v, z, given, target=None, train=False):
+    run = jax.tree_util.Partial(filmed, v, z)
+    return Path(jax.tree_util.Partial(rendered, v, z), run), v
 
   def reconstruct(v, batch, key):
     x = batch['video']
     (_, (_, _, z, h)), _ = follow(v, x, jnp.zeros((*x.shape[:2], latents)))
     p, _ = render(v, frames(z), frames(h))
-    return {'video': unit(videos(p.mean, x))}
+    return {'video': videos(p.mean, x)}
 
   def log_weight(v, batch, key):
     recon, kl, _ = terms_of(v, batch['video'], key, analytic=False, train=False)
     return {'log_weight': -jnp.sum(recon, axis=1) - per_example(kl)}
 
-  return Method(
+  method = Method(
     init=init,
     players=(Player('rvae', loss, ('encoder', 'core', 'decoder')),),
     sample=sample,
     metrics=metrics,
-    predict={
-      'encode': encode,
-      'decode': decode,
-      'reconstruct': reconstruct,
-      'log_weight': log_weight,
-    },
+    predict={'reconstruct': reconstruct, 'log_weight': log_weight},
     dims=dims,
     given=('video',),
+    latent=Latent(prior, posterior, likelihood, data='video'),
   )
+  return latent.complete(method, example)

@@ -7,27 +7,25 @@ show the same. With pairs (`data.pairs`), which only procedural styles can give,
 is wanted is given too: what x shows, in the style of the other image.
 """
 
-import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import kl, per_example, standard
+from vaejax import latent
+from vaejax.distributions import Joint, kl, per_example, standard
 from vaejax.errors import UserError
 from vaejax.nets import lens
 from vaejax.nets import style as nets_of
-from vaejax.nets.heads import DISCRETE
-from vaejax.types import Example, Method, Player
+from vaejax.nets.heads import discrete
+from vaejax.types import Example, Latent, Method, Player
 
 
 def make(config, example: Example) -> Method:
   """The method that a config asks for. Raises UserError for a value that it cannot take."""
   if config.batch_size // config.optimizer.accumulate < 2:
     raise UserError('style takes the style of one row for another: batch_size is 2 at least')
-  likelihood = config.model.likelihood
-  discrete = example.levels == 2 if likelihood == 'bernoulli' else likelihood in DISCRETE
-  dims = math.prod(example.fields['image'].shape) if discrete else 0
+  dims = discrete(config.model.likelihood, example)
   return style(nets_of.make(config.model, example), example, dims)
 
 
@@ -72,16 +70,12 @@ def style(nets, example, dims=0) -> Method:
   code = jax.eval_shape(
     lambda x: nets['content'].init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, *shape))
   ).mean.shape[1:]
-  latents = math.prod(code), nets['style'].latents
-
-  def unit(image):
-    """[0, 1] from the range of the data."""
-    return jnp.clip((image - example.low) / (example.high - example.low), 0.0, 1.0)
+  latents = nets['style'].latents
 
   def init(key, batch):
     x = batch['image']
     n = x.shape[0]
-    codes = jnp.zeros((n, *code)), jnp.zeros((n, latents[1]))
+    codes = jnp.zeros((n, *code)), jnp.zeros((n, latents))
     return lens.init(nets, key, {'content': (x,), 'style': (x,), 'decoder': codes})
 
   def posteriors(v, x, train=False):
@@ -132,61 +126,29 @@ def style(nets, example, dims=0) -> Method:
     value, values, _ = bound(v, batch, key, hyper, train=False)
     return {**values, 'loss': value}
 
-  def render(v, content, style):
-    return apply('decoder', v, content.reshape(-1, *code), style)[0]
+  def prior(v, n, given):
+    return Joint((standard((n, *code)), standard((n, latents)))), v
 
-  def sample(v, key, n, given=None, temperature=1.0, draw=False):
-    c_key, s_key, x_key = jax.random.split(key, 3)
-    draws = (
-      standard((n, size)).sample(k, temperature)
-      for k, size in zip((c_key, s_key), latents, strict=True)
-    )
-    p = render(v, *draws)
-    return {'image': unit(p.sample(x_key) if draw else p.mean)}
+  def posterior(v, batch, train=False):
+    q_c, q_s, _, v = posteriors(v, batch['image'], train)
+    return Joint((q_c, q_s)), v
 
-  def encode(v, batch, key):
-    q_c, q_s, _, _ = posteriors(v, batch['image'])
-    flat = lambda c, s: jnp.concatenate([c.reshape(c.shape[0], -1), s], axis=-1)
-    c_key, s_key = jax.random.split(key)
-    return {
-      'latents': flat(q_c.sample(c_key), q_s.sample(s_key)),
-      'mean': flat(q_c.mean, q_s.mean),
-      'scale': jnp.exp(flat(q_c.log_scale, q_s.log_scale)),
-    }
-
-  def decode(v, batch, key):
-    content, style = jnp.split(batch['latents'], [latents[0]], axis=-1)
-    return {'image': unit(render(v, content, style).mean)}
-
-  def reconstruct(v, batch, key):
-    return decode(v, {'latents': encode(v, batch, key)['mean']}, key)
+  def likelihood(v, z, given, target=None, train=False):
+    return apply('decoder', v, *z, target=target, train=train)
 
   def translate(v, batch, key):
     """'image' in the style of 'style_image', both [B, H, W, C] in the range of the data."""
     q_c, _ = apply('content', v, batch['image'])
     (q_s, _), _ = apply('style', v, batch['style_image'])
-    return {'image': unit(render(v, q_c.mean, q_s.mean).mean)}
+    return {'image': likelihood(v, (q_c.mean, q_s.mean), {})[0].mean}
 
-  def log_weight(v, batch, key):
-    x, (c_key, s_key) = batch['image'], jax.random.split(key)
-    q_c, q_s, _, _ = posteriors(v, x)
-    z_c, z_s = q_c.sample(c_key), q_s.sample(s_key)
-    found = per_example(render(v, z_c, z_s).log_prob(x))
-    for q, z in ((q_c, z_c), (q_s, z_s)):
-      found += per_example(standard(z.shape).log_prob(z) - q.log_prob(z))
-    return {'log_weight': found}
-
-  return Method(
+  method = Method(
     init=init,
     players=(Player('style', loss, ('content', 'style', 'decoder')),),
-    sample=sample,
+    sample=None,
     metrics=metrics,
-    predict={
-      'encode': encode,
-      'decode': decode,
-      'reconstruct': reconstruct,
-      'translate': translate,
-      'log_weight': log_weight,
-    },
+    predict={'translate': translate},
     dims=dims,
+    latent=Latent(prior, posterior, likelihood),
   )
+  return latent.complete(method, example)

@@ -1,6 +1,6 @@
-"""Encoder q(z|x), decoder p(x|z) and, with classes, prior p(z|y): a trunk of any kind and the head
-of a distribution. A label y enters crossed with the encoder's features, and with the latents. A
-layer that both share is a net of its own, whose kernel both are given."""
+"""Encoder q(z|x) and decoder p(x|z): a trunk of any kind and the head of a distribution. A label y
+enters crossed with the encoder's features, and with the latents. A layer that both share is a net
+of its own, whose kernel both are given."""
 
 import math
 
@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.distributions import Gaussian
 from vaejax.errors import UserError
 from vaejax.lookup import choice, lookup
-from vaejax.nets.heads import LIKELIHOODS, LOG_SCALE, GaussianHead, LikelihoodHead, features
+from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, features
 from vaejax.types import Example
 
 
@@ -61,21 +60,6 @@ class Shared(nn.Module):
     return self.param('kernel', initial, self.shape)
 
 
-class Prior(nn.Module):
-  """label [B] -> p(z|y), a diagonal Gaussian over [B, latents] of each class; N(0, 1) at first."""
-
-  latents: int
-  classes: int
-
-  @nn.compact
-  def __call__(self, label, train=False):
-    shape = (self.classes, self.latents)
-    mean, log_scale = (
-      self.param(name, nn.initializers.zeros, shape)[label] for name in ('mean', 'log_scale')
-    )
-    return Gaussian(mean, jnp.clip(log_scale, -LOG_SCALE, LOG_SCALE))
-
-
 def crossed(x: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
   """[B, F] -> [B, classes (1 + F)]: the outer product of one-hot and (1, x), so that the layer that
   follows has weights of its own for every class; without classes, x itself.
@@ -112,8 +96,8 @@ def decoder(model, example: Example, shape, classes: int = 0) -> Decoder:
 
 
 def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
-  """The nets 'encoder' and 'decoder' that a config's `model` asks for; with classes 'prior', and
-  with `model.shared` 'shared', the layer between the encoder's features and z.
+  """The nets 'encoder' and 'decoder' that a config's `model` asks for, and with
+  `model.shared` 'shared', the layer between the encoder's features and z.
 
   Raises UserError for a net, likelihood or size that does not exist or does not fit the data.
   """
@@ -123,8 +107,6 @@ def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
     'encoder': Encoder(trunk, model.latents, classes),
     'decoder': decoder(model, example, shape, classes),
   }
-  if classes:
-    nets['prior'] = Prior(model.latents, classes)
   if model.get('shared', False):
     blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     features = jax.eval_shape(trunk.init_with_output, jax.random.key(0), blank)[0]

@@ -36,3 +36,9 @@ def apply(nets: Nets, name: str, variables: Variables, *args, train=False, key=N
     collections, *args, train=train, rngs=rngs, mutable=moving, **kwargs
   )
   return out, variables.replace(extra={**variables.extra, name: dict(moved)})
+
+
+def only(variables: Variables, *names: str) -> Variables:
+  """The variables of these nets alone."""
+  of = lambda trees: {name: trees[name] for name in names if name in trees}
+  return variables.replace(params=of(variables.params), extra=of(variables.extra))

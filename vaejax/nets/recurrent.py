@@ -70,18 +70,19 @@ class Core(nn.Module):
     inputs = jnp.concatenate([seen, self.code_trunk(z, train)], axis=-1)
     return self.memory(carry, inputs.astype(jnp.float32))[0]
 
-  def step(self, carry, now, train=False):
+  def step(self, carry, now, train=False, replay=False):
     """One frame, of (features of x [B, F], noise [B, latents])."""
     seen, noise = now
     q, prior = self.posterior(carry, seen, train), self.prior(carry, train)
-    z = draw(q, noise)
+    z = draw(prior if replay else q, noise)
     return self.advance(carry, seen, z, train), (q, prior, z, self.state(carry))
 
-  def __call__(self, seen, noise, train=False):
+  def __call__(self, seen, noise, train=False, replay=False):
     """Features of frames [B, T, F] and noise [B, T, latents] -> the carry after the last frame, and
-    of each frame q, prior, z [B, T, latents] and h [B, T, width]."""
+    of each frame q, prior, z [B, T, latents] and h [B, T, width]. z is the posterior's draw by the
+    noise or, to `replay`, the prior's."""
     scan = nn.scan(
-      partial(Core.step, train=train),
+      partial(Core.step, train=train, replay=replay),
       variable_broadcast='params',
       split_rngs={'params': False},
       in_axes=1,

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from vaejax.distributions import kl, per_example
+from vaejax.distributions import divergence, per_example
 
 
 @struct.dataclass
 class Terms:
-  """recon [B] = -log p(x|z); kl [B, ...] = KL(q || p) of each latent dimension."""
+  """recon [B] = -log p(x|z); kl = KL(q || p) of each latent dimension, [B, ...] or a tuple."""
 
   recon: jax.Array
   kl: jax.Array
@@ -21,22 +21,23 @@ def elbo(x, p, q, prior, z, analytic=True) -> Terms:
   Args:
     x: data [B, ...]; p: the likelihood p(x|z), parameters [B, ...].
     q, prior: posterior and prior of the latents, parameters [B, ...].
-    z: one draw from q, [B, ...].
-    analytic: the KL in closed form, else log q(z) - log p(z) at the draw.
+    z: one draw from q, [B, ...], or a tuple.
+    analytic: the KL in closed form where there is one, see `divergence`; else at the draw.
   """
-  divergence = kl(q, prior) if analytic else q.log_prob(z) - prior.log_prob(z)
-  return Terms(recon=-per_example(p.log_prob(x)), kl=divergence)
+  return Terms(recon=-per_example(p.log_prob(x)), kl=divergence(q, prior, z, analytic))
 
 
 def rate(divergence, capacity=0.0, free_bits=0.0, weights=None) -> jax.Array:
-  """The scalar that beta multiplies, from the KL of each latent dimension [B, ...].
+  """The scalar that beta multiplies, from the KL of each latent dimension, [B, ...] or a tuple.
 
   free_bits: sum_j max(free_bits, mean_B KL_j), in nats per dimension (Kingma et al. 2016,
   equation 15). capacity: |KL - capacity| in nats (Burgess et al. 2018, equation 8). At zero both
   leave the plain KL, also where a sampled KL is negative. weights [B]: of the examples in the mean.
   """
-  each = jnp.average(divergence, axis=0, weights=weights)
-  total = jnp.sum(jnp.where(free_bits > 0, jnp.maximum(each, free_bits), each))
+  total = 0.0
+  for values in jax.tree.leaves(divergence):
+    each = jnp.average(values, axis=0, weights=weights)
+    total += jnp.sum(jnp.where(free_bits > 0, jnp.maximum(each, free_bits), each))
   return jnp.where(capacity > 0, jnp.abs(total - capacity), total)
 
 
