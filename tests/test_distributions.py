@@ -9,9 +9,15 @@ from scipy import special, stats
 from vaejax.distributions import (
   Bernoulli,
   Categorical,
+  Chain,
+  Codes,
   DiscretisedLogistic,
   Gaussian,
+  Joint,
   Laplace,
+  Mixture,
+  Point,
+  divergence,
   kl,
   per_example,
   standard,
@@ -278,3 +284,69 @@ def test_kl_of_the_same_is_zero_with_zero_gradient():
   assert np.array_equal(kl(standard((3,)), standard((3,))), np.zeros(3))
   slope = jax.grad(lambda q: kl(q, Gaussian(*DRAWN_AT)).sum())(q)
   assert np.array_equal(slope.mean, np.zeros(3)) and np.array_equal(slope.log_scale, np.zeros(3))
+
+
+def test_a_mixture_is_the_sum_of_its_parts_and_no_sum_over_a_batch():
+  logits, rng = jnp.array([[0.3, -1.0, 2.0]] * 4), np.random.default_rng(0)
+  means, log_scales = (jnp.asarray(rng.normal(size=(1, 3, 2)), jnp.float32) for _ in range(2))
+  z = jnp.asarray(rng.normal(size=(4, 2)), jnp.float32)
+  p = Mixture(logits, means, log_scales)
+  parts = stats.norm(means, np.exp(log_scales)).pdf(z[:, None]).prod(-1)
+  want = (parts * special.softmax(logits, -1)).sum(-1)
+  np.testing.assert_allclose(p.log_prob(z), np.log(want), rtol=1e-5)
+  assert per_example(p.log_prob(z)).shape == (4,)
+  # Of as many latents as rows, [B, L] - [B] would be broadcast in silence.
+  square, q = jnp.ones((2, 2)), Gaussian(jnp.zeros((2, 2)), jnp.zeros((2, 2)))
+  small = Mixture(logits[:2], means, log_scales)
+  gap = divergence(q, small, square)
+  np.testing.assert_allclose(gap, q.log_prob(square).sum(-1) - small.log_prob(square), rtol=1e-5)
+  assert gap.shape == (2,)
+
+
+def test_temperature_zero_is_the_mean_of_a_component():
+  logits, means = jnp.zeros((50, 2)), jnp.array([[[-3.0], [3.0]]])
+  drawn = Mixture(logits, means, jnp.zeros((1, 2, 1))).sample(jax.random.key(0), 0.0)
+  assert set(np.unique(drawn)) == {-3.0, 3.0}
+
+
+def test_codes():
+  logits = jnp.array([[0.0, 1.0, -1.0]] * 30_000)
+  p = Codes(logits)
+  shares = np.bincount(p.sample(jax.random.key(0)), minlength=3) / 30_000
+  np.testing.assert_allclose(shares, special.softmax([0.0, 1.0, -1.0]), atol=0.01)
+  np.testing.assert_allclose(np.exp(p.log_prob(jnp.full(30_000, 2)))[0], shares[2], atol=0.01)
+  assert (p.mean == 1).all() and (p.sample(jax.random.key(1), 0.0) == 1).all()
+
+
+def _shifted(offset, values):
+  return Gaussian(values[0] + offset, jnp.zeros_like(values[0]))
+
+
+def test_a_chain_is_the_product_of_its_conditionals():
+  first = Gaussian(jnp.zeros((3, 2)), jnp.full((3, 2), 0.5))
+  make = jax.jit(lambda offset: Chain(first, (jax.tree_util.Partial(_shifted, offset),)))
+  chain = make(2.0)  # leaves jit
+  z, log_p = chain.sample_and_log_prob(jax.random.key(0))
+  want = stats.norm(0, np.exp(0.5)).logpdf(z[0]) + stats.norm(z[0] + 2, 1).logpdf(z[1])
+  np.testing.assert_allclose(log_p[0] + log_p[1], want, rtol=1e-4)
+  assert (chain.mean[1] == 2).all() and per_example(log_p).shape == (3,)
+  joint = Joint((standard((3, 2)), standard((3, 2))))
+  gaps = divergence(chain, joint, z)
+  np.testing.assert_allclose(gaps[1], kl(Gaussian(z[0] + 2, 0 * z[0]), standard((3, 2))))
+  sampled = divergence(chain, joint, z, analytic=False)
+  both = [float(per_example(g).sum()) for g in (gaps, sampled)]
+  assert both[0] != both[1]
+
+
+def test_the_sampled_divergence_averages_to_the_analytic():
+  q, p = Gaussian(jnp.full((1, 2), 0.7), jnp.full((1, 2), -0.3)), standard((1, 2))
+  keys = jax.random.split(jax.random.key(0), 20_000)
+  drawn = jax.vmap(lambda k: divergence(q, p, q.sample(k), analytic=False))(keys)
+  error = drawn.std(0) / np.sqrt(20_000)
+  assert (np.abs(drawn.mean(0) - kl(q, p)) < 5 * error).all()
+
+
+def test_a_point_costs_nothing():
+  p = Point(jnp.array([2, 0]))
+  assert np.array_equal(p.sample(jax.random.key(0)), [2, 0])
+  assert np.array_equal(p.log_prob(p.mean), [0, 0])

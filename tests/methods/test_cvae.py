@@ -34,7 +34,9 @@ def example(classes=CLASSES):
 def config(conditional=True, **objective):
   found = configuration.base('vae', HYPER)
   found.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'} | objective
-  found.model = ConfigDict({**presets.AUTOENCODER, **SMALL, 'conditional': conditional})
+  prior = 'by_class' if conditional else 'standard'
+  model = {**presets.AUTOENCODER, **SMALL, 'conditional': conditional, 'prior': prior}
+  found.model = ConfigDict(model)
   return found
 
 

@@ -45,7 +45,7 @@ class Line(nn.Module):
 def test_the_best_critic_is_the_log_density_ratio(loss):
   """Of N(0, 1) to N(1, 1): log p(x)/q(x) = 1/2 - x, which a line can be."""
   example = Example({'image': jax.ShapeDtypeStruct((1, 1, 1), jnp.float32)})
-  method = gan.gan({'generator': Shift(1.0), 'critic': Line()}, 1, example, loss)
+  method = gan.gan({'generator': Shift(1.0), 'critic': Line()}, 1, loss)
   critic = method.players[0]._replace(tx=optax.adam(1.0))
   method = method._replace(players=(critic,))
   # A Newton step costs nothing here, but the engine's own step is what is tested.

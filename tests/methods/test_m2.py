@@ -185,14 +185,12 @@ def test_what_is_predicted_comes_from_the_image_alone():
   top = classes_of(image['image']).argmax(1)
   said = predict['classify'](image, KEY)
   np.testing.assert_allclose(said['probability'], classes_of(image['image']), rtol=1e-4)
-  code = predict['encode'](image, KEY)
-  assert np.array_equal(code['label'], top) and len(set(top)) > 1
-  np.testing.assert_allclose(
-    code['mean'], posterior(image['image'])[0][np.arange(N), top], rtol=1e-4
-  )
-  want = net('decoder')(code['mean'], code['label']).mean
+  label, code = predict['encode'](image, KEY)['mean']
+  assert np.array_equal(label, top) and len(set(top)) > 1
+  np.testing.assert_allclose(code, posterior(image['image'])[0][np.arange(N), top], rtol=1e-4)
+  want = net('decoder')(code, label).mean
   np.testing.assert_allclose(predict['reconstruct'](image, KEY)['image'], want, atol=1e-6)
-  given = {'latents': code['mean'], 'label': (code['label'] + 1) % CLASSES}
+  given = {'latents': ((label + 1) % CLASSES, code)}
   assert np.abs(predict['decode'](given, KEY)['image'] - want).max() > 0.01
   right = measured()['accuracy']
   assert np.array_equal(right, top == np.asarray(data()['label']))

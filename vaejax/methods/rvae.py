@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from vaejax import latent
 from vaejax.distributions import Gaussian, Path, per_example, standard
 from vaejax.errors import UserError
+from vaejax.lookup import choice
 from vaejax.nets import lens, recurrent
 from vaejax.nets.heads import discrete
 from vaejax.objectives.elbo import elbo, rate
@@ -19,10 +20,7 @@ DATA = 'video'
 
 def make(config, example: Example) -> Method:
   """The method that a config asks for. Raises UserError for a value that it cannot take."""
-  if config.objective.kl not in ('analytic', 'sampled'):
-    raise UserError(
-      f'objective.kl={config.objective.kl!r} is unknown: it takes analytic or sampled'
-    )
+  choice('objective.kl', config.objective.kl, {'analytic', 'sampled'})
   return rvae(
     recurrent.make(config.model, example),
     config.model.latents,

@@ -26,7 +26,9 @@ def parts(model, name: str, example: Example) -> dict:
   if conditional and not example.classes:
     raise UserError(f'model.conditional: {name} has no classes; set it to False')
   classes = example.classes if conditional else 0
-  prior = lookup('nets.priors', model.get('prior', 'standard'))
+  # Runs of before there was the field.
+  kind = model.get('prior', 'by_class' if conditional else 'standard')
+  prior = lookup('nets.priors', kind)
   return {
     'nets': autoencoder.make(model, example, classes),
     'prior': prior.make(model, (model.latents,), example, classes),

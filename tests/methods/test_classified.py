@@ -12,7 +12,8 @@ from scipy import special
 from vaejax import configuration, presets
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
-from vaejax.methods import vae
+from vaejax.lookup import lookup
+from vaejax.methods import classified
 from vaejax.types import Example
 
 N, L, SHAPE, CLASSES = 4, 3, (4, 5, 1), 3
@@ -25,15 +26,15 @@ def example(classes=CLASSES):
   return Example(fields | {'label': jax.ShapeDtypeStruct((), jnp.int32)}, classes)
 
 
-def config(shared=True, weight=None, **objective):
-  hyper = {'lr': 1e-3, 'beta': 1.0} | ({} if weight is None else {'classification': weight})
-  found = configuration.base('vae', hyper)
+def config(shared=True, weight=0.0, **objective):
+  hyper = {'lr': 1e-3, 'beta': 1.0, 'classification': weight}
+  found = configuration.base('classified', hyper)
   found.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'} | objective
   found.model = ConfigDict({**presets.AUTOENCODER, **SMALL, 'shared': shared})
   return found
 
 
-def hyper(weight=None):
+def hyper(weight=0.0):
   return dict(config(weight=weight).hyper)
 
 
@@ -45,7 +46,7 @@ def data():
 
 @cache
 def made(**asked):
-  return vae.make(config(**asked), example())
+  return classified.make(config(**asked), example())
 
 
 @cache
@@ -57,15 +58,15 @@ def variables(**asked):
 
 def test_the_layer_is_a_net_once_and_of_the_one_player():
   v = variables()
-  assert set(v.params) == {'encoder', 'decoder', 'shared'}
+  assert set(v.params) == {'encoder', 'decoder', 'shared', 'classifier'}
   assert [x.shape for x in jax.tree.leaves(v.params['shared'])] == [(5, L)]
   (player,) = made().players
-  assert sorted(player.owns) == ['decoder', 'encoder', 'shared']
+  assert sorted(player.owns) == ['classifier', 'decoder', 'encoder', 'shared']
 
 
 def test_without_it_the_nets_are_as_they_were():
   plain = variables(shared=False).params
-  assert set(plain) == {'encoder', 'decoder'}
+  assert set(plain) == {'encoder', 'decoder', 'classifier'}
   count = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
   # The head takes 5 features, or the 3 of the shared layer; the decoder 3 latents, or 5 features.
   less = count(plain['encoder']) - count(variables().params['encoder'])
@@ -155,7 +156,8 @@ def test_a_class_head_adds_its_cross_entropy(samples, name):
   )()
   # In training of the draws of z, the same that the decoder sees.
   mean, scale = (np.tile(q[k], (samples, 1)) for k in ('mean', 'scale'))
-  z = mean + scale * np.asarray(jax.random.normal(KEY, mean.shape))
+  keys = [KEY] if samples == 1 else jax.random.split(KEY, samples)
+  z = mean + scale * np.concatenate([jax.random.normal(key, (N, L)) for key in keys])
   head = v.params['classifier']['head']
   logits, label = z @ head['kernel'] + head['bias'], np.tile(data()['label'], samples)
   want = -special.log_softmax(logits, axis=-1)[np.arange(samples * N), label].mean()
@@ -169,11 +171,10 @@ def test_a_class_head_adds_its_cross_entropy(samples, name):
 def test_a_word_asks_for_the_head(project):
   for words, asked in (('smoke', False), ('smoke,classify', True)):
     found = configuration.load(f'configs/vae.py:{words}')
-    assert ('classification' in found.hyper) == ('classify' in vae.make(found, example()).predict)
-    assert ('classification' in found.hyper) == asked
+    method = lookup('methods', found.method).make(found, example())
+    assert ('classification' in found.hyper) == ('classify' in method.predict) == asked
 
 
-def test_without_the_weight_there_is_no_head():
-  assert 'classify' not in made().predict and 'classifier' not in variables().params
+def test_it_wants_classes():
   with pytest.raises(UserError, match='has no classes to find'):
-    vae.make(config(weight=1.0), example(None))
+    classified.make(config(), example(None))
