@@ -56,27 +56,29 @@ CASES += [(kind, CLASSES, k) for kind in ('mixture', 'vampprior', 'by_class') fo
 @pytest.mark.parametrize('latents', [1, 2])
 def test_the_density_integrates_to_one_and_samples_follow_it(kind, classes, label, latents):
   prior, v = built(kind, latents, classes)
-  axis = np.linspace(-15, 15, 6001 if latents == 1 else 1201, dtype=np.float32)
-  width = axis[1] - axis[0]
-  grid = np.stack(np.meshgrid(*[axis] * latents, indexing='ij'), -1).reshape(-1, latents)
+  n = 20_000
+  drawn = np.asarray(prior(v, n, given(classes, label, n))[0].sample(jax.random.key(3)))
+  assert drawn.shape == (n, latents)
+  count = 6001 if latents == 1 else 1201
+  ends = zip(drawn.min(0) - 3, drawn.max(0) + 3, strict=True)
+  axes = [np.linspace(*end, count, dtype=np.float32) for end in ends]
+  cell = np.prod([axis[1] - axis[0] for axis in axes])
+  grid = np.stack(np.meshgrid(*axes, indexing='ij'), -1).reshape(-1, latents)
   density = jax.jit(
     lambda z: jnp.exp(
       per_example(prior(v, z.shape[0], given(classes, label, z.shape[0]))[0].log_prob(z))
     )
   )
-  weight = np.float64(density(grid)) * width**latents
+  weight = np.float64(density(grid)) * cell
   assert weight.sum() == pytest.approx(1, abs=2e-3)
-  n = 20_000
-  drawn = prior(v, n, given(classes, label, n))[0].sample(jax.random.key(3))
-  assert drawn.shape == (n, latents)
   mean = weight @ grid
   scale = np.sqrt(weight @ (grid - mean) ** 2)
   assert (np.abs(drawn.mean(0) - mean) < 5 * scale / np.sqrt(n)).all()
   np.testing.assert_allclose(drawn.std(0), scale, rtol=0.05)
   # Not the moments alone: the share below the median of the first dimension.
-  cumulative = np.cumsum(weight.reshape(len(axis), -1).sum(1))
-  median = axis[np.searchsorted(cumulative, 0.5)]
-  assert np.mean(np.asarray(drawn)[:, 0] < median) == pytest.approx(0.5, abs=0.03)
+  cumulative = np.cumsum(weight.reshape(count, -1).sum(1))
+  median = axes[0][np.searchsorted(cumulative, 0.5)]
+  assert np.mean(drawn[:, 0] < median) == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_vampprior_is_the_mean_of_the_posteriors_of_its_pseudo_inputs():
