@@ -13,6 +13,7 @@ from ml_collections.config_dict import placeholder
 from vaejax.errors import UserError
 from vaejax.fields import check, convert, flat, override
 from vaejax.lookup import nearest
+from vaejax.schedules import depends_on_steps
 
 
 def base(method: str, hyper: dict[str, float]) -> ConfigDict:
@@ -231,8 +232,6 @@ def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
 
   `eval` and `checkpoint` may change, and `steps` too where no schedule stretches over them.
   """
-  from vaejax.engine.optim import depends_on_steps
-
   before, after = flat(old), flat(new)
   fixed = any(depends_on_steps(text) for text in new.schedule.values())
   found = []
