@@ -10,7 +10,7 @@ import optax
 import pytest
 from chunks import averaged_chunk
 
-from vaejax import configuration
+from vaejax import configuration, latent
 from vaejax.data import load
 from vaejax.engine import checkpoint, optim, restoring, shard, workdir
 from vaejax.engine.stack import take
@@ -202,6 +202,46 @@ def test_extra_moves_only_in_training(case):
     data = case.source.example.data
     many, one = (reconstruct(state.variables, b, state.key)[data] for b in (batch, few))
     np.testing.assert_allclose(many[:5], one, atol=1e-5)
+
+
+def test_weights_average_to_the_bound(case):
+  """log p(x, z) - log q(z|x) from the three distributions, and the ELBO of the method's own."""
+  model, v, draws = case.method.latent, case.state.variables, 100
+  if model is None:
+    pytest.skip('no latent-variable model')
+  (buffer, _), *_ = case.source.buffers(0, case.config.steps)
+  batch = jax.jit(case.source.draw)(buffer, case.state.key, case.state.step)
+  one = lambda key: (
+    latent.log_weight(model, v, batch, key),
+    case.method.metrics(v, batch, key, case.state.hyper)['elbo'],
+  )
+  keys = jax.random.split(jax.random.key(1), draws)
+  weight, elbo = jax.jit(lambda keys: jax.lax.map(one, keys))(keys)
+  assert weight.shape == elbo.shape == (draws, len(batch[case.source.example.data]))
+  error = np.sqrt((np.var(weight, axis=0) + np.var(elbo, axis=0)) / draws)
+  gap = np.abs(np.mean(weight, axis=0) - np.mean(elbo, axis=0))
+  # Of many rows, one is off by five of its errors once in a million.
+  assert (gap < 5 * error + 1e-4 * np.abs(np.mean(elbo, axis=0))).all()
+  # Rows that differ from each other by more than that: a constant would not do.
+  assert np.std(np.mean(weight, axis=0)) > np.median(error)
+
+
+def test_what_is_decoded_is_in_the_range_that_is_encoded(case):
+  predict, example = case.method.predict, case.source.example
+  if case.method.latent is None:
+    pytest.skip('no latent-variable model')
+  (buffer, _), *_ = case.source.buffers(0, case.config.steps)
+  batch = jax.jit(case.source.draw)(buffer, case.state.key, case.state.step)
+  code = predict['encode'](case.state.variables, batch, case.state.key)
+  again = predict['decode'](
+    case.state.variables, {**batch, 'latents': code['mean']}, case.state.key
+  )[example.data]
+  own = predict['reconstruct'](case.state.variables, batch, case.state.key)[example.data]
+  frames = 1 if example.data == 'video' else None  # decoding then sees its own frames
+  np.testing.assert_allclose(again[:, :frames], own[:, :frames], atol=1e-4)
+  assert jax.tree.structure(code['mean']) == jax.tree.structure(code['latents'])
+  if case.config.model.likelihood == 'bernoulli':
+    assert example.low <= again.min() and again.max() <= example.high
 
 
 # Adam's first steps are nearly sign(gradient), which turns rounding into a step of full size; so

@@ -12,6 +12,7 @@ import pytest
 from vaejax.configuration import base, player
 from vaejax.engine import optim
 from vaejax.errors import UserError
+from vaejax.schedules import depends_on_steps
 from vaejax.types import Method, Player
 
 RATE = 0.03
@@ -138,8 +139,8 @@ def test_what_no_schedule_takes(text, said):
 def test_what_stretches_over_the_run():
   stretched = ['linear', 'cosine', 'cosine:warmup=5', 'linear:start=1,end=0']
   fixed = ['constant', 'linear:steps=5', 'cosine:steps=5', 'exponential:every=5', 'piecewise:5=1']
-  assert all(map(optim.depends_on_steps, stretched))
-  assert not any(map(optim.depends_on_steps, fixed))
+  assert all(map(depends_on_steps, stretched))
+  assert not any(map(depends_on_steps, fixed))
   # And that is what it means: a longer run has other factors.
   for text in stretched + fixed:
     here, longer = (float(optim.schedule('', text, steps)(7)) for steps in (10, 20))
