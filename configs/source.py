@@ -71,14 +71,15 @@ def autoencoder(hyper=(), **model) -> ConfigDict:
 
 
 def conv28() -> ConfigDict:
-  config = autoencoder(net='conv28', latents=32, likelihood='bernoulli')
+  config = autoencoder(net='conv28', widths=(), latents=32, likelihood='bernoulli')
   config.optimizer.update({'name': 'rmsprop', 'decay': 0.9})
   config.batch_size = 256
   return config
 
 
 def conv32() -> ConfigDict:
-  config = autoencoder(net='conv32', latents=128, likelihood='gaussian', scale=0.5**0.5)
+  model = {'net': 'conv32', 'widths': (), 'latents': 128}
+  config = autoencoder(**model, likelihood='gaussian', scale=0.5**0.5)
   config.optimizer.update({'name': 'rmsprop', 'decay': 0.9})
   config.data.scale = 'symmetric'
   config.batch_size = 64

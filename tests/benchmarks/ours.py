@@ -20,9 +20,10 @@ from vaejax.engine import optim, step
 from vaejax.methods.vae import vae
 from vaejax.nets.autoencoder import Decoder, Encoder
 from vaejax.nets.blocks import DTYPES
-from vaejax.nets.conv import ConvDecoder, ConvEncoder
+from vaejax.nets.conv import ConvDecoder, ConvLayers
 from vaejax.nets.heads import LikelihoodHead
 from vaejax.nets.mlp import Mlp, MlpDecoder
+from vaejax.nets.trunk import FromVector, ToVector
 
 
 def make_nets(net: str, dtype):
@@ -31,8 +32,10 @@ def make_nets(net: str, dtype):
   if net == 'mlp':
     latents, trunks = 20, (Mlp((500,), dtype=dtype), MlpDecoder(shape, (500,), dtype=dtype))
   else:
-    down = ConvEncoder((32, 64), (2, 2), dtype=dtype)
-    latents, trunks = 32, (down, ConvDecoder(shape, (64, 64, 32), (1, 2, 2), dtype=dtype))
+    down = ToVector(ConvLayers((32, 64), (2, 2), dtype=dtype), Mlp(()))
+    body = ConvDecoder(shape, (64, 64, 32), (1, 2, 2), dtype=dtype)
+    up = FromVector(MlpDecoder(body.places, (), dtype=dtype), body)
+    latents, trunks = 32, (down, up)
   head = LikelihoodHead('bernoulli')
   return {'encoder': Encoder(trunks[0], latents), 'decoder': Decoder(trunks[1], head)}, latents
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.lookup import lookup
+from vaejax.nets import trunk
 from vaejax.nets.blocks import spectral
 from vaejax.types import Example
 
@@ -48,16 +48,16 @@ class Critic(nn.Module):
 
 def critic(model, example: Example, classes: int = 0) -> Critic:
   """The net that `model`, the section of the critic, asks for. Raises UserError."""
-  trunk = lookup('nets', model.net, having='encoder').encoder(model, example.fields['image'].shape)
-  return Critic(trunk, classes, model.norm)
+  shape = example.fields['image'].shape
+  return Critic(trunk.to_vector(model, shape), classes, model.norm)
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:
   """The nets 'generator', of `model`, and 'critic', of `model.critic`. Raises UserError."""
   shape = example.fields['image'].shape
   classes = example.classes if model.conditional else 0
-  trunk = lookup('nets', model.net, having='decoder').decoder(model, shape)
+  body = trunk.from_vector(model, shape)
   return {
-    'generator': Generator(trunk, example.low, example.high, classes),
+    'generator': Generator(body, example.low, example.high, classes),
     'critic': critic(model.critic, example, classes),
   }

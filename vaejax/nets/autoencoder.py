@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.errors import UserError
-from vaejax.lookup import choice, lookup
+from vaejax.lookup import choice
+from vaejax.nets import trunk
 from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, features
 from vaejax.types import Example
 
@@ -91,8 +92,7 @@ def decoder(model, example: Example, shape, classes: int = 0) -> Decoder:
   head = LikelihoodHead(
     model.likelihood, example.low, example.high, example.levels, model.scale, model.floor
   )
-  trunk = lookup('nets', model.net, having='decoder').decoder(model, shape)
-  return Decoder(trunk, head, classes)
+  return Decoder(trunk.from_vector(model, shape), head, classes)
 
 
 def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
@@ -102,13 +102,11 @@ def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
   Raises UserError for a net, likelihood or size that does not exist or does not fit the data.
   """
   shape = example.fields['image'].shape
-  trunk = lookup('nets', model.net, having='encoder').encoder(model, shape)
+  encoder = Encoder(trunk.to_vector(model, shape), model.latents, classes)
   nets = {
-    'encoder': Encoder(trunk, model.latents, classes),
+    'encoder': encoder,
     'decoder': decoder(model, example, shape, classes),
   }
   if model.get('shared', False):
-    blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    features = jax.eval_shape(trunk.init_with_output, jax.random.key(0), blank)[0]
-    nets['shared'] = Shared((features.shape[-1], model.latents))
+    nets['shared'] = Shared((*trunk.output_shape(encoder.trunk, shape), model.latents))
   return nets

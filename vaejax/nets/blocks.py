@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from vaejax.nets.adain import normalise
 from vaejax.nets.convolve import conv, conv_transpose
 
 ACTIVATIONS = {
@@ -19,9 +20,13 @@ ACTIVATIONS = {
   'softplus': jax.nn.softplus,
   'sigmoid': jax.nn.sigmoid,
   'leaky_relu': lambda x: jax.nn.leaky_relu(x, 0.2),
+  'abs': jnp.abs,
 }
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 NORMS = ('none', 'batch', 'group', 'spectral')
+# Norms that take the mean of a channel away. A bias right before one has no gradient but rounding
+# errors, which Adam would amplify.
+CENTRED = ('batch', 'instance')
 
 
 def spectral(layer: nn.Module, norm: str, train: bool) -> Callable[[jax.Array], jax.Array]:
@@ -33,7 +38,8 @@ def spectral(layer: nn.Module, norm: str, train: bool) -> Callable[[jax.Array], 
 
 
 class Norm(nn.Module):
-  """BatchNorm, GroupNorm (of about 8 channels a group) or nothing, over [B, ..., C]."""
+  """BatchNorm, GroupNorm (of about 8 channels a group) or nothing, over [B, ..., C]; 'instance', of
+  maps [B, H, W, C] alone: each channel of an image by itself, without a scale or bias."""
 
   kind: str
   dtype: Any = jnp.float32
@@ -48,7 +54,7 @@ class Norm(nn.Module):
       while x.shape[-1] % groups:
         groups -= 1
       return nn.GroupNorm(groups, dtype=self.dtype)(x)
-    return x
+    return normalise(x) if self.kind == 'instance' else x
 
 
 class Convolution(nn.Module):

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.lookup import lookup
+from vaejax.nets import trunk
 from vaejax.nets.mlp import Mlp
 from vaejax.types import Example
 
@@ -27,6 +27,5 @@ def head(classes: int) -> Classifier:
 
 def make(model, example: Example, classes: int) -> dict[str, nn.Module]:
   """The net 'classifier' of so many classes that a config's `model` asks for. Raises UserError."""
-  net = lookup('nets', model.net, having='encoder')
-  trunk = net.encoder(model, example.fields['image'].shape)
-  return {'classifier': Classifier(trunk, classes)}
+  shape = example.fields['image'].shape
+  return {'classifier': Classifier(trunk.to_vector(model, shape), classes)}

@@ -1,82 +1,92 @@
-"""Convolutional encoder and decoder: one layer per entry of `channels`, then dense."""
+"""Convolutional encoder and decoder: one layer per entry of `channels`."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.errors import UserError
 from vaejax.lookup import choice
-from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Convolution, Norm, spectral
-from vaejax.nets.mlp import Mlp
+from vaejax.nets.blocks import ACTIVATIONS, CENTRED, DTYPES, NORMS, Convolution, Norm, spectral
 
 
-def sizes(shape, strides) -> list[tuple[int, int]]:
-  """Height and width before each layer and after the last: 28 -> 28, 14, 7, 4 by strides of 2."""
-  found = [tuple(shape[:2])]
-  for stride in strides:
-    found.append(tuple(-(-side // stride) for side in found[-1]))
-  return found
+class ConvLayers(nn.Module):
+  """[B, H, W, C] -> [B, h, w, channels[-1]]: convolutions, each with a norm and an activation.
 
-
-def dense(norm: str) -> str:
-  """The norm of a convolutional net's dense layers: of the kinds, only the spectral is theirs."""
-  return norm if norm == 'spectral' else 'none'
-
-
-class ConvEncoder(nn.Module):
-  """[B, H, W, C] -> [B, F]."""
+  Attributes:
+    channels, strides: one of each layer.
+    kernel: of every layer, or a tuple with one of each.
+    norm: a kind (see blocks.Norm), or what makes a module of (x, train, *condition).
+    sizes: height and width after each layer, if they are to grow: the convolutions are transposed
+      then, and their outputs cropped.
+  """
 
   channels: tuple[int, ...]
   strides: tuple[int, ...]
-  kernel: int = 3
-  widths: tuple[int, ...] = ()
+  kernel: int | tuple[int, ...] = 3
   activation: str = 'relu'
-  norm: str = 'none'
+  norm: str | Callable[[], nn.Module] = 'none'
   dtype: Any = jnp.float32
+  sizes: tuple[tuple[int, int], ...] = ()
+
+  def __call__(self, x, train=False, *condition):
+    return self.maps(x, train, *condition)[-1]
 
   @nn.compact
-  def __call__(self, x, train=False):
-    for channels, stride in zip(self.channels, self.strides, strict=True):
-      # A bias right before BatchNorm has zero gradient, and Adam would amplify its noise.
-      bias = self.norm != 'batch'
-      layer = Convolution(channels, self.kernel, stride, use_bias=bias, dtype=self.dtype)
+  def maps(self, x, train=False, *condition) -> list[jax.Array]:
+    """x, and the output of every layer."""
+    found = [x]
+    kernels = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * len(self.channels)
+    layers = zip(self.channels, self.strides, kernels, strict=True)
+    for i, (channels, stride, kernel) in enumerate(layers):
+      bias = self.norm not in CENTRED
+      layer = Convolution(channels, kernel, stride, bool(self.sizes), bias, self.dtype)
       x = spectral(layer, self.norm, train)(x)
-      x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
-    return Mlp(self.widths, self.activation, self.dtype, dense(self.norm))(x, train)
+      if self.sizes:
+        height, width = self.sizes[i]
+        x = x[:, :height, :width]
+      norm = self.norm() if callable(self.norm) else Norm(self.norm, self.dtype)
+      x = ACTIVATIONS[self.activation](norm(x, train, *condition))
+      found.append(x)
+    return found
 
 
 class ConvDecoder(nn.Module):
-  """[B, L] -> [B, H, W, F]: layers in the order of `channels`, each from that many channels, grown
-  by its stride to the sizes that an encoder of these strides in reverse would pass, by cropping."""
+  """[B, *places] -> [B, *shape]: layers from so many `channels` each, grown by their strides to the
+  sizes that an encoder of these strides in reverse would pass."""
 
   shape: tuple[int, int, int]
   channels: tuple[int, ...]
   strides: tuple[int, ...]
   kernel: int = 3
-  widths: tuple[int, ...] = ()
   activation: str = 'relu'
   norm: str = 'none'
   dtype: Any = jnp.float32
 
+  @property
+  def places(self) -> tuple[int, int, int]:
+    return *sizes(self.shape, self.strides)[0], self.channels[0]
+
   @nn.compact
-  def __call__(self, z, train=False):
-    act = ACTIVATIONS[self.activation]
-    *grow, (height, width) = sizes(self.shape, self.strides[::-1])
-    widths = *self.widths, height * width * self.channels[0]
-    x = Mlp(widths, self.activation, self.dtype, dense(self.norm))(z, train)
-    x = x.reshape(-1, height, width, self.channels[0])
-    for i, (height, width) in enumerate(reversed(grow)):
-      last = i == len(grow) - 1
-      features = self.shape[-1] if last else self.channels[i + 1]
-      bias = last or self.norm != 'batch'
-      layer = Convolution(features, self.kernel, self.strides[i], True, bias, self.dtype)
-      x = spectral(layer, self.norm, train)(x)
-      x = x[:, :height, :width]
-      if not last:
-        x = act(Norm(self.norm, self.dtype)(x, train))
-    return x
+  def __call__(self, x, train=False):
+    *grown, (height, width) = sizes(self.shape, self.strides)[1:]
+    same = self.kernel, self.activation, self.norm, self.dtype
+    x = ACTIVATIONS[self.activation](x)
+    x = ConvLayers(self.channels[1:], self.strides[:-1], *same, tuple(grown))(x, train)
+    last = Convolution(self.shape[-1], self.kernel, self.strides[-1], True, dtype=self.dtype)
+    return spectral(last, self.norm, train)(x)[:, :height, :width]
+
+
+def sizes(shape, strides) -> list[tuple[int, int]]:
+  """Height and width before each layer of a decoder and after its last, that of `shape`, from which
+  they are counted back: 4, 7, 14, 28 by strides of 2."""
+  found = [tuple(shape[:2])]
+  for stride in reversed(strides):
+    found.insert(0, tuple(-(-side // stride) for side in found[0]))
+  return found
 
 
 def settings(model, shape) -> dict[str, Any]:
@@ -97,7 +107,6 @@ def settings(model, shape) -> dict[str, Any]:
     'channels': tuple(model.channels),
     'strides': strides,
     'kernel': model.kernel,
-    'widths': tuple(model.widths),
     'activation': choice('model.activation', model.activation, {a: a for a in ACTIVATIONS}),
     'norm': choice('model.norm', model.norm, NORMS),
     'dtype': choice('model.dtype', model.dtype, DTYPES),
@@ -107,12 +116,12 @@ def settings(model, shape) -> dict[str, Any]:
 def mirrored(model, shape) -> dict[str, Any]:
   """The same fields for the decoder."""
   fields = settings(model, shape)
-  return fields | {name: fields[name][::-1] for name in ('channels', 'strides', 'widths')}
+  return fields | {name: fields[name][::-1] for name in ('channels', 'strides')}
 
 
 def encoder(model, shape) -> nn.Module:
-  """The trunk of `model`: channels, strides, kernel, widths, activation, norm and dtype."""
-  return ConvEncoder(**settings(model, shape))
+  """The body that `model` asks for: channels, strides, kernel, activation, norm and dtype."""
+  return ConvLayers(**settings(model, shape))
 
 
 def decoder(model, shape) -> nn.Module:

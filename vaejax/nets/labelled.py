@@ -2,8 +2,7 @@
 
 from flax import linen as nn
 
-from vaejax.lookup import lookup
-from vaejax.nets import autoencoder
+from vaejax.nets import autoencoder, trunk
 from vaejax.nets.classifier import Classifier
 from vaejax.types import Example
 
@@ -18,9 +17,8 @@ def make(model, example: Example) -> dict[str, nn.Module]:
   trunk sees each image once, whatever the number of classes.
   """
   shape, classes = example.fields['image'].shape, example.classes
-  trunk = lambda: lookup('nets', model.net, having='encoder').encoder(model, shape)
   return {
-    'classifier': Classifier(trunk(), classes),
-    'encoder': autoencoder.Encoder(trunk(), classes * model.latents),
+    'classifier': Classifier(trunk.to_vector(model, shape), classes),
+    'encoder': autoencoder.Encoder(trunk.to_vector(model, shape), classes * model.latents),
     'decoder': autoencoder.decoder(model, example, shape, classes),
   }

@@ -30,7 +30,7 @@ class Mlp(nn.Module):
 
 
 class MlpDecoder(nn.Module):
-  """[B, L] -> [B, H, W, F]."""
+  """[B, L] -> [B, *shape]: the same, and one linear layer more."""
 
   shape: tuple[int, int, int]
   widths: tuple[int, ...]
@@ -41,18 +41,30 @@ class MlpDecoder(nn.Module):
   @nn.compact
   def __call__(self, z, train=False):
     x = Mlp(self.widths, self.activation, self.dtype, self.norm)(z, train)
-    return nn.Dense(math.prod(self.shape), dtype=self.dtype)(x).reshape(-1, *self.shape)
+    layer = nn.Dense(math.prod(self.shape), dtype=self.dtype)
+    return spectral(layer, self.norm, train)(x).reshape(-1, *self.shape)
+
+
+def settings(model) -> dict[str, Any]:
+  """The fields that dense layers take from a config's `model`, checked."""
+  return {
+    'widths': tuple(model.widths),
+    'activation': choice('model.activation', model.activation, {a: a for a in ACTIVATIONS}),
+    'dtype': choice('model.dtype', model.dtype, DTYPES),
+    'norm': choice('model.norm', model.norm, NORMS),
+  }
+
+
+def mirrored(model) -> dict[str, Any]:
+  """The same fields for a decoder."""
+  return settings(model) | {'widths': tuple(model.widths)[::-1]}
 
 
 def encoder(model, shape) -> nn.Module:
-  """The trunk of `model`: widths, activation, norm and dtype, for any image shape."""
-  choice('model.activation', model.activation, ACTIVATIONS)
-  dtype = choice('model.dtype', model.dtype, DTYPES)
-  norm = choice('model.norm', model.norm, NORMS)
-  return Mlp(tuple(model.widths), model.activation, dtype, norm)
+  """A net of `model` without places: widths, activation, norm and dtype, for any image shape."""
+  return Mlp(**settings(model))
 
 
 def decoder(model, shape) -> nn.Module:
   """Its mirror image, up to images of shape (H, W, features)."""
-  mirror = encoder(model, shape)
-  return MlpDecoder(shape, mirror.widths[::-1], mirror.activation, mirror.dtype, mirror.norm)
+  return MlpDecoder(shape, **mirrored(model))

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.distributions import Gaussian
-from vaejax.lookup import choice, lookup
-from vaejax.nets import autoencoder
+from vaejax.lookup import choice
+from vaejax.nets import autoencoder, trunk
 from vaejax.nets.blocks import DTYPES
 from vaejax.nets.heads import GaussianHead
 from vaejax.nets.mlp import Mlp
@@ -96,10 +96,9 @@ def make(model, example: Example) -> dict[str, nn.Module]:
   [N, latents + state] -> p(x|z, h)) that a config's `model` asks for. Raises UserError."""
   choice('model.cell', model.cell, CELLS)
   shape = example.fields['video'].shape[1:]
-  encoder = lookup('nets', model.net, having='encoder').encoder(model, shape)
   dtype = choice('model.dtype', model.dtype, DTYPES)
   return {
-    'encoder': encoder,
+    'encoder': trunk.to_vector(model, shape),
     'core': Core(model.latents, model.state, model.cell, model.activation, dtype),
     'decoder': autoencoder.decoder(model, example, shape),
   }

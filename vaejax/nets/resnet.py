@@ -7,7 +7,6 @@ from flax import linen as nn
 
 from vaejax.nets import conv
 from vaejax.nets.blocks import ACTIVATIONS, Convolution, Norm, spectral
-from vaejax.nets.mlp import Mlp
 
 
 class ResidualBlock(nn.Module):
@@ -32,13 +31,12 @@ class ResidualBlock(nn.Module):
 
 
 class ResnetEncoder(nn.Module):
-  """[B, H, W, C] -> [B, F]."""
+  """[B, H, W, C] -> [B, h, w, channels[-1]]."""
 
   channels: tuple[int, ...]
   strides: tuple[int, ...]
   blocks: int = 1
   kernel: int = 3
-  widths: tuple[int, ...] = ()
   activation: str = 'relu'
   norm: str = 'group'
   dtype: Any = jnp.float32
@@ -51,46 +49,44 @@ class ResnetEncoder(nn.Module):
       x = spectral(layer, self.norm, train)(x)
       for _ in range(self.blocks):
         x = ResidualBlock(self.kernel, self.activation, self.norm, self.dtype)(x, train)
-    x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
-    return Mlp(self.widths, self.activation, self.dtype, conv.dense(self.norm))(x, train)
+    return ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train))
 
 
 class ResnetDecoder(nn.Module):
-  """[B, L] -> [B, H, W, F]."""
+  """[B, *places] -> [B, *shape]."""
 
   shape: tuple[int, int, int]
   channels: tuple[int, ...]
   strides: tuple[int, ...]
   blocks: int = 1
   kernel: int = 3
-  widths: tuple[int, ...] = ()
   activation: str = 'relu'
   norm: str = 'group'
   dtype: Any = jnp.float32
 
+  @property
+  def places(self) -> tuple[int, int, int]:
+    return *conv.sizes(self.shape, self.strides)[0], self.channels[0]
+
   @nn.compact
-  def __call__(self, z, train=False):
-    act = ACTIVATIONS[self.activation]
-    *grow, (height, width) = conv.sizes(self.shape, self.strides[::-1])
-    x = Mlp(self.widths, self.activation, self.dtype, conv.dense(self.norm))(z, train)
-    layer = nn.Dense(height * width * self.channels[0], dtype=self.dtype)
-    x = spectral(layer, self.norm, train)(x)
-    x = x.reshape(-1, height, width, self.channels[0])
-    for i, (height, width) in enumerate(reversed(grow)):
+  def __call__(self, x, train=False):
+    after = *self.channels[1:], self.shape[-1]
+    grown = conv.sizes(self.shape, self.strides)[1:]
+    layers = zip(after, self.strides, grown, strict=True)
+    for i, (features, stride, (height, width)) in enumerate(layers):
       for _ in range(self.blocks):
         x = ResidualBlock(self.kernel, self.activation, self.norm, self.dtype)(x, train)
-      last = i == len(grow) - 1
-      x = act(Norm(self.norm, self.dtype)(x, train)) if last else x
-      features = self.shape[-1] if last else self.channels[i + 1]
+      last = i == len(grown) - 1
+      x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train)) if last else x
       bias = last or self.norm != 'batch'
-      layer = Convolution(features, self.kernel, self.strides[i], True, bias, self.dtype)
+      layer = Convolution(features, self.kernel, stride, True, bias, self.dtype)
       x = spectral(layer, self.norm, train)(x)
       x = x[:, :height, :width]
     return x
 
 
 def encoder(model, shape) -> nn.Module:
-  """The trunk that `model` asks for: the fields of a conv net, and `blocks`."""
+  """The body that `model` asks for: the fields of a conv net, and `blocks`."""
   return ResnetEncoder(blocks=model.blocks, **conv.settings(model, shape))
 
 
