@@ -4,18 +4,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
-from vaejax.nets import style
-from vaejax.nets.heads import LikelihoodHead
+from vaejax import presets
+from vaejax.nets import adain, style
 from vaejax.nets.tones import histogram
+from vaejax.types import Example
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).uniform(size=(3, 9, 8, 3)).astype(np.float32)
 
 
+def make(shape=(9, 8, 3), **fields):
+  """The nets of style transfer on images of `shape` from -1 to 1, with widths of 16."""
+  layers = {'channels': (8, 8), 'strides': (2, 1), 'widths': (16,)}
+  model = ConfigDict(presets.TRANSFER | layers | {'latents': 5, 'invariant': False} | fields)
+  model.style = presets.SIGHT | layers | {'latents': 4}
+  return style.make(model, Example({'image': jax.ShapeDtypeStruct(shape, jnp.float32)}, low=-1.0))
+
+
 def test_adain_is_its_formula():
   mean, deviation = np.random.default_rng(1).normal(size=(2, 3, 3))
-  found = style.adain(jnp.asarray(X), jnp.asarray(mean), jnp.asarray(deviation))
+  found = adain.adain(jnp.asarray(X), jnp.asarray(mean), jnp.asarray(deviation))
   x = np.float64(X)
   for i, c in np.ndindex(3, 3):
     channel = x[i, :, :, c]
@@ -25,15 +35,15 @@ def test_adain_is_its_formula():
 
 def test_adain_leaves_the_statistics_that_were_asked_for():
   mean, deviation = jnp.full((3, 3), 0.7), jnp.full((3, 3), 2.0)
-  found = style.statistics(style.adain(jnp.asarray(X), mean, deviation))
+  found = adain.statistics(adain.adain(jnp.asarray(X), mean, deviation))
   assert np.allclose(found[0], 0.7, atol=1e-4) and np.allclose(found[1], 2.0, atol=0.02)
 
 
 def test_the_decoder_takes_its_statistics_from_the_style():
-  net = style.AdaIN()
+  net = adain.AdaIN()
   code = jnp.asarray(np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32))
-  v = net.init(KEY, jnp.asarray(X), code)
-  found = style.statistics(net.apply(v, jnp.asarray(X), code))
+  v = net.init(KEY, jnp.asarray(X), False, code)
+  found = adain.statistics(net.apply(v, jnp.asarray(X), False, code))
   dense = v['params']['Dense_0']
   mean, scale = np.split(code @ dense['kernel'] + dense['bias'], 2, axis=-1)
   assert np.allclose(found[0], mean, atol=1e-4)
@@ -41,7 +51,7 @@ def test_the_decoder_takes_its_statistics_from_the_style():
 
 
 def content(**settings):
-  net = style.ContentEncoder(5, (8, 8), (2, 1), widths=(16,), **settings)
+  net = make(**settings)['content']
   v = jax.jit(net.init)(KEY, jnp.asarray(X))
   return jax.jit(lambda x: net.apply(v, jnp.asarray(x, jnp.float32)).mean)
 
@@ -62,7 +72,7 @@ def test_content_has_places_where_asked():
 
 def reach(spatial, places=4):
   """Which of the codes of a row of `places` a change of the image's left end moves."""
-  net = style.ContentEncoder(5, (8, 8), (2, 1), spatial=spatial, widths=(16,))
+  net = make((8, 32, 3), spatial=spatial)['content']
   image = jnp.asarray(np.random.default_rng(3).uniform(size=(1, 8, 32, 3)), jnp.float32)
   v = jax.jit(net.init)(KEY, image)
   see = jax.jit(lambda x: net.apply(v, x).mean)
@@ -76,7 +86,7 @@ def test_a_code_with_places_knows_the_style_of_the_whole_image():
 
 def test_style_sees_no_places():
   """Statistics of what has no edges at the border stay when it moves by whole strides."""
-  net = style.StyleEncoder(4, (8, 8), (2, 2), widths=(16,))
+  net = make((32, 32, 3))['style']
   image = np.zeros((1, 32, 32, 3), np.float32)
   image[0, 8:17, 8:16] = X[0]
   v = jax.jit(net.init)(KEY, jnp.asarray(image))
@@ -88,22 +98,19 @@ def test_style_sees_no_places():
 
 
 def test_style_sees_steps_of_tones_that_means_and_deviations_do_not_tell():
-  net = style.StyleEncoder(4, (8,), (2,), widths=(16,), tones=5, low=-1.0, high=1.0)
+  net = make(tones=5)['style']
   x = jnp.asarray(2 * X - 1)
   v = jax.jit(net.init)(KEY, x)
   _, found = jax.jit(net.apply)(v, x)
-  assert found.shape == (3, 2 * (3 + 8) + 3 * 5)
+  assert found.shape == (3, 2 * (3 + 8 + 8) + 3 * 5)
   assert np.allclose(found[:, 6:21], histogram(x, 5, -1.0, 1.0).reshape(3, 15))
 
 
 @pytest.mark.slow
 def test_the_decoder_draws_the_steps_that_a_style_asks_for():
-  head = LikelihoodHead('gaussian', low=-1.0, high=1.0)
-  shape, codes = (9, 8, 3), (jnp.ones((2, 5, 4, 5)), jnp.asarray([[1.0], [-1.0]]))
+  codes = jnp.ones((2, 5, 4, 5)), jnp.asarray([[1.0], [-1.0]])
   codes = codes[0] * jnp.linspace(-3, 3, 20).reshape(1, 5, 4, 1), codes[1]
-  nets = [
-    style.StyleDecoder(shape, head, (8, 4), (1, 2), spatial=True, tones=tones) for tones in (0, 5)
-  ]
+  nets = [make(channels=(4, 8), widths=(), spatial=True, tones=n)['decoder'] for n in (0, 5)]
   plain, stepped = (jax.jit(net.init)(KEY, *codes) for net in nets)
   draw = lambda net, v: np.asarray(jax.jit(net.apply)(v, *codes).mean)
   before = draw(nets[1], stepped)
@@ -122,9 +129,8 @@ def test_the_decoder_draws_the_steps_that_a_style_asks_for():
 
 
 def test_the_decoder_has_the_size_of_the_image_whatever_its_strides():
-  head = LikelihoodHead('gaussian', scale=0.3)
   for spatial, code in ((False, (2, 5)), (True, (2, 5, 4, 5))):
-    net = style.StyleDecoder((9, 8, 3), head, (8, 4), (1, 2), spatial=spatial, widths=(16,))
+    net = make(channels=(4, 8), spatial=spatial)['decoder']
     codes = jnp.ones(code), jnp.ones((2, 4))
     p, _ = jax.eval_shape(lambda net=net, codes=codes: net.init_with_output(KEY, *codes))
     assert p.mean.shape == (2, 9, 8, 3)
