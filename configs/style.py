@@ -36,7 +36,6 @@ smoke, key=value.
 from vaejax import presets
 from vaejax.configuration import base, finish, words
 
-
 # The fields of the nets, see nets.style: those of the style encoder, then those of all.
 STYLE = {name: presets.TRUNK[name] for name in ('kernel', 'norm', 'dtype')} | {
   'channels': (24, 48),

@@ -41,7 +41,7 @@ PHOTOGRAPHS = {
 
 
 def suited(dataset: str) -> dict[str, Any]:
-  """{dotted field: value}, what suits a set as its file says (see data.sets); {} where none does."""
+  """{dotted field: value} that suit a set as its file says, see data.sets; {} without a file."""
   return getattr(sets.find(dataset), 'SUITS', {})
 
 

@@ -79,8 +79,8 @@ def even(rows: Table, count: int, given: str) -> tuple[np.ndarray, int]:
   """The places of about `count` rows, as many of every class, and how many of each that is."""
   if count < rows.classes:
     raise UserError(
-      f'{given} is less than a row of each of the {rows.classes} classes of {rows.origin}: it takes '
-      f'{rows.classes} rows or more'
+      f'{given} is less than a row of each of the {rows.classes} classes of {rows.origin}: it '
+      f'takes {rows.classes} rows or more'
     )
   found, unknown, seen = [[] for _ in range(rows.classes)], [], 0
   share_of = lambda classes: max(round((count - len(unknown)) / classes), 1)

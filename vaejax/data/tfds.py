@@ -148,7 +148,7 @@ def _image(features, folder: str) -> str:
   image = 'image' if 'image' in images else images[0] if len(images) == 1 else None
   if image is None:
     has = ', '.join(images) or (
-      'a video: take a method of videos' if clips.find(features) else 'none'
+      'a video: take a config of videos, with data.frames' if clips.find(features) else 'none'
     )
     raise UserError(f'{folder}: one image feature is needed, it has {has}')
   if features[image].np_dtype != np.uint8 or len(features[image].shape) != 3:

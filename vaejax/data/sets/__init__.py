@@ -6,9 +6,9 @@ The name of a set is that of its file, or the dotted name of a module outside of
   SUITS: {'model.net': 'conv', ...}, the fields of a config that suit the set: how it is read and
     binarised, and the net and the likelihood of an autoencoder (see vaejax/presets.py).
   DRAWN: True of drawings in black and white; other sets are taken for photographs in colour.
-  table(split, size, channels, fit, frames) -> Table: the rows of a set that TFDS does not read, which
-    a module outside of this package must have. A setting is None where the set is to decide;
-    one that means nothing to it, as `frames` to images, is ignored.
+  table(split, size, channels, fit, frames) -> Table: the rows of a set that TFDS does not read; a
+    module outside of this package must have it. A setting is None where the set is to decide; one
+    that means nothing to it, as `frames` to images, is ignored.
   SPLITS: the splits that `table` gives; ('train', 'test') where the file does not say.
   ARCHIVES, read(split, {archive: path}) -> (names of labels, (image, label) of every row): the
     official files of a set that data/official.py prepares for TFDS, and how they are read.
