@@ -17,7 +17,7 @@ and 5 turns of the critic.
 """
 
 from vaejax import presets
-from vaejax.configuration import base, finish, player, words
+from vaejax.configuration import base, finish, one, player, words
 from vaejax.objectives.adversarial import LOSSES
 
 TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}
@@ -27,6 +27,6 @@ def get_config(arg=''):
   asked = words(arg, dataset='digits', flags=(*LOSSES, 'conditional'))
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
   config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in asked.flags}
-  presets.compete(config, asked.dataset, asked.flags)
+  presets.compete(config, asked.dataset, one(asked.flags, LOSSES, 'non_saturating'))
   config.optimizer.critic, config.optimizer.generator = player(), player()
   return finish(config, asked, TINY)

@@ -19,8 +19,6 @@ Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name)
 smoke, key=value.
 """
 
-import re
-
 from vaejax import presets
 from vaejax.configuration import base, finish, one, words
 
@@ -32,12 +30,10 @@ def get_config(arg=''):
   # Pixels by which an image is moved at most in training, and the field that is read.
   config.objective = {'shift': 2, 'target': 'style' if field == 'style' else 'label'}
   config.model = {**presets.TRUNK, 'net': 'conv', 'widths': (128,), 'norm': 'batch'}
-  config.data.name = asked.dataset
-  suited = presets.PRESETS.get(re.split('[:/]', asked.dataset)[0], {})
-  fitting = {field: suited[field] for field in ('data.size', 'data.channels') if field in suited}
-  config.update_from_flattened_dict(fitting)
+  presets.set_dataset(config, asked.dataset)
+  config.data.validation = 0.1  # of every class; the best checkpoint is chosen by it
   if field:
-    config.data.styles = presets.styles(asked.dataset)
+    config.data.styles = 'digits' if presets.drawn(asked.dataset) else 'photographs'
     # A slanted digit is interpolated, and anything soft would be read as one.
     config.objective.soften = float(field == 'style' and config.data.styles == 'digits')
   config.schedule.lr = 'cosine'

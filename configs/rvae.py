@@ -40,5 +40,4 @@ def get_config(arg=''):
   config.steps = 10_000
   config.schedule.lr = 'cosine'
   config.optimizer.ema = 0.99
-  config.checkpoint.best = 'elbo'
   return finish(config, asked, TINY)

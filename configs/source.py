@@ -45,10 +45,12 @@ Words after the colon: a system (mlp where none is named), a dataset in place of
 smoke, key=value.
 """
 
+from pathlib import Path
+
 from ml_collections import ConfigDict
 
 from vaejax import presets
-from vaejax.configuration import base, finish, one, player, words
+from vaejax.configuration import base, finish, load, one, player, words
 from vaejax.errors import UserError
 
 SYSTEMS = ('conv28', 'shared_mlp', 'conv32', 'mlp', 'gan', 'rvae', 'style')
@@ -57,7 +59,6 @@ EPOCHS = {'rvae': 2}  # of the others, 100
 ROWS = {'cifar10': 50_000, 'cifar10_jpeg': 50_000, 'digits': 1_500, 'moving': 100_000}
 SMALL = {
   'rvae': {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'eval.given': 2},
-  'style': presets.TINY_TRANSFER,
 }
 
 
@@ -66,7 +67,6 @@ def autoencoder(hyper=(), **model) -> ConfigDict:
   config = base('vae', plain | dict(hyper))
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = presets.AUTOENCODER | model
-  config.checkpoint.best = 'elbo'
   return config
 
 
@@ -119,25 +119,25 @@ def rvae() -> ConfigDict:
   config.data.update({'size': 32, 'frames': 15})
   config.eval.update({'given': 5, 'futures': 8, 'batch_size': 50, 'size': 200, 'images': 120})
   config.batch_size = 16
-  config.checkpoint.best = 'elbo'
   return config
 
 
-def style() -> ConfigDict:
-  config = base('style', {'lr': 2e-3, **presets.TRANSFER_WEIGHTS})
-  config.batch_size = 32
+def style(dataset: str, smoke: bool) -> ConfigDict:
+  path = Path(__file__).with_name('style.py')
+  config = load(f'{path}:{dataset}' + ',smoke' * smoke)
+  config.schedule.lr = 'constant'
+  config.eval.size = 10_000
   return config
 
 
 def get_config(arg=''):
   asked = words(arg, dataset='', flags=SYSTEMS)
   system = one(asked.flags, SYSTEMS, 'mlp')
-  config = globals()[system]()
   own = OWN.get(system, 'mnist')
-  config.data.name = asked.dataset or ('digits' if asked.smoke and own != 'moving' else own)
-  if system == 'style':
-    presets.transfer(config, config.data.name)
-  if config.data.name == 'digits':
+  dataset = asked.dataset or ('digits' if asked.smoke and own != 'moving' else own)
+  config = style(dataset, asked.smoke) if system == 'style' else globals()[system]()
+  config.data.name = dataset
+  if dataset == 'digits':
     config.data.size = {'conv28': 28, 'conv32': 32}.get(system, 0)
   epochs = dict(asked.settings).get('epochs', str(EPOCHS.get(system, 100)))
   if not epochs.isdecimal() or not int(epochs):

@@ -36,13 +36,62 @@ smoke, key=value.
 from vaejax import presets
 from vaejax.configuration import base, finish, words
 
+# The fields of the nets, see nets.style: those of the style encoder, then those of all.
+STYLE = {name: presets.TRUNK[name] for name in ('kernel', 'norm', 'dtype')} | {
+  'channels': (24, 48),
+  'strides': (),
+  'widths': (128,),
+  'activation': 'leaky_relu',
+}
+MODEL = STYLE | {
+  'latents': 24,  # of contents
+  'spatial': False,  # whether contents have places
+  'tones': 0,  # knots of curves that z_s decides and of histograms that it is read from, 0: none
+  'invariant': True,  # whether tint, contrast and sign are no contents
+  'likelihood': 'gaussian',
+  'scale': 0.2,
+  'floor': 0.01,
+}
+# Of the terms of the loss, see methods/style.py.
+WEIGHTS = {
+  'beta_content': 1.0,
+  'beta_style': 1.0,
+  'style': 20.0,
+  'code': 5.0,
+  'content': 1.0,
+  'transfer': 1.0,
+}
+PHOTOGRAPHS = {
+  'model.channels': (32, 32),
+  'model.strides': (2, 1),
+  'model.latents': 12,
+  'model.spatial': True,
+  'model.invariant': False,
+  'model.tones': 49,
+  'model.likelihood': 'laplace',  # its best guess of what may be either step of a stair is a step
+  'model.scale': 0.05,
+  'model.style.channels': (32, 64),
+  'model.style.latents': 16,
+  'hyper.beta_content': 0.3,
+  'hyper.style': 200.0,
+  'steps': 1500,
+}
+TINY = {'model.channels': (8, 8), 'model.widths': (16,), 'model.latents': 4}
+TINY |= {f'model.style.{name[6:]}': value for name, value in TINY.items()}
+
 
 def get_config(arg=''):
   asked = words(arg, dataset='digits')
-  config = base('style', {'lr': 2e-3, **presets.TRANSFER_WEIGHTS})
+  config = base('style', {'lr': 2e-3, **WEIGHTS})
+  presets.set_dataset(config, asked.dataset)
+  config.data.update({'styles': 'digits', 'pairs': True})
+  config.model = MODEL
+  config.model.style = STYLE | {'latents': 8}
   config.schedule.lr = 'cosine'
   config.batch_size = 32
   config.steps = 4000
-  presets.transfer(config, asked.dataset)
   config.eval.size = 2000
-  return finish(config, asked, presets.TINY_TRANSFER)
+  if not presets.drawn(asked.dataset):
+    config.data.styles = 'photographs'
+    config.update_from_flattened_dict(PHOTOGRAPHS)
+  return finish(config, asked, TINY)

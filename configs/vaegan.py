@@ -15,7 +15,7 @@ hinge comes with spectral norm, wasserstein with a gradient penalty and 5 turns 
 """
 
 from vaejax import presets
-from vaejax.configuration import base, finish, player, words
+from vaejax.configuration import base, finish, one, player, words
 from vaejax.objectives.adversarial import LOSSES
 
 TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}
@@ -26,10 +26,10 @@ def get_config(arg=''):
   weights = {'beta': 1.0, 'features': 1.0, 'pixels': 0.0, 'adversarial': 5.0, 'penalty': 10.0}
   config = base('vaegan', {'lr': 5e-4, 'lr_critic': 5e-4} | weights)
   config.model = presets.AUTOENCODER | {'likelihood': 'bernoulli', 'latents': 32}
-  presets.compete(config, asked.dataset, asked.flags or ('hinge',))
+  presets.compete(config, asked.dataset, one(asked.flags, LOSSES, 'hinge'))
   if asked.dataset == 'digits':
     config.hyper.features = 100.0  # those of its narrow critic are small, and 1 lets the KL win
-  if presets.title(asked.dataset) not in presets.PRESETS:
+  if not presets.drawn(asked.dataset):
     config.model.latents = 128
   config.optimizer.critic, config.optimizer.autoencoder = player(), player()
   return finish(config, asked, TINY)

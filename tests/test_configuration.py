@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from vaejax import configuration
 from vaejax.configuration import base, differences, load, plain, restore, words
-from vaejax.data.table import EMBEDDED
+from vaejax.data import sets
 from vaejax.errors import UserError
 from vaejax.fields import check, flat, override
 
@@ -156,7 +156,7 @@ def test_every_config_has_the_fields_and_a_smoke_size(path):
   assert {*named.split(), 'optimizer.name', 'hyper.lr'} <= {*flat(whole), *whole}
   assert flat(whole).keys() == flat(smoke).keys()
   assert smoke.steps <= 50 and smoke.steps < whole.steps
-  assert smoke.data.name in EMBEDDED
+  assert sets.maker(smoke.data.name)
   assert whole.hyper.keys() == whole.schedule.keys()
   with pytest.raises(AttributeError):
     smoke.new = 1  # locked

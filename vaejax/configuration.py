@@ -47,7 +47,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   )
   config.data = ConfigDict(
     {
-      'name': 'digits',
+      'name': '',  # a data set, see vaejax/data/sets, or any of TFDS, or its directory
       'size': 0,  # side in pixels, 0: as it comes
       'channels': 0,  # 1 or 3, 0: as it comes
       'fit': 'resize',  # or pad

@@ -1,10 +1,11 @@
-"""What suits a dataset: its binarisation, its net and its likelihood, as fields of a config."""
+"""Fields that configs share: those of nets, what suits a data set, and what suits a game against a
+critic."""
 
-import re
+from typing import Any
 
 from ml_collections import ConfigDict
 
-from vaejax.configuration import one
+from vaejax.data import sets
 
 # The fields of a net of any kind, see nets.
 TRUNK = {
@@ -31,68 +32,8 @@ AUTOENCODER = TRUNK | {
 
 TINY = {'model.widths': (32,), 'model.channels': (8, 8), 'model.latents': 4}
 
-BINARY = {'data.binarise': 'dynamic', 'model.likelihood': 'bernoulli'}
-
-# The fields of the `model` of style transfer, see nets.style.
-SIGHT = {name: TRUNK[name] for name in ('kernel', 'norm', 'dtype')} | {
-  'channels': (24, 48),
-  'strides': (),
-  'widths': (128,),
-  'activation': 'leaky_relu',
-}
-TRANSFER = SIGHT | {
-  'latents': 24,  # of contents
-  'spatial': False,  # whether contents have places
-  'tones': 0,  # knots of curves that z_s decides and of histograms that it is read from, 0: none
-  'invariant': True,  # whether tint, contrast and sign are no contents
-  'likelihood': 'gaussian',
-  'scale': 0.2,
-  'floor': 0.01,
-}
-# Of the terms of its loss, see methods/style.py.
-TRANSFER_WEIGHTS = {
-  'beta_content': 1.0,
-  'beta_style': 1.0,
-  'style': 20.0,
-  'code': 5.0,
-  'content': 1.0,
-  'transfer': 1.0,
-}
+# What suits photographs in colour, as which a set is taken whose file does not say what suits it.
 PHOTOGRAPHS = {
-  'model.channels': (32, 32),
-  'model.strides': (2, 1),
-  'model.latents': 12,
-  'model.spatial': True,
-  'model.invariant': False,
-  'model.tones': 49,
-  'model.likelihood': 'laplace',  # its best guess of what may be either step of a stair is a step
-  'model.scale': 0.05,
-  'model.style.channels': (32, 64),
-  'model.style.latents': 16,
-  'hyper.beta_content': 0.3,
-  'hyper.style': 200.0,
-  'steps': 1500,
-}
-
-PRESETS = {
-  'digits': {'model.widths': (256,)},
-  'mnist': BINARY,
-  'fashion_mnist': BINARY,
-  'kmnist': BINARY,
-  'binarized_mnist': BINARY | {'data.binarise': 'threshold'},  # one fixed draw, see data.tfds
-  'omniglot': BINARY | {'data.size': 28, 'data.channels': 1},
-  'shapes': {
-    'data.binarise': 'threshold',
-    'model.likelihood': 'bernoulli',
-    'model.net': 'conv',
-    'model.channels': (32, 32, 64, 64),
-    'model.kernel': 4,
-    'model.widths': (256,),
-    'model.latents': 10,
-  },
-}
-
-COLOUR = {
   'model.net': 'resnet',
   'model.channels': (64, 128, 128),
   'model.widths': (),
@@ -101,36 +42,50 @@ COLOUR = {
 }
 
 
+def suited(dataset: str) -> dict[str, Any]:
+  """{dotted field: value} that suit a set as its file says, see data.sets; {} without a file."""
+  return getattr(sets.find(dataset), 'SUITS', {})
+
+
+def drawn(dataset: str) -> bool:
+  """Whether a set is of drawings, and not of photographs in colour."""
+  return getattr(sets.find(dataset), 'DRAWN', False)
+
+
+def set_dataset(config: ConfigDict, dataset: str) -> None:
+  """Sets the dataset, of the size and channels that suit it; its nets are left as they are."""
+  config.data.name = dataset
+  fields = ('data.size', 'data.channels')
+  config.update_from_flattened_dict({k: v for k, v in suited(dataset).items() if k in fields})
+
+
 def suit(config: ConfigDict, dataset: str) -> None:
-  """Sets the dataset and what suits it; one that is not listed is taken for colour photographs."""
+  """Sets the dataset and all that suits it, for a config of an autoencoder."""
   config.data.name = dataset
-  config.update_from_flattened_dict(PRESETS.get(title(dataset), COLOUR))
+  config.update_from_flattened_dict(suited(dataset) or PHOTOGRAPHS)
 
 
-def compete(config: ConfigDict, dataset: str, flags: tuple[str, ...]) -> None:
+def compete(config: ConfigDict, dataset: str, loss: str) -> None:
   """Sets the dataset, nets and length that suit a game of `model` against `model.critic`, and the
-  loss that the flags name with the critic's norm, penalty and turns that it comes with: hinge and
-  spectral norm, wasserstein and a gradient penalty. Raises UserError for two losses."""
-  from vaejax.objectives.adversarial import LOSSES  # imports JAX, which most configs need not
-
-  loss = one(flags, LOSSES, 'non_saturating')
-  config.data.name = dataset
+  loss of objectives.adversarial with the critic's norm, penalty and turns that it comes with: hinge
+  and spectral norm, wasserstein and a gradient penalty."""
+  set_dataset(config, dataset)
   config.batch_size = 64
   config.model.update({'norm': 'batch', 'widths': (256, 256)})
   config.model.critic = TRUNK | {'activation': 'leaky_relu', 'widths': (256, 256)}
   config.steps = 10_000
-  if dataset != 'digits':
-    grey = title(dataset) in PRESETS
+  if suited(dataset).get('model.net') != 'mlp':
+    small = drawn(dataset)
     net = {
       'net': 'conv',
-      'channels': (32, 64) if grey else (64, 128, 256),
+      'channels': (32, 64) if small else (64, 128, 256),
       'kernel': 4,
       'widths': (),
     }
     config.model.update(net)
     config.model.critic.update(net)
-    config.steps = 5000 if grey else 100_000
-    rate = 5e-4 if grey else 2e-4
+    config.steps = 5000 if small else 100_000
+    rate = 5e-4 if small else 2e-4
     config.hyper.update({'lr': rate, 'lr_critic': rate})
   config.objective = {'name': loss, 'penalty': 'none', 'turns': 1}
   config.optimizer.update({'b1': 0.5, 'b2': 0.999, 'ema': 0.999})
@@ -139,28 +94,3 @@ def compete(config: ConfigDict, dataset: str, flags: tuple[str, ...]) -> None:
   if loss == 'wasserstein':
     config.objective.update({'penalty': 'gradient', 'turns': 5})
     config.optimizer.update({'b1': 0.0, 'b2': 0.9})
-
-
-TINY_TRANSFER = {'model.channels': (8, 8), 'model.widths': (16,), 'model.latents': 4}
-TINY_TRANSFER |= {f'model.style.{name[6:]}': value for name, value in TINY_TRANSFER.items()}
-
-
-def transfer(config: ConfigDict, dataset: str) -> None:
-  """Sets a dataset in styles, and the nets, weights and length of methods/style.py that suit it."""
-  config.data.update({'name': dataset, 'styles': styles(dataset), 'pairs': True})
-  config.model = TRANSFER
-  config.model.style = SIGHT | {'latents': 8}
-  if config.data.styles == 'photographs':
-    config.update_from_flattened_dict(PHOTOGRAPHS)
-
-
-def styles(dataset: str) -> str:
-  """The kind of styles, see data.styles, that suits a dataset."""
-  return 'digits' if title(dataset) in PRESETS else 'photographs'
-
-
-def title(dataset: str) -> str:
-  """What a dataset is called, however it was named: 'mnist' of mnist:3.0.1 or /x/mnist/3.0.1."""
-  path = dataset.startswith(('/', '.', '~'))
-  parts = [part for part in re.split('[:/]', dataset) if not re.fullmatch(r'[\d.*~]*', part)]
-  return (parts[-1] if path else parts[0]) if parts else dataset

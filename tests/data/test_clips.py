@@ -128,7 +128,7 @@ def test_images_and_videos_are_told_apart(tiny, tmp_path, prepare):
     video(shape=(5, 6, 7, 3)),
     map(pictures, videos(2, 5, 6, 7, 3)),
   )
-  with pytest.raises(UserError, match=r'it has a video: train configs/rvae\.py'):
+  with pytest.raises(UserError, match=r'it has a video: take a config of videos, with'):
     tfds.table('tiny', 'train', str(tmp_path / 'v'))
 
 

@@ -1,4 +1,4 @@
-"""Joined sources: the batches that each would give alone; and a few rows, evenly of all classes."""
+"""Joined sources: the batches that each would give alone."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from vaejax import configuration
-from vaejax.data import combine, load, source
-from vaejax.data.table import Table
+from vaejax.data import combine, load, source, subset
 from vaejax.engine.setup import set_up
 from vaejax.errors import UserError
 
@@ -16,7 +15,8 @@ KEY = load.run_key(3)
 
 def data(**fields):
   found = configuration.base('m2', {}).data
-  found.update({'binarise': 'dynamic', 'labels': 40, 'labelled_batch': 5, **fields})
+  few = {'labels': 40, 'labelled_batch': 5}
+  found.update({'name': 'digits', 'binarise': 'dynamic', **few, **fields})
   return found
 
 
@@ -45,7 +45,7 @@ def test_each_part_is_what_its_source_gives():
   found, rows = digits()
   joined = batches(load.train(found, rows, 8, 3), 0, 4)
   whole = batches(load.train(data(labels=None), rows, 8, 3), 0, 4)
-  few = combine.balanced(rows, 40, jax.random.key(0))
+  few = subset.balanced(rows, 40, jax.random.key(0))
   alone = source.make(few, 5, 'dynamic')
   for batch, want in zip(joined, whole, strict=True):
     assert batch['image'].shape == (8, 8, 8, 1) and batch['labelled_image'].shape == (5, 8, 8, 1)
@@ -85,47 +85,6 @@ def test_the_parts_have_orders_and_noise_of_their_own():
   assert 0.4 < np.mean(batch['image'] == batch['other_image']) < 0.6
 
 
-def test_the_few_are_even_nested_and_of_the_seed():
-  _, rows = digits()
-  key = jax.random.key(0)
-  few, more, other = (
-    combine.balanced(rows, n, k) for n, k in ((40, key), (200, key), (40, jax.random.key(1)))
-  )
-  assert few.size == 40 and np.bincount(few.load()['label']).tolist() == [4] * 10
-  images = lambda table: {x.tobytes() for x in table.load()['image']}
-  assert len(images(few)) == 40 and images(few) < images(more) and images(other) != images(few)
-  assert images(few) < {x.tobytes() for x in rows.load()['image']}
-  every = few.load()
-  assert all(np.array_equal(few.fetch(np.array([3, 1]))[k], every[k][[3, 1]]) for k in every)
-  # A run's own are those of its seed, whatever is drawn.
-  seen = lambda seed: {
-    x.tobytes()
-    for b in batches(load.train(data(binarise='none'), rows, 8, seed), 0, 8)
-    for x in b['labelled_image']
-  }
-  assert len(seen(3)) == 40 and seen(3) != seen(4)
-
-
-@pytest.mark.parametrize(
-  'labels, said',
-  [
-    (45, 'data.labels=45: every class has as many, so it takes a multiple of 10'),
-    (5, 'a multiple of 10'),
-    (5000, 'data.labels=5000 wants 500 of each class: digits train has 1'),
-  ],
-)
-def test_labels_that_are_not_there_are_refused(labels, said):
-  found, rows = digits(labels=labels)
-  with pytest.raises(UserError, match=said):
-    load.train(found, rows, 8, 0)
-
-
-def test_a_set_without_classes_is_refused():
-  nothing = Table(3, {}, None, None, None, origin='photographs train')
-  with pytest.raises(UserError, match='photographs train has no classes'):
-    combine.balanced(nothing, 10, KEY)
-
-
 @pytest.mark.parametrize('rows, devices', [(8, 8), (4, 4), (5, 1)])
 def test_as_many_devices_as_share_the_rows_of_every_part(project, rows, devices):
   config = configuration.load(f'configs/m2.py:smoke,labelled_batch={rows}')
@@ -135,3 +94,13 @@ def test_as_many_devices_as_share_the_rows_of_every_part(project, rows, devices)
 def test_microbatches_share_the_rows_of_every_part(project):
   with pytest.raises(UserError, match=r'data\.labelled_batch=6 does not split into .*=4 equal'):
     configuration.load('configs/m2.py:smoke,labelled_batch=6,accumulate=4')
+
+
+def test_the_labelled_rows_of_a_run_are_those_of_its_seed():
+  found, rows = digits(binarise='none')
+  seen = lambda seed: {
+    x.tobytes()
+    for b in batches(load.train(found, rows, 8, seed), 0, 8)
+    for x in b['labelled_image']
+  }
+  assert len(seen(3)) == 40 and seen(3) != seen(4)

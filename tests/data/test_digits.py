@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from vaejax.data import digits
+from vaejax.data.sets import digits
 
 
 def test_they_are_scikit_learns():

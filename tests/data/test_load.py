@@ -14,7 +14,7 @@ from vaejax.types import Method, Variables
 
 def data(**fields):
   found = configuration.base('vae', {}).data
-  found.update(fields)
+  found.update({'name': 'digits', **fields})
   return found
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax.data import moving
+from vaejax.data.sets import moving
 from vaejax.errors import UserError
 
 

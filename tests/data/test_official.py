@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 
-from vaejax.data import official, tfds
+from vaejax.data import official, sets, tfds
 from vaejax.data.locate import locate
 from vaejax.errors import UserError
 
@@ -41,12 +41,12 @@ def archives(name):
   """{file name: bytes} as the official host gives them."""
   if name != 'cifar10':
     out = {}
-    for split, (images, labels) in official._IDX.items():
+    for split, (images, labels) in sets.find(name).FILES.items():
       x, y = truth(name, split)
       out |= {images: idx(x[..., 0]), labels: idx(y)}
     return out
   members = {'batches.meta.txt': '\n'.join([*CLASSES, '', '']).encode()}
-  for split, files in official._CIFAR_BATCHES.items():
+  for split, files in sets.find(name).BATCHES.items():
     x, y = truth(name, split)
     rows = np.concatenate([y[:, None], x.transpose(0, 3, 1, 2).reshape(len(x), -1)], 1)
     for file, part in zip(files, np.array_split(rows, len(files)), strict=True):
@@ -147,7 +147,7 @@ def test_missing_says_which_files_to_put_where(tmp_path, known, prepare, picture
   assert time.monotonic() - start < 5
   said = str(error.value)
   assert f'kmnist is not prepared in {tmp_path}, which has tiny:1.0.0;' in said
-  assert all(f in said for f in official.FILES['kmnist']) and '\n' not in said
+  assert all(f in said for f in official.files('kmnist')) and '\n' not in said
   assert f'{tmp_path}/downloads/manual/kmnist' in said
   assert not (tmp_path / 'kmnist').exists()
 

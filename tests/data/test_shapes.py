@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax.data import shapes
+from vaejax.data.sets import shapes
 
 render = jax.jit(shapes.render, static_argnums=1)
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vaejax.command import main
-from vaejax.data import moving
+from vaejax.data.sets import moving
 from vaejax.engine.sample import sample
 from vaejax.errors import UserError
 

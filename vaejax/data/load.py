@@ -1,12 +1,12 @@
 """From a config's `data` to the sources of its splits."""
 
-import importlib
+from typing import NamedTuple
 
 import jax
 
-from vaejax.data import combine, source, stacked, transforms
+from vaejax.data import combine, sets, source, stacked, subset, transforms
 from vaejax.data.styles import STYLES
-from vaejax.data.table import EMBEDDED, VIDEOS, Table
+from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.types import Example, Source
@@ -14,8 +14,54 @@ from vaejax.types import Example, Source
 MODES = ('auto', 'resident', 'stream')
 
 
+class Splits(NamedTuple):
+  """The raw rows of all that a run reads; `validation` is None where nothing may be chosen."""
+
+  train: Table
+  validation: Table | None
+  test: Table
+
+
+def splits(data, data_dir: str | None) -> Splits:
+  """The splits of a config's `data`. With `data.validation` so many rows are held out of train, see
+  subset.hold_out, whether the set has a validation split or not; else it is the set's own, where it
+  has one that does not stand for a missing test. Raises UserError as `table` does."""
+  check(data)
+  if base := stacked.base(data.name):
+    of_base = splits(grey(data, base), data_dir)
+    return Splits(*(t and stacked.table(t, s) for s, t in of_base._asdict().items()))
+  train, test = (read(data, split, data_dir) for split in ('train', 'test'))
+  if data.get('validation'):
+    return Splits(*subset.hold_out(train, data.validation), test)
+  own = 'validation' in there(data, data_dir)
+  return Splits(train, read(data, 'validation', data_dir) if own else None, test)
+
+
 def table(data, split: str, data_dir: str | None) -> Table:
-  """The raw rows of a split. Raises UserError where there is no such set or split."""
+  """The raw rows of a split: of 'train' and 'validation' as `splits` gives them.
+
+  Raises UserError where there is no such set or split.
+  """
+  check(data)
+  if base := stacked.base(data.name):
+    if split not in Splits._fields:
+      raise UserError(f'{data.name} has no split {split!r}: there are train and test')
+    return stacked.table(table(grey(data, base), split, data_dir), split)
+  if data.get('validation') and split in ('train', 'validation'):
+    rest, held = subset.hold_out(read(data, 'train', data_dir), data.validation)
+    return rest if split == 'train' else held
+  if split == 'validation' and split not in (known := there(data, data_dir)):
+    raise UserError(
+      f'{data.name} has no split {split!r}: there are {" and ".join(known)}; data.validation holds '
+      'rows out of train'
+    )
+  return read(data, split, data_dir)
+
+
+def check(data) -> None:
+  """Raises UserError for a field of a config's `data` that has no such value."""
+  if not data.name:
+    raise UserError("data.name is '': give the name of a data set, or its directory")
   for field, choices in (
     ('binarise', transforms.BINARISE),
     ('scale', transforms.SCALES),
@@ -27,26 +73,41 @@ def table(data, split: str, data_dir: str | None) -> Table:
     raise UserError("data.pairs=True wants data.styles, which is '': set it, or data.pairs=False")
   if styles(data):
     choice('data.styles', data.styles, STYLES)
-    if data.name in VIDEOS or data.get('frames'):
-      raise UserError(
-        f'data.styles={data.styles} is of images and {data.name} has videos: take a set of images'
-      )
-  if base := stacked.base(data.name):
-    if split not in ('train', 'test'):
-      raise UserError(f'{data.name} has no split {split!r}: there are train and test')
-    grey = data.copy_and_resolve_references()
-    grey.update({'name': base, 'channels': 1})
-    return stacked.table(table(grey, split, data_dir), split)
-  fitting = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
-  if data.name in EMBEDDED:
-    if split not in ('train', 'test'):
-      raise UserError(f'{data.name} has no split {split!r}: there are train and test')
-    if data.name in VIDEOS:
-      fitting['frames'] = data.get('frames')
-    return importlib.import_module(f'vaejax.data.{data.name}').table(split, **fitting)
+
+
+def grey(data, name: str):
+  """The same data of another set, in one channel."""
+  data = data.copy_and_resolve_references()
+  data.update({'name': name, 'channels': 1})
+  return data
+
+
+def there(data, data_dir: str | None) -> tuple[str, ...]:
+  """The splits that a set has."""
+  if module := sets.maker(data.name):
+    return getattr(module, 'SPLITS', ('train', 'test'))
   from vaejax.data import tfds
 
-  return tfds.table(data.name, split, data_dir, **fitting, frames=data.get('frames'))
+  return tfds.splits(data.name, data_dir)
+
+
+def read(data, split: str, data_dir: str | None) -> Table:
+  """The raw rows of a split as the set has it. Raises UserError where it has none."""
+  given = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
+  given['frames'] = data.get('frames')
+  if module := sets.maker(data.name):
+    if split not in (known := there(data, data_dir)):
+      raise UserError(f'{data.name} has no split {split!r}: there are {" and ".join(known)}')
+    rows = module.table(split, **given)
+  else:
+    from vaejax.data import tfds
+
+    rows = tfds.table(data.name, split, data_dir, **given)
+  if styles(data) and transforms.modelled(rows.row) != 'image':
+    raise UserError(
+      f'data.styles={data.styles} is of images and {data.name} has videos: take a set of images'
+    )
+  return rows
 
 
 def styles(data) -> str:
@@ -68,7 +129,7 @@ def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
   if not data.get('labels'):
     return single(data, rows, n, seed, put)
   fixed = run_key(seed if data.seed is None else data.seed)
-  few = combine.balanced(rows, data.labels, source.data_key(combine.part_key(fixed, 2)))
+  few = subset.balanced(rows, data.labels, source.data_key(combine.part_key(fixed, 2)))
   parts = {'': (rows, n), 'labelled_': (few, data.labelled_batch)}
   return combine.join(
     {prefix: single(data, *part, seed, put, i) for i, (prefix, part) in enumerate(parts.items())}

@@ -7,8 +7,7 @@ import json
 import os
 import re
 
-from vaejax.data import official
-from vaejax.data.table import EMBEDDED
+from vaejax.data import official, sets
 from vaejax.errors import UserError
 
 _INFO = 'dataset_info.json'
@@ -45,7 +44,7 @@ def locate(name: str, data_dir: str | None = None) -> str:
   there = _prepared(root)
   missing = f'{name} is not prepared in {root}, which has {", ".join(there) or "no dataset"}'
   missing += '' if given else ' (--data_dir=DIR names another folder)'
-  if base in official.FILES and not config:
+  if official.files(base) and not config:
     return _official(base, version, root, there, missing)
   raise UserError(_advice(name, base, there, missing))
 
@@ -57,7 +56,7 @@ def _official(base: str, version: str | None, root: str, there: list[str], missi
     if found := _version(os.path.join(root, base), None, version):
       return found
     raise UserError(f'{missing}; what was prepared is in {os.path.join(root, base)}')
-  files, place = ', '.join(official.FILES[base]), official.archives(base, root)
+  files, place = ', '.join(official.files(base)), official.archives(base, root)
   raise UserError(f'{missing}; its download host does not answer: put {files} into {place}')
 
 
@@ -71,7 +70,7 @@ def _advice(name: str, base: str, there: list[str], missing: str) -> str:
       f'{missing}; prepare it where TensorFlow is, with `tfds build {base} '
       '--file_format=array_record`, and copy it there or give its directory as the name'
     )
-  names = list(dict.fromkeys([*here, *official.FILES, *EMBEDDED]))
+  names = list(dict.fromkeys([*here, *sets.known()]))
   near = difflib.get_close_matches(base.lower(), names, 3, 0.5) or names
   return f'no dataset is called {name}; the nearest names are {", ".join(near)}; {missing}'
 

@@ -1,43 +1,26 @@
-"""Prepare mnist, fashion_mnist, kmnist and cifar10 for TFDS without TensorFlow.
+"""Prepare a set for TFDS without TensorFlow, of the official archives that its file names.
 
 The official builders need TensorFlow to read their archives. A subclass that only reads them
 differently writes the same dataset: the same name, version, checksums, labels and row order.
 """
 
 import contextlib
-import gzip
 import io
-import math
 import os
-import struct
 import sys
-import tarfile
 import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 
-import numpy as np
-
+from vaejax.data import sets
 from vaejax.errors import UserError
 
-_IDX = {
-  'train': ('train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz'),
-  'test': ('t10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz'),
-}
-_IDX_FILES = (*_IDX['train'], *_IDX['test'])
-FILES = {
-  'mnist': _IDX_FILES,
-  'fashion_mnist': _IDX_FILES,
-  'kmnist': _IDX_FILES,
-  'cifar10': ('cifar-10-binary.tar.gz',),
-}
-_CIFAR = 'cifar-10-batches-bin/'
-_CIFAR_BATCHES = {
-  'train': [f'data_batch_{i}.bin' for i in range(1, 6)],
-  'test': ['test_batch.bin'],
-}
 _PATIENCE = 3.0  # seconds for a download host to answer
+
+
+def files(name: str) -> tuple[str, ...]:
+  """The official archives of a set; () where its file names none."""
+  return getattr(sets.find(name), 'ARCHIVES', ())
 
 
 def archives(name: str, data_dir: str) -> str:
@@ -46,7 +29,7 @@ def archives(name: str, data_dir: str) -> str:
 
 
 def obtainable(name: str, data_dir: str) -> bool:
-  """Whether a set of FILES can be prepared: its archives lie in `archives`, or its host answers.
+  """Whether a set can be prepared: its `files` lie in `archives`, or their host answers.
 
   Takes 3 seconds at most, where TFDS would try for minutes.
   """
@@ -54,7 +37,7 @@ def obtainable(name: str, data_dir: str) -> bool:
 
 
 def prepare(name: str, data_dir: str) -> None:
-  """Prepares a set of FILES in data_dir as array_record, from its archives or its host.
+  """Prepares a set in data_dir as array_record, from its archives or their host.
 
   TFDS writes to a folder of another name and renames it when whole.
 
@@ -81,7 +64,7 @@ def prepare(name: str, data_dir: str) -> None:
 
 
 def _by_hand(name: str, data_dir: str) -> bool:
-  return all(os.path.isfile(os.path.join(archives(name, data_dir), f)) for f in FILES[name])
+  return all(os.path.isfile(os.path.join(archives(name, data_dir), f)) for f in files(name))
 
 
 def _answers(url: str) -> bool:
@@ -103,33 +86,27 @@ def _answers(url: str) -> bool:
 
 def _official(name: str) -> type:
   """TFDS's own builder class of a set."""
-  from tensorflow_datasets.image_classification import cifar, mnist
+  import tensorflow_datasets
 
-  return {
-    'mnist': mnist.MNIST,
-    'fashion_mnist': mnist.FashionMNIST,
-    'kmnist': mnist.KMNIST,
-    'cifar10': cifar.Cifar10,
-  }[name]
+  return tensorflow_datasets.builder_cls(name)
 
 
 def _urls(name: str) -> list[str]:
-  """Where the archives are downloaded from, in the order of FILES[name]."""
+  """Where the archives are downloaded from, in the order of `files`."""
   known = {os.path.basename(url): url for url in _official(name).url_infos}
-  return [known[file] for file in FILES[name]]
+  return [known[file] for file in files(name)]
 
 
 def _builder(name: str, data_dir: str):
-  """A TFDS builder of a set of FILES whose reading of the archives needs no TensorFlow."""
-  base = _official(name)
-  read = _read_cifar if name == 'cifar10' else _read_idx
+  """A TFDS builder of a set whose reading of the archives needs no TensorFlow."""
+  base, read = _official(name), sets.find(name).read
 
   class Official(base, skip_registration=True):
     # Without the official path the checksums are not found, and then files put by hand are ignored.
     code_path = base.code_path
 
     def _split_generators(self, dl_manager):
-      paths = dl_manager.download(_urls(name))
+      paths = dict(zip(files(name), dl_manager.download(_urls(name)), strict=True))
       return {split: self._generate_examples(split, paths) for split in ('train', 'test')}
 
     def _generate_examples(self, split, paths):
@@ -145,36 +122,3 @@ def _builder(name: str, data_dir: str):
 
   Official.name = name
   return Official(data_dir=data_dir)
-
-
-def _read_idx(split: str, paths) -> tuple[list[str], Iterator]:
-  """The four IDX archives -> (no label names, rows of (uint8 [28, 28], label))."""
-  names = dict(zip(_IDX_FILES, paths, strict=True))
-  images, labels = (
-    _idx(names[file], file, rank) for file, rank in zip(_IDX[split], (3, 1), strict=True)
-  )
-  if len(images) != len(labels):
-    raise ValueError(f'{len(images)} {split} images but {len(labels)} labels')
-  return [], zip(images, labels, strict=True)
-
-
-def _idx(path, file: str, rank: int) -> np.ndarray:
-  """A gzipped IDX file of bytes -> uint8 array of this rank. ValueError where it is not one."""
-  with gzip.open(path) as stream:
-    data = stream.read()
-  magic, *shape = struct.unpack_from(f'>{1 + rank}I', data)
-  if magic != 0x800 + rank or len(data) != 4 * (1 + rank) + math.prod(shape):
-    raise ValueError(f'{file} is not an IDX file of {rank} dimensions')
-  return np.frombuffer(data, np.uint8, offset=4 * (1 + rank)).reshape(shape)
-
-
-def _read_cifar(split: str, paths) -> tuple[list[str], Iterator]:
-  """The CIFAR-10 archive -> (label names, rows of (uint8 [32, 32, 3], label))."""
-  # Members are read by name and nothing is extracted, so no path in the archive is ever written to.
-  with tarfile.open(paths[0], 'r:gz') as archive:
-    read = lambda file: archive.extractfile(_CIFAR + file).read()
-    names = read('batches.meta.txt').decode().split()
-    rows = np.frombuffer(b''.join(read(f) for f in _CIFAR_BATCHES[split]), np.uint8)
-  rows = rows.reshape(-1, 1 + 3 * 32 * 32)
-  images = rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-  return names, zip(np.ascontiguousarray(images), rows[:, 0], strict=True)

@@ -36,7 +36,7 @@ def table(rows: Table, split: str) -> Table:
   shape = rows.row['image'].shape if 'image' in rows.row else ()
   if shape[2:] != (1,) or not rows.classes:
     raise UserError(f'{PREFIX}...: it stacks grey images with classes, which {rows.origin} has not')
-  size = rows.size if split == 'train' else TEST
+  size = TEST if split == 'test' else rows.size
 
   def stack(fetch, position):
     """Rows of which `fetch` gives the channels."""

@@ -6,10 +6,6 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-# The sets inside the package: each is a module of its name here, with `table(split, ...)`.
-EMBEDDED = ('digits', 'shapes', 'moving')
-VIDEOS = ('moving',)  # of those, the ones of videos
-
 
 class Table(NamedTuple):
   """One split of a dataset. A row's 'image' is uint8 [H, W, C], or its 'video' uint8
@@ -32,3 +28,19 @@ class Table(NamedTuple):
   fetch: Callable[[np.ndarray], Mapping[str, np.ndarray]]
   render: Callable[[jax.Array], Mapping[str, jax.Array]] | None = None
   origin: str = ''
+
+
+def of_arrays(arrays: Mapping[str, np.ndarray], classes: int | None, origin: str) -> Table:
+  """The table of {field: [N, ...]} that lie in memory."""
+  row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in arrays.items()}
+  fetch = lambda index: {k: v[index] for k, v in arrays.items()}
+  return Table(len(next(iter(arrays.values()))), row, classes, lambda: arrays, fetch, None, origin)
+
+
+def rendered(size: int, render: Callable, classes: int | None, origin: str) -> Table:
+  """The procedural table of `size` rows that a pure function of their indices [N] gives."""
+  row = jax.eval_shape(render, jax.ShapeDtypeStruct((1,), np.int32))
+  row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in row.items()}
+  on_device = jax.jit(render)
+  fetch = lambda index: jax.device_get(on_device(index))
+  return Table(size, row, classes, lambda: fetch(np.arange(size)), fetch, render, origin)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from vaejax.data import clips, decoded
+from vaejax.data import clips, decoded, sets
 from vaejax.data.fit import MODES, check, fitted
 from vaejax.data.fit import fit as fit_image
 from vaejax.data.locate import locate
@@ -64,6 +64,7 @@ def table(
     if not c and not channels:
       raise UserError(f'{folder}: its images differ in channels: set data.channels')
     source, rows, paths = _rows(builder, split)
+  white = getattr(sets.find(builder.name), 'WHITE', 255)
   data, shape = ('video', (frames,)) if clip else ('image', ())
   shape = (*shape, *fitted((h, w, c), size, channels))
   row = {data: jax.ShapeDtypeStruct(shape, np.uint8)}
@@ -77,8 +78,8 @@ def table(
       records = source.__getitems__([int(i) for i in indices])
       for i, record in enumerate(records):
         pictures, number = decode(record)
-        if builder.name == 'binarized_mnist':  # which TFDS stores as 0 and 1
-          pictures = [pixels * np.uint8(255) for pixels in pictures]
+        if white != 255:
+          pictures = [pixels * np.uint8(255 // white) for pixels in pictures]
         pictures = [_exact(fit_image(p, size, channels, fit), shape[-3:]) for p in pictures]
         out[data][i] = np.reshape(pictures, shape)
         if label:
@@ -95,6 +96,18 @@ def table(
   classes = features[label].num_classes if label else None
   origin = f'{builder.info.full_name} {source.split}'
   return Table(rows, row, classes, load, fetch, origin=origin)
+
+
+def splits(name: str, data_dir: str | None = None) -> tuple[str, ...]:
+  """The splits that a set has as they are used here: any has a 'test' where it has a 'train', and a
+  'validation' unless that stands for a missing 'test'. Raises UserError where there is no such set.
+  """
+  folder = locate(name, data_dir)
+  with _reading(folder):
+    found = tuple(_open(folder).info.splits)
+  if 'test' in found:
+    return found
+  return (*(split for split in found if split != 'validation'), 'test')
 
 
 def _open(folder: str):
@@ -135,7 +148,7 @@ def _image(features, folder: str) -> str:
   image = 'image' if 'image' in images else images[0] if len(images) == 1 else None
   if image is None:
     has = ', '.join(images) or (
-      'a video: train configs/rvae.py' if clips.find(features) else 'none'
+      'a video: take a config of videos, with data.frames' if clips.find(features) else 'none'
     )
     raise UserError(f'{folder}: one image feature is needed, it has {has}')
   if features[image].np_dtype != np.uint8 or len(features[image].shape) != 3:

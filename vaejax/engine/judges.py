@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vaejax import configuration, presets
-from vaejax.data import load
+from vaejax import configuration
+from vaejax.data import load, sets
 from vaejax.data.styles import STYLES
 from vaejax.engine import checkpoint, opening, workdir
 from vaejax.engine.evaluate import gather
@@ -59,7 +59,7 @@ class Judge(NamedTuple):
 
 def title(data) -> str:
   """What a dataset is called, as part of a name."""
-  return re.sub(r'\W', '_', presets.title(data.name).strip('/')) or 'data'
+  return re.sub(r'\W', '_', sets.title(data.name).strip('/')) or 'data'
 
 
 def target(config) -> str:

@@ -6,17 +6,17 @@ frame's edges. A video is a pure function of its index, so nothing is stored. Th
 digits of other writers, on ways of their own.
 """
 
+from __future__ import annotations  # JAX is imported where rows are made
+
 from functools import cache
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from vaejax.data import digits
-from vaejax.data.fit import fit as fitted
-from vaejax.data.order import mix
-from vaejax.data.table import Table
+from vaejax.data.sets import digits
 from vaejax.errors import UserError
+
+if TYPE_CHECKING:
+  import jax
+  import numpy as np
 
 SIZE, FRAMES = 32, 15
 COUNTS = {'train': 100_000, 'test': 1000}
@@ -30,6 +30,10 @@ SPEED = 12, 40  # a frame and axis: 0.75 to 2.5 pixels
 @cache
 def sprites(split: str, side: int) -> tuple[np.ndarray, np.ndarray]:
   """The digits of a split, enlarged to uint8 [N, side, side], and their labels int32 [N]."""
+  import numpy as np
+
+  from vaejax.data.fit import fit as fitted
+
   arrays = digits.table(split).load()
   return np.stack([fitted(x, side)[..., 0] for x in arrays['image']]), arrays['label']
 
@@ -37,6 +41,11 @@ def sprites(split: str, side: int) -> tuple[np.ndarray, np.ndarray]:
 def paths(index: jax.Array, count: int, frames: int) -> tuple[jax.Array, jax.Array]:
   """What each video [N] shows: which of `count` digits, int32 [N], and where its corner is in each
   frame, column and row int32 [N, 2, frames], from 0 to REACH."""
+  import jax.numpy as jnp
+  import numpy as np
+
+  from vaejax.data.order import mix
+
   salt = np.arange(1, 6, dtype=np.uint32) * np.uint32(0x9E3779B9)
   noise = mix(mix(index.astype(jnp.uint32))[:, None] + salt)
   low, high = SPEED
@@ -51,6 +60,8 @@ def paths(index: jax.Array, count: int, frames: int) -> tuple[jax.Array, jax.Arr
 def place(sprite: jax.Array, corner: jax.Array, size: int) -> jax.Array:
   """Sprites uint8 [N, side, side] at corners int32 [N, 2, T] (column and row, in 1/UNIT pixels),
   interpolated between pixels -> uint8 [N, T, size, size]."""
+  import jax.numpy as jnp
+
   side = sprite.shape[-1]
   grid = UNIT * (jnp.arange(size)[:, None] - jnp.arange(side))
   # The share of a sprite's row s in a frame's row r, in sixteenths: [N, 2, T, size, side].
@@ -64,11 +75,16 @@ def place(sprite: jax.Array, corner: jax.Array, size: int) -> jax.Array:
 
 def table(
   split: str, size: int | None = None, channels=None, fit='resize', frames: int | None = None
-) -> Table:
+):
   """The 'train' or 'test' split: 'video' uint8 [T, size, size, C] and the digit's 'label'.
 
   T = `frames`, 15 by default; size, 32 by default, from 16 up in steps of 16. UserError for others.
   """
+  import jax.numpy as jnp
+  import numpy as np
+
+  from vaejax.data.table import rendered
+
   size, frames = size or SIZE, frames or FRAMES
   if size < 16 or size % 16:
     raise UserError(f'data.size={size}: moving is rendered at 32, 64 or another multiple of 16')
@@ -82,10 +98,4 @@ def table(
     video = jnp.repeat(video[..., None], channels or 1, axis=-1)
     return {'video': video, 'label': jnp.asarray(labels)[digit]}
 
-  def fetch(index):
-    return jax.tree.map(np.asarray, jax.jit(rows)(index))
-
-  load = lambda: fetch(np.arange(COUNTS[split]))
-  example = jax.eval_shape(rows, jax.ShapeDtypeStruct((1,), jnp.int32))
-  row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in example.items()}
-  return Table(COUNTS[split], row, 10, load, fetch, rows, f'moving {split}')
+  return rendered(COUNTS[split], rows, 10, f'moving {split}')

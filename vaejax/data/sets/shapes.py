@@ -5,17 +5,24 @@ row 32, the last varying fastest. An image is a pure function of its index, so n
 A fixed permutation holds out a tenth as the test split.
 """
 
+from __future__ import annotations  # JAX is imported where rows are made
+
 import math
-from functools import partial
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+if TYPE_CHECKING:
+  import jax
 
-from vaejax.data.order import order
-from vaejax.data.table import Table
-from vaejax.data.transforms import GENERATOR
-
+DRAWN = True
+SUITS = {
+  'data.binarise': 'threshold',
+  'model.likelihood': 'bernoulli',
+  'model.net': 'conv',
+  'model.channels': (32, 32, 64, 64),
+  'model.kernel': 4,
+  'model.widths': (256,),
+  'model.latents': 10,
+}
 FACTORS = {'shape': 3, 'scale': 6, 'orientation': 40, 'column': 32, 'row': 32}
 SIZE = math.prod(FACTORS.values())
 TEST = SIZE // 10
@@ -23,6 +30,8 @@ TEST = SIZE // 10
 
 def factors(index: jax.Array) -> jax.Array:
   """The five factors of each index [N] in 0 ... 737279, as int32 [N, 5] counts from 0."""
+  import jax.numpy as jnp
+
   columns = []
   for count in reversed(FACTORS.values()):
     columns.append(index % count)
@@ -32,6 +41,8 @@ def factors(index: jax.Array) -> jax.Array:
 
 def render(values: jax.Array, size: int = 64) -> jax.Array:
   """Factors int32 [N, 5] -> uint8 [N, size, size, 1] of 0 and 255."""
+  import jax.numpy as jnp
+
   shape, scale, orientation, column, row = (v[:, None, None] for v in values.T.astype(jnp.float32))
   radius = 12 * (0.5 + 0.1 * scale)
   angle = 2 * math.pi * orientation / FACTORS['orientation']
@@ -50,20 +61,21 @@ def render(values: jax.Array, size: int = 64) -> jax.Array:
   return inside[..., None].astype(jnp.uint8) * 255
 
 
-def table(split: str, size: int | None = None, channels=None, fit='resize') -> Table:
+def table(split: str, size: int | None = None, channels=None, fit='resize', frames=None):
   """The 'train' or 'test' split at 64x64, or rendered at another `size`."""
-  size = size or 64
+  import jax
+  import jax.numpy as jnp
+
+  from vaejax.data.order import order
+  from vaejax.data.table import rendered
+  from vaejax.data.transforms import GENERATOR
+
   first, count = (0, SIZE - TEST) if split == 'train' else (SIZE - TEST, TEST)
 
   def rows(index):
     place = (jnp.asarray(index) + first).astype(jnp.uint32)
     values = factors(order(jax.random.key(0, impl=GENERATOR), place, SIZE))
-    image = jnp.repeat(render(values, size), channels or 1, axis=-1)
+    image = jnp.repeat(render(values, size or 64), channels or 1, axis=-1)
     return {'image': image, 'label': values[:, 0], 'factors': values}
 
-  def fetch(index):
-    return jax.tree.map(np.asarray, jax.jit(rows)(index))
-
-  example = jax.eval_shape(rows, jax.ShapeDtypeStruct((1,), jnp.int32))
-  row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in example.items()}
-  return Table(count, row, 3, partial(fetch, np.arange(count)), fetch, rows, f'shapes {split}')
+  return rendered(count, rows, 3, f'shapes {split}')

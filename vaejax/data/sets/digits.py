@@ -8,17 +8,15 @@ grey levels of 0 ... 16, then the label. The last 297, of other writers, are the
 from functools import cache
 from pathlib import Path
 
-import jax
-import numpy as np
-
-from vaejax.data.table import Table
-
+DRAWN = True
+SUITS = {'model.net': 'mlp', 'model.widths': (256,)}
 TEST = 297
 
 
 @cache
-def read() -> tuple[np.ndarray, np.ndarray]:
+def read():
   """Images uint8 [1797, 8, 8, 1] in 0 ... 255 and labels int32 [1797]."""
+  import numpy as np
   from PIL import Image
 
   with Image.open(Path(__file__).with_name('digits.png')) as file:
@@ -27,16 +25,15 @@ def read() -> tuple[np.ndarray, np.ndarray]:
   return grey.reshape(-1, 8, 8, 1), rows[:, 64].astype(np.int32)
 
 
-def table(split: str, size: int | None = None, channels=None, fit='resize') -> Table:
+def table(split: str, size: int | None = None, channels=None, fit='resize', frames=None):
   """The 'train' or 'test' split, 8x8 or resized to `size`."""
-  from vaejax.data.fit import fit as fitted
+  import numpy as np
 
-  images, labels = read()
+  from vaejax.data.fit import fit as fitted
+  from vaejax.data.table import of_arrays
+
   part = slice(0, -TEST) if split == 'train' else slice(-TEST, None)
-  images, labels = images[part], labels[part]
+  images, labels = (array[part] for array in read())
   if size or channels:
     images = np.stack([fitted(image, size or 8, channels, fit) for image in images])
-  arrays = {'image': images, 'label': labels}
-  row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in arrays.items()}
-  fetch = lambda index: {k: v[index] for k, v in arrays.items()}
-  return Table(len(images), row, 10, lambda: arrays, fetch, origin=f'digits {split}')
+  return of_arrays({'image': images, 'label': labels}, 10, f'digits {split}')

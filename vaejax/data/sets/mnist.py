@@ -1,0 +1,21 @@
+"""MNIST (LeCun et al. 1998): 60,000 and 10,000 handwritten digits of 28x28 grey levels."""
+
+from vaejax.data.sets import BINARY
+
+DRAWN = True
+SUITS = BINARY
+FILES = {
+  'train': ('train-images-idx3-ubyte.gz', 'train-labels-idx1-ubyte.gz'),
+  'test': ('t10k-images-idx3-ubyte.gz', 't10k-labels-idx1-ubyte.gz'),
+}
+ARCHIVES = (*FILES['train'], *FILES['test'])
+
+
+def read(split: str, paths):
+  """No names of labels, and rows of (uint8 [28, 28], label)."""
+  from vaejax.data import idx
+
+  images, labels = (idx.read(paths[file], file) for file in FILES[split])
+  if len(images) != len(labels):
+    raise ValueError(f'{len(images)} {split} images but {len(labels)} labels')
+  return [], zip(images, labels, strict=True)
