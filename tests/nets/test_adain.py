@@ -1,16 +1,18 @@
 """AdaIN against its formula, and what the two encoders can and cannot see."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 
-from vaejax import presets
+from vaejax import configuration
 from vaejax.nets import adain, style
 from vaejax.nets.tones import histogram
 from vaejax.types import Example
 
+CONFIG = Path(__file__).parents[2] / 'configs' / 'style.py'
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).uniform(size=(3, 9, 8, 3)).astype(np.float32)
 
@@ -18,8 +20,10 @@ X = np.random.default_rng(0).uniform(size=(3, 9, 8, 3)).astype(np.float32)
 def make(shape=(9, 8, 3), **fields):
   """The nets of style transfer on images of `shape` from -1 to 1, with widths of 16."""
   layers = {'channels': (8, 8), 'strides': (2, 1), 'widths': (16,)}
-  model = ConfigDict(presets.TRANSFER | layers | {'latents': 5, 'invariant': False} | fields)
-  model.style = presets.SIGHT | layers | {'latents': 4}
+  model = configuration.load(str(CONFIG)).model
+  model.unlock()
+  model.style.update(layers | {'latents': 4})
+  model.update(layers | {'latents': 5, 'invariant': False} | fields)
   return style.make(model, Example({'image': jax.ShapeDtypeStruct(shape, jnp.float32)}, low=-1.0))
 
 
