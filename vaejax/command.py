@@ -211,9 +211,6 @@ def run(argv: list[str]) -> int:
     if flags.verb in ('train', 'sweep'):
       group = join(flags, overrides)
     prepare_jax()
-    from vaejax.engine.checkpoint import quiet
-
-    quiet()
     grouped = (group,) if flags.verb in ('train', 'sweep') else ()
     status = getattr(verbs, flags.verb)(flags, overrides, *grouped)
     group.close()
