@@ -25,7 +25,6 @@ from vaejax.engine import stack
 from vaejax.errors import RunError
 from vaejax.types import State
 
-
 # What a file leads to that is missing, or holds something else than was written.
 DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
 

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,25 +28,28 @@ class OtherModel(UserError):
   """A checkpoint holds other parameters than the code makes now; the message says which."""
 
 
-def choose(workdir: Path, which: str, best_by: str, place: int = 0) -> int | None:
+def choose(
+  workdir: Path, which: str, best_by: str, place: int = 0, asked: str = '--checkpoint'
+) -> int | None:
   """The step that a number means, or 'best', that of the member at a place in a stack; None for
-  'latest', the newest that can be read. Raises UserError where there is no such checkpoint."""
+  'latest', the newest that can be read. Raises UserError, with the name of what asked, where there
+  is no such checkpoint."""
   found = steps(workdir)
   if which == 'latest':
     return None
   if which == 'best' and not best_by:
-    raise UserError('--checkpoint=best: the run has no checkpoint.best; take latest or a step')
+    raise UserError(f'{asked}=best: the run has no checkpoint.best; take latest or a step')
   there = ', '.join(map(str, found)) or 'none'
   if which == 'best':
     chosen = best(workdir, found, best_by).get(place)
     if chosen is None:
       raise UserError(
-        f'--checkpoint=best: no checkpoint has a value of {best_by.lstrip("-")}: take latest or a '
+        f'{asked}=best: no checkpoint has a value of {best_by.lstrip("-")}: take latest or a '
         f'step that is there: {there}'
       )
     return chosen
   if which not in map(str, found):
-    raise UserError(f'--checkpoint={which}: it takes latest, best or a step that is there: {there}')
+    raise UserError(f'{asked}={which}: it takes latest, best or a step that is there: {there}')
   return int(which)
 
 
@@ -76,15 +80,24 @@ def restore(
 
 def newest(workdir: Path, like: dict, say, only: int | None = None) -> dict | None:
   """What `restore` reads, or the checkpoint of one step, in the host's memory."""
+  try:
+    return newest_of(workdir, lambda step: read(workdir, step, like), say, only)
+  except OtherModel as error:
+    raise UserError(
+      f'{workdir} was trained with other code: {error}. Go back to the code that trained it, or '
+      f'train in another --workdir, where init_from={workdir} takes the nets that still fit'
+    ) from None
+
+
+def newest_of(workdir: Path, read: Callable[[int], Any], say, only: int | None = None) -> Any:
+  """read(step) of the newest checkpoint that is not damaged, or of one step; None where there is
+  none. Raises UserError where none can be read, and what `read` raises of OtherModel."""
   found = steps(workdir) if only is None else [only]
   for step in reversed(found):
     try:
-      return read(workdir, step, like)
-    except OtherModel as error:
-      raise UserError(
-        f'{workdir} was trained with other code: {error}. Go back to the code that trained it, or '
-        f'train in another --workdir, where init_from={workdir} takes the nets that still fit'
-      ) from None
+      return read(step)
+    except OtherModel:
+      raise
     except DAMAGE as error:
       reason = damage(error)
     if only is None:
@@ -147,7 +160,12 @@ def read(workdir: Path, step: int, like: dict) -> dict:
   saved = {p: form for p, (form, _) in expected.items() if p.partition('/')[0] in sections}
   if changed := differences(saved, {p: form(leaf) for p, leaf in wanted.items()}, step):
     raise OtherModel('; '.join(changed))
-  found = load(workdir, step, wanted)
+  return read_values(workdir, step, like)
+
+
+def read_values(workdir: Path, step: int, like):
+  """The leaves of a checkpoint that `like` has, as a tree of it. Raises as `read`."""
+  expected, found = saved_leaves(workdir, step), load(workdir, step, leaves(like))
   for path, leaf in found.items():
     if expected[path] != (form(leaf), checksum(leaf)):
       raise UserError(f'{path} differs from its checksum')

@@ -25,8 +25,10 @@ def apply(nets: Nets, name: str, variables: Variables, *args, train=False, key=N
   """One net's output, and the variables that it leaves.
 
   With `train`, statistics (BatchNorm's, spectral norm's, a codebook's) move and come back in the
-  variables; without it they are used as they stand. `key` feeds dropout.
+  variables; without it, or where the net is frozen, they are used as they stand. `key` feeds
+  dropout.
   """
+  train = train and name not in variables.frozen
   collections = {'params': variables.params[name], **variables.extra.get(name, {})}
   rngs = None if key is None else {'dropout': key}
   moving = list(variables.extra.get(name, {})) if train else []
