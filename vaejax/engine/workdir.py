@@ -120,12 +120,18 @@ def describe(error: Exception) -> str:
 def read_example(saved: dict) -> Example:
   """The Example of config.json, fields of which it has none as by default. Raises UserError, or one
   of WRONG."""
-  shapes = {k: (tuple(f['shape']), jnp.dtype(f['dtype'])) for k, f in saved['fields'].items()}
+  shapes = {
+    k: (tuple(f['shape']), jnp.zeros((), f['dtype']).dtype) for k, f in saved['fields'].items()
+  }
   fields = {name: jax.ShapeDtypeStruct(*field) for name, field in shapes.items()}
   known = {name: saved[name] for name in Example._fields[1:] if name in saved}
   example = Example(fields, **{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
   if example.data not in fields:
     raise UserError(f'example.fields has no {str(example.data)[:80]!r}')
+  if not (type(example.low) is type(example.high) is float and example.low < example.high):
+    raise UserError('example.low and high are not the range of data')
+  if not isinstance(example.classes, int | None):
+    raise UserError(f'example.classes={str(example.classes)[:80]!r}: it takes a whole number')
   return example
 
 
