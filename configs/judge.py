@@ -43,4 +43,5 @@ def get_config(arg=''):
     config.model.strides = (1, 2)
     config.steps = 1500
   config.checkpoint.best = 'accuracy'
+  config.keep_as_judge = True
   return finish(config, asked, {'model.widths': (32,), 'model.channels': (8, 8)})

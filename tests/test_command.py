@@ -195,6 +195,30 @@ def test_a_failed_run_has_status_1(capsys, monkeypatch, trained):
   assert capsys.readouterr() == ('', 'error: the disk is full\n')
 
 
+def test_where_a_mistake_was_found_is_shown_on_demand(capsys, place):
+  assert main(['train', '--config=configs/vae.py:smoke', '--config.beta=x', '--traceback']) == 2
+  *shown, last = capsys.readouterr().err.splitlines()
+  assert shown[0].startswith('Traceback') and last == "error: hyper.beta='x': it takes a number"
+
+
+@pytest.mark.parametrize('verb', ['train', 'sample', 'evaluate'])
+def test_a_bug_in_a_method_is_not_called_a_mistake(place, trained, monkeypatch, verb):
+  """Also on a resume, and from what lies in the folder where the command is run."""
+  shutil.copytree(trained, place / 'run')
+  (place / 'mylab_bug.py').write_text('def make(config, example):\n  return None + 1\n')
+  path = place / 'run' / 'config.json'
+  path.write_text(path.read_text().replace('"method": "vae"', '"method": "mylab_bug.x"'))
+  (place / 'mylab_bug').mkdir()
+  (place / 'mylab_bug.py').rename(place / 'mylab_bug' / 'x.py')
+  monkeypatch.setattr(sys, 'path', [*sys.path])
+  with pytest.raises(TypeError) as error:
+    main([verb, '--workdir=run'])
+  assert error.traceback[-1].path == place / 'mylab_bug' / 'x.py'
+  assert error.traceback[-1].lineno + 1 == 2
+  for name in [name for name in sys.modules if name.startswith('mylab_bug')]:
+    del sys.modules[name]
+
+
 def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
   asked = []
 

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
+import traceback
 from pathlib import Path
 
 from vaejax import configuration, verbs
@@ -62,6 +63,7 @@ def parser() -> Parser:
     found = parsers.add_parser(name, help=about, description=about, allow_abbrev=False)
     found.add_argument('--workdir', metavar='DIR', type=path, help="the run's folder")
     found.add_argument('--data_dir', metavar='DIR', type=path, help='prepared TFDS datasets')
+    found.add_argument('--traceback', action='store_true', help='show where a mistake was found')
     return found
 
   train = verb('train', 'Train, or go on with, the run of a config.')
@@ -206,14 +208,13 @@ def main(argv: list[str]) -> int:
 def run(argv: list[str]) -> int:
   """The same, with errors said in one line."""
   group = ALONE
+  if (here := os.getcwd()) not in sys.path:
+    sys.path.append(here)  # modules of one's own; at the end, so that they hide nothing
   try:
     flags, overrides = parse(argv)
     if flags.verb in ('train', 'sweep'):
       group = join(flags, overrides)
     prepare_jax()
-    from vaejax.engine.checkpoint import quiet
-
-    quiet()
     grouped = (group,) if flags.verb in ('train', 'sweep') else ()
     status = getattr(verbs, flags.verb)(flags, overrides, *grouped)
     group.close()
@@ -221,12 +222,9 @@ def run(argv: list[str]) -> int:
   except SystemExit as end:  # argparse has shown its help
     return end.code or 0
   except (UserError, RunError) as error:
+    if '--traceback' in argv:
+      traceback.print_exc()
     return fail(' '.join(str(error).splitlines()), 2 if isinstance(error, UserError) else 1, group)
-  except OSError as error:
-    if error.filename is None:
-      group.lost(error)
-      raise
-    return fail(f'{error.filename}: {error.strerror}', 2, group)
   except Exception as error:
     group.lost(error)
     raise

@@ -1,8 +1,8 @@
 """Configs: the fields that all of them have, the words after the colon, overrides, JSON."""
 
+import importlib
 import importlib.util
 import json
-import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from ml_collections.config_dict import placeholder
 
 from vaejax.errors import UserError
 from vaejax.fields import check, convert, flat, override
-from vaejax.lookup import nearest
+from vaejax.lookup import exists, nearest
 from vaejax.schedules import depends_on_steps
 
 
@@ -28,6 +28,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   config.init_checkpoint = 'latest'  # of that run: latest, best or a step
   config.init_nets = ()  # which nets are taken from it, (): all that fit
   config.train = ()  # the nets that move, (): all
+  config.keep_as_judge = False  # whether a finished run is kept as the judge of its dataset
   config.hyper = ConfigDict(hyper)
   # What multiplies each entry of hyper over the run, see engine.optim.schedule.
   config.schedule = ConfigDict(dict.fromkeys(hyper, 'constant'))
@@ -148,25 +149,10 @@ def available() -> list[str]:
 def load(spec: str, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
   """The config of 'configs/vae.py:mnist,smoke', with overrides, checked. Raises UserError."""
   path, _, arg = spec.partition(':')
-  if not Path(path).is_file():
-    known = available()
-    there = f'there are {", ".join(known)}' if known else 'run from the project folder'
-    stems = {Path(name).stem: name for name in known}
-    close = nearest(Path(path).stem, stems, stems)
-    raise UserError(f'no config {path!r}{close}: {there}')
-  found = importlib.util.spec_from_file_location(Path(path).stem, path)
-  if found is None:
-    raise UserError(f'config {path!r} is not a Python file: it takes a .py file with get_config')
-  module = importlib.util.module_from_spec(found)
-  try:
-    found.loader.exec_module(module)
-    if not hasattr(module, 'get_config'):
-      raise UserError(f'config {path!r} has no get_config(arg): see configs/vae.py')
-    config = module.get_config(arg)
-  except UserError:
-    raise
-  except Exception as error:
-    raise UserError(f'config {path!r} fails{blame(error, path)}') from error
+  module = read_file(path) if Path(path).is_file() else read_module(path)
+  if not hasattr(module, 'get_config'):
+    raise UserError(f'config {path!r} has no get_config(arg): see configs/vae.py')
+  config = module.get_config(arg)
   if not isinstance(config, ConfigDict) or any(name not in config for name in base('', {})):
     raise UserError(f'config {path!r} gives no config: get_config(arg) starts from base(...)')
   for field, text in overrides:
@@ -175,12 +161,32 @@ def load(spec: str, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
   return config
 
 
-def blame(error: Exception, path: str) -> str:
-  """' in line 12: NameError: ...': where in a config file an error began."""
-  frames = traceback.extract_tb(error.__traceback__)
-  lines = [f.lineno for f in frames if f.filename == str(Path(path).absolute())]
-  line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else '?'
-  return f' in line {line}: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}'
+def stem(spec: str) -> str:
+  """What a config is called: 'vae' of 'configs/vae.py:mnist' and of 'mylab.configs.vae:mnist'."""
+  path = spec.partition(':')[0]
+  return Path(path).stem if path.endswith('.py') else path.split('.')[-1]
+
+
+def read_file(path: str):
+  """The module of a file anywhere. Raises UserError where it is not Python."""
+  found = importlib.util.spec_from_file_location(Path(path).stem, path)
+  if found is None:
+    raise UserError(f'config {path!r} is not a Python file: it takes a .py file with get_config')
+  module = importlib.util.module_from_spec(found)
+  found.loader.exec_module(module)
+  return module
+
+
+def read_module(name: str):
+  """The module of a dotted name. Raises UserError where there is none."""
+  words = name.split('.')
+  if len(words) > 1 and all(map(str.isidentifier, words)) and words[-1] != 'py' and exists(name):
+    return importlib.import_module(name)
+  known = available()
+  there = f'there are {", ".join(known)}' if known else 'run from the project folder'
+  stems = {Path(path).stem: path for path in known}
+  close = nearest(Path(name).stem, stems, stems)
+  raise UserError(f'no config {name!r}{close}: {there}; or a module, as in mylab.configs.flow')
 
 
 def plain(config: ConfigDict) -> dict[str, Any]:

@@ -16,10 +16,12 @@ Buffer = Mapping[str, jax.Array]  # the raw rows that one chunk of steps draws f
 
 @struct.dataclass
 class Variables:
-  """Everything that nets hold: `params` move by gradients, `extra` by the forward pass."""
+  """Everything that nets hold: `params` move by gradients, `extra` by the forward pass. Nets named
+  in `frozen` use their statistics as they stand, in training too; a step sets it for its losses."""
 
   params: Mapping[str, Any]  # {net: tree}
   extra: Mapping[str, Any]  # {net: {collection: tree}}
+  frozen: tuple[str, ...] = struct.field(pytree_node=False, default=())
 
 
 @struct.dataclass

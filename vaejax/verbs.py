@@ -22,7 +22,7 @@ def asked(flags, overrides):
     return config, folder
   spec = 'configs/vae.py' if flags.config is None else flags.config
   config = configuration.load(spec, overrides)
-  return config, folder or Path('runs') / Path(spec.partition(':')[0]).stem
+  return config, folder or Path('runs') / configuration.stem(spec)
 
 
 def stoppable(verb):
@@ -57,7 +57,7 @@ def train(flags, overrides, group) -> int:
   if not group.main:
     return 0
   print(summary(folder, config, values))
-  if config.method == 'classifier':
+  if config.keep_as_judge:
     judges.keep(folder, say)
   return 0
 
@@ -68,7 +68,7 @@ def planned(flags, overrides):
 
   spec = flags.config or 'configs/vae.py'
   plan = axes.make(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
-  return plan, flags.workdir or Path('runs') / f'{Path(spec.partition(":")[0]).stem}-sweep'
+  return plan, flags.workdir or Path('runs') / f'{configuration.stem(spec)}-sweep'
 
 
 @stoppable

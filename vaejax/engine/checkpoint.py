@@ -8,13 +8,10 @@ passed over for the one before.
 
 import contextlib
 import errno
-import inspect
 import json
-import logging
 import math
+import os
 import shutil
-import sys
-import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,22 +25,8 @@ from vaejax.engine import stack
 from vaejax.errors import RunError
 from vaejax.types import State
 
-
-def quiet() -> None:
-  """For a process that runs a command: where a file is damaged or the disk is full, orbax's
-  threads, and the coroutines that they leave unfinished, have pages to say. What matters of it is
-  raised as well."""
-  for name in ('absl', 'asyncio'):
-    logging.getLogger(name).setLevel(logging.CRITICAL)
-  warnings.filterwarnings('ignore', message='coroutine .* was never awaited')
-  sys.unraisablehook = hush
-
-
-def hush(unraisable) -> None:
-  """Where Python tells of an error that nobody can catch: silent for those of coroutines."""
-  closed = 'Event loop is closed' in str(unraisable.exc_value)
-  if not closed and not inspect.iscoroutine(unraisable.object):
-    sys.__unraisablehook__(unraisable)
+# What a file leads to that is missing, or holds something else than was written.
+DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def encode(state: State) -> dict:
@@ -74,9 +57,10 @@ def abstract(create: Callable[[], State], sharding=None, opt: bool = True) -> di
 
 
 def leaves(tree) -> dict:
-  """{path: array} of a tree."""
+  """{path: array} of a tree, in its order: 'variables/params/encoder/Dense_0/kernel'."""
   found = jax.tree_util.tree_leaves_with_path(tree)
-  return {jax.tree_util.keystr(path): leaf for path, leaf in found}
+  name = lambda path: jax.tree_util.keystr(path, simple=True, separator='/')
+  return {name(path): leaf for path, leaf in found}
 
 
 def form(array) -> str:
@@ -130,6 +114,8 @@ class Checkpoints:
       'metrics': list(metrics),
       'row': row,
     }
+    self.folder.mkdir(parents=True, exist_ok=True)
+    make_sure_of_room(self.folder, host)
     # From the host: of several processes orbax would want all for what is on their devices.
     items = {'state': ocp.args.StandardSave(host), 'meta': ocp.args.JsonSave(meta)}
     self.writer.save(self.folder / str(step), args=ocp.args.Composite(**items))
@@ -173,6 +159,15 @@ class Checkpoints:
       ) from error
 
 
+def make_sure_of_room(folder: Path, state: dict) -> None:
+  """Raises OSError where a disk has no room for a state. Asked before it is written, since every
+  thread of orbax that finds the disk full has a traceback to print."""
+  arrays = jax.tree.leaves(state)
+  index = 2**11 * len(arrays) + 2**16  # what orbax writes besides, more or less
+  if shutil.disk_usage(folder).free < sum(x.nbytes for x in arrays) + index:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
 def full(error: BaseException | None) -> bool:
   """Whether an error, or what led to it, says that the disk (or the quota) is full."""
   if error is None:
@@ -213,7 +208,7 @@ def best(workdir: Path, found: list[int], name: str) -> dict[int, int]:
   metric, sign = name.lstrip('-'), -1 if name.startswith('-') else 1
   values, chosen = {}, {}
   for step in found if name else ():
-    with contextlib.suppress(Exception):  # a damaged one is not the best
+    with contextlib.suppress(*DAMAGE):  # a damaged one is not the best
       for place, one in enumerate(read_meta(workdir, step)['metrics']):
         value = sign * one[metric]
         if math.isfinite(value) and value > values.get(place, -math.inf):

@@ -81,7 +81,7 @@ def keep(folder: Path, say=print) -> Path:
   cache, unless a more accurate one is there. Returns the path in the workdir. Raises UserError."""
   run = opening.open_run(folder, say)
   saved, variables = workdir.read_config(folder), averaged(run.state)
-  arrays = {f'variables{path}': np.asarray(x) for path, x in checkpoint.leaves(variables).items()}
+  arrays = {f'variables/{path}': np.asarray(x) for path, x in checkpoint.leaves(variables).items()}
   seen = {s: look(run, variables, s) for s in ('train', 'test')}
   for split, (found, _, _) in seen.items():
     arrays |= {f'{split}/mean': found.mean, f'{split}/covariance': found.covariance}
@@ -194,7 +194,7 @@ def build(about: dict[str, Any], arrays: dict[str, np.ndarray], digest: str) -> 
   like = jax.eval_shape(lambda: method.init(jax.random.key(0), zeros(example, 1)))
 
   def leaf(path, wanted):
-    name = f'variables{jax.tree_util.keystr(path)}'
+    name = f'variables/{jax.tree_util.keystr(path, simple=True, separator="/")}'
     if checkpoint.form(arrays[name]) != checkpoint.form(wanted):
       raise UserError(f'{name} should be {checkpoint.form(wanted)}')
     return arrays[name]

@@ -10,7 +10,7 @@ from vaejax.data import load
 from vaejax.data.table import Table
 from vaejax.engine import checkpoint, restoring, stack
 from vaejax.engine.files import read_json
-from vaejax.engine.workdir import distrusting, initial, make_method, read_config
+from vaejax.engine.workdir import Saved, initial, make_method, read_config
 from vaejax.errors import UserError
 from vaejax.types import Example, Method, Source, State
 
@@ -36,30 +36,43 @@ def open_run(
   """A run, or a member of a sweep, at its newest checkpoint that can be read, at its 'best', or at
   a step, by default on the first device. Raises UserError."""
   folder = workdir if member is None and not is_sweep(workdir) else stack_of(workdir, member)
-  config, example, _, data_dir, members = read_config(folder)
-  with distrusting(folder):
-    method = make_method(config, example)
-    create = lambda: initial(method, config, example, members)
-    like = checkpoint.abstract(create, opt=False)
-  if members and member is None:
-    raise UserError(f'{folder} is a stack of a sweep: take the --workdir of that, and a --member')
-  places = [place for place, one in enumerate(members) if one.number == member] if members else [0]
-  if not places:
-    raise UserError(f'{folder}/config.json has no member {member}: put back that of the sweep')
-  chosen = restoring.choose(folder, which, config.checkpoint.best, places[0])
+  saved = read_config(folder)
+  config, example, members = saved.config, saved.example, saved.members
+  method = make_method(config, example)
+  create = lambda: initial(method, config, example, members)
+  like, place = checkpoint.abstract(create, opt=False), place_of(folder, saved, member)
+  chosen = restoring.choose(folder, which, config.checkpoint.best, place)
   tree = restoring.newest(folder, like, say, chosen)
   if tree is None:
     raise UserError(f'{workdir} has no checkpoint yet: train it first')
   state = checkpoint.decode(tree)
   if members:
     # In the host's memory still: a stack may fill more devices than there are here.
-    frozen = places[0] in stack.frozen(state)
-    config, state = configured(config, members[places[0]]), stack.take(state, places[0])
+    frozen = place in stack.frozen(state)
+    config, state = configured(config, members[place]), stack.take(state, place)
     if frozen:
       say(f'member {member} was frozen at step {int(state.step)}, after which it was no number')
     workdir = workdir / 'members' / str(member)
   sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  return Run(workdir, config, example, data_dir, method, jax.device_put(state, sharding))
+  return Run(workdir, config, example, saved.data_dir, method, jax.device_put(state, sharding))
+
+
+def place_of(folder: Path, saved: Saved, member: int | None) -> int:
+  """The place of a member in the stack that a workdir holds; 0 for the run that it holds. Raises
+  UserError."""
+  if saved.members and member is None:
+    raise UserError(f'{folder} is a stack of a sweep: take the --workdir of that, and a --member')
+  numbers = [one.number for one in saved.members]
+  if saved.members and member not in numbers:
+    raise UserError(f'{folder}/config.json has no member {member}: put back that of the sweep')
+  return numbers.index(member) if saved.members else 0
+
+
+def parse_member(path: Path) -> tuple[Path, int | None]:
+  """(SWEEP, K) of SWEEP/members/K, and (path, None) of any other."""
+  if path.parent.name == 'members' and path.name.isdecimal() and is_sweep(path.parent.parent):
+    return path.parent.parent, int(path.name)
+  return path, None
 
 
 def configured(config, member: Member):

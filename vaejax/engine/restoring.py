@@ -1,26 +1,18 @@
 """Checkpoints read again: the newest whole one, or another, onto any number of devices."""
 
-import contextlib
 import functools
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
+import tensorstore
 from jax.experimental import multihost_utils
 
-from vaejax.engine.checkpoint import (
-  best,
-  by_itself,
-  checksum,
-  decode,
-  form,
-  leaves,
-  read_meta,
-  steps,
-)
+from vaejax.engine.checkpoint import DAMAGE, best, checksum, decode, form, leaves, read_meta, steps
 from vaejax.engine.group import ALONE, Alone
 from vaejax.engine.shard import lay
 from vaejax.errors import UserError
@@ -29,30 +21,35 @@ from vaejax.types import State
 # Renamed away rather than deleted: what could not be read is kept for whoever wants to look.
 BROKEN = 'broken'
 
+SHOWN = 5  # parameters in which two models differ that are named
+
 
 class OtherModel(UserError):
-  """A checkpoint is not of the model of its config."""
+  """A checkpoint holds other parameters than the code makes now; the message says which."""
 
 
-def choose(workdir: Path, which: str, best_by: str, place: int = 0) -> int | None:
+def choose(
+  workdir: Path, which: str, best_by: str, place: int = 0, asked: str = '--checkpoint'
+) -> int | None:
   """The step that a number means, or 'best', that of the member at a place in a stack; None for
-  'latest', the newest that can be read. Raises UserError where there is no such checkpoint."""
+  'latest', the newest that can be read. Raises UserError, with the name of what asked, where there
+  is no such checkpoint."""
   found = steps(workdir)
   if which == 'latest':
     return None
   if which == 'best' and not best_by:
-    raise UserError('--checkpoint=best: the run has no checkpoint.best; take latest or a step')
+    raise UserError(f'{asked}=best: the run has no checkpoint.best; take latest or a step')
   there = ', '.join(map(str, found)) or 'none'
   if which == 'best':
     chosen = best(workdir, found, best_by).get(place)
     if chosen is None:
       raise UserError(
-        f'--checkpoint=best: no checkpoint has a value of {best_by.lstrip("-")}: take latest or a '
+        f'{asked}=best: no checkpoint has a value of {best_by.lstrip("-")}: take latest or a '
         f'step that is there: {there}'
       )
     return chosen
   if which not in map(str, found):
-    raise UserError(f'--checkpoint={which}: it takes latest, best or a step that is there: {there}')
+    raise UserError(f'{asked}={which}: it takes latest, best or a step that is there: {there}')
   return int(which)
 
 
@@ -83,20 +80,30 @@ def restore(
 
 def newest(workdir: Path, like: dict, say, only: int | None = None) -> dict | None:
   """What `restore` reads, or the checkpoint of one step, in the host's memory."""
-  found, other = steps(workdir) if only is None else [only], False
+  try:
+    return newest_of(workdir, lambda step: read(workdir, step, like), say, only)
+  except OtherModel as error:
+    raise UserError(
+      f'{workdir} was trained with other code: {error}. Go back to the code that trained it, or '
+      f'train in another --workdir, where init_from={workdir} takes the nets that still fit'
+    ) from None
+
+
+def newest_of(workdir: Path, read: Callable[[int], Any], say, only: int | None = None) -> Any:
+  """read(step) of the newest checkpoint that is not damaged, or of one step; None where there is
+  none. Raises UserError where none can be read, and what `read` raises of OtherModel."""
+  found = steps(workdir) if only is None else [only]
   for step in reversed(found):
     try:
-      return read(workdir, step, like)
-    except UserError as error:
-      reason, other = str(error), isinstance(error, OtherModel)
-    except Exception as error:  # orbax and tensorstore raise bare ones, pages long
-      reason = 'files are missing' if isinstance(error, FileNotFoundError) else 'files are damaged'
+      return read(step)
+    except OtherModel:
+      raise
+    except DAMAGE as error:
+      reason = damage(error)
     if only is None:
       say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
   if not found:
     return None
-  if other:
-    raise UserError(f'{workdir}/config.json is not of its checkpoints ({reason}): put it back')
   if only is not None:
     raise UserError(
       f'{workdir}/checkpoints/{only} cannot be read ({reason}): take latest or another step'
@@ -105,6 +112,14 @@ def newest(workdir: Path, like: dict, say, only: int | None = None) -> dict | No
     f'{workdir}/checkpoints: none of the checkpoints {found} can be read; start again in another '
     'workdir'
   )
+
+
+def damage(error: Exception) -> str:
+  """What is wrong with a checkpoint, in some words; tensorstore has a page of them."""
+  if isinstance(error, UserError):
+    return str(error)
+  missing = isinstance(error, FileNotFoundError) or 'NOT_FOUND' in str(error)
+  return 'files are missing' if missing else 'files are damaged'
 
 
 def from_main(leaf, array, group: Alone) -> np.ndarray:
@@ -118,33 +133,80 @@ def from_main(leaf, array, group: Alone) -> np.ndarray:
 
 def read_row(workdir: Path, step: int) -> dict | None:
   """The unfinished row that was saved with a state, None where there is none or it is damaged."""
-  with contextlib.suppress(Exception):
+  try:
     row = read_meta(workdir, step)['row']
     sums = {str(name): np.asarray(value, np.float32) for name, value in row['sums'].items()}
     seconds = {name: float(row[name]) for name in ('seconds', 'within')}
     return {'since': int(row['since']), 'sums': sums, **seconds}
-  return None
+  except DAMAGE:
+    return None
+
+
+def saved_leaves(workdir: Path, step: int) -> dict[str, tuple[str, int]]:
+  """{path: (form, checksum)} of every leaf of a checkpoint. Raises one of DAMAGE."""
+  saved = read_meta(workdir, step)['leaves']
+  # Paths were once written as JAX shows them, "['variables'].params['encoder']".
+  plain = lambda path: '/'.join(re.findall(r"[^\[\].'/]+", path))
+  return {plain(path): (form, checksum) for path, (form, checksum) in saved.items()}
 
 
 def read(workdir: Path, step: int, like: dict) -> dict:
   """What was saved at one step, as `encode` gives it, every value as it was, in the host's memory.
 
-  Raises UserError where it is not, and otherwise whatever the damage leads to.
+  Raises OtherModel, UserError where a value is not what was saved, and otherwise one of DAMAGE.
   """
-  expected, wanted = read_meta(workdir, step)['leaves'], leaves(like)
-  for path, leaf in wanted.items():
-    if path not in expected or expected[path][0] != form(leaf):
-      raise OtherModel(f'it is of another model: {path} should be {form(leaf)}')
-  host = jax.tree.map(lambda leaf: ocp.RestoreArgs(restore_type=np.ndarray), like)
-  args = ocp.args.PyTreeRestore(like, restore_args=host, partial_restore=True)
-  alone = by_itself()
-  with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(**alone), **alone) as checkpointer:
-    folder = (workdir / 'checkpoints' / str(step) / 'state').absolute()
-    found = checkpointer.restore(folder, args=args)
-  for path, leaf in leaves(found).items():
-    if expected[path] != [form(leaf), checksum(leaf)]:
+  expected, wanted = saved_leaves(workdir, step), leaves(like)
+  sections = {path.partition('/')[0] for path in wanted}
+  saved = {p: form for p, (form, _) in expected.items() if p.partition('/')[0] in sections}
+  if changed := differences(saved, {p: form(leaf) for p, leaf in wanted.items()}, step):
+    raise OtherModel('; '.join(changed))
+  return read_values(workdir, step, like)
+
+
+def read_values(workdir: Path, step: int, like):
+  """The leaves of a checkpoint that `like` has, as a tree of it. Raises as `read`."""
+  expected, found = saved_leaves(workdir, step), load(workdir, step, leaves(like))
+  for path, leaf in found.items():
+    if expected[path] != (form(leaf), checksum(leaf)):
       raise UserError(f'{path} differs from its checksum')
-  return found
+  return jax.tree.unflatten(jax.tree.structure(like), list(found.values()))
+
+
+def load(workdir: Path, step: int, paths) -> dict[str, np.ndarray]:
+  """{path: array} of a checkpoint. Raises one of DAMAGE.
+
+  Read as orbax writes them, one array by one: where one is damaged, orbax's own reader leaves the
+  others behind in an event loop that is closed, of which each has a traceback to print.
+  """
+  folder = (workdir / 'checkpoints' / str(step) / 'state').absolute()
+  if not folder.is_dir():
+    raise FileNotFoundError(folder)
+
+  def spec(path: str) -> dict:
+    store = {'driver': 'ocdbt', 'base': f'file://{folder}/', 'path': path.replace('/', '.') + '/'}
+    return {'driver': 'zarr', 'kvstore': store}
+
+  opening = {path: tensorstore.open(spec(path), open=True, read=True) for path in paths}
+  reading = {path: array.result().read() for path, array in opening.items()}
+  return {path: array.result() for path, array in reading.items()}
+
+
+def differences(saved: dict[str, str], now: dict[str, str], step: int) -> list[str]:
+  """In what the leaves of a checkpoint and those wanted now differ, {path: form} each, in words:
+  the first few. What differs besides the variables only follows from them, where they do."""
+  changed = [path for path in {**now, **saved} if saved.get(path) != now.get(path)]
+  own = [path for path in changed if path.startswith('variables/')]
+  words = []
+  for path in (own or changed)[:SHOWN]:
+    name = re.sub('^variables/(params|extra)/', '', path)
+    if path not in saved:
+      words.append(f'{name} is new')
+    elif path not in now:
+      words.append(f'{name} is gone')
+    else:
+      words.append(f'{name} is {saved[path]} in checkpoint {step} and {now[path]} now')
+  more = len(own or changed) - SHOWN
+  return [*words, f'and {more} more'] if more > 0 else words
 
 
 def set_aside(workdir: Path, after: int) -> None:

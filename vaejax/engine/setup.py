@@ -28,7 +28,7 @@ class Setup(NamedTuple):
   mesh: jax.sharding.Mesh
   schedules: dict
   members: tuple[Member, ...]  # of a stack of runs; none: of one run
-  create: Callable[[], State]  # the first state; pure
+  create: Callable[..., State]  # the first state, of the variables taken from another run; pure
   spread: State  # the sharding of each of its leaves
   like: dict  # shapes and shardings of what is saved, as restoring.restore takes them
 
@@ -54,7 +54,7 @@ def set_up(
       f'steps={config.steps} of {most} examples are more than the {2**32:,} '
       'that the order of examples counts: take fewer steps, or a smaller batch_size'
     )
-  create = lambda: workdir.initial(method, config, source.example, members)
+  create = lambda taken=None: workdir.initial(method, config, source.example, members, taken)
   place = shard.place(mesh, bool(members), layout.fsdp)
   spread, like = jax.tree.map(place, jax.eval_shape(create)), checkpoint.abstract(create, place)
   if best := config.checkpoint.best.lstrip('-'):

@@ -21,10 +21,19 @@ from vaejax.types import (
 )
 
 
-def create(method: Method, key: jax.Array, hyper: Mapping[str, float], example: Example) -> State:
-  """The state before the first step; `ema` starts off (see `averaging`)."""
+def create(
+  method: Method,
+  key: jax.Array,
+  hyper: Mapping[str, float],
+  example: Example,
+  taken: Variables | None = None,
+) -> State:
+  """The state before the first step; `ema` starts off (see `averaging`). `taken`: the variables of
+  nets that begin from another run, in place of those of `method.init`."""
   init_key, run_key = jax.random.split(key)
   variables = method.init(init_key, zeros(example, 1))
+  if taken is not None:
+    variables = Variables({**variables.params, **taken.params}, {**variables.extra, **taken.extra})
   opt = {p.name: p.tx.init({n: variables.params[n] for n in p.owns}) for p in method.players}
   return State(
     step=jnp.zeros((), jnp.int32),
@@ -41,13 +50,21 @@ def part(batch: Batch, index, count: int) -> Batch:
   return jax.tree.map(lambda x: x.reshape(-1, count, *x.shape[1:])[:, index], batch)
 
 
-def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: int):
-  """One update by one player; gradients are the mean over equal microbatches."""
+def unowned(players, variables: Variables) -> tuple[str, ...]:
+  """The nets that no player moves."""
+  return tuple(sorted(set(variables.params).difference(*(player.owns for player in players))))
+
+
+def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: int, frozen=()):
+  """One update by one player; gradients are the mean over equal microbatches. Of the statistics
+  that its loss leaves only those of its own nets are kept."""
   params = state.variables.params
   owned = {name: params[name] for name in player.owns}
 
   def objective(owned, extra, batch, key):
-    return player.loss(Variables({**params, **owned}, extra), batch, key, hyper)
+    variables = Variables({**params, **owned}, extra, frozen)
+    loss, (metrics, after) = player.loss(variables, batch, key, hyper)
+    return loss, (metrics, {n: after[n] if n in owned else extra[n] for n in extra})
 
   gradient = jax.value_and_grad(objective, has_aux=True)
   if microbatches == 1:
@@ -66,8 +83,6 @@ def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: i
   direction, opt = player.tx.update(grads, state.opt[player.name], owned)
   rate = hyper[player.lr]
   owned = jax.tree.map(lambda p, d: p + rate * d, owned, direction)
-  # A forward pass may move the statistics of other nets too: a player keeps its own alone.
-  extra = {n: extra[n] if n in owned else kept for n, kept in state.variables.extra.items()}
   variables = Variables({**params, **owned}, extra)
   state = state.replace(variables=variables, opt={**state.opt, player.name: opt})
   return state, {**metrics, 'loss': loss}
@@ -84,30 +99,33 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
     ema: decay of the moving average of parameters and statistics, 0 for none.
     microbatches: in how many parts an update's batch is worked through.
   """
-  rounds = max(player.turns for player in method.players)
+  players = method.players
+  rounds = max(player.turns for player in players)
 
   def step(state: State, batch: Batch) -> tuple[State, Metrics]:
     key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
     hyper = scheduled(state, schedules)
-    rates = {player.lr for player in method.players}
+    rates = {player.lr for player in players}
+    frozen = unowned(players, state.variables)
     logged = {name: hyper[name] for name in sorted(rates | set(schedules or ()))}
-    for number, player in enumerate(method.players):
+    for number, player in enumerate(players):
       player_key = jax.random.fold_in(key, number)
 
       def play(state, t, player=player, key=player_key):
         examples = batch if rounds == 1 else part(batch, t, rounds)
-        return turn(player, state, examples, jax.random.fold_in(key, t), hyper, microbatches)
+        turn_key = jax.random.fold_in(key, t)
+        return turn(player, state, examples, turn_key, hyper, microbatches, frozen)
 
       if player.turns == 1:
         state, metrics = play(state, 0)
       else:
         state, every = jax.lax.scan(play, state, jnp.arange(player.turns))
         metrics = jax.tree.map(lambda x: jnp.mean(x, axis=0), every)
-      if len(method.players) > 1:
+      if len(players) > 1:
         metrics['loss_' + player.name] = metrics.pop('loss')
       logged |= metrics
     if ema:
-      state = state.replace(ema=averaging(state, ema))
+      state = state.replace(ema=averaging(state, ema, frozen))
     return state.replace(step=state.step + 1), logged
 
   return step
@@ -120,10 +138,13 @@ def scheduled(state: State, schedules: Mapping | None) -> Hyper:
   return {name: value * factors.get(name, 1) for name, value in state.hyper.items()}
 
 
-def averaging(state: State, decay: float) -> Variables:
-  """The moving average after this step; the decay grows from 0.1, so that it forgets the start."""
+def averaging(state: State, decay: float, frozen=()) -> Variables:
+  """The moving average after this step; the decay grows from 0.1, so that it forgets the start. Of
+  nets that nobody moves it stays as it is, to the bit."""
   rate = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
-  return jax.tree.map(lambda a, b: rate * a + (1 - rate) * b, state.ema, state.variables)
+  found = jax.tree.map(lambda a, b: rate * a + (1 - rate) * b, state.ema, state.variables)
+  still = lambda old, new: {name: old[name] if name in frozen else new[name] for name in new}
+  return Variables(still(state.ema.params, found.params), still(state.ema.extra, found.extra))
 
 
 def make_sweep(step, draw):

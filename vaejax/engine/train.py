@@ -7,11 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from vaejax.axes import Member
-from vaejax.engine import beside, checkpoint, restoring, shard, stack, workdir
+from vaejax.engine import beside, checkpoint, inherit, restoring, shard, stack, workdir
 from vaejax.engine.boundary import next_stop, snapshot
 from vaejax.engine.compare import compare
 from vaejax.engine.group import ALONE, Alone
@@ -57,8 +56,7 @@ def train(
   data_dir = (
     data_dir or group.share(lambda: saved and saved.data_dir) or os.environ.get('TFDS_DATA_DIR')
   )
-  with workdir.distrusting(folder) if saved else contextlib.nullcontext():
-    setup = group.first(lambda: set_up(config, data_dir, members, layout))
+  setup = group.first(lambda: set_up(config, data_dir, members, layout))
   if group.share(lambda: setup.data) != setup.data:
     raise UserError(f'it finds {describe(setup.data)}, and process 0 other data: give all the same')
   if saved and (saved.data, saved.example) != (setup.data, setup.source.example):
@@ -66,12 +64,14 @@ def train(
       f'{folder} was trained on other data ({describe(saved.data)}; now {describe(setup.data)}): '
       'put that back, give the --data_dir of before, or take another --workdir'
     )
+  begun = not group.main or checkpoint.steps(folder)
+  taken = None if begun else inherit.take(config, setup, say)
   with workdir.locked(folder) if group.main else contextlib.nullcontext():
     if group.main:
       compare(config, folder, members)  # again: another run may have come and gone
     state = restoring.restore(folder, setup.like, say, group=group)
     if state is None:
-      state = jax.jit(setup.create, out_shardings=setup.spread)()
+      state = inherit.first_state(setup, taken, group)
     start = stack.front(state)
     if start > config.steps:
       raise UserError(
@@ -80,7 +80,8 @@ def train(
       )
     if group.main:
       restoring.set_aside(folder, start)
-      run = workdir.Saved(config, setup.source.example, setup.data, data_dir, members)
+      init = taken.about if taken else saved and saved.init
+      run = workdir.Saved(config, setup.source.example, setup.data, data_dir, members, init)
       workdir.write_config(folder, run)
     processes = f' of {group.size} processes' if group.size > 1 else ''
     several = f'; {len(members)} members' if members else ''

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from vaejax import configuration
 from vaejax.axes import Member
@@ -14,12 +15,12 @@ from vaejax.data.table import Table
 from vaejax.engine import optim, stack, step
 from vaejax.engine.files import full_disk, read_json, write_json
 from vaejax.errors import UserError
-from vaejax.lookup import lookup
+from vaejax.lookup import lookup, nearest
 from vaejax.types import Example, Method, State
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
 
-# What values of the wrong type, size or name lead to.
+# What a config.json leads to that has other fields, or values of other types.
 WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
@@ -32,6 +33,7 @@ class Saved(NamedTuple):
     data: {'train', 'test': see `origin`}.
     data_dir: where the data was looked for, None for the default place.
     members: of a stack, whose config is that of the first of them; of a run, none.
+    init: what it began from, see engine.inherit; None where from nothing.
   """
 
   config: Any
@@ -39,6 +41,7 @@ class Saved(NamedTuple):
   data: dict
   data_dir: str | None
   members: tuple[Member, ...] = ()
+  init: dict | None = None
 
 
 def origin(rows: Table) -> dict:
@@ -70,6 +73,7 @@ def described(run: Saved) -> dict:
     'data_dir': str(Path(run.data_dir).absolute()) if run.data_dir else None,
     'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
     'members': [member._asdict() for member in run.members],
+    'init': run.init,
   }
 
 
@@ -94,7 +98,7 @@ def read_config(workdir: Path) -> Saved:
     members = tuple(read_member(member, config) for member in saved.get('members', []))
   except (UserError, *WRONG) as error:
     raise UserError(f'{path} is not the config of a run: {describe(error)}') from None
-  return Saved(config, example, data, data_dir, members)
+  return Saved(config, example, data, data_dir, members, saved.get('init'))
 
 
 def read_member(saved: dict, config) -> Member:
@@ -107,17 +111,6 @@ def read_member(saved: dict, config) -> Member:
   return Member(number, seed, hyper)
 
 
-@contextmanager
-def distrusting(workdir: Path):
-  """Turns what values that a crafted config.json may hold lead to into a UserError."""
-  try:
-    yield
-  except UserError:
-    raise
-  except WRONG as error:
-    raise UserError(f'{workdir}/config.json does not make a run: {describe(error)}') from error
-
-
 def describe(error: Exception) -> str:
   """One line of what an error says."""
   text = str(error).strip().split('\n')[0][:200]
@@ -125,51 +118,62 @@ def describe(error: Exception) -> str:
 
 
 def read_example(saved: dict) -> Example:
-  """The Example of config.json. Raises UserError for shapes that no image set has."""
-  fields = {}
-  for name, field in saved['fields'].items():
-    shape = tuple(field['shape'])
-    whole = all(type(n) is int and 0 < n <= 4096 for n in shape) and len(shape) <= 4
-    if not whole or field['dtype'] not in ('float32', 'int32', 'uint8'):
-      raise UserError(f'example.fields.{name}={field!r} is not the shape and dtype of an array')
-    fields[name] = jax.ShapeDtypeStruct(shape, field['dtype'])
-  ranks = {'image': 3, 'video': 4}
-  data = saved['data']
-  if data not in ranks or data not in fields or len(fields[data].shape) != ranks[data]:
-    raise UserError('example.fields has no image [H, W, C] or video [T, H, W, C]')
-  numbers = saved['low'], saved['high'], saved['levels']
-  small = all(isinstance(n, int | float) and abs(n) <= 2**16 for n in numbers)
-  if not small or not saved['low'] < saved['high']:
-    raise UserError('example.low, high and levels are not the range of an image')
-  styles = saved.get('styles', 0)
-  for name, count in (('classes', saved['classes']), ('styles', styles)):
-    if (count is not None or name == 'styles') and type(count) is not int:
-      raise UserError(f'example.{name}={count!r}: it takes a whole number')
-  return Example(fields, saved['classes'], *numbers, data, styles)
+  """The Example of config.json, fields of which it has none as by default. Raises UserError, or one
+  of WRONG."""
+  shapes = {
+    k: (tuple(f['shape']), jnp.zeros((), f['dtype']).dtype) for k, f in saved['fields'].items()
+  }
+  fields = {name: jax.ShapeDtypeStruct(*field) for name, field in shapes.items()}
+  known = {name: saved[name] for name in Example._fields[1:] if name in saved}
+  example = Example(fields, **{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+  if example.data not in fields:
+    raise UserError(f'example.fields has no {str(example.data)[:80]!r}')
+  if not (type(example.low) is type(example.high) is float and example.low < example.high):
+    raise UserError('example.low and high are not the range of data')
+  if not isinstance(example.classes, int | None):
+    raise UserError(f'example.classes={str(example.classes)[:80]!r}: it takes a whole number')
+  return example
 
 
 def make_method(config, example: Example) -> Method:
-  """The method that a config names, for such data. Raises UserError."""
+  """The method that a config names, for such data, with the nets that `config.train` lets move.
+  Raises UserError."""
   module = lookup('methods', config.method)
   wanted = getattr(module, 'DATA', 'image')
   if example.data != wanted:
     raise UserError(
-      f'method {config.method} is of {wanted}s and {config.data.name} has {example.data}s: '
-      f'{"name a set of videos, as moving" if wanted == "video" else "train configs/rvae.py on it"}'
+      f'method {config.method} is of {wanted}s and {config.data.name} has {example.data}s: name a '
+      f'set of {wanted}s, or another method'
     )
-  method = optim.equip(module.make(config, example), config.optimizer)
+  method = optim.equip(freeze(module.make(config, example), config.train), config.optimizer)
   for player in method.players:
     if player.lr not in config.hyper:
       raise UserError(f'hyper has no {player.lr!r}, the rate of the player {player.name!r}')
   return method
 
 
-def initial(method: Method, config, example: Example, members=()) -> State:
+def freeze(method: Method, moving: tuple[str, ...]) -> Method:
+  """The method, its players owning only the nets named in `moving` (none: all that they own); one
+  that owns none of them is left out. Raises UserError for a net that nobody moves anyway."""
+  known = sorted({net for player in method.players for net in player.owns})
+  for net in moving:
+    if net not in known:
+      raise UserError(
+        f'train={"+".join(moving)}: no player moves {net!r}{nearest(net, known)}; the nets that '
+        f'can be trained are {", ".join(known)}'
+      )
+  if not moving:
+    return method
+  owned = ((p, tuple(net for net in p.owns if net in moving)) for p in method.players)
+  return method._replace(players=tuple(p._replace(owns=owns) for p, owns in owned if owns))
+
+
+def initial(method: Method, config, example: Example, members=(), taken=None) -> State:
   """The state before the first step of the run that a config describes, or of the stack of such
-  members; pure."""
+  members; pure. `taken`: variables of nets that all of them begin from, see engine.inherit."""
 
   def create(key, hyper):
-    state = step.create(method, key, hyper, example)
+    state = step.create(method, key, hyper, example, taken)
     return state.replace(ema=state.variables) if config.optimizer.ema else state
 
   if members:

@@ -21,20 +21,18 @@ def init(nets: Nets, key: jax.Array, inputs: Mapping[str, tuple]) -> Variables:
   return Variables(params=params, extra=extra)
 
 
-def apply(nets: Nets, name: str, variables: Variables, *args, train=False, key=None, **kwargs):
+def apply(nets: Nets, name: str, variables: Variables, *args, train=False, **kwargs):
   """One net's output, and the variables that it leaves.
 
   With `train`, statistics (BatchNorm's, spectral norm's, a codebook's) move and come back in the
-  variables; without it they are used as they stand. `key` feeds dropout.
+  variables; without it, or where the net is frozen, they are used as they stand.
   """
+  train = train and name not in variables.frozen
   collections = {'params': variables.params[name], **variables.extra.get(name, {})}
-  rngs = None if key is None else {'dropout': key}
   moving = list(variables.extra.get(name, {})) if train else []
   if not moving:
-    return nets[name].apply(collections, *args, train=train, rngs=rngs, **kwargs), variables
-  out, moved = nets[name].apply(
-    collections, *args, train=train, rngs=rngs, mutable=moving, **kwargs
-  )
+    return nets[name].apply(collections, *args, train=train, **kwargs), variables
+  out, moved = nets[name].apply(collections, *args, train=train, mutable=moving, **kwargs)
   return out, variables.replace(extra={**variables.extra, name: dict(moved)})
 
 
