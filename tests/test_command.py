@@ -46,7 +46,7 @@ def mistake(capsys, place, *argv) -> str:
 
 TRAIN = ('train', '--workdir=w', '--config=configs/vae.py:smoke')
 MISTAKES = {
-  'verb': (('trian',), "unknown verb 'trian' (did you mean 'train'?): it takes train, sweep, sam"),
+  'verb': (('trian',), "unknown verb 'trian' (did you mean 'train'?): it takes train, sweep, show"),
   'flag': ((*TRAIN, '--wrokdir=x'), "unknown flag --wrokdir=x (did you mean '--workdir'?)"),
   'flag without config': ((*TRAIN, '--hyper.lr=1'), "(did you mean '--config.hyper.lr'?)"),
   'flag by its name': (
@@ -82,7 +82,10 @@ MISTAKES = {
   'no workdir': (('sample',), 'sample needs --workdir=DIR'),
   'workdir missing': (('sample', '--workdir=none'), "no workdir 'none'"),
   'workdir empty': (('evaluate', '--workdir=empty'), 'empty holds no run'),
-  'field of sample': (('sample', '--workdir=run', '--config.seed=1'), 'only train and sweep take'),
+  'field of sample': (
+    ('sample', '--workdir=run', '--config.seed=1'),
+    'sample takes no config fields',
+  ),
   'n': (('sample', '--workdir=run', '--n=0'), "--n: '0': it takes a whole number, 1 to"),
   'n, type': (('sample', '--workdir=run', '--n=some'), "--n: 'some': it takes a whole"),
   'seed': (('sample', '--workdir=run', '--seed=-1'), "--seed: '-1': it takes a whole number, 0"),

@@ -12,6 +12,7 @@ from vaejax.engine import cluster, native
 from vaejax.engine.group import ALONE, Alone
 from vaejax.errors import RunError, UserError
 from vaejax.flags import (
+  configured,
   count,
   number,
   path,
@@ -24,13 +25,14 @@ from vaejax.flags import (
 )
 from vaejax.lookup import nearest
 
-VERBS = 'train', 'sweep', 'sample', 'evaluate', 'submit'
+VERBS = 'train', 'sweep', 'show', 'sample', 'evaluate', 'submit'
 EXAMPLES = """
 examples:
   python launch.py
   python launch.py train --config=configs/vae.py:mnist --workdir=runs/m --data_dir=DIR
   python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/s --config.hyper.beta=4
   python launch.py sweep --config=configs/beta_vae.py:digits --grid seed=0:8 --grid beta=1,4,16
+  python launch.py show --config=configs/vae.py:mnist --data_dir=DIR
   python launch.py sample --workdir=runs/m --n=64 --out=samples.png
   python launch.py sample --workdir=runs/rvae --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
@@ -73,6 +75,8 @@ def parser() -> Parser:
   training(sweep)
   several(sweep)
   sweeping(sweep)
+  show = verb('show', 'Print what a config makes: fields, players, nets. Nothing is trained.')
+  configured(show)
   sample = verb('sample', 'Write samples of a trained run.')
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
@@ -121,17 +125,17 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     known = {flag: f'--{flag}' for flag in vars(flags) if flag not in ('verb', 'axes', 'which')}
     known |= {'checkpoint': '--checkpoint'} if 'which' in flags else {}
     known |= {'grid': '--grid', 'zip': '--zip'} if 'axes' in flags else {}
-    if flags.verb in ('train', 'sweep'):
+    if flags.verb in ('train', 'sweep', 'show'):
       fields = 'steps', 'seed', 'batch_size', 'hyper.lr'
       known |= {field: f'--config.{field}' for field in fields} | {'lr': '--config.hyper.lr'}
     close = nearest(name.lstrip('-'), known, known)
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
-  trains = flags.verb in ('train', 'sweep')
-  if overrides and not trains:
-    raise UserError(f'--config.{overrides[0][0]}: only train and sweep take config fields')
+  configurable = flags.verb in ('train', 'sweep', 'show')
+  if overrides and not configurable:
+    raise UserError(f'--config.{overrides[0][0]}: {flags.verb} takes no config fields')
   if flags.verb == 'submit':
     raise UserError(f'submit takes a command behind --, as in {SUBMIT}')
-  if not trains and flags.workdir is None:
+  if not configurable and flags.workdir is None:
     raise UserError(f'{flags.verb} needs --workdir=DIR, the folder of a trained run')
   if flags.data_dir and not flags.data_dir.is_dir():
     raise UserError(f'no folder --data_dir={flags.data_dir}')

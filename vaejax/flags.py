@@ -74,8 +74,8 @@ def sampling(verb: argparse.ArgumentParser) -> None:
   )
 
 
-def training(verb: argparse.ArgumentParser) -> None:
-  """Adds the flags of what trains."""
+def configured(verb: argparse.ArgumentParser) -> None:
+  """Adds the flags of what takes a config."""
   verb.add_argument(
     '--config', metavar='FILE[:WORDS]', help='e.g. configs/vae.py:mnist; WORDS: dataset,smoke,k=v'
   )
@@ -85,6 +85,11 @@ def training(verb: argparse.ArgumentParser) -> None:
     help='any field of the config, as in --config.hyper.beta=4 --config.seed=3; config.json in the '
     'workdir shows them all',
   )
+
+
+def training(verb: argparse.ArgumentParser) -> None:
+  """Adds the flags of what trains."""
+  configured(verb)
   verb.add_argument(
     '--mesh', metavar='AXES', help='devices, as sweep:4,data:2 (as many as divide runs and batch)'
   )

@@ -112,6 +112,18 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
   )
 
 
+def show(flags, overrides) -> int:
+  """The verb `show`."""
+  from vaejax.engine.show import show as text
+  from vaejax.engine.workdir import read_config
+
+  config, folder = asked(flags, overrides)
+  saved = read_config(folder) if flags.config is None and flags.workdir else None
+  data_dir = flags.data_dir or (saved and saved.data_dir)
+  print(text(config, saved and saved.example, data_dir))
+  return 0
+
+
 def sample(flags, overrides) -> int:
   """The verb `sample`."""
   from vaejax.engine.sample import sample as run

@@ -251,5 +251,5 @@ def test_mistakes(project):
   still = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
   with pytest.raises(UserError, match=r'rvae is of videos and moving has images: name a set of'):
     workdir.make_method(config(), still)
-  with pytest.raises(UserError, match=r'vae is of images and digits has videos: train configs/rv'):
+  with pytest.raises(UserError, match=r'vae is of images and digits has videos: name a set of im'):
     workdir.make_method(configuration.load('configs/vae.py'), example())

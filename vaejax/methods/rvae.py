@@ -10,7 +10,7 @@ from vaejax import latent
 from vaejax.distributions import Gaussian, Path, per_example, standard
 from vaejax.errors import UserError
 from vaejax.lookup import choice
-from vaejax.nets import lens, recurrent
+from vaejax.nets import lens, recurrent, trunk
 from vaejax.nets.heads import discrete
 from vaejax.objectives.elbo import elbo, rate
 from vaejax.types import Example, Latent, Method, Player
@@ -42,7 +42,8 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
     dims: see Method.
   """
   apply, core = partial(lens.apply, nets), nets['core']
-  length = example.fields['video'].shape[0]
+  length, *shape = example.fields['video'].shape
+  features = trunk.output_shape(nets['encoder'], shape)
 
   def frames(tree):
     """[B, T, ...] -> [B * T, ...], of every leaf."""
@@ -54,8 +55,7 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
 
   def init(key, batch):
     x = batch['video']
-    seen = jax.eval_shape(lambda x: nets['encoder'].init_with_output(key, x)[0], frames(x))
-    seen, noise = jnp.zeros((*x.shape[:2], seen.shape[-1])), jnp.zeros((*x.shape[:2], latents))
+    seen, noise = (jnp.zeros((*x.shape[:2], size)) for size in (*features, latents))
     code = jnp.zeros((x.shape[0], latents + core.width))
     inputs = {'encoder': (frames(x),), 'core': (seen, noise), 'decoder': (code,)}
     return lens.init(nets, key, inputs)

@@ -81,8 +81,12 @@ class Core(nn.Module):
     """Features of frames [B, T, F] and noise [B, T, latents] -> the carry after the last frame, and
     of each frame q, prior, z [B, T, latents] and h [B, T, width]. z is the posterior's draw by the
     noise or, to `replay`, the prior's."""
+
+    def step(core, carry, now):
+      return core.step(carry, now, train, replay)
+
     scan = nn.scan(
-      partial(Core.step, train=train, replay=replay),
+      step,
       variable_broadcast='params',
       split_rngs={'params': False},
       in_axes=1,
