@@ -39,7 +39,7 @@ def values(name: str, x: np.ndarray, eight_bit: bool) -> np.ndarray:
   if not np.isfinite(x).all():
     raise UserError(f'{name}: some values are not finite, and this run takes {accepted}')
   if eight_bit and x.size and not 0 <= x.min() <= x.max() <= 1:
-    divide = ': divide by 255' if 0 <= x.min() and 1 < x.max() <= 255 else ''
+    divide = ': divide by 255' if x.min() >= 0 and 1 < x.max() <= 255 else ''
     raise UserError(
       f'{name}: values go from {x.min():g} to {x.max():g}, and this run takes {accepted}{divide}'
     )

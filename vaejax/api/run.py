@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -161,6 +162,10 @@ class Run:
     """The probability of every class, [N, classes] float32."""
     rows, n = self._rows('classify', images, fields)
     return self._run('classify', rows, n)
+
+  def conditions(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The fields of a batch that its examples are conditioned on, as other methods take them."""
+    return {name: batch[name] for name in self._conditions}
 
   def _check(self, name: str) -> None:
     """Raises UserError where the method has no such program."""
