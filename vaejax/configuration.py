@@ -1,5 +1,7 @@
 """Configs: the fields that all of them have, the words after the colon, overrides, JSON."""
 
+import copy
+import importlib
 import importlib.util
 import json
 import traceback
@@ -12,7 +14,7 @@ from ml_collections.config_dict import placeholder
 
 from vaejax.errors import UserError
 from vaejax.fields import check, convert, flat, override
-from vaejax.lookup import nearest
+from vaejax.lookup import exists, nearest
 
 
 def base(method: str, hyper: dict[str, float]) -> ConfigDict:
@@ -144,9 +146,20 @@ def available() -> list[str]:
   return sorted(str(path) for path in Path('configs').glob('*.py'))
 
 
-def load(spec: str, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
-  """The config of 'configs/vae.py:mnist,smoke', with overrides, checked. Raises UserError."""
+def load(spec: str | ConfigDict, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
+  """The config of 'configs/vae.py:mnist,smoke', or of a module by dotted name, as in
+  'mylab.flow:mnist', or a copy of one; with overrides, checked. Raises UserError."""
+  if isinstance(spec, ConfigDict):
+    return overridden(copy.deepcopy(spec), 'given', overrides)
+  if not isinstance(spec, str):
+    kind = type(spec).__name__
+    raise UserError(f'config is a {kind}: it takes a text, as configs/vae.py:digits, or a config')
   path, _, arg = spec.partition(':')
+  if not Path(path).is_file() and dotted(path):
+    module = importlib.import_module(path)
+    if not hasattr(module, 'get_config'):
+      raise UserError(f'config {path!r} has no get_config(arg): see configs/vae.py')
+    return overridden(module.get_config(arg), path, overrides)
   if not Path(path).is_file():
     known = available()
     there = f'there are {", ".join(known)}' if known else 'run from the project folder'
@@ -166,8 +179,20 @@ def load(spec: str, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
     raise
   except Exception as error:
     raise UserError(f'config {path!r} fails{blame(error, path)}') from error
+  return overridden(config, path, overrides)
+
+
+def dotted(path: str) -> bool:
+  """Whether a path is the dotted name of a module that there is."""
+  words = path.split('.')
+  return len(words) > 1 and all(word.isidentifier() for word in words) and exists(path)
+
+
+def overridden(config: Any, path: str, overrides: Iterable[tuple[str, str]]) -> ConfigDict:
+  """The config that a path gives, with overrides, checked. Raises UserError."""
   if not isinstance(config, ConfigDict) or any(name not in config for name in base('', {})):
     raise UserError(f'config {path!r} gives no config: get_config(arg) starts from base(...)')
+  config.lock()
   for field, text in overrides:
     override(config, field, text)
   check(config)

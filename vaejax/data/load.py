@@ -1,10 +1,11 @@
 """From a config's `data` to the sources of its splits."""
 
 import importlib
+from collections.abc import Mapping
 
 import jax
 
-from vaejax.data import combine, source, stacked, transforms
+from vaejax.data import arrays, combine, source, stacked, transforms
 from vaejax.data.styles import STYLES
 from vaejax.data.table import EMBEDDED, VIDEOS, Table
 from vaejax.errors import UserError
@@ -14,8 +15,11 @@ from vaejax.types import Example, Source
 MODES = ('auto', 'resident', 'stream')
 
 
-def table(data, split: str, data_dir: str | None) -> Table:
-  """The raw rows of a split. Raises UserError where there is no such set or split."""
+def table(data, split: str, data_dir: str | Mapping[str, Table] | None) -> Table:
+  """The raw rows of a split. Raises UserError where there is no such set or split.
+
+  data_dir: the folder of prepared sets; of data that is arrays, those (see arrays.tables).
+  """
   for field, choices in (
     ('binarise', transforms.BINARISE),
     ('scale', transforms.SCALES),
@@ -38,6 +42,10 @@ def table(data, split: str, data_dir: str | None) -> Table:
     grey.update({'name': base, 'channels': 1})
     return stacked.table(table(grey, split, data_dir), split)
   fitting = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
+  if data.name == arrays.NAME:
+    rows = arrays.table(split, data_dir, **fitting)
+    real_numbers(data, rows)
+    return rows
   if data.name in EMBEDDED:
     if split not in ('train', 'test'):
       raise UserError(f'{data.name} has no split {split!r}: there are train and test')
@@ -47,6 +55,16 @@ def table(data, split: str, data_dir: str | None) -> Table:
   from vaejax.data import tfds
 
   return tfds.table(data.name, split, data_dir, **fitting, frames=data.get('frames'))
+
+
+def real_numbers(data, rows: Table) -> None:
+  """Raises UserError where data asks for what only 8-bit images can be."""
+  for field, plain in (('binarise', 'none'), ('scale', 'unit'), ('styles', '')):
+    if rows.limits and data.get(field, plain) != plain:
+      raise UserError(
+        f'data.{field}={data[field]} is of 8-bit images, and these are real numbers in their own '
+        f'units: set data.{field}={plain!r}, or give uint8'
+      )
 
 
 def styles(data) -> str:
