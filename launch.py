@@ -1,4 +1,4 @@
-"""vaejax: python launch.py [train | sweep | sample | evaluate | submit] --help."""
+"""vaejax: python launch.py --help lists the verbs."""
 
 import signal
 import sys

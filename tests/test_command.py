@@ -177,7 +177,7 @@ def test_who_stops_reading_gets_no_traceback():
 
 
 def test_an_interrupt_ends_quietly(capsys, monkeypatch, trained):
-  from vaejax.engine import sample
+  from vaejax.api import sample
 
   def interrupted(*_, **__):
     raise KeyboardInterrupt

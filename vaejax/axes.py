@@ -39,7 +39,7 @@ class Sweep(NamedTuple):
 
 
 def make(
-  spec: str,
+  spec: str | ConfigDict,
   overrides: Iterable[tuple[str, str]],
   axes: Iterable[tuple[str, str]],
   draws: int = 0,

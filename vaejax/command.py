@@ -17,6 +17,7 @@ from vaejax.flags import (
   number,
   path,
   placing,
+  reading,
   sampling,
   seed,
   several,
@@ -25,7 +26,7 @@ from vaejax.flags import (
 )
 from vaejax.lookup import nearest
 
-VERBS = 'train', 'sweep', 'show', 'sample', 'evaluate', 'submit'
+VERBS = 'train', 'sweep', 'show', 'sample', 'evaluate', 'encode', 'reconstruct', 'submit'
 EXAMPLES = """
 examples:
   python launch.py
@@ -36,6 +37,8 @@ examples:
   python launch.py sample --workdir=runs/m --n=64 --out=samples.png
   python launch.py sample --workdir=runs/rvae --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
+  python launch.py encode --workdir=runs/m --split=test --out=latents.npz
+  python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
   python launch.py submit --nodes=2 --gpus=8 -- sweep --config=configs/gan.py --grid seed=0:8
 """
 
@@ -87,7 +90,11 @@ def parser() -> Parser:
   evaluate.add_argument('--seed', type=seed, default=0)
   evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
   evaluate.add_argument('--judge', metavar='DIR', help='the run of a judge (the cached one)')
-  for found in (sample, evaluate):
+  encode = verb('encode', 'Write the latents of a split.')
+  reading(encode, '.npz', 'all', 'latents')
+  reconstruct = verb('reconstruct', 'Write a picture of a split above its reconstructions.')
+  reading(reconstruct, '.png', '64 images, or 8 videos', 'reconstructions')
+  for found in (sample, evaluate, encode, reconstruct):
     found.add_argument('--member', metavar='K', type=number, help='of a sweep, see members.csv')
     found.add_argument('--weights', choices=('ema', 'raw'), default='ema', help='average or not')
     found.add_argument(

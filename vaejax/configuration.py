@@ -1,5 +1,6 @@
 """Configs: the fields that all of them have, the words after the colon, overrides, JSON."""
 
+import copy
 import importlib
 import importlib.util
 import json
@@ -146,15 +147,26 @@ def available() -> list[str]:
   return sorted(str(path) for path in Path('configs').glob('*.py'))
 
 
-def load(spec: str, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
-  """The config of 'configs/vae.py:mnist,smoke', with overrides, checked. Raises UserError."""
+def load(spec: str | ConfigDict, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
+  """The config of 'configs/vae.py:mnist,smoke', or of a module by dotted name, as in
+  'mylab.flow:mnist', or a copy of one; with overrides, checked. Raises UserError."""
+  if isinstance(spec, ConfigDict):
+    return overridden(copy.deepcopy(spec), 'given', overrides)
+  if not isinstance(spec, str):
+    kind = type(spec).__name__
+    raise UserError(f'config is a {kind}: it takes a text, as configs/vae.py:digits, or a config')
   path, _, arg = spec.partition(':')
   module = read_file(path) if Path(path).is_file() else read_module(path)
   if not hasattr(module, 'get_config'):
     raise UserError(f'config {path!r} has no get_config(arg): see configs/vae.py')
-  config = module.get_config(arg)
+  return overridden(module.get_config(arg), path, overrides)
+
+
+def overridden(config: Any, path: str, overrides: Iterable[tuple[str, str]]) -> ConfigDict:
+  """The config that a path gives, with overrides, checked. Raises UserError."""
   if not isinstance(config, ConfigDict) or any(name not in config for name in base('', {})):
     raise UserError(f'config {path!r} gives no config: get_config(arg) starts from base(...)')
+  config.lock()
   for field, text in overrides:
     override(config, field, text)
   check(config)

@@ -120,3 +120,10 @@ def sweeping(verb: argparse.ArgumentParser) -> None:
   verb.add_argument(
     '--group', metavar='K', type=number, help='train this one of the groups of a program each'
   )
+
+
+def reading(verb: argparse.ArgumentParser, ending: str, most: str, name: str) -> None:
+  """Adds the flags of `encode` and `reconstruct`."""
+  verb.add_argument('--split', default='test', help='(test)')
+  verb.add_argument('--n', type=count, help=f'the first so many rows ({most})')
+  verb.add_argument('--out', metavar=f'FILE{ending}', type=path, help=f'(WORKDIR/{name}{ending})')

@@ -126,7 +126,7 @@ def show(flags, overrides) -> int:
 
 def sample(flags, overrides) -> int:
   """The verb `sample`."""
-  from vaejax.engine.sample import sample as run
+  from vaejax.api.sample import sample as run
 
   names = 'n', 'seed', 'temperature', 'draw', 'weights', 'which', 'label', 'out', 'data_dir'
   names += 'given', 'futures', 'rollout', 'member'
@@ -162,6 +162,19 @@ def submit(flags, overrides) -> int:
     print(f'job {job.job_id} ({flags.name}): python launch.py {shlex.join(line)}')
     print(f'log:  {job.paths.stdout}\nstop: {stop}', flush=True)
   return 0
+
+
+def to_file(flags, overrides) -> int:
+  """The verbs `encode` and `reconstruct`."""
+  from vaejax.api import files
+
+  names = 'split', 'n', 'out', 'weights', 'which', 'data_dir', 'member'
+  settings = {name: getattr(flags, name) for name in names}
+  print(getattr(files, flags.verb)(flags.workdir, **settings, say=say))
+  return 0
+
+
+encode = reconstruct = to_file
 
 
 def say(text: str) -> None:

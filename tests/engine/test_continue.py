@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vaejax.api.sample import sample
 from vaejax.command import main
 from vaejax.data.sets import moving
-from vaejax.engine.sample import sample
 from vaejax.errors import UserError
 
 pytestmark = pytest.mark.slow  # a run on videos takes ten seconds

@@ -1,10 +1,11 @@
 """From a config's `data` to the sources of its splits."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 
-from vaejax.data import combine, sets, source, stacked, subset, transforms
+from vaejax.data import arrays, combine, sets, source, stacked, subset, transforms
 from vaejax.data.styles import STYLES
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -12,6 +13,9 @@ from vaejax.lookup import choice
 from vaejax.types import Example, Source
 
 MODES = ('auto', 'resident', 'stream')
+
+# The folder of prepared sets, or, of data that is arrays, those (see arrays.tables).
+Where = str | Mapping[str, Table] | None
 
 
 class Splits(NamedTuple):
@@ -22,7 +26,7 @@ class Splits(NamedTuple):
   test: Table
 
 
-def splits(data, data_dir: str | None) -> Splits:
+def splits(data, data_dir: Where) -> Splits:
   """The splits of a config's `data`. With `data.validation` so many rows are held out of train, see
   subset.hold_out, whether the set has a validation split or not; else it is the set's own, where it
   has one that does not stand for a missing test. Raises UserError as `table` does."""
@@ -37,7 +41,7 @@ def splits(data, data_dir: str | None) -> Splits:
   return Splits(train, read(data, 'validation', data_dir) if own else None, test)
 
 
-def table(data, split: str, data_dir: str | None) -> Table:
+def table(data, split: str, data_dir: Where) -> Table:
   """The raw rows of a split: of 'train' and 'validation' as `splits` gives them.
 
   Raises UserError where there is no such set or split.
@@ -82,8 +86,10 @@ def grey(data, name: str):
   return data
 
 
-def there(data, data_dir: str | None) -> tuple[str, ...]:
+def there(data, data_dir: Where) -> tuple[str, ...]:
   """The splits that a set has."""
+  if data.name == arrays.NAME:
+    return tuple(data_dir) if isinstance(data_dir, Mapping) else ()
   if module := sets.maker(data.name):
     return getattr(module, 'SPLITS', ('train', 'test'))
   from vaejax.data import tfds
@@ -91,9 +97,13 @@ def there(data, data_dir: str | None) -> tuple[str, ...]:
   return tfds.splits(data.name, data_dir)
 
 
-def read(data, split: str, data_dir: str | None) -> Table:
+def read(data, split: str, data_dir: Where) -> Table:
   """The raw rows of a split as the set has it. Raises UserError where it has none."""
   given = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
+  if data.name == arrays.NAME:
+    rows = arrays.table(split, data_dir, **given)
+    check_real_numbers(data, rows)
+    return rows
   given['frames'] = data.get('frames')
   if module := sets.maker(data.name):
     if split not in (known := there(data, data_dir)):
@@ -108,6 +118,16 @@ def read(data, split: str, data_dir: str | None) -> Table:
       f'data.styles={data.styles} is of images and {data.name} has videos: take a set of images'
     )
   return rows
+
+
+def check_real_numbers(data, rows: Table) -> None:
+  """Raises UserError where data asks for what only 8-bit images can be."""
+  for field, plain in (('binarise', 'none'), ('scale', 'unit'), ('styles', '')):
+    if rows.limits and data.get(field, plain) != plain:
+      raise UserError(
+        f'data.{field}={data[field]} is of 8-bit images, and these are real numbers in their own '
+        f'units: set data.{field}={plain!r}, or give uint8'
+      )
 
 
 def styles(data) -> str:

@@ -32,8 +32,8 @@ def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False)
   name = transforms.modelled(table.row)
   *size, channels = table.row[name].shape
   data = jax.ShapeDtypeStruct((*size, 3 if styles else channels), jnp.float32)
-  low, high = transforms.SCALES[scale]
-  levels = 256 if kind == 'none' or styles else 2
+  low, high = table.limits or transforms.SCALES[scale]
+  levels = 0 if table.limits else 256 if kind == 'none' or styles else 2
   style = {'style': jax.ShapeDtypeStruct((), jnp.int32)} if styles else {}
   style |= {'pair': data, 'style_image': data} if styles and pairs else {}
   fields = {**table.row, name: data, **style}

@@ -19,6 +19,8 @@ class Table(NamedTuple):
     fetch: gives the rows at some indices [N] on the host, {field: [N, ...]}.
     render: for a procedural set, the rows at some indices [N] as a pure function on the device.
     origin: what was read, in words that change where its rows do: 'mnist/3.0.1 train'.
+    limits: of data that is real numbers, float32 in their own units, the range that is shown in
+      pictures; None of 8-bit data.
   """
 
   size: int
@@ -28,6 +30,7 @@ class Table(NamedTuple):
   fetch: Callable[[np.ndarray], Mapping[str, np.ndarray]]
   render: Callable[[jax.Array], Mapping[str, jax.Array]] | None = None
   origin: str = ''
+  limits: tuple[float, float] | None = None
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray], classes: int | None, origin: str) -> Table:

@@ -54,7 +54,8 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
   """Raw rows {field: [N, ...]} -> the batch that a model sees.
 
   Args:
-    raw: 'image' uint8 [N, H, W, C] or 'video' uint8 [N, T, H, W, C], and whatever else there is.
+    raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8, or float32 in its own units, and
+      whatever else there is.
     keys: one key per row, for what is random; index: which example each row is, [N].
     kind, scale, flips, styles: as in a config's `data.binarise`, `data.scale`, `data.flip` and
       `data.styles`. With styles each row is in one that is drawn from its key; 'style' int32 [N]
@@ -64,7 +65,8 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
   """
   # Binarised before it is mirrored: a static draw belongs to the image, not to its mirror image.
   name = modelled(raw)
-  image = binarise(kind, raw[name], keys, index)
+  real = jnp.issubdtype(raw[name].dtype, jnp.floating)  # in its own units, on both sides
+  image = raw[name] if real else binarise(kind, raw[name], keys, index)
   if flips:
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
   found = {name: image}
@@ -76,6 +78,6 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
     if pairs:
       found['pair'] = styles_of.restyle(styles, image, *other)
       found['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *other)
-  low, high = SCALES[scale]
+  low, high = SCALES['unit' if real else scale]
   scaled = {k: v * (high - low) + low for k, v in found.items()}
   return {**raw, **scaled} | ({'style': one[0]} if styles else {})

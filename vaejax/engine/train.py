@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,8 +114,10 @@ def describe(data: dict) -> str:
 
 @contextlib.contextmanager
 def signals() -> Iterator[list[int]]:
-  """A list that SIGTERM and SIGINT put their numbers into, while it lasts."""
-  got, numbers = [], (signal.SIGTERM, signal.SIGINT)
+  """A list that SIGTERM and SIGINT put their numbers into, while it lasts. Beside the main thread,
+  which alone can hear them, it stays empty."""
+  main = threading.current_thread() is threading.main_thread()
+  got, numbers = [], (signal.SIGTERM, signal.SIGINT) if main else ()
   old = [signal.signal(number, lambda number, frame: got.append(number)) for number in numbers]
   try:
     yield got

@@ -70,7 +70,8 @@ def described(run: Saved) -> dict:
     'config': configuration.plain(run.config),
     'example': {**run.example._asdict(), 'fields': shapes},
     'data': run.data,
-    'data_dir': str(Path(run.data_dir).absolute()) if run.data_dir else None,
+    # Arrays, which stand in its place, are not kept.
+    'data_dir': str(Path(run.data_dir).absolute()) if isinstance(run.data_dir, str) else None,
     'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
     'members': [member._asdict() for member in run.members],
     'init': run.init,

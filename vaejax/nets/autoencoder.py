@@ -82,7 +82,8 @@ def decoder(model, example: Example, shape, classes: int = 0) -> Decoder:
   Raises UserError for a net or likelihood that does not exist or does not fit the data.
   """
   choice('model.likelihood', model.likelihood, LIKELIHOODS)
-  if model.likelihood == 'bernoulli' and (example.low, example.high) != (0, 1):
+  outside = example.levels and (example.low, example.high) != (0, 1)
+  if model.likelihood == 'bernoulli' and outside:
     raise UserError(
       'model.likelihood=bernoulli wants data.scale=unit: the data has values from '
       f'{example.low:g} to {example.high:g}'

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.distributions import Bernoulli, Categorical, DiscretisedLogistic, Gaussian, Laplace
+from vaejax.errors import UserError
 from vaejax.types import Example
 
 # Beyond e^±7 a scale is an overflow in waiting, not a model of images.
@@ -26,7 +27,13 @@ DISCRETE = ('bernoulli', 'logistic', 'categorical')
 
 
 def features(kind: str, channels: int, levels: int) -> int:
-  """How many channels the decoder gives for images of `channels`, of `levels` values each."""
+  """How many channels the decoder gives for images of `channels`, of `levels` values each, 0: real
+  numbers. Raises UserError for a likelihood of discrete values where the data has none."""
+  if not levels and kind in DISCRETE:
+    raise UserError(
+      f'model.likelihood={kind} is of 8-bit images, and the data is real numbers: set it to '
+      f'{", ".join(k for k in LIKELIHOODS if k not in DISCRETE)}; or give uint8'
+    )
   return channels * (LIKELIHOODS[kind] or levels)
 
 

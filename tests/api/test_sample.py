@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vaejax.api import programs
+from vaejax.api.sample import sample
 from vaejax.data import load
 from vaejax.engine import opening
-from vaejax.engine import sample as module
-from vaejax.engine.sample import sample
 from vaejax.errors import UserError
 
 
@@ -35,7 +35,7 @@ def draw(trained, tmp_path):
   return draw
 
 
-@pytest.mark.parametrize('n', [1, 64, module.AT_ONCE, 300])
+@pytest.mark.parametrize('n', [1, 64, programs.AT_ONCE, 300])
 def test_an_array_of_n_images(draw, n):
   found = draw(n)
   assert found.shape == (n, 8, 8, 1) and found.dtype == np.float32
