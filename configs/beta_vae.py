@@ -24,5 +24,4 @@ def get_config(arg=''):
   config.model.latents = 10
   config.batch_size = 64
   config.steps = 3000 if asked.dataset == 'digits' else 20_000
-  config.checkpoint.best = '-loss'
   return finish(config, asked, presets.TINY)

@@ -30,5 +30,4 @@ def get_config(arg=''):
   if config.model.net == 'mlp':
     config.model.latents = 10
     config.model.widths = (128,) if asked.dataset == 'digits' else (500, 500)
-  config.checkpoint.best = 'elbo'
   return finish(config, asked, presets.TINY)

@@ -24,7 +24,6 @@ def get_config(arg=''):
   config.model = dict(presets.AUTOENCODER)
   presets.suit(config, asked.dataset)
   config.model.update({'net': 'mlp', 'widths': (200, 200), 'activation': 'tanh', 'latents': 50})
-  config.checkpoint.best = 'iwae'
   config.steps = 3000
   if asked.dataset != 'digits':
     config.batch_size = 100

@@ -25,5 +25,4 @@ def get_config(arg=''):
   config.model = dict(presets.AUTOENCODER)
   presets.suit(config, asked.dataset)
   config.steps = 3000 if asked.dataset == 'digits' else 20_000
-  config.checkpoint.best = 'elbo'
   return finish(config, asked, presets.TINY)

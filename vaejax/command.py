@@ -11,7 +11,6 @@ from vaejax.engine import cluster, native
 from vaejax.engine.group import ALONE, Alone
 from vaejax.errors import RunError, UserError
 from vaejax.flags import (
-  count,
   number,
   path,
   placing,
@@ -75,12 +74,15 @@ def parser() -> Parser:
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
   evaluate.add_argument(
-    '--evals', default='elbo', help='elbo, nll, image, judge, modes, probe, style, video (elbo)'
+    '--evals', metavar='NAMES', help="of vaejax/evals, or dotted, as elbo,nll (the config's)"
   )
   evaluate.add_argument('--split', default='test')
   evaluate.add_argument('--seed', type=seed, default=0)
-  evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
-  evaluate.add_argument('--judge', metavar='DIR', help='the run of a judge (the cached one)')
+  evaluate.add_argument(
+    '--config.eval.NAME.FIELD=VALUE',
+    action='store_true',
+    help='a setting of an eval, as in --config.eval.nll.samples=50; each file says which it has',
+  )
   for found in (sample, evaluate):
     found.add_argument('--member', metavar='K', type=number, help='of a sweep, see members.csv')
     found.add_argument('--weights', choices=('ema', 'raw'), default='ema', help='average or not')
@@ -125,7 +127,12 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     close = nearest(name.lstrip('-'), known, known)
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
   trains = flags.verb in ('train', 'sweep')
-  if overrides and not trains:
+  other = [f for f, _ in overrides if flags.verb != 'evaluate' or not f.startswith('eval.')]
+  if other and flags.verb == 'evaluate':
+    raise UserError(
+      f'--config.{other[0]}: evaluate takes settings of evals alone, --config.eval...'
+    )
+  if other and not trains:
     raise UserError(f'--config.{overrides[0][0]}: only train and sweep take config fields')
   if flags.verb == 'submit':
     raise UserError(f'submit takes a command behind --, as in {SUBMIT}')

@@ -1,8 +1,10 @@
 """From a config's `data` to the sources of its splits."""
 
 import importlib
+from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from vaejax.data import combine, source, stacked, transforms
 from vaejax.data.styles import STYLES
@@ -14,7 +16,40 @@ from vaejax.types import Example, Source
 MODES = ('auto', 'resident', 'stream')
 
 
+class Splits(NamedTuple):
+  """The raw rows of all that a run reads; `validation` is None where nothing may be chosen."""
+
+  train: Table
+  validation: Table | None
+  test: Table
+
+
+def splits(data, data_dir: str | None) -> Splits:
+  """The splits of a config's `data`; with `data.validation` so many rows are held out of train."""
+  names = 'train', 'validation', 'test'
+  return Splits(
+    *(table(data, s, data_dir) if s != 'validation' or data.validation else None for s in names)
+  )
+
+
+def hold_out(rows: Table, validation: float, held: bool) -> Table:
+  count = int(validation if validation >= 1 else validation * rows.size)
+  first, size = (rows.size - count, count) if held else (0, rows.size - count)
+  load = lambda: {k: v[first : first + size] for k, v in rows.load().items()}
+  fetch = lambda index: rows.fetch(np.asarray(index) + first)
+  return rows._replace(
+    size=size, load=load, fetch=fetch, origin=f'{rows.origin} {first}:{first + size}'
+  )
+
+
 def table(data, split: str, data_dir: str | None) -> Table:
+  """A split, of which rows are held out as the config says."""
+  if data.get('validation') and split in ('train', 'validation'):
+    return hold_out(read(data, 'train', data_dir), data.validation, split == 'validation')
+  return read(data, split, data_dir)
+
+
+def read(data, split: str, data_dir: str | None) -> Table:
   """The raw rows of a split. Raises UserError where there is no such set or split."""
   for field, choices in (
     ('binarise', transforms.BINARISE),
@@ -36,7 +71,7 @@ def table(data, split: str, data_dir: str | None) -> Table:
       raise UserError(f'{data.name} has no split {split!r}: there are train and test')
     grey = data.copy_and_resolve_references()
     grey.update({'name': base, 'channels': 1})
-    return stacked.table(table(grey, split, data_dir), split)
+    return stacked.table(read(grey, split, data_dir), split)
   fitting = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
   if data.name in EMBEDDED:
     if split not in ('train', 'test'):
