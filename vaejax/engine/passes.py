@@ -64,7 +64,7 @@ def make_part(evals, method: Method, source: Source, streams, n: int, mesh, stac
       batches['samples'] = draw_samples(method, variables, batch, key, source.example.data)
     sums, kept = {}, {stream: {} for stream in batches}
     for name, e in evals.items():
-      for stream in e.look.keys() & batches.keys():
+      for stream in (s for s in batches if s in e.look):
         found, seen = e.look[stream](variables, batches[stream], key, hyper)
         sums.setdefault(name, {})[stream] = found
         names[name, stream] = tuple(seen)

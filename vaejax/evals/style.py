@@ -18,7 +18,8 @@ def make(method: Method, config, example: Example) -> Eval:
   NAME,style) and found in the cache, read content and style. As shares of what they read right:
   `transfer_content`; `transfer_style`, and the same of every style that was asked for, as in
   `transfer_style_thick`; `reconstruction_content` and `reconstruction_style`, of every image from
-  its own codes; and `content_kept`, transfer_content / reconstruction_content.
+  its own codes; and `content_kept`, transfer_content / reconstruction_content. Rows without a label
+  count in none of content.
 
   Raises UserError for a method that translates nothing, for data without styles or classes, and for
   judges that are not there, or damaged.
@@ -44,13 +45,16 @@ def make(method: Method, config, example: Example) -> Eval:
     pairs = {'image': batch['image'], 'style_image': before(batch['image'])}
     transfer = method.predict['translate'](variables, pairs, key)['image']
     again = method.predict['reconstruct'](variables, batch, key)['image']
+    labelled = mask * (content >= 0)
     differ = mask * before(mask) * (wanted != batch['style'])
     of_each = differ * (wanted == jnp.arange(len(styles))[:, None])  # [styles, B]
     found = {
       'examples': jnp.sum(mask),
+      'labelled': jnp.sum(labelled),
+      'labelled_pairs': differ @ (content >= 0),
       'pairs': jnp.sum(differ),
       'transfer_content': differ @ (read('content', transfer, key) == content),
-      'reconstruction_content': mask @ (read('content', again, key) == content),
+      'reconstruction_content': labelled @ (read('content', again, key) == content),
       'reconstruction_style': mask @ (read('style', again, key) == batch['style']),
       'each': jnp.sum(of_each, axis=1),
       'right': of_each @ (read('style', transfer, key) == wanted),
@@ -59,8 +63,11 @@ def make(method: Method, config, example: Example) -> Eval:
 
   def finish(sums, rows):
     sums = sums['test']
-    found = {name: share(sums[name], sums['examples']) for name in reconstructions}
-    found['transfer_content'] = share(sums['transfer_content'], sums['pairs'])
+    found = {
+      'reconstruction_content': share(sums['reconstruction_content'], sums['labelled']),
+      'reconstruction_style': share(sums['reconstruction_style'], sums['examples']),
+      'transfer_content': share(sums['transfer_content'], sums['labelled_pairs']),
+    }
     if found['reconstruction_content'][0]:
       kept = found['transfer_content'][0] / found['reconstruction_content'][0]
       found['content_kept'] = kept, None
@@ -70,12 +77,12 @@ def make(method: Method, config, example: Example) -> Eval:
         found[f'transfer_style_{name}'] = share(right, each)
     return found
 
-  reconstructions = 'reconstruction_content', 'reconstruction_style'
-  names = [*reconstructions, 'transfer_content', 'content_kept', 'transfer_style']
-  names += [f'transfer_style_{name}' for name in styles]
+  given = ['reconstruction_content', 'reconstruction_style', 'transfer_content', 'content_kept']
+  given += ['transfer_style']
+  given += [f'transfer_style_{name}' for name in styles]
   protocol = {'pairs': 'each row in the style of the row before it, where their styles differ'}
   for name, judge in asked.items():
     protocol[f'{name}_judge'] = judge.read
     protocol[f'{name}_judge_accuracy'] = judge.accuracy
     protocol[f'{name}_judge_checksum'] = judge.checksum[:16]
-  return Eval({'test': look}, finish, lambda: names, protocol)
+  return Eval({'test': look}, finish, lambda: given, protocol)
