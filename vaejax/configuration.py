@@ -145,9 +145,10 @@ def finish(config: ConfigDict, words: Words, smoke: dict[str, Any]) -> ConfigDic
 def override(config: ConfigDict, field: str, text: str, smoke: bool = False) -> None:
   """Sets a field from its text, as fields.override does, and adds the settings of the evals that
   it names. Raises UserError."""
-  settings.add(config, settings.of_field(config, field), smoke)
+  own = settings.of_field(config, field)
+  settings.add(config, own, smoke)
   set_field(config, field, text)
-  settings.add(config, smoke=smoke)
+  settings.add(config, own, smoke)
 
 
 def available() -> list[str]:

@@ -5,11 +5,11 @@ largest)}.
 """
 
 from collections.abc import Iterable
-from types import ModuleType
 
 from ml_collections import ConfigDict
 
 from vaejax.errors import UserError
+from vaejax.fields import check_range
 from vaejax.lookup import lookup
 
 
@@ -20,7 +20,7 @@ def section(name: str) -> str:
 
 def add(config: ConfigDict, names: Iterable[str] = (), smoke: bool = False) -> None:
   """Adds the sections that the evals of a config, and those of other names, lack. Raises UserError
-  for an eval that is not there, and for two of one section."""
+  for an eval that is not there, for two of one section, and for a value out of range."""
   modules = {}
   for name in dict.fromkeys((*config.evals, *names)):
     module, own = lookup('evals', name), section(name)
@@ -31,17 +31,13 @@ def add(config: ConfigDict, names: Iterable[str] = (), smoke: bool = False) -> N
       held = dict(config.eval.get(own, {}))
       with config.eval.unlocked():
         config.eval[own] = ConfigDict(fields | held)
+      limits = {f'eval.{own}.{k}': pair for k, pair in getattr(module, 'RANGES', {}).items()}
+      for field, value in config.eval[own].items():
+        check_range(f'eval.{own}.{field}', value, limits)
 
 
 def of_field(config: ConfigDict, field: str) -> list[str]:
-  """The eval that a field is a setting of, eval.NAME.FIELD, if the config has no section for it."""
+  """The eval that a field is a setting of, eval.NAME.FIELD, where the config does not name it."""
   path = field.split('.')
-  if path[0] != 'eval' or len(path) != 3 or path[1] in config.eval:
-    return []
-  return [path[1]]
-
-
-def ranges(module: ModuleType, name: str) -> dict[str, tuple[float, float]]:
-  """{eval.NAME.FIELD: (least, largest)} of the settings of an eval."""
-  found = getattr(module, 'RANGES', {})
-  return {f'eval.{section(name)}.{field}': limits for field, limits in found.items()}
+  own = path[1] if path[0] == 'eval' and len(path) == 3 else ''
+  return [own] if own and own not in map(section, config.evals) else []

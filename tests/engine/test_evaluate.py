@@ -89,9 +89,7 @@ def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise)
 def test_values_and_their_protocol(copied):
   said = []
   before = json.loads((copied / 'evaluation.json').read_text())
-  found = evaluate(
-    copied, ['elbo', 'nll'], overrides=[('eval.nll.samples', '3')], say=said.append
-  )
+  found = evaluate(copied, ['elbo', 'nll'], overrides=[('eval.nll.samples', '3')], say=said.append)
   after = json.loads((copied / 'evaluation.json').read_text())
   # What training recorded at its end is what evaluating gives.
   for name, entry in before.items():
@@ -112,7 +110,9 @@ def test_values_and_their_protocol(copied):
   assert after['nll'] == {**pair('nll'), **protocol}
   assert after['elbo'] == {**pair('elbo'), **protocol, 'samples': 1}
   assert found['recon'][0] + found['kl'][0] == pytest.approx(-found['elbo'][0], rel=1e-5)
-  assert found['elbo'][1] > 0 and found['nll'][0] <= -found['elbo'][0] + 0.5  # the bound, and the noise of three samples
+  assert (
+    found['elbo'][1] > 0 and found['nll'][0] <= -found['elbo'][0] + 0.5
+  )  # the bound, and the noise of three samples
   assert not said
   page = (copied / 'report.html').read_text()
   assert 'nll' in page

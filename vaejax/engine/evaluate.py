@@ -13,7 +13,6 @@ from vaejax.engine.files import read_json, write_json
 from vaejax.engine.passes import Values, make_pass
 from vaejax.engine.step import scheduled
 from vaejax.errors import UserError
-from vaejax.fields import check_range
 from vaejax.lookup import lookup
 from vaejax.types import Eval, Example, Method, averaged
 
@@ -30,9 +29,6 @@ def make_evals(config, method: Method, example: Example) -> tuple[dict[str, Eval
   found, unfit = {}, []
   for name in dict.fromkeys(config.evals):
     module = lookup('evals', name)
-    limits = settings.ranges(module, name)
-    for field, given in config.eval.get(settings.section(name), {}).items():
-      check_range(f'eval.{settings.section(name)}.{field}', given, limits)
     try:
       found[name] = module.make(method, config, example)
     except UserError as error:
@@ -123,7 +119,6 @@ def evaluate(
   if names:
     with config.unlocked():
       config.evals = tuple(names)
-  settings.add(config)
   for field, text in overrides:
     configuration.override(config, field, text)
   configuration.check(config)

@@ -26,8 +26,8 @@ def open_log(
   """Opens the log of `workdir` (made if missing) for a run that stands at `step` of `total`.
 
   Rows of metrics.jsonl beyond `step` are dropped, and with them every line that is not a row (one
-  torn by a kill, garbage), and the last test of a run that was finished, which comes again at its
-  new end; TensorBoard is told to forget its events beyond `step`.
+  torn by a kill, garbage), and, where a finished run goes on, its last test, which comes again at
+  the new end; TensorBoard is told to forget its events beyond `step`.
 
   Args:
     workdir: folder of the run.
@@ -46,17 +46,17 @@ def open_log(
   path = workdir / 'metrics.jsonl'
   if path.is_file():
     old = path.read_bytes()
-    rows = ((line, parse_row(line)) for line in old.split(b'\n'))
-    kept = b''.join(line + b'\n' for line, row in rows if row and stays(row, step))
+    kept = lines(old, lambda row: row['step'] <= step and (step == total or not row.get('final')))
     if kept != old:
       write_atomic(path, kept)
   progress = Progress(stream or sys.stderr, total, images_per_step, clock)
   return Log(workdir, step, progress)
 
 
-def stays(row: dict, step: int) -> bool:
-  """Whether a row is of the run as it stands at `step`, and not the last test of a finished one."""
-  return row['step'] <= step and not row.get('final')
+def lines(old: bytes, wanted) -> bytes:
+  """The lines of a metrics.jsonl that are rows which are wanted."""
+  rows = ((line, parse_row(line)) for line in old.split(b'\n'))
+  return b''.join(line + b'\n' for line, row in rows if row and wanted(row))
 
 
 def elapsed_before(workdir: pathlib.Path, step: int) -> float:
@@ -90,7 +90,7 @@ class Log:
     """
     values = {name: float(value) for name, value in values.items()}
     rows = [_row(step, split, seconds, values)]
-    if final and self._told(rows):
+    if final and not self._replace(rows):
       return
     self._append([row | {'final': True} for row in rows] if final else rows)
     self._board(step, [{'tag': f'{split}/{k}', 'simple_value': v} for k, v in values.items()])
@@ -100,7 +100,7 @@ class Log:
     'member'; TensorBoard gets `mean` alone."""
     named = [{'member': number, **values} for number, values in rows.items()]
     rows = [_row(step, split, seconds, values) for values in named]
-    if final and self._told(rows):
+    if final and not self._replace(rows):
       return
     self._append([row | {'final': True} for row in rows] if final else rows)
     self._board(step, [{'tag': f'{split}/{k}', 'simple_value': v} for k, v in mean.items()])
@@ -154,10 +154,17 @@ class Log:
     with contextlib.suppress(*([OSError, RunError] if kind else [])):
       self.close()
 
-  def _told(self, rows) -> bool:
-    """Whether the last rows say the same as these, rounding apart."""
+  def _replace(self, rows) -> bool:
+    """Drops the last test that there is, unless it says the same as these rows, rounding apart;
+    whether they are to be written."""
     before = read_rows(self._path)[-len(rows) :] if rows else []
-    return len(before) == len(rows) and all(map(_same, before, rows))
+    if len(before) == len(rows) and all(map(_same, before, rows)):
+      return False
+    if any(row.get('final') for row in before):
+      self._rows.close()
+      write_atomic(self._path, lines(self._path.read_bytes(), lambda row: not row.get('final')))
+      self._rows = open(self._path, 'ab', buffering=0)  # noqa: SIM115
+    return True
 
   def _append(self, rows):
     lines = b''.join(json.dumps(row, allow_nan=False).encode() + b'\n' for row in rows)
@@ -177,9 +184,10 @@ def _row(step, split, seconds, values) -> dict:
 
 def _same(a: dict, b: dict) -> bool:
   """Whether two rows have the same values, but for the clock and rounding."""
+  a, b = ({k: v for k, v in row.items() if k not in ('seconds', 'final')} for row in (a, b))
   if a.keys() != b.keys():
     return False
-  pairs = [(a[name], b[name]) for name in a if name != 'seconds']
+  pairs = [(a[name], b[name]) for name in a]
   near = lambda x, y: (
     x == y or (isinstance(x, float) and isinstance(y, float) and math.isclose(x, y, rel_tol=1e-4))
   )
