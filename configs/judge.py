@@ -42,6 +42,7 @@ def get_config(arg=''):
     config.objective.shift = 1
     config.model.strides = (1, 2)
     config.steps = 1500
+  config.data.validation = 0.1  # of every class; the best checkpoint is chosen by it
   config.checkpoint.best = 'accuracy'
   config.keep_as_judge = True
   return finish(config, asked, {'model.widths': (32,), 'model.channels': (8, 8)})

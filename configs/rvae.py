@@ -21,7 +21,7 @@ from vaejax import presets
 from vaejax.configuration import base, finish, one, words
 from vaejax.nets.recurrent import CELLS
 
-TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'eval.given': 2}
+TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16}
 
 
 def get_config(arg=''):
@@ -35,7 +35,7 @@ def get_config(arg=''):
     config.model.update({'net': 'mlp', 'widths': (512, 256)})
   else:
     config.model.update({'net': 'conv', 'channels': (32, 64, 64), 'kernel': 4, 'widths': (256,)})
-  config.eval.update({'given': 5, 'futures': 8, 'batch_size': 50, 'size': 200, 'images': 120})
+  config.eval.update({'batch_size': 50, 'size': 200, 'images': 120})
   config.batch_size = 16
   config.steps = 10_000
   config.schedule.lr = 'cosine'

@@ -58,7 +58,7 @@ OWN = {'conv32': 'cifar10', 'rvae': 'moving'}  # datasets; of the others, mnist
 EPOCHS = {'rvae': 2}  # of the others, 100
 ROWS = {'cifar10': 50_000, 'cifar10_jpeg': 50_000, 'digits': 1_500, 'moving': 100_000}
 SMALL = {
-  'rvae': {'model.state': 16, 'data.frames': 6, 'data.size': 16, 'eval.given': 2},
+  'rvae': {'model.state': 16, 'data.frames': 6, 'data.size': 16},
 }
 
 
@@ -117,7 +117,7 @@ def rvae() -> ConfigDict:
   config.model = presets.AUTOENCODER | {'cell': 'gru', 'state': 256, 'widths': (512, 256)}
   config.model.update({'latents': 16, 'likelihood': 'bernoulli'})
   config.data.update({'size': 32, 'frames': 15})
-  config.eval.update({'given': 5, 'futures': 8, 'batch_size': 50, 'size': 200, 'images': 120})
+  config.eval.update({'batch_size': 50, 'size': 200, 'images': 120})
   config.batch_size = 16
   return config
 

@@ -72,6 +72,7 @@ MISTAKES = {
   'likelihood': ((*TRAIN, '--config.likelihood=normal'), 'model.likelihood='),
   'method': ((*TRAIN, '--config.method=vea'), "unknown method 'vea' (did you mean 'vae'?)"),
   'best': ((*TRAIN, '--config.best=elob'), "did you mean 'elbo'"),
+  'best by test': ((*TRAIN, '--config.best=elbo'), 'hold rows out of train by data.validation=0.1'),
   'dataset': (('train', '--config=configs/vae.py:digit'), 'digits'),
   'two datasets': (('train', '--config=configs/vae.py:mnist,shapes'), 'mnist and shapes'),
   'data_dir': ((*TRAIN, '--data_dir=none'), 'no folder --data_dir=none'),
@@ -102,7 +103,18 @@ MISTAKES = {
     ('evaluate', '--workdir=run', '--split=valid'),
     "no split 'valid': there are train and",
   ),
-  'samples': (('evaluate', '--workdir=run', '--samples=0'), "--samples: '0': it takes"),
+  'setting of an eval': (
+    ('evaluate', '--workdir=run', '--config.eval.nll.samples=0'),
+    'eval.nll.samples=0 is out of range',
+  ),
+  'no setting of an eval': (
+    ('evaluate', '--workdir=run', '--config.eval.nll.sample=3'),
+    "'eval.nll.sample' (did you mean 'eval.nll.samples'?)",
+  ),
+  'field of evaluate': (
+    ('evaluate', '--workdir=run', '--config.seed=1'),
+    'evaluate takes settings of evals alone',
+  ),
   'another config': (
     ('train', '--workdir=run', '--config=configs/vae.py:smoke,beta=2'),
     'hyper.beta: 1.0 -> 2.0',
@@ -227,7 +239,7 @@ def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
 
   def run(config, folder, data_dir, stream, layout, group):
     asked.append((config.data.name, config.seed, folder, data_dir))
-    return [{'elbo': -1.25}]
+    return [{'elbo': {'elbo': (-1.25, None)}}]
 
   from vaejax.engine import train
 
@@ -259,10 +271,12 @@ def test_sample_and_evaluate_print_what_they_wrote(capsys, copied, tmp_path):
   assert main(['sample', f'--workdir={copied}', '--n=3', f'--out={out}', '--data_dir=/']) == 0
   assert capsys.readouterr() == (f'{out}\n', '')
   assert np.load(out).shape == (3, 8, 8, 1)
-  assert main(['evaluate', f'--workdir={copied}', '--evals=elbo,nll', '--samples=2']) == 0
+  samples = '--config.eval.nll.samples=2'
+  assert main(['evaluate', f'--workdir={copied}', '--evals=elbo,nll', samples]) == 0
   said = capsys.readouterr()
   recorded = json.loads((copied / 'evaluation.json').read_text())
-  lines = dict(line.split() for line in said.out.splitlines()[:-1])
+  lines = {name: value for name, value, *_ in map(str.split, said.out.splitlines()[:-1])}
+  assert f'± {recorded["nll"]["error"]:.4f}' in said.out
   assert said.err == '' and {'elbo', 'nll', 'recon', 'kl'} <= lines.keys()
   for name, value in lines.items():
     assert float(value) == pytest.approx(recorded[name]['value'], abs=1e-4)

@@ -13,7 +13,6 @@ from vaejax.engine.group import ALONE, Alone
 from vaejax.errors import RunError, UserError
 from vaejax.flags import (
   configured,
-  count,
   number,
   path,
   placing,
@@ -84,12 +83,15 @@ def parser() -> Parser:
   sampling(sample)
   evaluate = verb('evaluate', 'Compute test values of a trained run.')
   evaluate.add_argument(
-    '--evals', default='elbo', help='elbo, nll, image, judge, modes, probe, style, video (elbo)'
+    '--evals', metavar='NAMES', help="of vaejax/evals, or dotted, as elbo,nll (the config's)"
   )
   evaluate.add_argument('--split', default='test')
   evaluate.add_argument('--seed', type=seed, default=0)
-  evaluate.add_argument('--samples', type=count, help="importance samples of nll (the config's)")
-  evaluate.add_argument('--judge', metavar='DIR', help='the run of a judge (the cached one)')
+  evaluate.add_argument(
+    '--config.eval.NAME.FIELD=VALUE',
+    action='store_true',
+    help='a setting of an eval, as in --config.eval.nll.samples=50; each file says which it has',
+  )
   encode = verb('encode', 'Write the latents of a split.')
   reading(encode, '.npz', 'all', 'latents')
   reconstruct = verb('reconstruct', 'Write a picture of a split above its reconstructions.')
@@ -138,8 +140,13 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     close = nearest(name.lstrip('-'), known, known)
     raise UserError(f'unknown flag {unknown[0]}{close}; see python launch.py {flags.verb} --help')
   configurable = flags.verb in ('train', 'sweep', 'show')
-  if overrides and not configurable:
-    raise UserError(f'--config.{overrides[0][0]}: {flags.verb} takes no config fields')
+  other = [f for f, _ in overrides if flags.verb != 'evaluate' or not f.startswith('eval.')]
+  if other and flags.verb == 'evaluate':
+    raise UserError(
+      f'--config.{other[0]}: evaluate takes settings of evals alone, --config.eval...'
+    )
+  if other and not configurable:
+    raise UserError(f'--config.{other[0]}: {flags.verb} takes no config fields')
   if flags.verb == 'submit':
     raise UserError(f'submit takes a command behind --, as in {SUBMIT}')
   if not configurable and flags.workdir is None:

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from vaejax import settings
 from vaejax.errors import UserError
-from vaejax.fields import check, convert, flat, override
+from vaejax.fields import check, convert, flat
+from vaejax.fields import override as set_field
 from vaejax.lookup import exists, nearest
 from vaejax.schedules import depends_on_steps
 
@@ -22,6 +24,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   config = ConfigDict()
   config.method = method
   config.seed = 0
+  config.keep_as_judge = False  # whether evals may ask the finished run, see engine/judges.py
   config.steps = 1000
   config.batch_size = 128
   config.evals = ('elbo',)  # what is computed at every test, see vaejax/evals
@@ -68,7 +71,6 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
       'every': 1000,  # steps, 0: only at the end
       'batch_size': 200,
       'size': 10_000,  # test images while training, 0: all
-      'nll_samples': 5000,  # importance samples
       'images': 64,
       'log_every': 100,
     }
@@ -134,12 +136,22 @@ def finish(config: ConfigDict, words: Words, smoke: dict[str, Any]) -> ConfigDic
   """Applies `smoke` (dotted fields) where asked for, then the settings, and locks the fields."""
   config.lock()
   tiny = {'steps': 20, 'batch_size': 16, 'eval.every': 10, 'eval.size': 64, 'eval.batch_size': 32}
-  tiny |= {'eval.log_every': 5, 'eval.nll_samples': 20, 'eval.images': 16, 'checkpoint.every': 10}
+  tiny |= {'eval.log_every': 5, 'eval.images': 16, 'checkpoint.every': 10}
   if words.smoke:
     config.update_from_flattened_dict(tiny | smoke)
+  settings.add(config, smoke=words.smoke)
   for key, value in words.settings:
-    override(config, key, value)
+    override(config, key, value, words.smoke)
   return config
+
+
+def override(config: ConfigDict, field: str, text: str, smoke: bool = False) -> None:
+  """Sets a field from its text, as fields.override does, and adds the settings of the evals that
+  it names. Raises UserError."""
+  own = settings.of_field(config, field)
+  settings.add(config, own, smoke)
+  set_field(config, field, text)
+  settings.add(config, own, smoke)
 
 
 def available() -> list[str]:
@@ -248,13 +260,15 @@ def fill(saved: dict[str, Any], like: ConfigDict, path: str) -> ConfigDict:
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
   """The fields in which two configs differ and may not on a resume: 'hyper.beta: 1.0 -> 4.0'.
 
-  `eval` and `checkpoint` may change, and `steps` too where no schedule stretches over them.
+  `evals`, `eval` and `checkpoint` may change, and `steps` where no schedule stretches over them.
   """
   before, after = flat(old), flat(new)
   fixed = any(depends_on_steps(text) for text in new.schedule.values())
   found = []
   for field in {**before, **after}:
-    free = field.split('.')[0] in ('eval', 'checkpoint') or (field == 'steps' and not fixed)
+    free = field.split('.')[0] in ('eval', 'evals', 'checkpoint') or (
+      field == 'steps' and not fixed
+    )
     a, b = before.get(field, 'absent'), after.get(field, 'absent')
     if a != b and not free:
       why = ', over which a schedule stretches' if field == 'steps' else ''

@@ -4,6 +4,7 @@ import ast
 import math
 import re
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -126,9 +127,6 @@ RANGES = {
   'eval.every': (0, 2**31),
   'eval.batch_size': (1, 2**20),
   'eval.size': (0, 2**31),
-  'eval.nll_samples': (1, 2**31),
-  'eval.given': (0, 4096),
-  'eval.futures': (1, 2**16),
   'eval.images': (1, 1024),
   'eval.log_every': (1, 2**31),
   'checkpoint.every': (1, 2**31),
@@ -136,15 +134,15 @@ RANGES = {
 }
 
 
-def check_range(field: str, given: Any) -> None:
+def check_range(field: str, given: Any, ranges: Mapping[str, tuple] = RANGES) -> None:
   """Raises UserError for a value that is out of its field's range."""
   # A player's own optimizer has the fields of the shared one, and another net those of a net.
   name = re.sub(r'^(optimizer|model)\.\w+\.', r'\1.', field)
   name = 'hyper' if name.startswith('hyper.') else name
-  low, high = RANGES.get(name, (-math.inf, math.inf))
+  low, high = ranges.get(name, (-math.inf, math.inf))
   for value in given if isinstance(given, tuple) else (given,):
     number = type(value) in (int, float)
-    if name in RANGES and value is not None and not number:
+    if name in ranges and value is not None and not number:
       raise UserError(f'{field}={repr(value)[:80]}: it takes a number')
     if number and not (low <= value <= high and abs(value) <= sys.float_info.max):
       wanted = f'at least {low:g}' if high == math.inf else f'{low:g} to {high:,}'

@@ -1,6 +1,7 @@
 """The interface: a method is nets plus a tuple of players; a step is one round of their turns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -131,29 +132,28 @@ class Prior(NamedTuple):
 
 
 class Eval(NamedTuple):
-  """A family of test values, as sums over a pass through a split.
+  """A family of test values: what is looked at on the device, what the host makes of it.
 
   Attributes:
-    stats: (variables, batch, key, hyper) -> sums; pure; rows where batch['mask'] is 0 count not.
-    finish: sums -> {name: value}.
-    protocol: what else a value depends on, as {name: value}.
+    look: {stream: (variables, batch, key, hyper) -> (sums, rows)}, pure, vmapped over the members
+      of a sweep. The streams are 'test', the split that is tested, in its order; 'train', the
+      training split in its order; and 'samples', as many of the method's own as the tested split
+      has rows, in the data's own range, with the fields that they were given, as 'label'. Where
+      batch['mask'] [B] is 0 a row is padding. sums: a tree that is added up over batches. rows:
+      {name: [B, ...]}, kept of every example; rows of one name and stream are the same for all
+      evals of a pass, and are computed once.
+    finish: ({stream: sums}, {stream: {name: [N, ...]}}) -> {name: (value, its standard error, or
+      None where that is not known)}, on the host.
+    names: () -> the names of the values, without a pass.
+    protocol: what else a value depends on.
+    limit: of how many examples rows are kept, 0: all.
   """
 
-  stats: Callable[[Variables, Batch, jax.Array, Hyper], Any]
-  finish: Callable[[Any], dict[str, float]]
-  protocol: Mapping[str, Any]
-
-
-class Learner(NamedTuple):
-  """A family of test values that are of something learned from the training split.
-
-  Attributes:
-    look: (variables, batch, key) -> {name: [B, ...]}, what is kept of each training example.
-    fit: {name: [N, ...]} of all of them, on the host -> the Eval of what was learned.
-  """
-
-  look: Callable[[Variables, Batch, jax.Array], Batch]
-  fit: Callable[[Mapping[str, Any]], Eval]
+  look: Mapping[str, Callable[..., tuple[Any, Batch]]]
+  finish: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, tuple[float, float | None]]]
+  names: Callable[[], Sequence[str]]
+  protocol: Mapping[str, Any] = MappingProxyType({})
+  limit: int = 0
 
 
 class Example(NamedTuple):

@@ -46,6 +46,7 @@ def stoppable(verb):
 def train(flags, overrides, group) -> int:
   """The verb `train`."""
   from vaejax.engine import judges, shard
+  from vaejax.engine.passes import flat
   from vaejax.engine.train import train as run
 
   layout = shard.layout(flags.mesh, flags.fsdp)
@@ -56,7 +57,7 @@ def train(flags, overrides, group) -> int:
   (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout, group=group)
   if not group.main:
     return 0
-  print(summary(folder, config, values))
+  print(summary(folder, config, flat(values)))
   if config.keep_as_judge:
     judges.keep(folder, say)
   return 0
@@ -138,14 +139,20 @@ def evaluate(flags, overrides) -> int:
   """The verb `evaluate`."""
   from vaejax.engine.evaluate import evaluate as run
 
-  names = [name for name in flags.evals.split(',') if name]
-  if not names:
+  names = None if flags.evals is None else [name for name in flags.evals.split(',') if name]
+  if names == []:
     raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
-  settings = 'split', 'seed', 'samples', 'weights', 'which', 'judge', 'data_dir', 'member'
-  values = run(flags.workdir, names, **{k: getattr(flags, k) for k in settings}, say=say)
+  wanted = 'split', 'seed', 'weights', 'which', 'data_dir', 'member'
+  values = run(
+    flags.workdir,
+    names or (),
+    overrides=overrides,
+    **{k: getattr(flags, k) for k in wanted},
+    say=say,
+  )
   width = max(map(len, values))
-  for name, value in values.items():
-    print(f'{name:>{width}} {value:.4f}')
+  for name, (value, error) in values.items():
+    print(f'{name:>{width}} {value:.4f}' + (f' ± {error:.4f}' if error is not None else ''))
   own = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
   print(f'recorded in {own / "evaluation.json"}')
   return 0

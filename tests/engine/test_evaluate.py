@@ -10,10 +10,11 @@ import pytest
 from vaejax.configuration import base
 from vaejax.data import load
 from vaejax.engine import opening, shard
-from vaejax.engine.evaluate import evaluate, make_pass, record
+from vaejax.engine.evaluate import evaluate, record
+from vaejax.engine.passes import flat, make_pass
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
-from vaejax.types import Eval, averaged
+from vaejax.types import Eval, Method, averaged
 
 
 def source(mode='resident', **fields):
@@ -23,16 +24,25 @@ def source(mode='resident', **fields):
   return load.test(data, load.table(data, 'test', None))
 
 
-def sums():
+METHOD = Method(None, (), None, None, {})
+
+
+def sums(limit=0, traces=None):
   """An Eval of the pixels themselves."""
 
-  def stats(variables, batch, key, hyper):
+  def look(variables, batch, key, hyper):
+    if traces is not None:
+      traces.append(1)
     each = batch['image'].sum((1, 2, 3)) * variables['scale']
     mask = batch['mask']
     labels = jax.nn.one_hot(batch['label'], 10) * mask[:, None]
-    return {'sum': jnp.sum(each * mask), 'n': mask.sum(), 'labels': labels.sum(0)}
+    return {'sum': jnp.sum(each * mask), 'labels': labels.sum(0)}, {'label': batch['label']}
 
-  return Eval(stats, lambda s: {'sum': float(s['sum']), 'labels': s['labels'].tolist()}, {})
+  def finish(sums, rows):
+    found = {**sums['test'], 'rows': rows['test']['label']}
+    return {name: (value, None) for name, value in found.items()}
+
+  return Eval({'test': look}, finish, lambda: ['sum'], {}, limit)
 
 
 def mesh(count: int):
@@ -47,13 +57,14 @@ def test_every_example_counts_once(mode, devices, n, limit):
   raw = load.table(base('', {}).data, 'test', None).load()
   count = limit or 297
   seen = []
-  one = make_pass({'pixels': sums()}, split, n, mesh(devices))
+  one = make_pass({'pixels': sums()}, METHOD, split, n, mesh(devices))
   show = lambda *progress: seen.append(progress)
   found = one.start({'scale': 2.0}, {}, jax.random.key(0), limit, show)
-  (values,) = one.finish(found)
+  values = flat(one.finish(found)[0])
   # float32 sums of 19,008 grey levels.
   np.testing.assert_allclose(values['sum'], 2 * raw['image'][:count].sum() / 255, rtol=1e-5)
   np.testing.assert_array_equal(values['labels'], np.bincount(raw['label'][:count], minlength=10))
+  np.testing.assert_array_equal(values['rows'], raw['label'][:count])
   done = [(done, of) for _, done, of in seen]
   size = -(-min(n, 297) // devices) * devices
   assert done[-1] == (count, count) and len(done) == -(-count // size)
@@ -62,13 +73,13 @@ def test_every_example_counts_once(mode, devices, n, limit):
 @pytest.mark.parametrize('binarise', ['none', 'dynamic'])
 def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise):
   run = opening.open_run(trained, print)
-  elbo = {'elbo': lookup('evals', 'elbo').make(run.method, run.config)}
+  elbo = {'elbo': lookup('evals', 'elbo').make(run.method, run.config, run.example)}
 
   def values(mode, devices):
     put = shard.Put(mesh(devices))
-    one = make_pass(elbo, source(mode, binarise=binarise), 64, mesh(devices))
+    one = make_pass(elbo, run.method, source(mode, binarise=binarise), 64, mesh(devices))
     variables = put(averaged(run.state))
-    return one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))[0]
+    return flat(one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))[0])
 
   # The same program on the same rows.
   assert values('stream', 1) == pytest.approx(values('resident', 1), rel=1e-6)
@@ -78,12 +89,13 @@ def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise)
 def test_values_and_their_protocol(copied):
   said = []
   before = json.loads((copied / 'evaluation.json').read_text())
-  found = evaluate(copied, ['elbo', 'nll'], samples=3, say=said.append)
+  found = evaluate(copied, ['elbo', 'nll'], overrides=[('eval.nll.samples', '3')], say=said.append)
   after = json.loads((copied / 'evaluation.json').read_text())
   # What training recorded at its end is what evaluating gives.
   for name, entry in before.items():
     assert after[name]['value'] == pytest.approx(entry['value'], rel=1e-5)
-    assert {**after[name], 'value': 0} == {**entry, 'value': 0}
+    assert after[name]['error'] == pytest.approx(entry['error'], rel=1e-4)
+    assert {**after[name], 'value': 0, 'error': 0} == {**entry, 'value': 0, 'error': 0}
   protocol = {
     'split': 'test',
     'read': 'digits test',
@@ -93,10 +105,14 @@ def test_values_and_their_protocol(copied):
     'step': 20,
   }
   protocol |= {'weights': 'ema', 'samples': 3, 'likelihood': 'logistic'}
-  assert after['nll'] == {'value': found['nll'], **protocol}
-  assert after['elbo'] == {'value': found['elbo'], **protocol, 'samples': 1}
-  assert found['recon'] + found['kl'] == pytest.approx(-found['elbo'], rel=1e-5)
-  assert found['nll'] <= -found['elbo'] + 0.5  # the bound, and the noise of three samples
+  pair = lambda name: dict(zip(('value', 'error'), found[name], strict=True))
+  # Each with its own protocol: samples are of the bound here, of the likelihood there.
+  assert after['nll'] == {**pair('nll'), **protocol}
+  assert after['elbo'] == {**pair('elbo'), **protocol, 'samples': 1}
+  assert found['recon'][0] + found['kl'][0] == pytest.approx(-found['elbo'][0], rel=1e-5)
+  assert (
+    found['elbo'][1] > 0 and found['nll'][0] <= -found['elbo'][0] + 0.5
+  )  # the bound, and the noise of three samples
   assert not said
   page = (copied / 'report.html').read_text()
   assert 'nll' in page
@@ -116,14 +132,47 @@ def test_a_split_a_seed_and_weights_are_recorded_beside_what_there_was(copied):
 
 
 def test_a_record_replaces_its_own_names_only(tmp_path):
-  record(tmp_path, {'a': 1.0, 'b': 2.0}, {'split': 'test', 'seed': 0})
-  record(tmp_path, {'b': 3.0}, {'split': 'test', 'seed': 1})
-  record(tmp_path, {'b': 4.0}, {'split': 'train', 'seed': 0})
+  def add(split, seed, **values):
+    pairs = {name: (value, None) for name, value in values.items()}
+    record(tmp_path, {'e': pairs}, {'e': {'split': split, 'seed': seed}})
+
+  add('test', 0, a=1.0, b=2.0)
+  add('test', 1, b=3.0)
+  add('train', 0, b=4.0)
   assert json.loads((tmp_path / 'evaluation.json').read_text()) == {
-    'a': {'value': 1.0, 'split': 'test', 'seed': 0},
-    'b': {'value': 3.0, 'split': 'test', 'seed': 1},
-    'train/b': {'value': 4.0, 'split': 'train', 'seed': 0},
+    'a': {'value': 1.0, 'error': None, 'split': 'test', 'seed': 0},
+    'b': {'value': 3.0, 'error': None, 'split': 'test', 'seed': 1},
+    'train/b': {'value': 4.0, 'error': None, 'split': 'train', 'seed': 0},
   }
+
+
+def test_several_evals_share_one_pass_one_trace_and_their_rows():
+  """And each gets its own rows alone, up to its own limit."""
+  traces, made = [], []
+
+  def sample(v, key, n, given):
+    made.append(given)
+    return {'image': jnp.ones((n, 8, 8, 1))}
+
+  def look(variables, batch, key, hyper):
+    traces.append(1)
+    return {'n': batch['mask'].sum()}, {'bright': batch['image'].mean((1, 2, 3))}
+
+  keep = lambda sums, rows: {'seen': ((sums, rows), None)}
+  drawn = lambda streams: Eval(dict.fromkeys(streams, look), keep, lambda: ['seen'])
+  evals = {'a': sums(traces=traces), 'b': sums(5, traces), 'c': drawn(['samples'])}
+  evals['d'] = drawn(['samples', 'test', 'train'])
+  method = METHOD._replace(sample=sample, given=('label', 'image'))
+  one = make_pass(evals, method, source(), 64, mesh(1), train=source())
+  (found,) = one.finish(one.start({'scale': 1.0}, {}, jax.random.key(0), 100))
+  assert len(traces) == 2 + 1 + 3 and len(made) == 1  # two programs, once each
+  assert made[0].keys() == {'label'}  # never the data itself
+  assert len(found['a']['rows'][0]) == 100 and len(found['b']['rows'][0]) == 5
+  sums_of, rows = found['d']['seen'][0]
+  assert {s: float(x['n']) for s, x in sums_of.items()} == dict.fromkeys(rows, 100.0)
+  assert {s: len(x['bright']) for s, x in rows.items()} == dict.fromkeys(rows, 100)
+  assert rows['samples'].keys() == found['c']['seen'][0][1]['samples'].keys() == {'bright'}
+  assert (rows['samples']['bright'] == 1).all() and (rows['test']['bright'] < 1).all()
 
 
 def test_data_of_another_shape_is_refused(copied):

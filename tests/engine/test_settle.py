@@ -54,12 +54,12 @@ def test_a_snapshot_outlives_its_original():
   np.testing.assert_array_equal(copy.variables.params['net']['w'], [1.0, 2.0])
 
 
-def settler(**fields):
+def settler(size=10, validation=None, **fields):
   """A Settler whose passes are names, to see what `start` asks for."""
   made = object.__new__(settle.Settler)
   made.config = config(**fields)
-  made.setup = SimpleNamespace(schedules={})
-  made.test, made.size = SimpleNamespace(start=lambda *args: 'sums'), 10
+  made.setup = SimpleNamespace(schedules={}, validation=validation, test=SimpleNamespace(size=10))
+  made.watch, made.size = SimpleNamespace(start=lambda *args: 'sums'), size
   made.pictures = lambda *args: 'pictures'
   return made
 
@@ -72,6 +72,10 @@ def settler(**fields):
     ({'test': 60}, 60, False, True),
     ({'test': 60, 'best': 'elbo'}, 60, True, True),
     ({'test': 60}, 100, True, True),
+    # At the end a pass over all of test follows; over part of it none is made beside it.
+    ({'test': 60, 'size': 5}, 100, True, False),
+    ({'test': 50, 'size': 5}, 100, True, True),
+    ({'test': 60, 'size': 5, 'validation': 'some'}, 100, True, True),
   ],
 )
 def test_what_a_boundary_asks_for(fields, step, saved, tested):

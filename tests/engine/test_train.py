@@ -33,14 +33,17 @@ def test_the_workdir_holds_what_it_should(finished):
   found = rows(finished)
   assert [(r['step'], r['split']) for r in found] == [
     (5, 'train'), (10, 'train'), (10, 'test'), (15, 'train'), (20, 'train'), (20, 'test'),
+    (20, 'test'),
   ]  # fmt: skip
   for line in (finished / 'metrics.jsonl').read_text().splitlines():
     row = json.loads(line)
     wanted = {'step', 'split', 'seconds', 'recon', 'kl', 'elbo', 'loss'}
     wanted |= {'lr', 'steps_per_s'} if row['split'] == 'train' else {'bits_per_dim'}
+    wanted |= {'final'} & row.keys()
     assert row.keys() == wanted and all(np.isfinite(row[k]) for k in wanted - {'split'})
     assert row['elbo'] == pytest.approx(-(row['recon'] + row['kl']), rel=1e-5)
-  assert found[0]['elbo'] < found[-2]['elbo']  # it learns
+  assert found[0]['elbo'] < found[-3]['elbo']  # it learns
+  assert [row.get('final', False) for row in found] == [False] * 6 + [True]
   images = {path.name for path in (finished / 'images').iterdir()}
   kinds = ('reconstructions', 'samples')
   assert images == {f'{kind}_{step:08d}.png' for kind in kinds for step in (10, 20)}

@@ -1,15 +1,16 @@
 """Test values are means over the examples that are there, not over the padding."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
 from vaejax.evals import elbo
-from vaejax.types import Method
+from vaejax.types import Method, Variables
 
-CONFIG = ConfigDict({'objective': {'samples': 3}})
+from .looking import example_of, values, with_errors
+
+CONFIG = ConfigDict({'objective': {'samples': 3}, 'hyper': {'beta': 2.0}})
 
 
 def measure(dims=0, config=CONFIG):
@@ -19,12 +20,15 @@ def measure(dims=0, config=CONFIG):
     total = jnp.sum(batch['image'], axis=(1, 2, 3))
     return {'kl': total, 'elbo': -hyper['beta'] * total}
 
-  return elbo.make(Method(None, (), None, metrics, {}, dims), config)
+  init = lambda key, batch: Variables({}, {})
+  return elbo.make(Method(init, (), None, metrics, {}, dims), config, example_of((2, 3, 1)))
 
 
-def sums(e, image, mask):
-  batch = {'image': jnp.asarray(image), 'mask': jnp.asarray(mask, jnp.float32)}
-  return e.stats(None, batch, jax.random.key(0), {'beta': jnp.asarray(2.0)})
+def batch(image, mask):
+  return {'image': jnp.asarray(image), 'mask': jnp.asarray(mask, jnp.float32)}
+
+
+HYPER = {'beta': jnp.asarray(2.0)}
 
 
 IMAGES = np.random.default_rng(0).uniform(size=(6, 2, 3, 1)).astype(np.float32)
@@ -32,9 +36,9 @@ IMAGES = np.random.default_rng(0).uniform(size=(6, 2, 3, 1)).astype(np.float32)
 
 def test_padded_rows_count_not():
   e = measure()
-  whole = e.finish(sums(e, IMAGES, np.ones(6)))
-  padded = [sums(e, IMAGES[:4], np.ones(4)), sums(e, IMAGES[[4, 5, 5, 5]], [1, 1, 0, 0])]
-  parts = e.finish(jax.tree.map(jnp.add, *padded))
+  whole = values(e, hyper=HYPER, test=batch(IMAGES, np.ones(6)))
+  padded = [batch(IMAGES[:4], np.ones(4)), batch(IMAGES[[4, 5, 5, 5]], [1, 1, 0, 0])]
+  parts = values(e, hyper=HYPER, test=padded)
   want = IMAGES.sum((1, 2, 3)).mean()
   assert whole.keys() == parts.keys() == {'kl', 'elbo'}
   assert whole['kl'] == pytest.approx(want, rel=1e-6) == parts['kl']
@@ -43,11 +47,24 @@ def test_padded_rows_count_not():
 
 def test_bits_per_dim_where_the_likelihood_is_discrete():
   e = measure(dims=6)
-  found = e.finish(sums(e, IMAGES[[0, 1, 2, 2]], [1, 1, 1, 0]))
+  found = with_errors(e, hyper=HYPER, test=batch(IMAGES[[0, 1, 2, 2]], [1, 1, 1, 0]))
   want = 2 * IMAGES[:3].sum() / (3 * 6) / np.log(2)
-  assert found['bits_per_dim'] == pytest.approx(want, rel=1e-6)
+  assert found['bits_per_dim'][0] == pytest.approx(want, rel=1e-6)
+  assert found['bits_per_dim'][1] == pytest.approx(found['elbo'][1] / 6 / np.log(2))
+
+
+def test_errors_are_those_of_a_mean():
+  found = with_errors(measure(), hyper=HYPER, test=batch(IMAGES, np.ones(6)))
+  each = IMAGES.sum((1, 2, 3))
+  assert found['kl'][1] == pytest.approx(each.std(ddof=1) / np.sqrt(6), rel=1e-5)
+  one = with_errors(measure(), hyper=HYPER, test=batch(IMAGES[:1], np.ones(1)))
+  assert one['kl'] == (pytest.approx(each[0]), None)
+
+
+def test_names_are_known_without_a_pass():
+  assert set(measure(dims=6).names()) == {'kl', 'elbo', 'bits_per_dim'}
 
 
 def test_the_protocol_has_the_number_of_samples_where_there_is_an_objective():
   assert measure().protocol == {'samples': 3}
-  assert measure(config=ConfigDict()).protocol == {}
+  assert measure(config=ConfigDict({'hyper': {}})).protocol == {}

@@ -10,6 +10,8 @@ from vaejax.errors import UserError
 from vaejax.evals import image
 from vaejax.types import Method
 
+from .looking import example_of, values
+
 CONFIG = ConfigDict({'method': 'none', 'data': {'scale': 'symmetric'}})
 
 
@@ -34,7 +36,7 @@ def test_blur_lowers_it_and_a_slope_has_none():
 
 def method(**predict):
   """Samples are black; reconstructions are half as bright."""
-  sample = lambda v, key, n, given: {'image': jnp.zeros((n, 4, 4, 1))}
+  sample = lambda v, key, n, given: {'image': -jnp.ones((n, 4, 4, 1))}
   return Method(None, (), sample, None, predict)
 
 
@@ -42,11 +44,12 @@ def test_values_of_a_pass():
   """In [0, 1] whatever the scale of the data, and padding counts not."""
   x = jax.random.uniform(jax.random.key(1), (4, 4, 4, 1))
   batch = {'image': 2 * x - 1, 'mask': jnp.asarray([1.0, 1, 1, 0])}
-  half = lambda v, batch, key: {'image': (batch['image'] + 1) / 4}
+  half = lambda v, batch, key: {'image': (batch['image'] + 1) / 2 - 1}
   found = {}
   for name, one in (('plain', method()), ('again', method(reconstruct=half))):
-    made = image.make(one, CONFIG)
-    found[name] = made.finish(made.stats({}, batch, jax.random.key(0), {}))
+    made = image.make(one, CONFIG, example_of((4, 4, 1), -1.0))
+    samples = {**one.sample({}, None, 4, {}), 'mask': batch['mask']}
+    found[name] = values(made, test=batch, samples=samples)
   sharp = float(image.sharpness(x)[:3].mean())
   assert found['plain'] == pytest.approx({'sharpness': 0, 'sharpness_data': sharp}, rel=1e-5)
   again = found['again']
@@ -58,8 +61,7 @@ def test_values_of_a_pass():
 
 def test_what_it_cannot_take():
   with pytest.raises(UserError, match='needs samples'):
-    image.make(method()._replace(sample=None), CONFIG)
-  made = image.make(method(), CONFIG)
-  for batch in ({'video': jnp.zeros((2, 3, 4, 4, 1))}, {'image': jnp.zeros((2, 2, 4, 1))}):
+    image.make(method()._replace(sample=None), CONFIG, example_of((4, 4, 1)))
+  for example in (example_of((3, 4, 4, 1), data='video'), example_of((2, 4, 1))):
     with pytest.raises(UserError, match='3x3 pixels at least'):
-      made.stats({}, batch | {'mask': jnp.ones(2)}, jax.random.key(0), {})
+      image.make(method(), CONFIG, example)

@@ -12,8 +12,18 @@ from vaejax.evals import judge
 from vaejax.evals.frechet import Moments, distance
 from vaejax.types import Example, Method
 
+from .looking import example_of
+from .looking import values as looked
+
 CLASSES, SHAPE = 4, (2, 3, 1)
-CONFIG = ConfigDict({'method': 'toy', 'data': {'name': 'mnist', 'binarise': 'dynamic'}, 'eval': {}})
+CONFIG = ConfigDict(
+  {
+    'method': 'toy',
+    'data': {'name': 'mnist', 'binarise': 'dynamic'},
+    'eval': {'judge': {'workdir': ''}},
+  }
+)
+EXAMPLE = example_of(SHAPE, label=jnp.int32)
 
 
 def classify(variables, batch, key):
@@ -51,14 +61,12 @@ def toy(sample, given=('label',)):
 
 def values(method, label, mask=None, config=CONFIG):
   """What the eval finds in two batches: the whole, and the same again masked away."""
-  e = judge.make(method, config)
+  e = judge.make(method, config, EXAMPLE)
   label = jnp.asarray(label, jnp.int32)
-  batch = {'image': jnp.zeros((label.shape[0], *SHAPE)), 'label': label}
-  stats = jax.jit(lambda mask, key: e.stats(None, {**batch, 'mask': mask}, key, {}))
+  given = {'label': label} if 'label' in method.given else {}
+  samples = given | method.sample(None, jax.random.key(0), len(label), given)
   mask = jnp.ones(label.shape[0]) if mask is None else jnp.asarray(mask)
-  sums = stats(mask, jax.random.key(0))
-  nothing = stats(0 * mask, jax.random.key(1))
-  return e.finish(jax.device_get(jax.tree.map(jnp.add, sums, nothing)))
+  return looked(e, samples=[{**samples, 'mask': mask}, {**samples, 'mask': 0 * mask}])
 
 
 def test_agreement_is_the_mean_over_classes_and_the_least_of_them(found):
@@ -72,6 +80,12 @@ def test_agreement_is_the_mean_over_classes_and_the_least_of_them(found):
   # Two of class 0 were found to be of 1, three of 1 to be of 2.
   share = np.array([8, 3, 3, 2]) / 16
   assert got['class_entropy'] == pytest.approx(-np.sum(share * np.log(share)), rel=1e-6)
+  # A row without a label asks for nothing, and is told of.
+  method = toy(lambda v, key, n, given: {'image': images_of(jnp.maximum(given['label'], 0), wrong)})
+  less = values(method, np.where(np.arange(16) < 2, -1, label))
+  assert less['label_agreement_least'] == 0.25 and less['judge_unlabelled'] == 2
+  assert less['label_agreement'] == pytest.approx((1 + 0.25 + 1) / 3)
+  method = toy(lambda v, key, n, given: {'image': images_of(given['label'], wrong)})
   # Padding: without the last two rows class 3 is neither asked for nor found.
   less = values(method, label, mask=[1.0] * 14 + [0.0] * 2)
   assert less['label_agreement'] == pytest.approx((0.8 + 0.25) / 2)
@@ -118,20 +132,9 @@ def test_the_judge_sees_images_in_the_range_that_it_knows(found):
   assert got['frechet_mnist'] == pytest.approx(want, rel=1e-5)
 
 
-def test_samples_differ_from_batch_to_batch(found):
-  found()
-  keys = []
-  method = toy(lambda v, key, n, given: {'image': keys.append(key) or images_of(jnp.zeros(n, int))})
-  e = judge.make(method, CONFIG)
-  batch = {'label': jnp.zeros(3, jnp.int32), 'mask': jnp.ones(3)}
-  for seed in (0, 1):
-    e.stats(None, batch, jax.random.key(seed), {})
-  assert keys[0] != keys[1]
-
-
 def test_the_protocol_says_who_judged_what(found):
   found()
-  got = judge.make(toy(None.__class__), CONFIG).protocol
+  got = judge.make(toy(None.__class__), CONFIG, EXAMPLE).protocol
   assert (got['judge'], got['judge_accuracy'], got['judge_checksum']) == ('mnist', 0.9, 'c' * 16)
   assert 'means of pixels binarised by dynamic' in got['images'] and got['reference'] == 'it'
 
@@ -139,14 +142,13 @@ def test_the_protocol_says_who_judged_what(found):
 def test_what_it_cannot_judge_is_refused(found):
   found()
   with pytest.raises(UserError, match='needs samples, which toy does not give'):
-    judge.make(toy(None), CONFIG)
+    judge.make(toy(None), CONFIG, EXAMPLE)
   other = ConfigDict(CONFIG.to_dict() | {'data': {'name': 'kmnist', 'binarise': 'none'}})
-  sample = lambda v, key, n, given: {'image': jnp.zeros((n, 5, 5, 1))}
   with pytest.raises(UserError, match='of mnist, whose labels are not those of kmnist'):
-    judge.make(toy(sample), other)
-  for one, said in (
-    (sample, r'takes images of \(2, 3, 1\), the run gives images of \(5, 5, 1\)'),
-    (lambda v, key, n, given: {'video': jnp.zeros((n, 9, *SHAPE))}, r'gives videos of \(9, 2, 3'),
+    judge.make(toy(1), other, EXAMPLE)
+  for example, said in (
+    (example_of((5, 5, 1)), r'takes images of \(2, 3, 1\), the run gives images of \(5, 5, 1\)'),
+    (example_of((9, *SHAPE), data='video'), r'gives videos of \(9, 2, 3'),
   ):
     with pytest.raises(UserError, match=said):
-      values(toy(one, ()), np.zeros(3), config=other)
+      judge.make(toy(1, ()), other, example)

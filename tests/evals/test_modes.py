@@ -11,7 +11,15 @@ from vaejax.errors import UserError
 from vaejax.evals import modes
 from vaejax.types import Example, Method
 
-CONFIG = ConfigDict({'method': 'toy', 'data': {'name': 'stacked_x', 'channels': 0}, 'eval': {}})
+from .looking import example_of, values
+
+CONFIG = ConfigDict(
+  {
+    'method': 'toy',
+    'data': {'name': 'stacked_x', 'channels': 0},
+    'eval': {'modes': {'workdir': ''}},
+  }
+)
 SHARES = np.array([0.5, 0.25, 0.25])
 
 
@@ -34,10 +42,11 @@ def judge(monkeypatch):
 def test_modes_are_the_classes_of_all_channels(judge):
   """Of four samples the last is padding; two are of mode 012, one of 220."""
   digits = jnp.asarray([[0, 1, 2], [2, 2, 0], [0, 1, 2], [1, 1, 1]]) / 2
-  sample = lambda v, key, n, given: {'image': jnp.broadcast_to(digits[:, None, None], (n, 2, 2, 3))}
-  made = modes.make(Method(None, (), sample, None, {}), CONFIG)
-  sums = made.stats(None, {'mask': jnp.asarray([1.0, 1, 1, 0])}, None, {})
-  found = made.finish(sums)
+  image = jnp.broadcast_to(digits[:, None, None], (4, 2, 2, 3))
+  made = modes.make(Method(None, (), lambda: 0, None, {}), CONFIG, example_of((2, 2, 3)))
+  batch = {'image': image, 'mask': jnp.asarray([1.0, 1, 1, 0])}
+  found = values(made, samples=batch)
+  sums, _ = made.look['samples'](None, batch, None, {})
   assert judge == ['x'] and found['modes_covered'] == 2 and made.protocol['modes'] == 27
   want = 2 / 3 * np.log((2 / 3) / (0.5 * 0.25**2)) + 1 / 3 * np.log((1 / 3) / (0.25**2 * 0.5))
   assert found['mode_kl'] == pytest.approx(want, rel=1e-6)
@@ -47,4 +56,4 @@ def test_modes_are_the_classes_of_all_channels(judge):
 def test_what_it_cannot_take():
   other = ConfigDict({'method': 'toy', 'data': {'name': 'mnist'}, 'eval': {}})
   with pytest.raises(UserError, match='as stacked_mnist, not mnist'):
-    modes.make(Method(None, (), lambda: 0, None, {}), other)
+    modes.make(Method(None, (), lambda: 0, None, {}), other, example_of((2, 2, 3)))

@@ -15,6 +15,7 @@ from vaejax.evals import nll
 from vaejax.evals.nll import log_likelihood
 from vaejax.methods.vae import vae
 from vaejax.nets import autoencoder
+from vaejax.nets.priors import standard
 from vaejax.types import Example, Method, Variables
 
 # p(z) = N(0, I), p(x|z) = N(zW + b, s²I): x has 2x3 pixels, z 2 dimensions.
@@ -31,7 +32,7 @@ def linear_gaussian():
   fields = {'net': 'mlp', 'widths': (), 'latents': LATENTS, 'likelihood': 'gaussian', 'scale': S}
   example = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
   nets = autoencoder.make(ConfigDict(presets.AUTOENCODER | fields), example)
-  method = vae(nets, LATENTS, example)
+  method = vae(nets, standard.make(None, (LATENTS,), example), LATENTS, example)
   covariance = np.linalg.inv(np.eye(LATENTS) + W @ W.T / S**2)
   to_mean = 0.8 * W.T @ covariance / S**2
   kernel = np.concatenate([to_mean, np.zeros((6, LATENTS))], 1)
@@ -50,14 +51,19 @@ def linear_gaussian():
 def estimator(samples: int):
   """(mask, key) -> nll of those examples of X."""
   method, variables = linear_gaussian()
-  e = nll.make(method, ConfigDict({'eval': {'nll_samples': samples}, 'method': 'vae'}))
+  e = nll.make(method, ConfigDict({'eval': {'nll': {'samples': samples}}, 'method': 'vae'}), None)
   image = jnp.asarray(X, jnp.float32).reshape(-1, *SHAPE)
 
-  @jax.jit
-  def stats(mask, key):
-    return e.stats(variables, {'image': image, 'mask': mask.astype(jnp.float32)}, key, {})
+  look = jax.jit(
+    lambda mask, key: e.look['test'](variables, {'image': image, 'mask': mask}, key, {})
+  )
 
-  return lambda mask, seed: e.finish(stats(mask, jax.random.key(seed)))['nll']
+  def estimate(mask, seed):
+    _, rows = look(jnp.asarray(mask, jnp.float32), jax.random.key(seed))
+    rows = {name: np.asarray(value)[np.asarray(mask) > 0] for name, value in rows.items()}
+    return e.finish({}, {'test': rows})['nll'][0]
+
+  return estimate
 
 
 ALL, LARGE = np.ones(64), np.greater(EXACT, EXACT.mean() + 0.5)
@@ -108,12 +114,12 @@ def test_memory_does_not_grow_with_the_samples():
 
 
 def test_a_method_without_a_likelihood_is_refused():
-  config = ConfigDict({'eval': {'nll_samples': 5}, 'method': 'gan'})
+  config = ConfigDict({'eval': {'nll': {'samples': 5}}, 'method': 'gan'})
   with pytest.raises(UserError, match='nll needs a likelihood, which gan has not'):
-    nll.make(Method(None, (), None, None, {}), config)
+    nll.make(Method(None, (), None, None, {}), config, None)
 
 
 def test_the_protocol_has_the_number_of_samples():
   method, _ = linear_gaussian()
-  config = ConfigDict({'eval': {'nll_samples': 7}, 'method': 'vae'})
-  assert nll.make(method, config).protocol == {'samples': 7}
+  config = ConfigDict({'eval': {'nll': {'samples': 7}}, 'method': 'vae'})
+  assert nll.make(method, config, None).protocol == {'samples': 7}

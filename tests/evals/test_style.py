@@ -12,6 +12,9 @@ from vaejax.evals import style
 from vaejax.evals.frechet import Moments
 from vaejax.types import Example, Method
 
+from .looking import example_of
+from .looking import values as looked
+
 SHAPE, STYLES = (1, 6, 3), 6
 DATA = {'name': 'mnist', 'styles': 'digits', 'size': 0, 'channels': 0}
 CONFIG = ConfigDict({'method': 'toy', 'data': DATA, 'eval': {}})
@@ -66,11 +69,10 @@ STYLE = np.array([0, 1, 1, 2, 3, 4, 2, 0])  # row 2 has the style of the row bef
 
 
 def values(method, mask=None, config=CONFIG):
-  e = style.make(method, config)
+  e = style.make(method, config, example_of(SHAPE))
   batch = {'image': images(LABEL, STYLE), 'label': jnp.asarray(LABEL), 'style': jnp.asarray(STYLE)}
-  stats = jax.jit(lambda mask: e.stats(None, {**batch, 'mask': mask}, jax.random.key(0), {}))
   mask = jnp.ones(8) if mask is None else jnp.asarray(mask)
-  return e.finish(jax.device_get(jax.tree.map(jnp.add, stats(mask), stats(0 * mask))))
+  return looked(e, test=[{**batch, 'mask': mask}, {**batch, 'mask': 0 * mask}])
 
 
 def test_a_right_transfer_is_read_as_content_of_the_one_and_style_of_the_other():
@@ -102,7 +104,7 @@ def test_padding_neither_counts_nor_lends_its_style():
 
 
 def test_the_protocol_names_both_judges():
-  got = style.make(toy(), CONFIG).protocol
+  got = style.make(toy(), CONFIG, example_of(SHAPE)).protocol
   assert got['content_judge_accuracy'] == 0.9 and got['style_judge_accuracy'] == 0.91
   assert got['content_judge_checksum'] == '0' * 16 and got['style_judge_checksum'] == '1' * 16
 
@@ -112,9 +114,8 @@ def test_the_protocol_names_both_judges():
   [
     (toy()._replace(predict={}), {}, 'style needs transfers, which toy does not make'),
     (toy(), {'data': DATA | {'styles': ''}}, 'mnist has none, set data.styles'),
-    (toy(), {'eval': {'judge': 'x'}}, 'two judges, those in the cache: leave out --judge'),
   ],
 )
 def test_what_it_cannot_judge_is_refused(method, changes, said):
   with pytest.raises(UserError, match=said):
-    style.make(method, ConfigDict(CONFIG.to_dict() | changes))
+    style.make(method, ConfigDict(CONFIG.to_dict() | changes), example_of(SHAPE))

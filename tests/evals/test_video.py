@@ -11,6 +11,9 @@ from vaejax.errors import UserError
 from vaejax.evals import video
 from vaejax.evals.video import psnr, ssim
 
+from .looking import example_of
+from .looking import values as looked
+
 
 def noise(*shape, seed=0):
   return np.random.default_rng(seed).uniform(size=shape).astype(np.float32)
@@ -61,28 +64,25 @@ def test_ssim_by_hand():
   np.testing.assert_allclose(ssim(dot, dot), 1, rtol=1e-6)
 
 
-def config(given=2, futures=3, scale='unit'):
-  settings = SimpleNamespace(given=given, futures=futures)
-  return SimpleNamespace(
-    eval=settings, data=SimpleNamespace(scale=scale), method='oracle', objective={}
-  )
+def config(given=2, futures=3):
+  settings = SimpleNamespace(video=SimpleNamespace(given=given, futures=futures))
+  return SimpleNamespace(eval=settings, method='oracle')
 
 
-def oracle(error):
+def oracle(error, low=0.0):
   """A method that continues videos of black by the grey of error(key, temperature)."""
 
   def sample(v, key, n, given, temperature=1.0, draw=False):
     first = given['video']
-    grey = error(key, temperature) * jnp.ones((n, 3, *first.shape[2:]))
+    grey = low + (1 - low) * error(key, temperature) * jnp.ones((n, 3, *first.shape[2:]))
     return {'video': jnp.concatenate([first, grey], axis=1)}
 
   return SimpleNamespace(sample=sample, given=('video',))
 
 
-def values(method, batch, config):
-  e = video.make(method, config)
-  sums = jax.jit(e.stats)({}, batch, jax.random.key(0), {})
-  return e.finish(jax.device_get(sums))
+def values(method, batch, config, low=0.0):
+  example = example_of(batch['video'].shape[1:], low, data='video')
+  return looked(video.make(method, config, example), test=batch)
 
 
 def test_rollout_best_and_copy_at_every_horizon():
@@ -108,17 +108,19 @@ def test_the_range_of_the_data_does_not_matter():
   clips = jnp.zeros((2, 5, 8, 8, 1)).at[:, 1].set(0.01)
   plain = values(oracle(error), {'video': clips, 'mask': jnp.ones(2)}, config())
   shifted = values(
-    oracle(error), {'video': 2 * clips - 1, 'mask': jnp.ones(2)}, config(scale='symmetric')
+    oracle(error, -1.0), {'video': 2 * clips - 1, 'mask': jnp.ones(2)}, config(), low=-1.0
   )
   assert plain == pytest.approx(shifted, abs=1e-3)
 
 
 def test_mistakes():
   with pytest.raises(UserError, match='does not continue videos'):
-    video.make(SimpleNamespace(given=('label',)), config())
+    video.make(SimpleNamespace(given=('label',)), config(), example_of((4, 4, 1)))
   batch = {'video': jnp.zeros((1, 5, 8, 8, 1)), 'mask': jnp.ones(1)}
   for given in (0, 5, 9):
-    with pytest.raises(UserError, match=rf'eval.given={given}: videos of 5 frames take 1 to 4'):
+    with pytest.raises(
+      UserError, match=rf'eval.video.given={given}: videos of 5 frames take 1 to 4'
+    ):
       values(oracle(lambda key, t: 0.1), batch, config(given=given))
   small = batch | {'video': jnp.zeros((1, 5, 6, 9, 1))}
   with pytest.raises(UserError, match='SSIM takes frames of 7x7'):

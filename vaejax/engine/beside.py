@@ -5,10 +5,10 @@ writes for all; see engine.log.Log and engine.checkpoint.Checkpoints for what is
 class Log:
   """The log of a process that leaves it to process 0."""
 
-  def scalars(self, step, split, seconds, values) -> None:
+  def scalars(self, step, split, seconds, values, final=False) -> None:
     """Appends no row."""
 
-  def members(self, step, split, seconds, rows, mean) -> None:
+  def members(self, step, split, seconds, rows, mean, final=False) -> None:
     """Appends no rows."""
 
   def images(self, step, name, image) -> None:

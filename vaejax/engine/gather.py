@@ -82,12 +82,11 @@ def lines(path: Path) -> list[tuple[bytes, dict]]:
 
 def best_by(folder: Path, names: list[str]) -> str:
   """The metric by which settings are ordered, '-' before it where smaller is better: that of
-  checkpoint.best, else the elbo, else the loss; '' where there is none of them."""
+  checkpoint.best, of the validation split; '' where there is none: nothing is chosen by test."""
   begun = sorted(folder.glob('stacks/*/config.json'))
   chosen = read_config(begun[0].parent).config.checkpoint.best if begun else ''
-  if chosen and chosen.lstrip('-') in names:
-    return chosen
-  return 'elbo' if 'elbo' in names else '-loss' if 'loss' in names else ''
+  name = f'validation/{chosen.lstrip("-")}'
+  return '-' * chosen.startswith('-') + name if chosen and name in names else ''
 
 
 def grouped(values: list[dict], results: dict, best: str) -> list[dict]:
@@ -219,7 +218,7 @@ def plots(settings: list[dict], rows: list[dict]) -> str:
   curves = {}
   for row in rows:
     for name, value in row.items():
-      plain = name not in ('step', 'split', 'seconds', 'member', 'steps_per_s')
+      plain = name not in ('step', 'split', 'seconds', 'member', 'steps_per_s', 'final')
       if plain and row['member'] in of and report.is_number(value):
         steps = curves.setdefault((row['split'], name), {}).setdefault(f's{of[row["member"]]}', {})
         steps.setdefault(row['step'], []).append(value)

@@ -1,6 +1,10 @@
-"""Judges: trained classifiers, each in one file with its config, its checksum, and what it makes of
-the data that it was trained on. A file holds arrays and JSON, and nothing is unpickled."""
+"""Judges: trained runs that classify, which evals ask about samples.
 
+A judge is the workdir of its run. The user's cache names the best one of each dataset, and holds
+what it makes of its own data.
+"""
+
+import contextlib
 import hashlib
 import io
 import json
@@ -8,25 +12,21 @@ import os
 import re
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from vaejax import configuration
 from vaejax.data import load, sets
 from vaejax.data.styles import STYLES
 from vaejax.engine import checkpoint, opening, workdir
-from vaejax.engine.evaluate import gather
-from vaejax.engine.files import write_atomic
+from vaejax.engine.files import read_json, write_atomic, write_json
+from vaejax.engine.passes import gather
 from vaejax.errors import UserError
 from vaejax.evals.frechet import Moments, moments
-from vaejax.types import Example, Method, Variables, averaged, zeros
+from vaejax.types import Example, Method, Variables, averaged
 
-FILE, ROWS = 'judge.npz', 500
-
-# What a file that is not whole, or not one of ours, leads to.
-DAMAGE = (OSError, EOFError, MemoryError, zipfile.BadZipFile, NotImplementedError)
+ROWS, METRIC = 500, 'accuracy'  # rows at once; what a better judge has more of
 
 
 class Judge(NamedTuple):
@@ -36,8 +36,8 @@ class Judge(NamedTuple):
     name: of its dataset: 'mnist'.
     example: of the images that it takes, with their range.
     method, variables: `method.predict['classify']` is what it says.
-    accuracy: on its test split.
-    checksum: SHA-256 of all that its file holds.
+    accuracy: on the rows of its test split that have a label.
+    checksum: SHA-256 of its parameters.
     read: the test split: 'mnist/3.0.1 test, 10000 rows'.
     train, test: moments of its features of those splits.
     shares: of the classes that it finds in the test split, [classes].
@@ -62,7 +62,7 @@ def title(data) -> str:
   return re.sub(r'\W', '_', sets.title(data.name).strip('/')) or 'data'
 
 
-def target(config) -> str:
+def reads(config) -> str:
   """The field that the judge of such a config reads: 'label' or 'style'."""
   return config.objective.get('target', 'label')
 
@@ -73,146 +73,173 @@ def cached(data, target: str = 'label') -> Path:
   fitted = f'-{data.size}' * bool(data.size) + f'-{data.channels}c' * bool(data.channels)
   if styles := load.styles(data):
     fitted += f'-{styles}_styles' + f'-{target}' * (target != 'label')
-  return Path(home) / 'vaejax' / 'judges' / f'{title(data)}{fitted}.npz'
+  return Path(home) / 'vaejax' / 'judges' / f'{title(data)}{fitted}.json'
 
 
-def keep(folder: Path, say=print) -> Path:
-  """Writes the newest checkpoint of a classifier's run as a judge, into its workdir and into the
-  cache, unless a more accurate one is there. Returns the path in the workdir. Raises UserError."""
-  run = opening.open_run(folder, say)
-  saved, variables = workdir.read_config(folder), averaged(run.state)
-  arrays = {f'variables/{path}': np.asarray(x) for path, x in checkpoint.leaves(variables).items()}
-  seen = {s: look(run, variables, s) for s in ('train', 'test')}
-  for split, (found, _, _) in seen.items():
-    arrays |= {f'{split}/mean': found.mean, f'{split}/covariance': found.covariance}
-  arrays['shares'] = seen['test'][1]
-  about = {
-    **workdir.described(saved),
-    'step': int(run.state.step),
-    'accuracy': seen['test'][2],
-  }
-  arrays['about'] = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
-  buffer = io.BytesIO()
-  np.savez(buffer, **arrays, checksum=np.frombuffer(checksum(arrays).encode(), np.uint8))
-  write_atomic(folder / FILE, buffer.getvalue())
-  place = cached(run.config.data, target(run.config))
+def keep(folder: Path, say=print) -> None:
+  """Makes a finished run the judge of its dataset, unless the cache names one that is better by
+  METRIC on its validation split and can still be read. Raises UserError."""
+  run, steps = opened(folder, say), checkpoint.steps(folder)
+  place, name = cached(run.config.data, reads(run.config)), title(run.config.data)
+  named = f'name it by eval.judge.workdir={folder}'
+  step = int(run.state.step)
+  found = checkpoint.read_meta(folder, step)['metrics'] if step in steps else []
+  if 'validation' not in workdir.read_config(folder).data or METRIC not in (found or [{}])[0]:
+    say(f'no judge of {name}: it takes the {METRIC} on a validation split, see data.validation')
+    return
+  value = found[0][METRIC]
+  about = {'workdir': str(folder.absolute()), 'metric': METRIC, 'value': value}
   try:
-    if better(place, about['accuracy'], run.example):
-      say(f'{place} is a more accurate judge and stays: name this one with --judge={folder}')
-    else:
-      place.parent.mkdir(parents=True, exist_ok=True)
-      write_atomic(place, buffer.getvalue())
-      right = f'{about["accuracy"]:.1%} of its test split right'
-      say(f'judge of {title(run.config.data)}, {right}: {place}')
+    if better(place, value, run.example) and kept(place)['workdir'] != about['workdir']:
+      say(f'{place} names a judge with a better {METRIC}, which stays; {named}')
+      return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_json(place, about | {'checksum': checksum(run)})
+    say(f'judge of {name}, {METRIC} {value:.4g} on its validation split: {place}')
   except OSError as error:
-    say(f'cannot keep the judge in {place.parent} ({error.strerror}): name it, --judge={folder}')
-  return folder / FILE
+    say(f'cannot keep the judge in {place.parent} ({error.strerror}): {named}')
 
 
-def better(path: Path, accuracy: float, example: Example) -> bool:
-  """Whether a judge of the same images is there that is more accurate."""
+def better(place: Path, value: float, example: Example) -> bool:
+  """Whether the cache names a judge of the same images that is better and can be read."""
   try:
-    judge = read(path)
+    about = kept(place)
+    return about['value'] > value and checked(about, place).example == example
   except UserError:
     return False
-  return judge.accuracy > accuracy and judge.example == example
+
+
+def kept(place: Path) -> dict:
+  """What the cache says of a judge. Raises UserError."""
+  about = read_json(place)
+  kinds = {'workdir': str, 'value': float, 'checksum': str}
+  if not isinstance(about, dict) or any(type(about.get(k)) is not t for k, t in kinds.items()):
+    raise UserError(f'{place} is damaged: train the judge again')
+  return about
+
+
+def checked(about: dict, place: Path) -> opening.Run:
+  """The run that the cache names. Raises UserError where it is not the one that was kept."""
+  try:
+    run = opened(Path(about['workdir']))
+  except UserError as error:
+    raise UserError(f'{place} names a judge that cannot be read ({error}): train one') from None
+  if checksum(run) != about['checksum']:
+    raise UserError(
+      f'{about["workdir"]} is no longer the judge that {place} names: run its command again'
+    )
+  return run
+
+
+def opened(folder: Path, say=lambda text: None) -> opening.Run:
+  """The run of a judge, at its best checkpoint where it has one. Raises UserError."""
+  best = workdir.read_config(folder).config.checkpoint.best
+  place = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  run = opening.open_run(folder, say, 'best' if best else 'latest', place)
+  if 'classify' not in run.method.predict:
+    raise UserError(f'{folder} is a run of {run.config.method}, which classifies nothing')
+  return run
+
+
+def checksum(run: opening.Run) -> str:
+  """SHA-256 of the parameters that a run is evaluated with."""
+  return digest({k: np.asarray(x) for k, x in checkpoint.leaves(averaged(run.state)).items()})
 
 
 def look(run: opening.Run, variables: Variables, split: str) -> tuple[Moments, np.ndarray, float]:
-  """Moments of the features of a split, the shares of the classes found in it, the accuracy."""
-  source = load.test(run.config.data, load.table(run.config.data, split, run.data_dir))
+  """Moments of the features of a split, the shares of the classes found in it, and the accuracy on
+  the rows that have a label."""
+  _, source = opening.open_split(run, split, None)
 
   def classify(batch):
     said = run.method.predict['classify'](variables, batch, jax.random.key(0))
-    label = batch[target(run.config)]
+    label = batch[reads(run.config)]
     return {'logits': said['logits'], 'features': said['features'], 'label': label}
 
-  total, products, found, right = 0.0, 0.0, 0.0, 0.0
+  total, products, found, right, known = 0.0, 0.0, 0.0, 0.0, 0.0
   for said in gather(classify, source, ROWS):
     features, top = said['features'].astype(np.float64), said['logits'].argmax(-1)
     total, products = total + features.sum(0), products + features.T @ features
     found = found + np.bincount(top, minlength=said['logits'].shape[-1])
     right += float((top == said['label']).sum())
-  return moments(source.size, total, products), found / source.size, right / source.size
+    known += float((said['label'] >= 0).sum())
+  return moments(source.size, total, products), found / source.size, right / max(known, 1.0)
 
 
-def checksum(arrays: dict[str, np.ndarray]) -> str:
+def digest(arrays: dict[str, np.ndarray]) -> str:
   """SHA-256 of named arrays, as hexadecimal digits."""
-  digest = hashlib.sha256()
+  found = hashlib.sha256()
   for name in sorted(arrays):
-    digest.update(f'{name} {checkpoint.form(arrays[name])};'.encode())
-    digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-  return digest.hexdigest()
+    found.update(f'{name} {checkpoint.form(arrays[name])};'.encode())
+    found.update(np.ascontiguousarray(arrays[name]).tobytes())
+  return found.hexdigest()
 
 
-def find(named: str | None, data, target: str = 'label') -> Judge:
-  """The judge in a workdir (or file) that was named, else the cached one of such data. Raises
-  UserError."""
+def find(named: str, data, target: str = 'label') -> Judge:
+  """The judge in a workdir that is named, else the cached one of such data. Raises UserError."""
   word = ''
-  if named is None:
+  if named:
+    path, train = Path(os.path.expanduser(named)), 'configs/judge.py:DATASET'
+    run = opened(path)
+  else:
     word = '' if not load.styles(data) else ',content' if target == 'label' else ',style'
     path, train = cached(data, target), f'configs/judge.py:{data.name}{word}'
-    missing = f'there is no judge of {data.name}{word and " by " + word[1:]}'
-  else:
-    path, train = Path(os.path.expanduser(named)), 'configs/judge.py:DATASET'
-    path = path / FILE if path.is_dir() else path
-    missing = f'--judge={named} holds no judge that was trained to its end'
-  if not path.is_file():
+    if not path.is_file():
+      raise UserError(
+        f'there is no judge of {data.name}{word and " by " + word[1:]}: train one with python '
+        f'launch.py train --config={train} --workdir=runs/judge{word.replace(",", "-")}'
+      )
+    run = checked(kept(path), path)
+  field, styles = reads(run.config), len(STYLES.get(load.styles(data), ()))
+  if (field, run.example.styles) != (target, styles):
+    shown = lambda field, count: f'the {field} of images in {count} styles'
     raise UserError(
-      f'{missing}: train one with python launch.py train --config={train} '
-      f'--workdir=runs/judge{word.replace(",", "-")}'
+      f'{path} reads {shown(field, run.example.styles)}, where one is wanted that reads '
+      f'{shown(target, styles)}: train it with --config={train}'
     )
-  judge, styles = read(path), len(STYLES.get(load.styles(data), ()))
-  if (judge.target, judge.example.styles) != (target, styles):
-    seen = lambda field, count: f'the {field} of images in {count} styles'
-    raise UserError(
-      f'{path} reads {seen(judge.target, judge.example.styles)}, where one is wanted that reads '
-      f'{seen(target, styles)}: train it with --config={train}'
-    )
-  return judge
+  return build(run)
 
 
-def read(path: Path) -> Judge:
-  """The judge in a file. Raises UserError where it is not whole."""
-  try:
-    with np.load(path, allow_pickle=False) as file:
-      arrays = {name: file[name] for name in file.files}
-    digest = arrays.pop('checksum').tobytes().decode()
-    if digest != checksum(arrays):
-      raise UserError('it differs from its checksum')
-    return build(json.loads(arrays.pop('about').tobytes()), arrays, digest)
-  except (*DAMAGE, *workdir.WRONG) as error:
-    reason = workdir.describe(error)
-  raise UserError(f'{path} is not a judge, or damaged ({reason}): train it again')
-
-
-def build(about: dict[str, Any], arrays: dict[str, np.ndarray], digest: str) -> Judge:
-  """The judge of what its file holds. Raises UserError and those of workdir.WRONG."""
-  config = configuration.restore(about['config'])
-  example = workdir.read_example(about['example'])
-  method = workdir.make_method(config, example)
-  like = jax.eval_shape(lambda: method.init(jax.random.key(0), zeros(example, 1)))
-
-  def leaf(path, wanted):
-    name = f'variables/{jax.tree_util.keystr(path, simple=True, separator="/")}'
-    if checkpoint.form(arrays[name]) != checkpoint.form(wanted):
-      raise UserError(f'{name} should be {checkpoint.form(wanted)}')
-    return arrays[name]
-
-  seen = {s: Moments(arrays[f'{s}/mean'], arrays[f'{s}/covariance']) for s in ('train', 'test')}
-  numbers = [*seen['train'], *seen['test'], arrays['shares']]
-  if 'classify' not in method.predict or not all(np.isfinite(n).all() for n in numbers):
-    raise UserError('it is no classifier, or what it saw is not in numbers')
-  data = about['data']['test']
+def build(run: opening.Run) -> Judge:
+  """The judge that a run is, with what it makes of its own data."""
+  rows, _ = opening.open_split(run, 'test', None)
+  arrays = seen(run)
+  of = lambda split: Moments(arrays[f'{split}/mean'], arrays[f'{split}/covariance'])
   return Judge(
-    name=title(config.data),
-    example=example,
-    method=method,
-    variables=jax.tree_util.tree_map_with_path(leaf, like),
-    accuracy=float(about['accuracy']),
-    checksum=digest,
-    read=f'{data["read"]}, {data["rows"]} rows',
+    name=title(run.config.data),
+    example=run.example,
+    method=run.method,
+    variables=jax.device_get(averaged(run.state)),
+    accuracy=float(arrays['accuracy']),
+    checksum=checksum(run),
+    read=f'{rows.origin}, {rows.size} rows',
+    train=of('train'),
+    test=of('test'),
     shares=arrays['shares'],
-    target=target(config),
-    **seen,
+    target=reads(run.config),
   )
+
+
+def seen(run: opening.Run) -> dict[str, np.ndarray]:
+  """What a judge makes of its own splits: from the cache, where it was asked before about the same
+  data with the same parameters."""
+  tables = [opening.open_split(run, split, None)[0] for split in ('train', 'test')]
+  about = [checksum(run), run.config.data.to_json_best_effort(), *map(workdir.origin, tables)]
+  name = hashlib.sha256(json.dumps(about).encode()).hexdigest()
+  path = cached(run.config.data).with_name('seen') / f'{name}.npz'
+  with contextlib.suppress(OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
+    with np.load(path, allow_pickle=False) as file:
+      arrays = {key: file[key] for key in file.files}
+    if arrays.pop('checksum').tobytes().decode() == digest(arrays):
+      return arrays
+  arrays, variables = {}, averaged(run.state)
+  for split in ('train', 'test'):
+    found, shares, accuracy = look(run, variables, split)
+    arrays |= {f'{split}/mean': found.mean, f'{split}/covariance': found.covariance}
+  arrays |= {'shares': np.asarray(shares), 'accuracy': np.asarray(accuracy)}
+  buffer = io.BytesIO()
+  np.savez(buffer, **arrays, checksum=np.frombuffer(digest(arrays).encode(), np.uint8))
+  with contextlib.suppress(OSError):  # a cache that cannot be written costs time, no more
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, buffer.getvalue())
+  return arrays

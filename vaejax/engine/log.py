@@ -7,6 +7,7 @@ is opened again at that checkpoint's step: a resumed run's rows read as if it ha
 import contextlib
 import errno
 import json
+import math
 import pathlib
 import sys
 import time
@@ -25,7 +26,8 @@ def open_log(
   """Opens the log of `workdir` (made if missing) for a run that stands at `step` of `total`.
 
   Rows of metrics.jsonl beyond `step` are dropped, and with them every line that is not a row (one
-  torn by a kill, garbage); TensorBoard is told to forget its events beyond `step`.
+  torn by a kill, garbage), and, where a finished run goes on, its last test, which comes again at
+  the new end; TensorBoard is told to forget its events beyond `step`.
 
   Args:
     workdir: folder of the run.
@@ -44,12 +46,17 @@ def open_log(
   path = workdir / 'metrics.jsonl'
   if path.is_file():
     old = path.read_bytes()
-    rows = ((line, parse_row(line)) for line in old.split(b'\n'))
-    kept = b''.join(line + b'\n' for line, row in rows if row and row['step'] <= step)
+    kept = lines(old, lambda row: row['step'] <= step and (step == total or not row.get('final')))
     if kept != old:
       write_atomic(path, kept)
   progress = Progress(stream or sys.stderr, total, images_per_step, clock)
   return Log(workdir, step, progress)
+
+
+def lines(old: bytes, wanted) -> bytes:
+  """The lines of a metrics.jsonl that are rows which are wanted."""
+  rows = ((line, parse_row(line)) for line in old.split(b'\n'))
+  return b''.join(line + b'\n' for line, row in rows if row and wanted(row))
 
 
 def elapsed_before(workdir: pathlib.Path, step: int) -> float:
@@ -69,24 +76,33 @@ class Log:
     # Unbuffered: a row is in the file when `scalars` returns, and an error comes from that call.
     self._rows = open(self._path, 'ab', buffering=0)  # noqa: SIM115
 
-  def scalars(self, step: int, split: str, seconds: float, values: Mapping[str, float]) -> None:
+  def scalars(
+    self, step: int, split: str, seconds: float, values: Mapping[str, float], final: bool = False
+  ) -> None:
     """Appends one row to metrics.jsonl, and the values to TensorBoard as '<split>/<name>'.
 
     Args:
       step: steps done.
-      split: 'train' or 'test'.
+      split: 'train', 'validation' or 'test'.
       seconds: training time so far, over all starts.
       values: finite numbers; NaN and ±inf become null in the file, which JSON has no word for.
+      final: of the last test, which is not logged where the last row says the same.
     """
     values = {name: float(value) for name, value in values.items()}
-    self._append([_row(step, split, seconds, values)])
+    rows = [_row(step, split, seconds, values)]
+    if final and not self._replace(rows):
+      return
+    self._append([row | {'final': True} for row in rows] if final else rows)
     self._board(step, [{'tag': f'{split}/{k}', 'simple_value': v} for k, v in values.items()])
 
-  def members(self, step: int, split: str, seconds: float, rows, mean) -> None:
+  def members(self, step: int, split: str, seconds: float, rows, mean, final: bool = False) -> None:
     """The same of a stack of runs: a row of `rows`, {member: values}, for each, with its number as
     'member'; TensorBoard gets `mean` alone."""
     named = [{'member': number, **values} for number, values in rows.items()]
-    self._append([_row(step, split, seconds, values) for values in named])
+    rows = [_row(step, split, seconds, values) for values in named]
+    if final and not self._replace(rows):
+      return
+    self._append([row | {'final': True} for row in rows] if final else rows)
     self._board(step, [{'tag': f'{split}/{k}', 'simple_value': v} for k, v in mean.items()])
 
   def images(self, step: int, name: str, image) -> pathlib.Path:
@@ -138,6 +154,18 @@ class Log:
     with contextlib.suppress(*([OSError, RunError] if kind else [])):
       self.close()
 
+  def _replace(self, rows) -> bool:
+    """Drops the last test that there is, unless it says the same as these rows, rounding apart;
+    whether they are to be written."""
+    before = read_rows(self._path)[-len(rows) :] if rows else []
+    if len(before) == len(rows) and all(map(_same, before, rows)):
+      return False
+    if any(row.get('final') for row in before):
+      self._rows.close()
+      write_atomic(self._path, lines(self._path.read_bytes(), lambda row: not row.get('final')))
+      self._rows = open(self._path, 'ab', buffering=0)  # noqa: SIM115
+    return True
+
   def _append(self, rows):
     lines = b''.join(json.dumps(row, allow_nan=False).encode() + b'\n' for row in rows)
     with full_disk(self._path):
@@ -152,3 +180,15 @@ class Log:
 
 def _row(step, split, seconds, values) -> dict:
   return {'step': int(step), 'split': split, 'seconds': round(float(seconds), 3), **plain(values)}
+
+
+def _same(a: dict, b: dict) -> bool:
+  """Whether two rows have the same values, but for the clock and rounding."""
+  a, b = ({k: v for k, v in row.items() if k not in ('seconds', 'final')} for row in (a, b))
+  if a.keys() != b.keys():
+    return False
+  pairs = [(a[name], b[name]) for name in a]
+  near = lambda x, y: (
+    x == y or (isinstance(x, float) and isinstance(y, float) and math.isclose(x, y, rel_tol=1e-4))
+  )
+  return all(near(x, y) for x, y in pairs)

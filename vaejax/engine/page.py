@@ -50,6 +50,7 @@ p, figcaption, th { color: var(--soft); }
 i { display: inline-block; width: 10px; height: 3px; border-radius: 2px; margin-right: 5px;
   vertical-align: middle; }
 .train i { background: var(--train); } .test i { background: var(--test); }
+.validation i { background: var(--test); opacity: 0.6; }
 img { display: block; width: 100%; image-rendering: pixelated; border-radius: 4px; }
 .strip { display: flex; gap: 10px; padding-top: 14px; }
 .strip figure { flex: 1 1 0; max-width: 88px; font-size: 12px; text-align: center; }
@@ -68,7 +69,9 @@ polyline { fill: none; stroke-width: 1.7; stroke-linejoin: round; }
 .s6 i { background: #946c00; } polyline.s6 { stroke: #946c00; } circle.s6 { fill: #946c00; }
 .s7 i { background: #687076; } polyline.s7 { stroke: #687076; } circle.s7 { fill: #687076; }
 polyline.train { stroke: var(--train); } polyline.test { stroke: var(--test); }
+polyline.validation { stroke: var(--test); stroke-dasharray: 6 3; }
 circle.train { fill: var(--train); } circle.test { fill: var(--test); }
+circle.validation { fill: var(--test); opacity: 0.6; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th, td { text-align: left; padding: 6px 20px 6px 0; border-bottom: 1px solid var(--line); }

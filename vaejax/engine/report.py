@@ -13,8 +13,8 @@ from vaejax.engine.images import chart, short
 from vaejax.engine.page import table, whole
 from vaejax.errors import UserError
 
-_FIRST = ('loss', 'elbo', 'recon', 'kl', 'iwae')
 _LAST = ('lr', 'steps_per_s', 'images_per_s')
+_SPLITS = ('train', 'validation', 'test')
 
 
 def write_report(workdir) -> pathlib.Path:
@@ -54,12 +54,11 @@ def _charts(rows) -> str:
   for row in rows:
     for name, value in row.items():
       if name not in ('step', 'split', 'seconds') and is_number(value):
-        curves.setdefault(name, {'train': [], 'test': []})
+        curves.setdefault(name, {split: [] for split in _SPLITS})
         curves[name].setdefault(row['split'], []).append((row['step'], value))
-  rank = lambda n: _FIRST.index(n) - 9 if n in _FIRST else _LAST.index(n) + 9 if n in _LAST else 0
   cards = []
-  for name in sorted(curves, key=lambda n: (rank(n), n)):
-    shown = {split: curves[name][split] for split in ('train', 'test') if curves[name][split]}
+  for name in sorted(curves, key=lambda n: n in _LAST):  # else as the rows have them
+    shown = {split: curves[name][split] for split in _SPLITS if curves[name][split]}
     legend = ''.join(
       f'<span class="{split}"><i></i>{split} <b>{short(points[-1][1])}</b></span>'
       for split, points in shown.items()
@@ -136,7 +135,7 @@ def _tiles(results, rows) -> str:
   tested = [row for row in rows if row['split'] == 'test']
   if tested and not tiles:
     row = tested[-1]
-    named = [name for name in _FIRST if is_number(row.get(name))]
+    named = [k for k in row if k not in ('step', 'split', 'seconds') and is_number(row[k])]
     tiles = [(name, row[name], f'test · step {row["step"]}') for name in named]
   return '<div class="tiles">{}</div>'.format(
     ''.join(

@@ -8,13 +8,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from vaejax.engine import checkpoint, evaluate, pictures, report, restoring, shard, stack
+from vaejax.engine import checkpoint, evaluate, passes, pictures, report, restoring, shard, stack
 from vaejax.engine.boundary import Left, due, snapshot
 from vaejax.engine.group import Alone
 from vaejax.engine.log import Log
 from vaejax.engine.step import scheduled
 from vaejax.errors import RunError
-from vaejax.lookup import lookup
 from vaejax.types import Metrics, State, averaged
 
 EVAL_SEED = 0
@@ -43,29 +42,52 @@ class Settler:
     self.before, self.began = seconds, time.monotonic()
     self.last = (self.began, stack.front(state))
     self.frozen = stack.frozen(state)
-    evals = {'elbo': lookup('evals', 'elbo').make(setup.method, config, setup.source.example)}
-    self.size = min(config.eval.size or setup.test.size, setup.test.size)
-    n, stacked = config.eval.batch_size, bool(setup.members)
-    self.test = evaluate.make_pass(evals, setup.test, n, setup.mesh, stacked)
-    self.elbo, self.found = evals['elbo'], None
+    self.split = 'validation' if setup.validation else 'test'  # that is tested while training
+    self.watched = setup.validation or setup.test
+    self.size = min(config.eval.size or self.watched.size, self.watched.size)
+    self.watch = self.make_pass(self.watched)
+    self.test = self.make_pass(setup.test) if setup.validation else self.watch
+    self.found = None
     self.pictures = None  # made when first due: the first step does not wait for test images
+
+  def make_pass(self, source):
+    """A pass of all evals over a split."""
+    setup, n = self.setup, self.config.eval.batch_size
+    stacked = bool(setup.members)
+    return passes.make_pass(
+      setup.evals, setup.method, source, n, setup.mesh, stacked, setup.ordered
+    )
+
+  @property
+  def partial(self) -> bool:
+    """Whether tests while training are of another split, or of a part, than the last one."""
+    return bool(self.setup.validation) or self.size < self.setup.test.size
+
+  def tested(self, step: int) -> bool:
+    """Whether a test follows a step; at the end `finish` makes one of its own, beside which another
+    is wanted for what is chosen, or where a longer run would have it too."""
+    every, steps = self.config.eval.every, self.config.steps
+    alone = self.partial and not self.setup.validation
+    return due(step, every, 0 if alone else steps)
 
   def start(self, step: int, sums: Metrics, state: State) -> Left:
     """Dispatches the copy, the test pass and the pictures that are due after `step`."""
     config, setup = self.config, self.setup
     left = Left(step, sums)
-    test = due(step, config.eval.every, config.steps)
+    test = self.tested(step)
     # A test that decides which is best is of no use without the checkpoint that it is about.
     if due(step, config.checkpoint.every, config.steps) or (test and config.checkpoint.best):
       left = left._replace(saved=shard.whole(snapshot(state)))
-    if not test:
-      return left
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
-    sums = self.test.start(variables, scheduled(state, setup.schedules), key, self.size)
+    if test:
+      hyper = scheduled(state, setup.schedules)
+      left = left._replace(test=self.watch.start(variables, hyper, key, self.size))
+    if not due(step, config.eval.every, config.steps):
+      return left
     self.pictures = self.pictures or pictures.make(
-      setup.method, setup.test, config.eval.images, bool(setup.members)
+      setup.method, self.watched, config.eval.images, bool(setup.members)
     )
-    return left._replace(test=sums, pictures=shard.whole(self.pictures(variables, key)))
+    return left._replace(pictures=shard.whole(self.pictures(variables, key)))
 
   def each(self, tree) -> list:
     """What a tree holds of each member; of a run, the tree itself."""
@@ -84,7 +106,7 @@ class Settler:
     """The mean over the members that are not frozen, where it is a number."""
     going, means = self.going(values), {}
     for name in values[0]:
-      found = [one[name] for one in going if math.isfinite(one[name])]
+      found = [one[name] for one in going if math.isfinite(one.get(name, math.nan))]
       means[name] = sum(found) / len(found) if found else math.nan
     return means
 
@@ -101,17 +123,20 @@ class Settler:
     if step > self.last[1]:
       self.log.progress(step, self.mean(self.means(step, sums)))
 
-  def row(self, step: int, split: str, seconds: float, values: list[dict[str, float]]) -> None:
-    """Logs a row, or one of each member that is not frozen."""
+  def row(
+    self, step: int, split: str, seconds: float, values: list[dict[str, float]], final=False
+  ) -> None:
+    """Logs a row, or one of each member that is not frozen; `final`: see Log.scalars."""
     if self.setup.members:
       numbers = [member.number for member in self.going(list(self.setup.members))]
       rows = dict(zip(numbers, self.going(values), strict=True))
-      self.log.members(step, split, seconds, rows, self.mean(values))
+      self.log.members(step, split, seconds, rows, self.mean(values), final)
     else:
-      self.log.scalars(step, split, seconds, values[0])
+      self.log.scalars(step, split, seconds, values[0], final)
 
   def settle(self, left: Left) -> None:
     """Waits for a boundary, logs its row, and saves its state once all of it was seen finite."""
+    setup = self.setup
     values = self.means(left.step, left.sums)
     now, (then, step) = time.monotonic(), self.last
     seconds = self.before + now - self.began
@@ -119,21 +144,22 @@ class Settler:
     rate = {'steps_per_s': (left.step - step) / max(now - then, 1e-9)}
     self.row(left.step, 'train', seconds, [one | rate for one in values])
     self.log.progress(left.step, self.mean(values))
-    found = None
+    metrics = ()
     if left.test is not None:
-      found = self.found = self.test.finish(left.test)
+      self.found = self.watch.finish(left.test)
+      metrics = [passes.flat(one) for one in self.found]
       # A test is not training: it does not count in the rates.
       waited, now = time.monotonic() - now, time.monotonic()
       self.last = (now, left.step)
       self.log.away(waited)
-      if not self.setup.members:
-        self.check([{f'test {k}': value for k, value in found[0].items()}], step + 1, left.step)
-      self.row(left.step, 'test', seconds, found)
-      setup = self.setup
+      if not any(math.isfinite(value) for value in metrics[0].values()) and not setup.members:
+        self.check([{f'test {k}': v for k, v in metrics[0].items()}], step + 1, left.step)
+      self.row(left.step, self.split, seconds, metrics)
+    if left.pictures is not None:
       example, stacked = setup.source.example, bool(setup.members)
       pictures.write(self.log, left.step, left.pictures, setup.method, example, stacked)
     if left.saved is not None:
-      self.save(left.saved, step + 1, left.step, found or ())
+      self.save(left.saved, step + 1, left.step, metrics)
 
   def save(self, saved, first: int, last: int, metrics=(), row=None) -> None:
     """Saves a `snapshot` after the steps first ... last, if it is finite."""
@@ -202,26 +228,47 @@ class Settler:
       'another --workdir'
     )
 
-  def finish(self, state: State) -> list[dict[str, float]]:
-    """The values of the whole test split, recorded, and the report."""
-    values = self.found if self.size == self.setup.test.size and not self.over else None
-    step, steps = stack.front(state), shard.whole(state.step)
-    if values is None:
-      hyper, key = scheduled(state, self.setup.schedules), jax.random.key(EVAL_SEED)
-      # It may take minutes, and says how far it has come.
-      show = evaluate.progress('test', self.log.say)
-      values = self.test.finish(self.test.start(averaged(state), hyper, key, show=show))
-    if not self.group.main:
+  def finish(self, state: State) -> list[dict[str, tuple]]:
+    """The values of the whole test split, logged and recorded, and the report."""
+    step, group = stack.front(state), self.group
+    watched = None if self.over else self.found
+    if self.setup.validation and watched is None:
+      watched = self.run(self.watch, state, self.size)
+    values = watched if watched and not self.partial else self.run(self.test, state)
+    if not group.main:
       return values
-    data, ema = self.setup.data['test'], state.ema is not None
-    about = (self.config, self.elbo, 'test', data, EVAL_SEED, step, ema)
-    protocol = evaluate.protocol(*about)
+    if self.partial or self.found is None:
+      seconds = self.before + self.last[0] - self.began
+      self.row(step, 'test', seconds, [passes.flat(one) for one in values], final=True)
     if self.setup.members:
-      stack.record(self.folder, self.setup.members, steps, values, protocol)
-    else:
-      evaluate.record(self.folder, values[0], protocol)
-      report.write_report(self.folder)
+      self.record_stack(state, values, watched)
+      return values
+    if self.setup.validation:
+      evaluate.record(self.folder, watched[0], self.protocols('validation', state, self.size))
+    evaluate.record(self.folder, values[0], self.protocols('test', state))
+    report.write_report(self.folder)
     return values
+
+  def run(self, one: passes.Pass, state: State, limit: int = 0) -> list[passes.Values]:
+    """A pass that is waited for; it may take minutes, and says how far it has come."""
+    hyper, key = scheduled(state, self.setup.schedules), jax.random.key(EVAL_SEED)
+    show = evaluate.progress('test', self.log.say)
+    return one.finish(one.start(averaged(state), hyper, key, limit, show))
+
+  def protocols(self, split: str, state: State, n: int = 0) -> dict[str, dict]:
+    """The protocol of each eval's values of a split, or of its first n examples."""
+    about = split, self.setup.data[split] | ({'rows': n} if n else {})
+    about += EVAL_SEED, stack.front(state), state.ema is not None
+    return {k: evaluate.protocol(self.config, e, *about) for k, e in self.setup.evals.items()}
+
+  def record_stack(self, state: State, values, watched) -> None:
+    """Records the values of a stack, with that of the validation split by which it is ordered."""
+    flats = [passes.flat(one) for one in values]
+    if best := self.config.checkpoint.best.lstrip('-'):
+      for found, other in zip(flats, watched, strict=True):
+        found[f'validation/{best}'] = passes.flat(other).get(best, math.nan)
+    protocols = self.protocols('test', state)
+    stack.record(self.folder, self.setup.members, shard.whole(state.step), flats, protocols)
 
 
 def given(hyper) -> str:

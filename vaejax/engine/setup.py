@@ -5,16 +5,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vaejax.axes import Member
 from vaejax.data import load
-from vaejax.engine import checkpoint, optim, shard, workdir
+from vaejax.engine import checkpoint, evaluate, optim, shard, workdir
 from vaejax.engine.step import Chunk, make_chunk, make_step, make_sweep
 from vaejax.errors import UserError
 from vaejax.lookup import lookup, nearest
-from vaejax.types import Example, Method, Source, State, zeros
+from vaejax.types import Eval, Method, Source, State
 
 
 class Setup(NamedTuple):
@@ -25,6 +24,10 @@ class Setup(NamedTuple):
   data: dict  # what was read, as config.json has it
   source: Source
   test: Source
+  validation: Source | None  # what is chosen goes by it alone
+  ordered: Source | None  # the training split in its order, where an eval looks at it
+  evals: dict[str, Eval]
+  unfit: list[str]  # a line on each eval that does not fit
   mesh: jax.sharding.Mesh
   schedules: dict
   members: tuple[Member, ...]  # of a stack of runs; none: of one run
@@ -43,8 +46,9 @@ def set_up(
   schedules = optim.schedules(config.schedule, config.steps)
   mesh = shard.mesh(microbatch(config), members=max(1, len(members)), layout=layout)
   put = shard.Put(mesh)
-  rows, test_rows = (load.table(config.data, split, data_dir) for split in ('train', 'test'))
-  test = load.test(config.data, test_rows, put)
+  splits = load.splits(config.data, data_dir)
+  rows = splits.train
+  sources = {s: t and load.test(config.data, t, put) for s, t in splits._asdict().items()}
   method = workdir.make_method(config, load.example(config.data, rows))
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, rows, config.batch_size * turns, config.seed, put)
@@ -57,35 +61,53 @@ def set_up(
   create = lambda taken=None: workdir.initial(method, config, source.example, members, taken)
   place = shard.place(mesh, bool(members), layout.fsdp)
   spread, like = jax.tree.map(place, jax.eval_shape(create)), checkpoint.abstract(create, place)
-  if best := config.checkpoint.best.lstrip('-'):
-    known = metric_names(config, method, source.example)
-    if best not in known:
-      raise UserError(
-        f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
-        f'{", ".join(known)}, with - before one where smaller is better'
-      )
-  data = {'train': workdir.origin(rows), 'test': workdir.origin(test_rows)}
-  about = load.describe(rows, source.resident)
-  return Setup(method, about, data, source, test, mesh, schedules, members, create, spread, like)
+  evals, unfit = evaluate.make_evals(config, method, source.example)
+  check_best(config, evals, unfit, splits.validation is not None)
+  data = {split: workdir.origin(table) for split, table in splits._asdict().items() if table}
+  return Setup(
+    method=method,
+    about=load.describe(rows, source.resident),
+    data=data,
+    source=source,
+    test=sources['test'],
+    validation=sources['validation'],
+    ordered=sources['train'] if any('train' in e.look for e in evals.values()) else None,
+    evals=evals,
+    unfit=unfit,
+    mesh=mesh,
+    schedules=schedules,
+    members=members,
+    create=create,
+    spread=spread,
+    like=like,
+  )
+
+
+def check_best(config, evals: dict[str, Eval], unfit: list[str], validates: bool) -> None:
+  """Raises UserError where `checkpoint.best` is no value of the evals, or would be chosen by the
+  test split."""
+  best = config.checkpoint.best.lstrip('-')
+  if not best:
+    return
+  known = [name for e in evals.values() for name in e.names()]
+  if best not in known:
+    raise UserError(
+      f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
+      f'{", ".join(known)}, with - before one where smaller is better'
+      + ''.join(f'; {line}' for line in unfit)
+    )
+  if not validates:
+    raise UserError(
+      f'checkpoint.best={config.checkpoint.best!r} is chosen by a validation split, which '
+      f'{config.data.name} has not: hold rows out of train by data.validation=0.1, or leave '
+      'checkpoint.best empty'
+    )
 
 
 def microbatch(config) -> int:
   """Of how many examples the parts are that are worked through at once, which 'data' divides."""
   together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
   return together // config.optimizer.accumulate
-
-
-def metric_names(config, method: Method, example: Example) -> list[str]:
-  """What a test pass gives, by name; it is traced and not run."""
-  elbo = lookup('evals', 'elbo').make(method, config, example)
-
-  def stats():
-    state = workdir.initial(method, config, example)
-    batch = {**zeros(example, 1), 'mask': jnp.ones(1)}
-    return elbo.stats(state.variables, batch, jax.random.key(0), state.hyper)
-
-  sums = jax.eval_shape(stats)
-  return list(elbo.finish(jax.tree.map(lambda s: np.ones(s.shape, s.dtype), sums)))
 
 
 class Program(NamedTuple):

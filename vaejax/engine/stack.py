@@ -44,11 +44,11 @@ def frozen(state: State) -> set[int]:
   return set(np.flatnonzero(np.asarray(whole(state.step)) < 0).tolist())
 
 
-def record(folder: Path, members: Sequence[Member], steps, values, protocol: dict) -> None:
-  """Writes the members' test values and their protocol to results.json; `steps` [M] are those of
-  the stack's state."""
+def record(folder: Path, members: Sequence[Member], steps, values, protocols: dict) -> None:
+  """Writes the members' test values and the protocol of each eval to results.json; `steps` [M] are
+  those of the stack's state."""
   rows = [
     {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0, 'values': found}
     for member, step, found in zip(members, np.asarray(steps).tolist(), values, strict=True)
   ]
-  write_json(folder / 'results.json', {'protocol': protocol, 'members': rows})
+  write_json(folder / 'results.json', {'protocols': protocols, 'members': rows})

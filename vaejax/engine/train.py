@@ -60,6 +60,10 @@ def train(
   setup = group.first(lambda: set_up(config, data_dir, members, layout))
   if group.share(lambda: setup.data) != setup.data:
     raise UserError(f'it finds {describe(setup.data)}, and process 0 other data: give all the same')
+  for line in setup.unfit:
+    say(line)
+  if group.share(lambda: list(setup.evals)) != list(setup.evals):
+    raise UserError(f'the evals {", ".join(setup.evals)} fit here, and others on process 0')
   if saved and (saved.data, saved.example) != (setup.data, setup.source.example):
     raise UserError(
       f'{folder} was trained on other data ({describe(saved.data)}; now {describe(setup.data)}): '

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.errors import UserError
+from vaejax.evals.means import means
 from vaejax.evals.video import psnr
 from vaejax.types import Eval, Example, Method
 
@@ -29,24 +30,28 @@ def make(method: Method, config, example: Example) -> Eval:
   """
   if method.sample is None:
     raise UserError(f'image needs samples, which {config.method} does not give')
+  shape = example.fields['image'].shape if 'image' in example.fields else (0, 0, 0)
+  if min(shape[:2]) < 3:
+    raise UserError('image takes data of images, of 3x3 pixels at least')
+  again = 'reconstruct' in method.predict
 
-  def stats(variables, batch, key, hyper):
-    if 'image' not in batch or min(batch['image'].shape[1:3]) < 3:
-      raise UserError('image: it takes data of images, of 3x3 pixels at least')
-    mask = batch['mask']
+  def look_samples(variables, batch, key, hyper):
+    return {}, {'sharpness': sharpness(example.to_unit(batch['image']))}
+
+  def look(variables, batch, key, hyper):
     image = example.to_unit(batch['image'])
-    given = {name: batch[name] for name in method.given if name in batch}
-    key, sample_key = jax.random.split(key)
-    samples = example.to_unit(method.sample(variables, sample_key, mask.shape[0], given)['image'])
-    found = {'sharpness': sharpness(samples), 'sharpness_data': sharpness(image)}
-    if 'reconstruct' in method.predict:
-      again = example.to_unit(method.predict['reconstruct'](variables, batch, key)['image'])
-      found['sharpness_reconstruction'] = sharpness(again)
-      found['mse'] = jnp.mean(jnp.square(image - again), axis=(1, 2, 3))
-      found['psnr'] = psnr(image, again)
-    return {'values': {k: mask @ v for k, v in found.items()}, 'examples': jnp.sum(mask)}
+    found = {'sharpness_data': sharpness(image)}
+    if again:
+      other = example.to_unit(method.predict['reconstruct'](variables, batch, key)['image'])
+      found['sharpness_reconstruction'] = sharpness(other)
+      found['mse'] = jnp.mean(jnp.square(image - other), axis=(1, 2, 3))
+      found['psnr'] = psnr(image, other)
+    return {}, found
 
-  def finish(sums):
-    return {name: float(total / sums['examples']) for name, total in sums['values'].items()}
+  def finish(sums, rows):
+    return means(rows['samples']) | means(rows['test'])
 
-  return Eval(stats, finish, {'images': 'in [0, 1], of decoders the means of p(x|z)'})
+  names = ['sharpness', 'sharpness_data']
+  names += ['sharpness_reconstruction', 'mse', 'psnr'] if again else []
+  protocol = {'images': 'in [0, 1], of decoders the means of p(x|z)'}
+  return Eval({'samples': look_samples, 'test': look}, finish, lambda: names, protocol)

@@ -6,7 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.errors import UserError
+from vaejax.evals.means import means
 from vaejax.types import Eval, Example, Method
+
+SETTINGS = {'samples': 5000}  # importance samples
+SMOKE = {'samples': 20}
+RANGES = {'samples': (1, 2**31)}
 
 # Rows of the decoder that are worked on at once: as fast as more, and few enough for a cache.
 ROWS = 2048
@@ -37,22 +42,20 @@ def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> ja
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """`nll` by `config.eval.nll_samples` draws. UserError for a method without a likelihood."""
+  """`nll` by `config.eval.nll.samples` draws. Its standard error is that over images: it leaves out
+  the bias of so few draws, by which -log p(x) is overestimated on average.
+
+  Raises UserError for a method without a likelihood.
+  """
   if 'log_weight' not in method.predict:
-    raise UserError(
-      f'nll needs a likelihood, which {config.method} has not: leave it out of --evals'
-    )
-  samples = config.eval.nll_samples
+    raise UserError(f'nll needs a likelihood, which {config.method} has not')
+  samples = config.eval.nll.samples
   predict = method.predict['log_weight']
 
-  def stats(variables, batch, key, hyper):
+  def look(variables, batch, key, hyper):
     at_once = max(1, min(samples, ROWS // batch['mask'].shape[0]))
-    found = log_likelihood(
-      lambda k: predict(variables, batch, k)['log_weight'], samples, at_once, key
-    )
-    return {'nll': -jnp.sum(found * batch['mask']), 'examples': jnp.sum(batch['mask'])}
+    weight = lambda k: predict(variables, batch, k)['log_weight']
+    return {}, {'nll': -log_likelihood(weight, samples, at_once, key)}
 
-  def finish(sums):
-    return {'nll': float(sums['nll'] / sums['examples'])}
-
-  return Eval(stats, finish, {'samples': samples})
+  finish = lambda sums, rows: means(rows['test'])
+  return Eval({'test': look}, finish, lambda: ['nll'], {'samples': samples})

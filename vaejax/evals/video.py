@@ -5,7 +5,13 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.errors import UserError
+from vaejax.evals.means import mean
 from vaejax.types import Eval, Example, Method
+
+# Frames that are given, and how often each video is continued.
+SETTINGS = {'given': 5, 'futures': 8}
+SMOKE = {'given': 2, 'futures': 2}
+RANGES = {'given': (1, 4096), 'futures': (1, 2**16)}
 
 WINDOW = 7  # pixels of SSIM's square window
 LEAST = 1e-10  # a mean squared error below is taken for it: 100 dB, not infinity
@@ -49,25 +55,25 @@ MEASURES = {'psnr': psnr, 'ssim': ssim}
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """For each measure and each way to go on after `config.eval.given` frames, its mean over the
-  split at every horizon, as in psnr_rollout_01, and over the horizons, as in psnr_rollout.
+  """For each measure and each way to go on after `config.eval.video.given` frames, its mean over
+  the split at every horizon, as in psnr_rollout_01, and over the horizons, as in psnr_rollout.
 
-  rollout: the means of the prior, at temperature 0; best: of `config.eval.futures` draws the one
-  that is best over all horizons, chosen for each video and measure; copy: the last given frame.
+  rollout: the means of the prior, at temperature 0; best: of `config.eval.video.futures` draws the
+  one that is best over all horizons, for each video and measure; copy: the last given frame.
   UserError for a method that goes on from nothing only, for as many given frames as there are, or
   for frames of fewer than 7x7 pixels.
   """
   if 'video' not in method.given:
-    raise UserError(f'video: {config.method} does not continue videos: leave it out of --evals')
-  given, futures = config.eval.given, config.eval.futures
+    raise UserError(f'video: {config.method} does not continue videos')
+  given, futures = config.eval.video.given, config.eval.video.futures
+  length, *size, _ = example.fields['video'].shape
+  if not 1 <= given < length:
+    raise UserError(f'eval.video.given={given}: videos of {length} frames take 1 to {length - 1}')
+  if min(size) < WINDOW:
+    raise UserError(f'video: SSIM takes frames of {WINDOW}x{WINDOW} pixels at least')
 
-  def stats(variables, batch, key, hyper):
-    video = batch['video']
-    n, length = video.shape[:2]
-    if not 1 <= given < length:
-      raise UserError(f'eval.given={given}: videos of {length} frames take 1 to {length - 1}')
-    if min(video.shape[2:4]) < WINDOW:
-      raise UserError(f'video: SSIM takes frames of {WINDOW}x{WINDOW} pixels at least')
+  def look(variables, batch, key, hyper):
+    video, n = batch['video'], batch['mask'].shape[0]
     first, truth = video[:, :given], example.to_unit(video[:, given:])
 
     def ahead(key, temperature):
@@ -87,16 +93,19 @@ def make(method: Method, config, example: Example) -> Eval:
       'best': jax.lax.fori_loop(1, futures, best, ahead(jax.random.fold_in(key, 0), 1.0)),
       'copy': {name: of(last, truth) for name, of in MEASURES.items()},
     }
-    sums = jax.tree.map(lambda value: batch['mask'] @ value, values)
-    return {'values': sums, 'examples': jnp.sum(batch['mask'])}
+    return {}, {f'{name}_{way}': x for way, each in values.items() for name, x in each.items()}
 
-  def finish(sums):
+  def finish(sums, rows):
     found = {}
-    for way, measures in sums['values'].items():
-      for name, total in measures.items():
-        each = total / sums['examples']
-        found[f'{name}_{way}'] = float(each.mean())
-        found |= {f'{name}_{way}_{i:02d}': float(value) for i, value in enumerate(each, 1)}
+    for name, each in rows['test'].items():  # [N, horizons]
+      found[name] = mean(each.mean(axis=1))
+      found |= {f'{name}_{i:02d}': mean(values) for i, values in enumerate(each.T, 1)}
     return found
 
-  return Eval(stats, finish, {'given': given, 'futures': futures})
+  def names():
+    ends = '', *(f'_{i:02d}' for i in range(1, length - given + 1))
+    return [
+      f'{m}_{way}{end}' for way in ('rollout', 'best', 'copy') for m in MEASURES for end in ends
+    ]
+
+  return Eval({'test': look}, finish, names, {'given': given, 'futures': futures})
