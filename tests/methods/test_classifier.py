@@ -19,6 +19,7 @@ KEY = jax.random.key(0)
 
 def config(shift=0, soften=0.0, target='label', **model):
   found = configuration.base('classifier', {'lr': 1e-3})
+  found.data.name = 'digits'
   found.objective = {'shift': shift, 'soften': soften, 'target': target}
   found.model = ConfigDict(presets.TRUNK | {'widths': (7,)} | model)
   return found

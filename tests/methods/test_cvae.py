@@ -33,6 +33,7 @@ def example(classes=CLASSES):
 
 def config(conditional=True, **objective):
   found = configuration.base('vae', HYPER)
+  found.data.name = 'digits'
   found.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'} | objective
   found.model = ConfigDict({**presets.AUTOENCODER, **SMALL, 'conditional': conditional})
   return found
