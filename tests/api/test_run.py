@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -128,6 +129,16 @@ def test_a_seed_is_its_samples_and_those_of_the_shell(run, trained, tmp_path):
   np.testing.assert_array_equal(run.sample(3, draw=True, temperature=0.5), drawn)
 
 
+def test_many_threads_may_ask_one_run(trained):
+  run = vaejax.load(trained)  # of which nothing is compiled yet
+  ask = lambda i: (run.encode(IMAGES[i : i + 9]), run.sample(5, seed=i))
+  with ThreadPoolExecutor(8) as threads:
+    found = list(threads.map(ask, range(16)))
+  for i, (z, x) in enumerate(found):
+    np.testing.assert_array_equal(z, ask(i)[0])
+    np.testing.assert_array_equal(x, ask(i)[1])
+
+
 def test_weights_and_checkpoints(trained):
   raw = vaejax.load(trained, weights='raw')
   saved = opening.open_run(trained, print).state
@@ -174,6 +185,15 @@ def test_what_cannot_be_loaded(trained, tmp_path):
   ):
     with pytest.raises(vaejax.UserError, match=said):
       ask()
+
+
+def test_a_checkpoint_that_is_passed_over_is_a_warning(copied):
+  for path in (copied / 'checkpoints' / '20' / 'state').rglob('*'):
+    if path.is_file():
+      path.unlink()
+  with pytest.warns(UserWarning, match='passed over for the one before') as found:
+    assert vaejax.load(copied).step == 10
+  assert found[0].filename == __file__
 
 
 def test_labels_are_of_each_or_of_all():

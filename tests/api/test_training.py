@@ -57,6 +57,7 @@ def test_anywhere_it_is_the_run_of_the_shell(place, capfd):
   recorded = json.loads((place / 'shell' / 'evaluation.json').read_text())
   wanted = {name: one['value'] for name, one in recorded.items()}
   assert wanted.keys() == values['main'].keys() > {'elbo'}
+  assert values.keys() == {'main', 'again', 'thread', 'loop'}
   for name, found in values.items():
     assert found == wanted, name
     jax.tree.map(np.testing.assert_array_equal, variables(name), variables('shell'))

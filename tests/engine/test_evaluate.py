@@ -20,6 +20,7 @@ from vaejax.types import Eval, Method, averaged
 def source(mode='resident', **fields):
   """The test split of the digits: 297 rows, which no batch below divides but by chance."""
   data = base('', {}).data
+  data.name = 'digits'
   data.update({'mode': mode, **fields})
   return load.test(data, load.table(data, 'test', None))
 
@@ -54,7 +55,9 @@ def mesh(count: int):
 def test_every_example_counts_once(mode, devices, n, limit):
   split = source(mode)
   assert split.resident == (mode == 'resident')
-  raw = load.table(base('', {}).data, 'test', None).load()
+  data = base('', {}).data
+  data.name = 'digits'
+  raw = load.table(data, 'test', None).load()
   count = limit or 297
   seen = []
   one = make_pass({'pixels': sums()}, METHOD, split, n, mesh(devices))

@@ -81,6 +81,7 @@ def test_it_says_what_scikit_learn_says(sklearn):
 @pytest.mark.parametrize('n', [64, 1500, 4000])
 def test_gathered_rows_are_those_of_the_split_in_order(n):
   data = base('', {}).data
+  data.name = 'digits'
   rows = load.table(data, 'train', None)
   parts = list(gather(lambda batch: {'label': batch['label']}, load.test(data, rows), n))
   assert np.array_equal(np.concatenate([p['label'] for p in parts]), rows.load()['label'])

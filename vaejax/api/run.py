@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ from vaejax.engine import opening
 from vaejax.errors import UserError
 from vaejax.types import Example, Method, Variables, averaged, zeros
 
-Latents = np.ndarray | tuple[np.ndarray, ...]
+Latents: TypeAlias = np.ndarray | tuple[np.ndarray, ...]
 
 
 def load(
@@ -41,7 +41,7 @@ def load(
     raise UserError(f'weights={weights!r}: it takes ema or raw')
   if member is not None:
     border.count('member', member, 0)
-  say = lambda text: warnings.warn(text, stacklevel=4)
+  say = lambda text: warnings.warn(text, stacklevel=5)  # of whoever called this
   folder = Path(workdir).expanduser()
   return Run(opening.open_run(folder, say, str(checkpoint), member=member), weights)
 
@@ -163,7 +163,7 @@ class Run:
     rows, n = self._rows('classify', images, fields)
     return self._run('classify', rows, n)
 
-  def conditions(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  def conditions(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The fields of a batch that its examples are conditioned on, as other methods take them."""
     return {name: batch[name] for name in self._conditions}
 

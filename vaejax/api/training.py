@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -21,9 +21,9 @@ from vaejax.engine import train as loop
 from vaejax.errors import UserError
 from vaejax.fields import flat
 
-Config = str | ConfigDict
-Data = str | Mapping[str, Any]
-Axes = Mapping[str, str | Iterable[Any]]
+Config: TypeAlias = str | ConfigDict
+Data: TypeAlias = str | Mapping[str, Any]
+Axes: TypeAlias = Mapping[str, str | Iterable[Any]]
 
 
 def config(spec: Config) -> ConfigDict:
@@ -172,8 +172,7 @@ def rows(plan: axes.Sweep, folder: Path) -> list[dict[str, Any]]:
       own = {'seed': member.seed} | {f'hyper.{k}': v for k, v in member.hyper.items()}
       swept = {f: own.get(f, fields[f]) for f in plan.values[member.number]}
       one = results[member.number]
-      number = lambda value: math.nan if value is None else value
-      values = {name: number(value) for name, value in one['values'].items()}
+      values = {k: math.nan if v is None else v for k, v in one['values'].items()}
       ended = {'step': one['step'], 'frozen': one['frozen']}
       found.append({'member': member.number, **swept, **ended, **values})
   return sorted(found, key=lambda row: row['member'])
