@@ -10,7 +10,8 @@ def mean(values, axis: int = 0) -> tuple:
   one alone. Of a vector two floats, else two arrays."""
   values = np.asarray(values, np.float64)
   n = values.shape[axis]
-  error = values.std(axis, ddof=1) / math.sqrt(n) if n > 1 else None
+  with np.errstate(invalid='ignore'):  # of values that are not finite it is not a number
+    error = values.std(axis, ddof=1) / math.sqrt(n) if n > 1 else None
   if values.ndim > 1:
     return values.mean(axis), error
   return float(values.mean()), None if error is None else float(error)
