@@ -46,7 +46,7 @@ def trained(tmp_path_factory):
 
   workdir = tmp_path_factory.mktemp('trained') / 'run'
   # A batch that no two devices share: one is quicker here than eight.
-  words = 'smoke,ema=0.9,batch_size=11,schedule.lr=cosine,best=elbo'
+  words = 'smoke,ema=0.9,batch_size=11,schedule.lr=cosine,best=elbo,data.validation=0.1'
   config = f'--config={ROOT}/configs/vae.py:{words}'
   assert main(['train', config, f'--workdir={workdir}']) == 0
   return workdir

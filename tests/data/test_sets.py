@@ -151,7 +151,7 @@ import sys
 from vaejax import configuration
 for name in ('digits', 'shapes', 'moving', 'mnist', 'cifar10', 'omniglot'):
   configuration.load(f'configs/vae.py:{name}')
-heavy = ('jax', 'numpy', 'PIL', 'tensorflow_datasets', 'urllib.request', 'gzip')
+heavy = ('PIL', 'tensorflow_datasets', 'grain', 'urllib.request')
 print([m for m in heavy if m in sys.modules])
 """
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

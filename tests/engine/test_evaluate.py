@@ -128,7 +128,7 @@ def test_a_split_a_seed_and_weights_are_recorded_beside_what_there_was(copied):
   assert {name: after[name] for name in before} == before
   assert after.keys() - before.keys() == {f'train/{name}' for name in found}
   entry = after['train/elbo']
-  assert (entry['n'], entry['seed'], entry['weights'], entry['split']) == (1500, 5, 'raw', 'train')
+  assert (entry['n'], entry['seed'], entry['weights'], entry['split']) == (1350, 5, 'raw', 'train')
   other = evaluate(copied, ['elbo'], split='train', seed=6, weights='raw')
   assert other['kl'] == found['kl'] and other['recon'] != found['recon']
   assert evaluate(copied, ['elbo'], split='train', seed=5)['kl'] != found['kl']

@@ -41,9 +41,11 @@ def load(
     raise UserError(f'weights={weights!r}: it takes ema or raw')
   if member is not None:
     border.count('member', member, 0)
-  say = lambda text: warnings.warn(text, stacklevel=5)  # of whoever called this
-  folder = Path(workdir).expanduser()
-  return Run(opening.open_run(folder, say, str(checkpoint), member=member), weights)
+  folder, passed_over = Path(workdir).expanduser(), []
+  opened = opening.open_run(folder, passed_over.append, str(checkpoint), member=member)
+  for text in passed_over:
+    warnings.warn(text, stacklevel=2)
+  return Run(opened, weights)
 
 
 class Run:

@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from vaejax import axes, configuration
 from vaejax.data import arrays
-from vaejax.engine import gather, opening
+from vaejax.engine import gather, opening, passes
 from vaejax.engine import sweep as sweeps
 from vaejax.engine import train as loop
 from vaejax.errors import UserError
@@ -68,7 +68,7 @@ def train(
   built = configuration.load(config, overrides)
   run = lambda stream: loop.train(built, Path(workdir).expanduser(), source, stream)
   (values,) = heard(run, progress)
-  return values
+  return passes.flat(values)
 
 
 def sweep(
