@@ -1,6 +1,9 @@
 """What follows from the three distributions of a latent-variable model, once for every family."""
 
+import math
+
 import jax
+import jax.numpy as jnp
 
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
@@ -26,6 +29,31 @@ def log_weight(model: Latent, v: Variables, batch: Batch, key: jax.Array) -> jax
   q, _ = model.posterior(v, batch)
   z, log_q = q.sample_and_log_prob(key)
   return log_joint(model, v, z, batch) - per_example(log_q)
+
+
+def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> jax.Array:
+  """log p(x) by importance sampling, log (1/K) sum_k exp log_weight(key_k) (Burda et al. 2016,
+  equation 8), in memory that does not grow with K; in nats, [B].
+
+  Args:
+    log_weight: key -> log p(x, z) - log q(z|x) of one draw of z, [B].
+    samples: K.
+    at_once: how many of them are drawn in parallel.
+  """
+
+  def body(i, carry):
+    top, total = carry
+    number = i * at_once + jnp.arange(at_once)
+    weights = jax.vmap(lambda i: log_weight(jax.random.fold_in(key, i)))(number)
+    weights = jnp.where(number[:, None] < samples, weights, -jnp.inf)
+    higher = jnp.maximum(top, jnp.max(weights, axis=0))
+    total = total * jnp.exp(top - higher) + jnp.sum(jnp.exp(weights - higher), axis=0)
+    return higher, total
+
+  shape = jax.eval_shape(log_weight, key).shape
+  start = jnp.full(shape, jnp.finfo(jnp.float32).min), jnp.zeros(shape)
+  top, total = jax.lax.fori_loop(0, -(-samples // at_once), body, start)
+  return top + jnp.log(total) - math.log(samples)
 
 
 def complete(method: Method, example: Example) -> Method:

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from vaejax.engine.judges import Judge
 from vaejax.errors import UserError
 from vaejax.evals import judge
-from vaejax.evals.frechet import Moments, distance
+from vaejax.metrics.frechet import Moments, distance
 from vaejax.types import Example, Method
 
 from .looking import example_of

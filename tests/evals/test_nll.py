@@ -12,7 +12,7 @@ from scipy import stats
 from vaejax import presets
 from vaejax.errors import UserError
 from vaejax.evals import nll
-from vaejax.evals.nll import log_likelihood
+from vaejax.latent import log_likelihood
 from vaejax.methods.vae import vae
 from vaejax.nets import autoencoder
 from vaejax.nets.priors import standard

@@ -9,7 +9,7 @@ import pytest
 
 from vaejax.errors import UserError
 from vaejax.evals import video
-from vaejax.evals.video import psnr, ssim
+from vaejax.metrics.similarity import psnr, ssim
 
 from .looking import example_of
 from .looking import values as looked

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.evals.nll import log_likelihood
+from vaejax.latent import log_likelihood
 from vaejax.types import Batch, Example, Method, Variables
 
 AT_ONCE = 256  # images, or frames of videos

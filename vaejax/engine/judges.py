@@ -23,7 +23,7 @@ from vaejax.engine import checkpoint, opening, workdir
 from vaejax.engine.files import read_json, write_atomic, write_json
 from vaejax.engine.passes import gather
 from vaejax.errors import UserError
-from vaejax.evals.frechet import Moments, moments
+from vaejax.metrics.frechet import Moments, moments
 from vaejax.types import Example, Method, Variables, averaged
 
 ROWS, METRIC = 500, 'accuracy'  # rows at once; what a better judge has more of

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from vaejax.errors import UserError
 from vaejax.evals.means import means
-from vaejax.evals.video import psnr
+from vaejax.metrics.similarity import psnr
 from vaejax.types import Eval, Example, Method
 
 

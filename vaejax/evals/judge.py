@@ -6,8 +6,8 @@ import numpy as np
 
 from vaejax.engine import judges
 from vaejax.errors import UserError
-from vaejax.evals.frechet import distance, moments
 from vaejax.evals.means import means
+from vaejax.metrics.frechet import distance, moments
 from vaejax.types import Eval, Example, Method
 
 SETTINGS = {'workdir': ''}  # of the judge, '': the cached one

@@ -1,12 +1,8 @@
 """-log p(x) in nats per example by importance sampling (Burda et al. 2016, equation 8)."""
 
-import math
-
-import jax
-import jax.numpy as jnp
-
 from vaejax.errors import UserError
 from vaejax.evals.means import means
+from vaejax.latent import log_likelihood
 from vaejax.types import Eval, Example, Method
 
 SETTINGS = {'samples': 5000}  # importance samples
@@ -15,30 +11,6 @@ RANGES = {'samples': (1, 2**31)}
 
 # Rows of the decoder that are worked on at once: as fast as more, and few enough for a cache.
 ROWS = 2048
-
-
-def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> jax.Array:
-  """log (1/K) sum_k exp log_weight(key_k), in memory that does not grow with K.
-
-  Args:
-    log_weight: key -> log p(x, z) - log q(z|x) of one draw of z, [B].
-    samples: K.
-    at_once: how many of them are drawn in parallel.
-  """
-
-  def body(i, carry):
-    top, total = carry
-    number = i * at_once + jnp.arange(at_once)
-    weights = jax.vmap(lambda i: log_weight(jax.random.fold_in(key, i)))(number)
-    weights = jnp.where(number[:, None] < samples, weights, -jnp.inf)
-    higher = jnp.maximum(top, jnp.max(weights, axis=0))
-    total = total * jnp.exp(top - higher) + jnp.sum(jnp.exp(weights - higher), axis=0)
-    return higher, total
-
-  shape = jax.eval_shape(log_weight, key).shape
-  start = jnp.full(shape, jnp.finfo(jnp.float32).min), jnp.zeros(shape)
-  top, total = jax.lax.fori_loop(0, -(-samples // at_once), body, start)
-  return top + jnp.log(total) - math.log(samples)
 
 
 def make(method: Method, config, example: Example) -> Eval:

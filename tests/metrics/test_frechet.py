@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from vaejax.evals.frechet import Moments, distance, moments
+from vaejax.metrics.frechet import Moments, distance, moments
 
 RANDOM = np.random.default_rng(0)
 

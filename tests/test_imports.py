@@ -1,0 +1,78 @@
+"""Layers import one way: read from the code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# From the bottom up; a layer imports those below it, and of a row none the others. What is reached
+# by name (methods, evals, sets, nets and their priors) is imported by nobody above it.
+LAYERS = (
+  ('errors',),
+  ('lookup',),
+  ('types', 'schedules', 'fields'),
+  ('distributions', 'settings'),
+  ('objectives', 'metrics', 'configuration'),
+  ('latent', 'nets', 'axes', 'data'),
+  ('methods', 'presets'),
+  ('engine',),
+  ('evals',),
+  ('api',),
+  ('flags',),
+  ('verbs',),
+  ('command',),
+)
+RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
+# Only by lookup: a name in a config, and not an import, leads there.
+BY_NAME = {'methods': (), 'evals': (), 'nets': ('methods',), 'latent': ('methods', 'evals', 'api')}
+
+
+def imported(code: str) -> set[str]:
+  """The dotted names of vaejax that a file imports."""
+  found = set()
+  for node in ast.walk(ast.parse(code)):
+    if isinstance(node, ast.Import):
+      found |= {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom) and node.module:
+      found |= {f'{node.module}.{alias.name}' for alias in node.names}
+  return {name for name in found if name.startswith('vaejax.')}
+
+
+def layer(name: str) -> str:
+  return name.split('.')[1]
+
+
+def edges() -> dict[tuple[str, str], str]:
+  """{(layer, layer that it imports): a file that does so}."""
+  found = {}
+  for path in sorted((ROOT / 'vaejax').rglob('*.py')):
+    own = path.relative_to(ROOT / 'vaejax').parts[0].removesuffix('.py')
+    for name in imported(path.read_text()):
+      # Beside the package itself, whose lazy names are api's.
+      if own not in ('__init__', layer(name)):
+        found[own, layer(name)] = f'{path.relative_to(ROOT)} imports {name}'
+  return found
+
+
+def test_every_module_has_a_layer():
+  there = {path.name.removesuffix('.py') for path in (ROOT / 'vaejax').iterdir()}
+  assert {name for name in there if name[0] != '_' and name != 'py.typed'} == set(RANK)
+
+
+def test_imports_run_one_way():
+  wrong = [where for (own, other), where in edges().items() if RANK[other] >= RANK[own]]
+  assert not wrong
+
+
+@pytest.mark.parametrize('kind', BY_NAME)
+def test_what_is_reached_by_name_is_not_imported(kind):
+  wrong = [w for (own, other), w in edges().items() if other == kind and own not in BY_NAME[kind]]
+  assert not wrong
+
+
+def test_an_import_is_seen_wherever_it_stands():
+  code = 'import os\ndef f():\n  from vaejax.engine import step\n  import vaejax.data.load'
+  assert imported(code) == {'vaejax.engine.step', 'vaejax.data.load'}
+  assert edges()['methods', 'nets'] and ('engine', 'data') in edges()
