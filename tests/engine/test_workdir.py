@@ -178,15 +178,11 @@ def test_a_config_comes_back(finished):
 
 def test_a_checkpoint_is_chosen(copied):
   """By step, as the best, or the newest; and what is there is listed where it is not."""
-  path = copied / 'config.json'
-  path.write_text(path.read_text().replace('"best": ""', '"best": "elbo"'))
   opened = lambda which: int(opening.open_run(copied, print, which).state.step)
   there = checkpoint.steps(copied)
   assert [opened('latest'), opened('10')] == [there[-1], 10]
   best = [json.loads(line) for line in (copied / 'metrics.jsonl').read_text().splitlines()]
-  best = max(
-    (r for r in best if r['split'] == 'test' and not r.get('final')), key=lambda row: row['elbo']
-  )
+  best = max((r for r in best if r['split'] == 'validation'), key=lambda row: row['elbo'])
   assert opened('best') == best['step']
   for which in ('15', 'newest', '-1', ''):
     with pytest.raises(UserError, match=r'it takes latest, best or a step that is there: 10, 20'):
