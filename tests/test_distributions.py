@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from vaejax.compound import Chain, Codes, Joint, Mixture, Point, divergence
 from vaejax.distributions import (
   Bernoulli,
   Categorical,
-  Chain,
-  Codes,
   DiscretisedLogistic,
   Gaussian,
-  Joint,
   Laplace,
-  Mixture,
-  Point,
-  divergence,
   kl,
   per_example,
   standard,

@@ -14,6 +14,7 @@ LAYERS = (
   ('lookup',),
   ('types', 'schedules', 'fields'),
   ('distributions', 'settings'),
+  ('compound',),
   ('objectives', 'metrics', 'configuration'),
   ('latent', 'nets', 'axes', 'data'),
   ('methods', 'presets'),

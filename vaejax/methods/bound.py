@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from vaejax import latent
-from vaejax.distributions import divergence, per_example
+from vaejax.compound import divergence
+from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.objectives.elbo import log_mean_exp, rate

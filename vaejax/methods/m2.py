@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from vaejax import latent
-from vaejax.distributions import Chain, Codes, Joint, Point, per_example, standard
+from vaejax.compound import Chain, Codes, Joint, Point
+from vaejax.distributions import per_example, standard
 from vaejax.errors import UserError
 from vaejax.nets import labelled, lens
 from vaejax.nets.heads import discrete

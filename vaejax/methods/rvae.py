@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from vaejax import latent
-from vaejax.distributions import Gaussian, Path, per_example, standard
+from vaejax.compound import Path
+from vaejax.distributions import Gaussian, per_example, standard
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.nets import lens, recurrent, trunk

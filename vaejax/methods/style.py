@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from vaejax import latent
-from vaejax.distributions import Joint, kl, per_example, standard
+from vaejax.compound import Joint
+from vaejax.distributions import kl, per_example, standard
 from vaejax.errors import UserError
 from vaejax.nets import lens
 from vaejax.nets import style as nets_of

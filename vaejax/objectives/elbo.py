@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from vaejax.distributions import divergence, per_example
+from vaejax.compound import divergence
+from vaejax.distributions import per_example
 
 
 @struct.dataclass

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.distributions import Mixture
+from vaejax.compound import Mixture
 from vaejax.nets import lens
 from vaejax.nets.heads import LOG_SCALE
 from vaejax.types import Prior

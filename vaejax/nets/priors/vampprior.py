@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.distributions import Mixture
+from vaejax.compound import Mixture
 from vaejax.nets import lens
 from vaejax.types import Example, Prior
 
