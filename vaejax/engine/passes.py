@@ -1,6 +1,7 @@
 """A pass: splits in their order, and samples, looked at once for all evals together."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -73,7 +74,9 @@ def make_part(evals, method: Method, source: Source, streams, n: int, mesh, stac
 
   of_members = jax.vmap(look, in_axes=(0, None, None, 0)) if stacked else look
 
-  @jax.jit
+  # Whole on every device as they come: to gather them one by one afterwards takes several processes
+  # as many collectives.
+  @partial(jax.jit, out_shardings=shard.replicated(mesh))
   def part(variables, hyper, key, buffer, number, limit):
     index = number * n + jnp.arange(n)
     batch = rows(buffer, jnp.minimum(index, limit - 1))
@@ -124,7 +127,7 @@ def make_pass(
           show(found, min((number + 1) * n, size), size)
       for name, of_streams in total.items():
         sums[name] = {**sums.get(name, {}), **of_streams}
-    return Pending(shard.whole(sums), shard.whole(rows), counts)
+    return Pending(sums, rows, counts)
 
   def finish(pending: Pending) -> list[Values]:
     sums, rows = jax.device_get((pending.sums, pending.rows))

@@ -230,22 +230,23 @@ class Settler:
 
   def finish(self, state: State) -> list[dict[str, tuple]]:
     """The values of the whole test split, logged and recorded, and the report."""
-    step, group = stack.front(state), self.group
+    step, steps, group = stack.front(state), shard.whole(state.step), self.group
     watched = None if self.over else self.found
     if self.setup.validation and watched is None:
       watched = self.run(self.watch, state, self.size)
     values = watched if watched and not self.partial else self.run(self.test, state)
     if not group.main:
       return values
+    ema = state.ema is not None
     if self.partial or self.found is None:
       seconds = self.before + self.last[0] - self.began
       self.row(step, 'test', seconds, [passes.flat(one) for one in values], final=True)
     if self.setup.members:
-      self.record_stack(state, values, watched)
+      self.record_stack(steps, values, watched, self.protocols('test', step, ema))
       return values
     if self.setup.validation:
-      evaluate.record(self.folder, watched[0], self.protocols('validation', state, self.size))
-    evaluate.record(self.folder, values[0], self.protocols('test', state))
+      evaluate.record(self.folder, watched[0], self.protocols('validation', step, ema, self.size))
+    evaluate.record(self.folder, values[0], self.protocols('test', step, ema))
     report.write_report(self.folder)
     return values
 
@@ -255,20 +256,19 @@ class Settler:
     show = evaluate.progress('test', self.log.say)
     return one.finish(one.start(averaged(state), hyper, key, limit, show))
 
-  def protocols(self, split: str, state: State, n: int = 0) -> dict[str, dict]:
+  def protocols(self, split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:
     """The protocol of each eval's values of a split, or of its first n examples."""
     about = split, self.setup.data[split] | ({'rows': n} if n else {})
-    about += EVAL_SEED, stack.front(state), state.ema is not None
+    about += EVAL_SEED, step, ema
     return {k: evaluate.protocol(self.config, e, *about) for k, e in self.setup.evals.items()}
 
-  def record_stack(self, state: State, values, watched) -> None:
+  def record_stack(self, steps, values, watched, protocols) -> None:
     """Records the values of a stack, with that of the validation split by which it is ordered."""
     flats = [passes.flat(one) for one in values]
     if best := self.config.checkpoint.best.lstrip('-'):
       for found, other in zip(flats, watched, strict=True):
         found[f'validation/{best}'] = passes.flat(other).get(best, math.nan)
-    protocols = self.protocols('test', state)
-    stack.record(self.folder, self.setup.members, shard.whole(state.step), flats, protocols)
+    stack.record(self.folder, self.setup.members, steps, flats, protocols)
 
 
 def given(hyper) -> str:
