@@ -25,7 +25,8 @@ def make_state(step, width=4):
   params = {
     'net': {'w': jax.random.normal(key, (3, width)), 'b': jnp.full((2,), 0.1, jnp.bfloat16)}
   }
-  variables = Variables(params, {'net': {'stats': {'n': jnp.int32(step)}}})
+  # Names have slashes where spectral norm gives them.
+  variables = Variables(params, {'net': {'stats': {'w/u': jnp.int32(step)}}})
   opt = {'vae': optax.adam(1e-3).init(params)}
   return State(jnp.int32(step), key, variables, opt, variables, {'lr': jnp.float32(0.1 + step)})
 

@@ -165,15 +165,15 @@ def read(workdir: Path, step: int, like: dict) -> dict:
 
 def read_values(workdir: Path, step: int, like):
   """The leaves of a checkpoint that `like` has, as a tree of it. Raises as `read`."""
-  expected, found = saved_leaves(workdir, step), load(workdir, step, leaves(like))
+  expected, found = saved_leaves(workdir, step), load(workdir, step, like)
   for path, leaf in found.items():
     if expected[path] != (form(leaf), checksum(leaf)):
       raise UserError(f'{path} differs from its checksum')
   return jax.tree.unflatten(jax.tree.structure(like), list(found.values()))
 
 
-def load(workdir: Path, step: int, paths) -> dict[str, np.ndarray]:
-  """{path: array} of a checkpoint. Raises one of DAMAGE.
+def load(workdir: Path, step: int, like) -> dict[str, np.ndarray]:
+  """{path: array} of the leaves of a checkpoint that `like` has. Raises one of DAMAGE.
 
   Read as orbax writes them, one array by one: where one is damaged, orbax's own reader leaves the
   others behind in an event loop that is closed, of which each has a traceback to print.
@@ -182,11 +182,14 @@ def load(workdir: Path, step: int, paths) -> dict[str, np.ndarray]:
   if not folder.is_dir():
     raise FileNotFoundError(folder)
 
-  def spec(path: str) -> dict:
-    store = {'driver': 'ocdbt', 'base': f'file://{folder}/', 'path': path.replace('/', '.') + '/'}
+  def spec(path) -> dict:
+    # Not by the path as text: a name in it may have a slash, as those of spectral norm do.
+    name = jax.tree_util.keystr(path, simple=True, separator='.')
+    store = {'driver': 'ocdbt', 'base': f'file://{folder}/', 'path': f'{name}/'}
     return {'driver': 'zarr', 'kvstore': store}
 
-  opening = {path: tensorstore.open(spec(path), open=True, read=True) for path in paths}
+  names = zip(leaves(like), jax.tree.leaves_with_path(like), strict=True)
+  opening = {path: tensorstore.open(spec(keys), open=True, read=True) for path, (keys, _) in names}
   reading = {path: array.result().read() for path, array in opening.items()}
   return {path: array.result() for path, array in reading.items()}
 
