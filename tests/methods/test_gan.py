@@ -184,7 +184,7 @@ def test_every_mode_is_found(modes, loss):
     'generator': Generator(MlpDecoder(POINT, (128, 128, 128)), -3.0, 3.0),
     'critic': Critic(Mlp((128, 128, 128), 'leaky_relu')),
   }
-  method = gan.gan(nets, 2, PLANE, loss, penalty, turns)
+  method = gan.gan(nets, 2, loss, penalty, turns)
   tx = optax.adam(1.0, b1=0.0, b2=0.9)
   method = method._replace(players=tuple(p._replace(tx=tx) for p in method.players))
   n = 256 * turns
@@ -200,7 +200,7 @@ def test_every_mode_is_found(modes, loss):
   falls = lambda step: jnp.maximum(0.05, 1 - step / steps)
   step = make_step(method, {'lr': falls, 'lr_critic': falls}, ema=0.99)
   state, _ = fast_jit(averaged_chunk(step, draw))(state, {}, steps)
-  samples = method.sample(state.ema, jax.random.key(1), 10_000)['image'].reshape(-1, 2) * 6 - 3
+  samples = method.sample(state.ema, jax.random.key(1), 10_000)['image'].reshape(-1, 2)
   distance = np.linalg.norm(np.asarray(samples)[:, None] - np.asarray(centres), axis=-1)
   share = np.mean(distance < 4 * scale, axis=0)
   assert (share > 0.01).all() and share.sum() > 0.5, share

@@ -12,6 +12,7 @@ from vaejax import configuration
 from vaejax.errors import UserError
 from vaejax.methods import vae, vaegan
 from vaejax.nets import adversarial, autoencoder, lens
+from vaejax.nets.priors import standard
 from vaejax.types import Example
 
 KEY = jax.random.key(4)
@@ -54,7 +55,8 @@ def slopes(game):
 def test_by_its_pixels_alone_it_is_the_vae(game, slopes):
   """Value and gradient, at the same draw."""
   nets, _, v, batch = game
-  plain = vae.vae({name: nets[name] for name in ('encoder', 'decoder')}, 4, EXAMPLE)
+  nets = {name: nets[name] for name in ('encoder', 'decoder')}
+  plain = vae.vae(nets, standard.make(None, (4,), EXAMPLE), 4, EXAMPLE)
   key, _ = jax.random.split(KEY)
   hyper = {'beta': 2.0, 'capacity': 0.0, 'free_bits': 0.0}
   value = lambda params: plain.players[0].loss(v.replace(params=params), batch, key, hyper)[0]
