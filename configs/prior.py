@@ -1,26 +1,32 @@
-"""A second stage: another prior for a trained model, whose encoder and decoder stay as they are.
+"""A second stage: another prior for a trained VAE, whose encoder and decoder stay as they are.
 
   python launch.py train --config=configs/vae.py --workdir=runs/m
   python launch.py train --config=configs/prior.py:runs/m,prior=mixture --workdir=runs/p
 
-Words after the colon: the workdir of the first stage (digits: an untrained VAE of them, to try it),
-smoke, key=value. The config is that of the first stage, with the prior and the steps of this one.
+Words after the colon: the workdir of the first stage, or of a sweep's member as runs/s/members/3
+(none: an untrained VAE of digits, for
+100 steps, to see it work), smoke, key=value. The config is that of the first
+stage, with the prior and the steps of this one. Where the first stage is gone,
+`python launch.py train --workdir=runs/p` goes on.
 """
 
-import json
 from pathlib import Path
 
 from vaejax import presets
-from vaejax.configuration import base, finish, restore, words
+from vaejax.configuration import base, finish, words
 from vaejax.errors import UserError
 
 
-def first_stage(workdir: str):
-  """The config of the run in a workdir. Raises UserError."""
-  path = Path(workdir) / 'config.json'
-  if not path.is_file():
-    raise UserError(f'configs/prior.py:{workdir}: {workdir} is no workdir of a run: name one')
-  return restore(json.loads(path.read_text())['config'])
+def first_stage(path: str):
+  """The config of the run that a path names. Raises UserError."""
+  from vaejax.engine.opening import config_of  # imports JAX, which the words alone need not
+
+  config = config_of(Path(path))
+  if 'prior' not in config.model:
+    raise UserError(f'{path} is a run of {config.method}, which has no model.prior to choose')
+  config.unlock()
+  config.update({'init_from': path, 'init_checkpoint': 'latest', 'init_nets': (), 'train': ()})
+  return config
 
 
 def get_config(arg=''):
@@ -28,15 +34,14 @@ def get_config(arg=''):
   if asked.dataset == 'digits':
     config = base('vae', {'lr': 1e-3, 'beta': 1.0})
     config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
-    config.model = dict(presets.AUTOENCODER)
+    config.model = dict(presets.VAE)
     presets.suit(config, asked.dataset)
   else:
     config = first_stage(asked.dataset)
-    config.unlock()
-    config.init_from = asked.dataset
-  config.objective.base, config.method = config.method, 'prior'
+  config.objective.base = config.objective.get('base', config.method)
+  config.method = 'prior'
   config.model.update({'prior': 'mixture', 'components': 100})
   config.schedule = dict.fromkeys(config.hyper, 'constant')
-  config.steps = 3000
+  config.steps = 3000 if config.init_from else 100
   config.checkpoint.best = ''
   return finish(config, asked, presets.TINY if asked.dataset == 'digits' else {})

@@ -66,7 +66,7 @@ def autoencoder(hyper=(), **model) -> ConfigDict:
   plain = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
   config = base('vae', plain | dict(hyper))
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
-  config.model = presets.AUTOENCODER | model
+  config.model = presets.VAE | model
   return config
 
 

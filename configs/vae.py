@@ -22,7 +22,7 @@ def get_config(arg=''):
     hyper | ({'classification': 10.0} if asked.flags else {}),
   )
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
-  config.model = dict(presets.AUTOENCODER)
+  config.model = dict(presets.VAE)
   presets.suit(config, asked.dataset)
   config.steps = 3000 if asked.dataset == 'digits' else 20_000
   return finish(config, asked, presets.TINY)

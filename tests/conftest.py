@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -30,6 +31,14 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
   shutil.rmtree(config.cache_home, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def no_modules_of_another_test():
+  """Tests write packages of this name, each its own."""
+  yield
+  for name in [name for name in sys.modules if name.split('.')[0] == 'mylab']:
+    del sys.modules[name]
 
 
 @pytest.fixture

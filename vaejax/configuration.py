@@ -13,10 +13,12 @@ from ml_collections.config_dict import placeholder
 
 from vaejax import settings
 from vaejax.errors import UserError
-from vaejax.fields import check, convert, flat
+from vaejax.fields import NAMES, check, convert, flat
 from vaejax.fields import override as set_field
 from vaejax.lookup import exists, nearest
 from vaejax.schedules import depends_on_steps
+
+PROJECT = Path(__file__).parent.parent  # where configs/ is, in a clone
 
 
 def base(method: str, hyper: dict[str, float]) -> ConfigDict:
@@ -24,7 +26,6 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   config = ConfigDict()
   config.method = method
   config.seed = 0
-  config.keep_as_judge = False  # whether evals may ask the finished run, see engine/judges.py
   config.steps = 1000
   config.batch_size = 128
   config.evals = ('elbo',)  # what is computed at every test, see vaejax/evals
@@ -118,7 +119,11 @@ def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
       given.append(word)
     elif named:
       close = nearest(word, ('smoke', *flags))
-      raise UserError(f'{arg!r} names two datasets, {dataset} and {word}{close}: it takes one')
+      several = settings and settings[-1][0] in NAMES
+      hint = f'; several names are {settings[-1][0]}={settings[-1][1]}+{word}' if several else ''
+      raise UserError(
+        f'{arg!r} names two datasets, {dataset} and {word}{close}: it takes one{hint}'
+      )
     else:
       dataset, named = word, True
   return Words(dataset, smoke, tuple(given), tuple(settings))
@@ -156,7 +161,8 @@ def override(config: ConfigDict, field: str, text: str, smoke: bool = False) -> 
 
 def available() -> list[str]:
   """The config files under configs/, as they are named on the command line."""
-  return sorted(str(path) for path in Path('configs').glob('*.py'))
+  here = Path('configs') if Path('configs').is_dir() else PROJECT / 'configs'
+  return sorted(str(path) for path in here.glob('*.py'))
 
 
 def load(spec: str | ConfigDict, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
@@ -168,7 +174,9 @@ def load(spec: str | ConfigDict, overrides: Iterable[tuple[str, str]] = ()) -> C
     kind = type(spec).__name__
     raise UserError(f'config is a {kind}: it takes a text, as configs/vae.py:digits, or a config')
   path, _, arg = spec.partition(':')
-  module = read_file(path) if Path(path).is_file() else read_module(path)
+  # A file's path may be that in the project's folder, from wherever one is.
+  places = [place for place in (Path(path), PROJECT / path) if place.is_file()]
+  module = read_file(str(places[0])) if places else read_module(path)
   if not hasattr(module, 'get_config'):
     raise UserError(f'config {path!r} has no get_config(arg): see configs/vae.py')
   return overridden(module.get_config(arg), path, overrides)

@@ -46,10 +46,15 @@ def lookup(kind: str, name: str, having: str = 'make') -> ModuleType:
       return module
     if len(words) > 1:
       raise UserError(f'{name} has no {having}: it is no {kind.split(".")[-1].removesuffix("s")}')
-  known, kind = names(kind, having), kind.split('.')[-1]
+  known, one = names(kind, having), kind.split('.')[-1].removesuffix('s')
+  if plain and len(words) > 1:
+    raise UserError(
+      f'unknown {one} {name!r}: there is no such module in this folder or where Python looks for '
+      f'packages; inside there are {", ".join(known)}'
+    )
   raise UserError(
-    f'unknown {kind.removesuffix("s")} {name!r}{nearest(name, known)}: there are '
-    f'{", ".join(known)}, and modules of your own by dotted name, as in mylab.{known[0]}2'
+    f'unknown {one} {name!r}{nearest(name, known)}: there are {", ".join(known)}, and modules of '
+    'your own by dotted name, as in mylab.mine'
   )
 
 

@@ -26,6 +26,10 @@ AUTOENCODER = TRUNK | {
   'likelihood': 'logistic',  # see nets.heads
   'scale': 1.0,  # standard deviation of a `gaussian`; where one that is learned alone begins
   'floor': 0.01,  # least standard deviation of those that learn it
+}
+
+# The same, of a VAE whose prior can be chosen.
+VAE = AUTOENCODER | {
   'prior': 'standard',  # see nets/priors
   'components': 500,  # of a mixture, and pseudo-inputs of a vampprior
 }

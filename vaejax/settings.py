@@ -28,9 +28,11 @@ def add(config: ConfigDict, names: Iterable[str] = (), smoke: bool = False) -> N
       raise UserError(f'two evals are called {own}, whose settings are eval.{own}: rename one')
     if defaults := getattr(module, 'SETTINGS', None):
       fields = defaults | (getattr(module, 'SMOKE', {}) if smoke else {})
-      held = dict(config.eval.get(own, {}))
+      held = config.eval.get(own, {})
+      if not isinstance(held, ConfigDict | dict):
+        raise UserError(f'eval.{own} is a field of every config: call the eval {own} otherwise')
       with config.eval.unlocked():
-        config.eval[own] = ConfigDict(fields | held)
+        config.eval[own] = ConfigDict(fields | dict(held))
       limits = {f'eval.{own}.{k}': pair for k, pair in getattr(module, 'RANGES', {}).items()}
       for field, value in config.eval[own].items():
         check_range(f'eval.{own}.{field}', value, limits)

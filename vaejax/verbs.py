@@ -1,6 +1,7 @@
 """The verbs of the command line: each takes its flags and gives an exit status."""
 
 import functools
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -11,9 +12,12 @@ from vaejax.errors import UserError
 
 def asked(flags, overrides):
   """The config and the workdir of `train`. Raises UserError."""
+  from vaejax.engine.opening import is_sweep
   from vaejax.engine.workdir import read_config
 
   folder = flags.workdir
+  if flags.config is None and folder and is_sweep(folder):
+    raise UserError(f'{folder} holds a sweep: name a --config, or one of its members')
   if flags.config is None and folder and (folder / 'config.json').exists():
     config = read_config(folder).config
     for field, text in overrides:
@@ -139,7 +143,7 @@ def evaluate(flags, overrides) -> int:
   """The verb `evaluate`."""
   from vaejax.engine.evaluate import evaluate as run
 
-  names = None if flags.evals is None else [name for name in flags.evals.split(',') if name]
+  names = None if flags.evals is None else [name for name in re.split('[,+]', flags.evals) if name]
   if names == []:
     raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
   wanted = 'split', 'seed', 'weights', 'which', 'data_dir', 'member'

@@ -41,6 +41,8 @@ def load(
     raise UserError(f'weights={weights!r}: it takes ema or raw')
   if member is not None:
     border.count('member', member, 0)
+  if not isinstance(workdir, str | PathLike):
+    raise UserError(f'workdir={workdir!r}: it takes the folder of a trained run')
   folder, passed_over = Path(workdir).expanduser(), []
   opened = opening.open_run(folder, passed_over.append, str(checkpoint), member=member)
   for text in passed_over:

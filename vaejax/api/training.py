@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 
 from vaejax import axes, configuration
 from vaejax.data import arrays
-from vaejax.engine import gather, opening, passes
+from vaejax.engine import gather, judges, opening, passes
 from vaejax.engine import sweep as sweeps
 from vaejax.engine import train as loop
 from vaejax.errors import UserError
@@ -68,6 +68,8 @@ def train(
   built = configuration.load(config, overrides)
   run = lambda stream: loop.train(built, Path(workdir).expanduser(), source, stream)
   (values,) = heard(run, progress)
+  if built.keep_as_judge:
+    judges.keep(Path(workdir).expanduser(), print if progress else lambda text: None)
   return passes.flat(values)
 
 

@@ -129,8 +129,8 @@ def table(split: str, given: Any, size=None, channels=None, fit='resize') -> Tab
   UserError where there is none: the arrays that a run was trained on are not kept."""
   if not isinstance(given, Mapping):
     raise UserError(
-      'the data are arrays that were given to vaejax.train and are not kept: give them again, as '
-      'data=..., or ask the run itself, by vaejax.load'
+      'the data are arrays that were given to vaejax.train and are not kept: call that again with '
+      'data=..., which goes on, or ask the run itself by vaejax.load'
     )
   if split not in given:
     raise UserError(f'the arrays have no split {split!r}: there are {", ".join(given)}')

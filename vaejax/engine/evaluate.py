@@ -30,9 +30,13 @@ def make_evals(config, method: Method, example: Example) -> tuple[dict[str, Eval
   for name in dict.fromkeys(config.evals):
     module = lookup('evals', name)
     try:
-      found[name] = module.make(method, config, example)
+      one = module.make(method, config, example)
     except UserError as error:
       unfit.append(f'{name} is left out: {error}')
+      continue
+    if not isinstance(one, Eval):
+      raise TypeError(f'make of {name} gave {one!r}, which is no vaejax.types.Eval')
+    found[name] = one
   if not found:
     raise UserError('; '.join(unfit))
   return found, unfit

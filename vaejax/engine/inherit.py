@@ -18,6 +18,7 @@ from vaejax.engine import checkpoint, opening, restoring, workdir
 from vaejax.engine.group import ALONE, Alone
 from vaejax.engine.setup import Setup
 from vaejax.engine.shard import lay, replicated
+from vaejax.engine.step import unowned
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.types import State, Variables
@@ -73,10 +74,18 @@ def take(config, setup: Setup, say) -> Taken | None:
         'init_from=runs/m'
       )
     return None
+  like = abstract(setup)
   try:
-    return read(config, abstract(setup), say)
+    taken = read(config, like, say)
   except UserError as error:
     raise UserError(f'init_from={config.init_from}: {error}') from None
+  fresh = sorted(set(unowned(setup.method.players, like)) - set(taken.about['nets']))
+  if fresh:
+    raise UserError(
+      f'init_from={config.init_from} does not give {", ".join(fresh)}, which nobody moves: take '
+      'them too (init_nets), or train them (train)'
+    )
+  return taken
 
 
 def read(config, like: Variables, say) -> Taken:

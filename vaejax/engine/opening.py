@@ -35,6 +35,7 @@ def open_run(
 ) -> Run:
   """A run, or a member of a sweep, at its newest checkpoint that can be read, at its 'best', or at
   a step, by default on the first device. Raises UserError."""
+  workdir, member = (workdir, member) if member is not None else parse_member(workdir)
   folder = workdir if member is None and not is_sweep(workdir) else stack_of(workdir, member)
   saved = read_config(folder)
   config, example, members = saved.config, saved.example, saved.members
@@ -73,6 +74,15 @@ def parse_member(path: Path) -> tuple[Path, int | None]:
   if path.parent.name == 'members' and path.name.isdecimal() and is_sweep(path.parent.parent):
     return path.parent.parent, int(path.name)
   return path, None
+
+
+def config_of(path: Path):
+  """The config of the run that a workdir holds, or SWEEP/members/K names. Raises UserError."""
+  folder, number = parse_member(path)
+  folder = folder if number is None and not is_sweep(folder) else stack_of(folder, number)
+  saved = read_config(folder)
+  place = place_of(folder, saved, number)
+  return configured(saved.config, saved.members[place]) if saved.members else saved.config
 
 
 def configured(config, member: Member):

@@ -146,7 +146,10 @@ def make_method(config, example: Example) -> Method:
       f'method {config.method} is of {wanted}s and {config.data.name} has {example.data}s: name a '
       f'set of {wanted}s, or another method'
     )
-  method = optim.equip(freeze(module.make(config, example), config.train), config.optimizer)
+  method = module.make(config, example)
+  if not isinstance(method, Method):
+    raise TypeError(f'make of {config.method} gave {method!r}, which is no vaejax.types.Method')
+  method = optim.equip(freeze(method, config.train), config.optimizer)
   for player in method.players:
     if player.lr not in config.hyper:
       raise UserError(f'hyper has no {player.lr!r}, the rate of the player {player.name!r}')

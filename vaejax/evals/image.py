@@ -28,6 +28,8 @@ def make(method: Method, config, example: Example) -> Eval:
 
   Raises UserError for a method without samples and for data that are not images of 3x3 at least.
   """
+  if not example.levels:
+    raise UserError('image is of images in [0, 1], and these are real numbers in their own units')
   if method.sample is None:
     raise UserError(f'image needs samples, which {config.method} does not give')
   shape = example.fields['image'].shape if 'image' in example.fields else (0, 0, 0)

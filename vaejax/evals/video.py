@@ -26,6 +26,8 @@ def make(method: Method, config, example: Example) -> Eval:
   UserError for a method that goes on from nothing only, for as many given frames as there are, or
   for frames of fewer than 7x7 pixels.
   """
+  if not example.levels:
+    raise UserError('video is of frames in [0, 1], and these are real numbers in their own units')
   if 'video' not in method.given:
     raise UserError(f'video: {config.method} does not continue videos')
   given, futures = config.eval.video.given, config.eval.video.futures

@@ -85,7 +85,8 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
       prior, _ = apply('core', v, carry, method='prior')
       z = choose(prior, step)
       p, _ = render(v, z, core.state(carry))
-      x = jnp.clip(show(p, step), example.low, example.high)
+      x = show(p, step)
+      x = jnp.clip(x, example.low, example.high) if example.levels else x
       seen, _ = apply('encoder', v, x)
       carry, _ = apply('core', v, carry, seen, z, method='advance')
       return carry, x

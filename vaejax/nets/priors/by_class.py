@@ -28,7 +28,10 @@ class ByClass(nn.Module):
 def make(model, shape, example, classes=0) -> Prior:
   """The prior of latents of a shape. Raises UserError for a model that is not conditional."""
   if not classes:
-    raise UserError('model.prior=by_class is of conditional models: set model.conditional=True')
+    raise UserError(
+      'model.prior=by_class is of models that are given the label, by model.conditional: take '
+      'standard, mixture or vampprior'
+    )
   return Prior(
     nets={'prior': ByClass(shape, classes)},
     inputs=lambda n, label: {'prior': (label,)},
