@@ -5,8 +5,8 @@
   python launch.py train --config=configs/gan.py:stacked_mnist,hinge --workdir=runs/s --data_dir=DIR
   python launch.py evaluate --workdir=runs/s --evals=modes
 
-Cost on two CPU cores (AMD EPYC), seed 0: digits 29 s of processor time; mnist 5 min 14 s, Fréchet
-distance of the judge's features 173 (hinge: 179), all classes covered; see the README for it beside
+Cost on two CPU cores, seed 0: digits 29 s of processor time; mnist 2 min 14 s, Fréchet distance of
+the judge's features 151, all classes covered; see the README for it beside
 a VAE and a VAE-GAN. stacked_mnist is of a size for a GPU, and its number is open. On a ring and a
 grid of Gaussians hinge and wasserstein find every mode (tests/methods/test_gan.py).
 

@@ -4,9 +4,8 @@
   python launch.py train --config=configs/prior.py:runs/m,prior=mixture --workdir=runs/p
 
 Words after the colon: the workdir of the first stage, or of a sweep's member as runs/s/members/3
-(none: an untrained VAE of digits, for
-100 steps, to see it work), smoke, key=value. The config is that of the first
-stage, with the prior and the steps of this one. Where the first stage is gone,
+(none: an untrained VAE of digits, for 100 steps, to see it work), smoke, key=value. The config is
+that of the first stage, with the prior and the steps of this one. Where the first stage is gone,
 `python launch.py train --workdir=runs/p` goes on.
 """
 

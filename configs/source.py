@@ -33,8 +33,8 @@ style: style transfer, of MNIST in five styles (see vaejax/data/styles.py); Adam
   feature statistics makes z_s carry it.
 
 Measured on two CPU cores (AMD EPYC, busy), seed 0, in processor time: mlp, 9 min 29 s, ELBO -97.9
-nats; conv28,epochs=2, 12 min 32 s, -121.2 nats at its best; shared_mlp,epochs=10, 1 min 14 s, 98.3
-% of classes found, 98.4 % by a linear probe; conv32,cifar10_jpeg,epochs=8, 2 min 24 s, PSNR 21.4
+nats; conv28,epochs=2, 4 min 14 s, -119.7 nats; shared_mlp,epochs=10, 1 min 14 s, 98.3
+% of classes found, 98.4 % by a linear probe; conv32,cifar10_jpeg,epochs=8, 1 min 2 s, PSNR 21.4
 dB; gan,epochs=12, 2 min 57 s, frechet_mnist 220, all classes covered; rvae,epochs=1, 6 min 4 s,
 -77.9 nats a frame, PSNR of the rollout 26.3 dB one frame ahead, 16.2 ten ahead (of the last given
 frame 17.2 and 11.9); style,epochs=2, 12 min 18 s, the judges read the content off 95.7 % of

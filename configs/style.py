@@ -15,9 +15,9 @@ contrast, blurred or posterised (see data/styles.py). No labels are used in trai
 default each row comes with the transfer that is wanted of it (data.pairs), which only procedural
 styles can give; data.pairs=False learns from images that have nothing to do with each other.
 
-Measured on two CPU cores (AMD EPYC), seed 0, on 10,000 test images. mnist, 6 min 2 s of processor
-time: the content judge (98.5 % on test images) reads 96.0 % of transfers right (of reconstructions
-95.8 %), and the style judge (99.2 %) 98.4 %: thin 94 %, slanted 98 %, thick 99 %, inverted and
+Measured on two CPU cores (AMD EPYC), seed 0, on 10,000 test images. mnist, 3 min 34 s of processor
+time: the content judge (97.9 % on test images) reads 95.0 % of transfers right (of reconstructions
+95.1 %), and the style judge (99.2 %) 98.3 %: thin 95 %, slanted 98 %, thick 99 %, inverted and
 coloured 100 %. cifar10_jpeg, 8 min 8 s (4 min 32 s on the clock): the content judge (62.3 %) reads
 57.4 % of transfers and 60.6 % of reconstructions, a ratio of 95 %; the style judge (99.1 %) 94.0 %:
 contrast 88 %, tone 94 %, posterised 96 %, blurred 98 %. With steps=3500, 19 min 4 s on a busy
