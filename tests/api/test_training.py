@@ -169,6 +169,7 @@ def test_what_real_numbers_cannot_be(place, words, said):
   assert not (place / 'run').exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_has_the_rows_of_its_single_runs(place):
   grid = {'seed': range(2), 'beta': [1, np.float32(4.0)]}
   rows = vaejax.sweep(CONFIG, 'sweep', grid=grid, data=BYTES)

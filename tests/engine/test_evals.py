@@ -125,6 +125,7 @@ def test_evals_may_change_on_a_resume_and_the_last_row_has_them(command, finishe
   assert command('train', f'--config={SMOKE},evals=style', f'--workdir={run}')[0] == 2
 
 
+@pytest.mark.slow
 def test_an_extended_run_has_no_last_test_in_its_middle(command, tmp_path):
   whole, cut = tmp_path / 'whole', tmp_path / 'cut'
   for size in (0, 64):

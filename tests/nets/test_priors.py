@@ -53,7 +53,7 @@ CASES += [(kind, CLASSES, k) for kind in ('mixture', 'vampprior', 'by_class') fo
 
 
 @pytest.mark.parametrize('kind, classes, label', CASES)
-@pytest.mark.parametrize('latents', [1, 2])
+@pytest.mark.parametrize('latents', [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_density_integrates_to_one_and_samples_follow_it(kind, classes, label, latents):
   prior, v = built(kind, latents, classes)
   n = 20_000
