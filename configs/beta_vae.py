@@ -4,8 +4,8 @@ arXiv:1804.03599) and free bits (Kingma et al. 2016) by `hyper.capacity` and `hy
   python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/b
 
 Cost on two CPU cores, seed 0: digits 7 s, test loss 177.5 nats (ELBO -171.4: beta = 4
-leaves a KL of 2 nats on images of 64 pixels). shapes,steps=2000: 9 min 23 s of processor time, test
-loss 146.1 nats (ELBO -108.6): blobs in the right places and sizes. Its own 20,000 steps take ten
+leaves a KL of 2 nats on images of 64 pixels). shapes,steps=2000: 3 min 27 s of processor time, test
+loss 150.2 nats (ELBO -115.0): blobs in the right places and sizes. Its own 20,000 steps take ten
 times as long, and their number is open.
 
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), smoke, key=value.
