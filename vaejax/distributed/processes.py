@@ -17,8 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from vaejax import errors
 from vaejax.errors import RunError, UserError
 
@@ -183,6 +181,7 @@ def broadcast(make: Callable[[], Any]) -> Any:
   """
   if count() == 1:
     return make()
+  import numpy as np
   from jax.experimental.multihost_utils import broadcast_one_to_all
 
   error, message = None, {}
@@ -261,9 +260,11 @@ def is_lost_peer(error: BaseException) -> bool:
   return count() > 1 and bool(re.search('Gloo|remote process exited', str(error)))
 
 
-def leave(status: int) -> None:
-  """Exits at once, as one of several processes, with an error: Python's own exit would wait for
-  the others, in JAX."""
+def leave(status: int) -> int:
+  """Exits at once with an error, as one of several processes: in Python's own exit JAX would wait
+  for the others. A single process just gets the status back."""
+  if count() == 1:
+    return status
   if is_main():
     time.sleep(1)  # JAX aborts the others once process 0 is gone: let the same error end them
   for stream in (sys.stdout, sys.stderr):

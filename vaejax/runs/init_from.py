@@ -4,7 +4,6 @@ What was taken stands in config.json under 'init'; once the new run has a checkp
 other one may be gone.
 """
 
-import functools
 import hashlib
 import os
 import re
@@ -16,7 +15,7 @@ import numpy as np
 
 from vaejax.core.sharding import lay, replicated
 from vaejax.core.step import unowned
-from vaejax.distributed.group import ALONE, Alone
+from vaejax.distributed import processes
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.runs import checkpoint, restore, sweep_files, workdir
@@ -33,18 +32,17 @@ class Taken(NamedTuple):
   about: dict
 
 
-def first_state(setup: Setup, taken: Taken | None, group: Alone = ALONE) -> State:
+def first_state(setup: Setup, taken: Taken | None) -> State:
   """The state before the first step, on the devices; `taken` is process 0's."""
-  about = group.share(lambda: taken and taken.about)
+  about = processes.broadcast(lambda: taken and taken.about)
   create = jax.jit(setup.create, out_shardings=setup.spread)
   if about is None:
     return create()
   # An argument and not a constant of the program, which would be as large as they are.
-  variables = taken.variables if group.main else None
-  if group.size > 1:
+  variables = taken.variables if processes.is_main() else None
+  if processes.count() > 1:
     like = of_nets(abstract(setup), about['nets'])
-    send = functools.partial(restore.from_main, group=group)
-    variables = jax.tree.map(send, like, variables or like)
+    variables = jax.tree.map(restore.from_main, like, variables or like)
   return create(lay(variables, replicated(setup.mesh)))
 
 

@@ -1,6 +1,5 @@
 """Checkpoints read again: the newest whole one, or another, onto any number of devices."""
 
-import functools
 import re
 import shutil
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import tensorstore
 from jax.experimental import multihost_utils
 
 from vaejax.core.sharding import lay
-from vaejax.distributed.group import ALONE, Alone
+from vaejax.distributed import processes
 from vaejax.errors import UserError
 from vaejax.runs.checkpoint import DAMAGE, best, checksum, decode, form, leaves, read_meta, steps
 from vaejax.types import State
@@ -57,24 +56,22 @@ def restore(
   workdir: Path,
   like: dict,
   say: Callable[[str], None] = print,
-  group: Alone = ALONE,
 ) -> State | None:
-  """The newest checkpoint that can be read, or None where there is none at all.
+  """The newest checkpoint that can be read, or None where there is none at all. Of several
+  processes, process 0 alone reads the workdir.
 
   Args:
     like: see `abstract`; the checkpoint may come from another number of devices.
     say: is told of each checkpoint that is passed over.
-    group: the processes that want it, of which process 0 alone reads the workdir.
 
   Raises:
     UserError: none of the checkpoints can be read.
   """
-  tree = newest(workdir, like, say) if group.main else None
-  if not group.share(lambda: tree is not None):
+  tree = processes.on_main(lambda: newest(workdir, like, say))
+  if not processes.broadcast(lambda: tree is not None):
     return None
-  if group.size > 1:
-    send = functools.partial(from_main, group=group)
-    tree = jax.tree.map(send, like, tree or like)
+  if processes.count() > 1:
+    tree = jax.tree.map(from_main, like, tree or like)
   return decode(jax.tree.map(lambda x, leaf: lay(x, leaf.sharding), tree, like))
 
 
@@ -122,12 +119,12 @@ def damage(error: Exception) -> str:
   return 'files are missing' if missing else 'files are damaged'
 
 
-def from_main(leaf, array, group: Alone) -> np.ndarray:
+def from_main(leaf, array) -> np.ndarray:
   """An array of process 0 on every process. One at a time, since each device has it for that."""
-  array = array if group.main else np.zeros(leaf.shape, leaf.dtype)
+  array = array if processes.is_main() else np.zeros(leaf.shape, leaf.dtype)
   # As bytes: they are sent as sums with zeros, and -0.0 + 0.0 is 0.0.
   data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-  data = np.asarray(multihost_utils.broadcast_one_to_all(data, group.main))
+  data = np.asarray(multihost_utils.broadcast_one_to_all(data))
   return data.view(leaf.dtype).reshape(leaf.shape)
 
 

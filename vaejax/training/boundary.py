@@ -10,7 +10,7 @@ import numpy as np
 
 from vaejax.core import passes, sharding, stack
 from vaejax.core.step import scheduled
-from vaejax.distributed.group import Alone
+from vaejax.distributed import processes
 from vaejax.errors import RunError
 from vaejax.evaluation import evaluate
 from vaejax.reporting import pictures, report
@@ -26,7 +26,8 @@ class Settler:
   """The host's side of a run, or of a stack of them. `start` dispatches what a boundary needs,
   `settle` reads it.
 
-  Values of a boundary are a list of {name: value}, one of each member, and of a run its own alone.
+  Process 0 alone has a log and checkpoints. Values of a boundary are a list of {name: value}, one
+  of each member, and of a run its own alone.
   """
 
   def __init__(
@@ -34,14 +35,13 @@ class Settler:
     config,
     folder: Path,
     setup,
-    log: Log,
-    checkpoints,
+    log: Log | None,
+    checkpoints: checkpoint.Checkpoints | None,
     seconds: float,
     state: State,
-    group: Alone,
   ):
     self.config, self.folder, self.setup = config, folder, setup
-    self.log, self.checkpoints, self.group = log, checkpoints, group
+    self.log, self.checkpoints = log, checkpoints
     self.before, self.began = seconds, time.monotonic()
     self.last = (self.began, stack.front(state))
     self.frozen = stack.frozen(state)
@@ -124,12 +124,16 @@ class Settler:
   def glance(self, step: int, sums: Metrics) -> None:
     """Waits for a chunk that ends before a boundary, and shows it."""
     if step > self.last[1]:
-      self.log.progress(step, self.mean(self.means(step, sums)))
+      values = self.mean(self.means(step, sums))
+      if processes.is_main():
+        self.log.progress(step, values)
 
   def row(
     self, step: int, split: str, seconds: float, values: list[dict[str, float]], final=False
   ) -> None:
     """Logs a row, or one of each member that is not frozen; `final`: see Log.scalars."""
+    if not processes.is_main():
+      return
     if self.setup.members:
       numbers = [member.number for member in self.going(list(self.setup.members))]
       rows = dict(zip(numbers, self.going(values), strict=True))
@@ -146,7 +150,8 @@ class Settler:
     self.last = (now, left.step)
     rate = {'steps_per_s': (left.step - step) / max(now - then, 1e-9)}
     self.row(left.step, 'train', seconds, [one | rate for one in values])
-    self.log.progress(left.step, self.mean(values))
+    if processes.is_main():
+      self.log.progress(left.step, self.mean(values))
     metrics = ()
     if left.test is not None:
       self.found = self.watch.finish(left.test)
@@ -154,11 +159,12 @@ class Settler:
       # A test is not training: it does not count in the rates.
       waited, now = time.monotonic() - now, time.monotonic()
       self.last = (now, left.step)
-      self.log.away(waited)
+      if processes.is_main():
+        self.log.away(waited)
       if not any(math.isfinite(value) for value in metrics[0].values()) and not setup.members:
         self.check([{f'test {k}': v for k, v in metrics[0].items()}], step + 1, left.step)
       self.row(left.step, self.split, seconds, metrics)
-    if left.pictures is not None:
+    if left.pictures is not None and processes.is_main():
       example, stacked = setup.source.example, bool(setup.members)
       pictures.write(self.log, left.step, left.pictures, setup.method, example, stacked)
     if left.saved is not None:
@@ -169,7 +175,9 @@ class Settler:
     state, good = saved
     if not good and not self.setup.members:  # of a stack every step was seen to be
       self.check([{'parameters': math.nan}], first, last)
-    if self.over and self.group.main:  # its step stands still, and may have been saved
+    if not processes.is_main():
+      return
+    if self.over:  # its step stands still, and may have been saved
       self.checkpoints.wait()
       if stack.front(state) in checkpoint.steps(self.folder):
         return
@@ -187,7 +195,7 @@ class Settler:
 
   def resume(self, step: int, zeros: Metrics) -> Metrics | None:
     """The sums that the row in which a run was suspended goes on from, None where there is none."""
-    row = self.group.share(lambda: restore.read_row(self.folder, step))
+    row = processes.broadcast(lambda: restore.read_row(self.folder, step))
     if row:
       row['sums'] = {name: np.asarray(value, np.float32) for name, value in row['sums'].items()}
     shapes = lambda sums: {name: value.shape for name, value in sums.items()}
@@ -215,7 +223,7 @@ class Settler:
         self.fail(f'{what} ({given(self.config.hyper)})')
       found[number] = what
     self.frozen |= found.keys()
-    for number, what in found.items():
+    for number, what in found.items() if processes.is_main() else ():
       member = self.setup.members[number]
       self.log.say(
         f'member {member.number} (seed={member.seed}, {given(member.hyper)}): {what}; it is frozen '
@@ -223,22 +231,26 @@ class Settler:
       )
 
   def fail(self, what: str):
-    """Raises RunError."""
-    with contextlib.suppress(RunError):  # a full disk is not what the run ends of
-      self.checkpoints.wait()
+    """Raises RunError, on all processes."""
+
+    def standing() -> str:
+      with contextlib.suppress(RunError):  # a full disk is not what the run ends of
+        self.checkpoints.wait()
+      return self.checkpoints.standing()
+
     raise RunError(
-      f'{what}: {self.checkpoints.standing()}; try a smaller hyper.lr, or optimizer.clip=1, in '
+      f'{what}: {processes.broadcast(standing)}; try a smaller hyper.lr, or optimizer.clip=1, in '
       'another --workdir'
     )
 
   def finish(self, state: State) -> list[dict[str, tuple]]:
     """The values of the whole test split, logged and recorded, and the report."""
-    step, steps, group = stack.front(state), sharding.whole(state.step), self.group
+    step, steps = stack.front(state), sharding.whole(state.step)
     watched = None if self.over else self.found
     if self.setup.validation and watched is None:
       watched = self.run(self.watch, state, self.size)
     values = watched if watched and not self.partial else self.run(self.test, state)
-    if not group.main:
+    if not processes.is_main():
       return values
     ema = state.ema is not None
     if self.partial or self.found is None:
@@ -256,7 +268,7 @@ class Settler:
   def run(self, one: passes.Pass, state: State, limit: int = 0) -> list[passes.Values]:
     """A pass that is waited for; it may take minutes, and says how far it has come."""
     hyper, key = scheduled(state, self.setup.schedules), jax.random.key(EVAL_SEED)
-    show = evaluate.progress('test', self.log.say)
+    show = evaluate.progress('test', self.log.say) if processes.is_main() else None
     return one.finish(one.start(averaged(state), hyper, key, limit, show))
 
   def protocols(self, split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:
