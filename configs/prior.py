@@ -19,9 +19,9 @@ from vaejax.errors import UserError
 
 def first_stage(path: str):
   """The config of the run that a path names. Raises UserError."""
-  from vaejax.runs.sweep_files import config_of
+  from vaejax.runs.sweep_files import read_run_config
 
-  config = config_of(Path(path))
+  config = read_run_config(Path(path))
   if 'prior' not in config.model:
     raise UserError(f'{path} is a run of {config.method}, which has no model.prior to choose')
   config.unlock()
@@ -35,7 +35,7 @@ def get_config(arg=''):
     config = base('vae', {'lr': 1e-3, 'beta': 1.0})
     config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
     config.model = dict(presets.VAE)
-    presets.suit(config, asked.dataset)
+    presets.autoencoder_defaults(config, asked.dataset)
   else:
     config = first_stage(asked.dataset)
   config.objective.base = config.objective.get('base', config.method)

@@ -143,19 +143,15 @@ def join(place: Place, arguments: str) -> None:
     heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
   )
   notice.cancel()
-  arguments = f'--processes={place.count} {arguments}'.strip()
-  if (expected := broadcast(lambda: arguments)) != arguments:
-    raise UserError(
-      f'process {place.index} ({socket.gethostname()}) was started with {arguments}, but process 0 '
-      f'with {expected}. Start all processes with the same arguments'
-    )
+  check_equal('arguments', f'--processes={place.count} {arguments}'.strip())
 
 
 def check_port(place: Place) -> None:
   """Raises UserError if the coordinator's port cannot be listened at: JAX would crash."""
-  family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+  both = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if both else socket.AF_INET
   try:
-    socket.create_server(('', place.port), family=family).close()
+    socket.create_server(('', place.port), family=family, dualstack_ipv6=both).close()
   except OSError as error:
     raise UserError(
       f'process 0 cannot listen at port {place.port} ({error.strerror}). Choose another port in '
@@ -216,6 +212,17 @@ def first(make: Callable[[], Any]) -> Any:
   """
   made = on_main(make)
   return made if is_main() else make()
+
+
+def check_equal(name: str, value: Any) -> None:
+  """Raises UserError on a process whose value, which JSON can hold, is not process 0's."""
+  text = json.dumps(value)
+  if (expected := broadcast(lambda: text)) != text:
+    index = sys.modules['jax'].process_index()
+    raise UserError(
+      f'process {index} ({socket.gethostname()}) has other {name} than process 0: {text}, not '
+      f'{expected}. Give all processes the same'
+    )
 
 
 @contextlib.contextmanager
