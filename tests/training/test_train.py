@@ -213,18 +213,17 @@ def test_a_pace_is_told_of_the_steps_that_were_waited_for(project, tmp_path, mon
   assert told == [0, 3, 1, 5, 1, 4, 1, 4]
 
 
-def test_a_pace_grows_to_half_a_second_and_falls_at_once(monkeypatch):
-  now = 0.0
-  monkeypatch.setattr(train.time, 'monotonic', lambda: now)
-  pace, lengths = train.Pace(), []
-  for _ in range(10):
-    lengths.append(pace.length)
-    now += pace.length / 128
-    pace.took(pace.length)
-  assert lengths == [1, 2, 4, 8, 16, 32, 64, 64, 64, 64]
-  now += 25.0
-  pace.took(64)
-  assert pace.length == 1
+def test_the_length_of_chunks_grows_to_half_a_second_and_stays(monkeypatch):
+  shared = []
+  monkeypatch.setattr(train.processes, 'broadcast', lambda make: shared.append(make()) or shared[-1])
+  chunks, lengths = train.ChunkLength(), []
+  for number in range(40):
+    lengths.append(chunks.next())
+    if chunks.warming_up:
+      # The first one compiles, and one is disturbed.
+      chunks.record(lengths[-1], lengths[-1] / 128 + 25 * (number in (0, 4)))
+  assert lengths[0] == 1 and lengths[10:] == [64] * 30
+  assert len(shared) == train.ChunkLength.WARM_UP - 1  # and then nothing
 
 
 @pytest.mark.slow
