@@ -82,7 +82,7 @@ found = {'a': np.arange(8.0).reshape(4, 2), 'b': np.arange(4, dtype=np.int8)}
 split = lambda: jax.random.split(jax.random.key(0), 4)
 tree = sharding.put_global(found, there) | {'key': jax.jit(split, out_shardings=there)()}
 assert mesh.shape['sweep'] == 4 and not tree['a'].is_fully_addressable
-# 'a' has 32 bytes, 'b' has 4.
+# 'a' has 32 bytes, 'b' 4.
 for sharding.MAX_GATHER_BYTES, hosts in ((0, 'ab'), (32, 'b'), (2**30, '')):
   whole = sharding.replicate(tree)
   assert all(isinstance(whole[name], np.ndarray) == (name in hosts) for name in found)

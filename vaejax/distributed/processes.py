@@ -24,42 +24,26 @@ JOIN_SECONDS = 60  # within which all processes have to come
 HEARTBEAT_SECONDS = 10  # without a sign of life, after which JAX ends all the others
 NOTICE_SECONDS = 5  # of waiting, after which a line says for whom
 BLOCK = 4096  # bytes; broadcasts come in multiples, because each size is compiled once
+STOP_SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2
 # reached_preemption_sync_point picks the call after the latest one of any process, by this number.
 CALLS = itertools.count(1)
 
 
 class Place(NamedTuple):
-  """A process among those of a program.
+  """A process of a program: HOST:PORT of process 0, how many processes there are, which one this
+  is, and the one local device that it uses, None for all."""
 
-  Attributes:
-    host, port: where process 0 coordinates the others.
-    count, index: how many processes there are, and which of them this one is.
-    device: the one local device to use, None for all.
-  """
-
-  host: str
-  port: int
+  coordinator: str
   count: int
   index: int
   device: int | None = None
 
-  @property
-  def address(self) -> str:
-    """HOST:PORT, with brackets around the colons of IPv6."""
-    return f'[{self.host}]:{self.port}' if ':' in self.host else f'{self.host}:{self.port}'
-
 
 def find_place(
-  coordinator: str | None,
-  processes: int | None,
-  process: int | None,
-  env: Mapping[str, str],
-  log: Callable[[str], None] = print,
+  coordinator: str | None, processes: int | None, process: int | None, env: Mapping, log=print
 ) -> Place | None:
-  """The place that the flags name, or else SLURM's variables; None for a single process.
-
-  Raises UserError for flags that do not name a place.
-  """
+  """The place that the flags name, or else SLURM's variables; None for a single process. Raises
+  UserError for flags that do not name a place."""
   flags = {'--coordinator': coordinator, '--processes': processes, '--process': process}
   if processes == 1:
     return None
@@ -71,19 +55,17 @@ def find_place(
       f'{" and ".join(missing)} missing: several processes need --coordinator=HOST:PORT '
       '--processes=N --process=I, with the same HOST:PORT and N for all, and I from 0 to N-1'
     )
-  match = re.fullmatch(r'(?:\[([^\[\]]+)\]|([^:\[\]]+)):([0-9]{1,5})', coordinator)
-  if not match or not 0 < int(match[3]) < 2**16:
-    raise UserError(
-      f'--coordinator={coordinator} is not HOST:PORT. Use for example node1:1234 or [::1]:1234'
-    )
+  match = re.fullmatch(r'(?:\[[^\[\]]+\]|[^:\[\]]+):([0-9]{1,5})', coordinator)
+  if not match or not 0 < int(match[1]) < 2**16:
+    raise UserError(f'--coordinator={coordinator} is not HOST:PORT. Use node1:1234 or [::1]:1234')
   if process >= processes:
     raise UserError(
       f'--process={process} is not one of --processes={processes}. Use 0 to {processes - 1}'
     )
-  return Place(match[1] or match[2], int(match[3]), processes, process)
+  return Place(coordinator, processes, process)
 
 
-def slurm_place(env: Mapping[str, str], log: Callable[[str], None]) -> Place | None:
+def slurm_place(env: Mapping, log) -> Place | None:
   """The place of a task that `srun` started together with others, None for a single one."""
   tasks = int(env.get('SLURM_STEP_NUM_TASKS', 1))
   # In the shell of `srun --pty` there is one program, however many tasks the step has.
@@ -94,15 +76,14 @@ def slurm_place(env: Mapping[str, str], log: Callable[[str], None]) -> Place | N
         'it runs as one process. Start it with srun to use all tasks'
       )
     return None
-  job, step = int(env['SLURM_JOB_ID']), int(env['SLURM_STEP_ID'])
   # The tasks of a node that see all of its GPUs take one each.
   shared = len(env.get('CUDA_VISIBLE_DEVICES', '').split(',')) > 1
   on_node = int(re.match('[0-9]+', env.get('SLURM_STEP_TASKS_PER_NODE', '1'))[0])
   device = int(env['SLURM_LOCALID']) if shared and on_node > 1 else None
   # Above the ports that systems hand out themselves, different for other jobs and steps of a node.
-  port = 61440 + (job + 64 * step) % 4096
-  host = first_host(env['SLURM_STEP_NODELIST'])
-  return Place(host, port, tasks, int(env['SLURM_PROCID']), device)
+  port = 61440 + (int(env['SLURM_JOB_ID']) + 64 * int(env['SLURM_STEP_ID'])) % 4096
+  coordinator = f'{first_host(env["SLURM_STEP_NODELIST"])}:{port}'
+  return Place(coordinator, tasks, int(env['SLURM_PROCID']), device)
 
 
 def first_host(nodes: str) -> str:
@@ -112,54 +93,42 @@ def first_host(nodes: str) -> str:
 
 
 def join(place: Place, arguments: str) -> None:
-  """Joins the other processes. Must run before JAX is used.
-
-  JAX itself aborts a process that has waited JOIN_SECONDS for the others.
-
-  Args:
-    arguments: what all processes must have been given alike.
-
-  Raises:
-    UserError: the port is taken, or process 0 has other arguments.
-  """
+  """Joins the other processes; must run before JAX is used. JAX aborts a process for which they do
+  not come. Raises UserError if the port is taken, or process 0 has other `arguments`."""
   import jax
 
   if place.index == 0:
-    check_port(place)
+    check_port(place.coordinator)
+  coordinator, count, index, device = place
   waiting = (
-    f'process {place.index} of {place.count} waits for the others at {place.address}, up to '
-    f'{JOIN_SECONDS} s: start all of them together, each with its own --process'
+    f'process {index} of {count} waits for the others at {coordinator}, up to {JOIN_SECONDS} s: '
+    'start all of them together, each with its own --process\n'
   )
-  notice = threading.Timer(NOTICE_SECONDS, print, [waiting], {'file': sys.stderr, 'flush': True})
+  notice = threading.Timer(NOTICE_SECONDS, sys.stderr.write, [waiting])
   notice.daemon = True
   notice.start()
   jax.distributed.initialize(
-    place.address,
-    place.count,
-    place.index,
-    local_device_ids=place.device,
+    coordinator,
+    count,
+    index,
+    local_device_ids=device,
     cluster_detection_method='deactivate',
     initialization_timeout=JOIN_SECONDS,
     heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
   )
   notice.cancel()
-  arguments = f'--processes={place.count} {arguments}'.strip()
-  if (expected := broadcast(lambda: arguments)) != arguments:
-    raise UserError(
-      f'process {place.index} ({socket.gethostname()}) was started with {arguments}, but process 0 '
-      f'with {expected}. Start all processes with the same arguments'
-    )
+  check_equal('arguments', f'--processes={count} {arguments}'.strip())
 
 
-def check_port(place: Place) -> None:
-  """Raises UserError if the coordinator's port cannot be listened at: JAX would crash."""
-  family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
+def check_port(coordinator: str) -> None:
+  """Raises UserError if process 0 cannot listen at the coordinator's port: JAX would crash."""
+  both, port = socket.has_dualstack_ipv6(), int(coordinator.rpartition(':')[2])
+  family = socket.AF_INET6 if both else socket.AF_INET
   try:
-    socket.create_server(('', place.port), family=family).close()
+    socket.create_server(('', port), family=family, dualstack_ipv6=both).close()
   except OSError as error:
     raise UserError(
-      f'process 0 cannot listen at port {place.port} ({error.strerror}). Choose another port in '
-      f'--coordinator={place.address}'
+      f'process 0 cannot listen at the port of {coordinator} ({error.strerror}). Choose another one'
     ) from None
 
 
@@ -175,10 +144,8 @@ def is_main() -> bool:
 
 
 def broadcast(make: Callable[[], Any]) -> Any:
-  """Returns process 0's make(), a value that JSON can hold, on every process.
-
-  A UserError or RunError of process 0 is raised on every process.
-  """
+  """Returns process 0's make(), which JSON can hold, on every process; or raises its UserError or
+  RunError there."""
   if count() == 1:
     return make()
   import numpy as np
@@ -202,33 +169,32 @@ def broadcast(make: Callable[[], Any]) -> Any:
 
 
 def on_main(make: Callable[[], Any]) -> Any:
-  """Runs make() on process 0 alone, while the others wait. Returns its result there, None on the
-  others. Errors are raised as in `broadcast`."""
+  """Returns make() on process 0, and None on the others, which wait. Raises as `broadcast` does."""
   made = []
   broadcast(lambda: made.append(make()))
   return made[0] if made else None
 
 
-def check_equal(name: str, value: Any) -> None:
-  """Raises UserError if a value, one that JSON can hold, differs from process 0's."""
-  if (expected := broadcast(lambda: value)) != json.loads(json.dumps(value)):
-    raise UserError(
-      f'process 0 has other {name} ({expected} there, {value} here). Give all processes the same'
-    )
-
-
 def first(make: Callable[[], Any]) -> Any:
-  """Runs make() on process 0 and then on all others, which profit from what it has cached.
-
-  Returns each process's own result.
-  """
+  """Returns each process's own make(). Process 0 comes first: the others use what it has cached."""
   made = on_main(make)
   return made if is_main() else make()
 
 
+def check_equal(name: str, value: Any) -> None:
+  """Raises UserError on a process whose value, which JSON can hold, is not process 0's."""
+  text = json.dumps(value, default=str)
+  if (expected := broadcast(lambda: text)) != text:
+    index = sys.modules['jax'].process_index()
+    raise UserError(
+      f'process {index} ({socket.gethostname()}) has other {name} than process 0: {text}, not '
+      f'{expected}. Give all processes the same'
+    )
+
+
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Callable[[], int]]:
-  """Catches signals that end a run: SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2.
+  """Catches STOP_SIGNALS, which end a run.
 
   Yields a function that returns the number of the signal, or 0. Every process has to call it
   equally often, once a chunk, and it returns a signal to any of them on all at the same call, as
@@ -248,12 +214,9 @@ def stop_signals() -> Iterator[Callable[[], int]]:
 
     return signal.SIGTERM if reached_preemption_sync_point(next(CALLS)) else 0
 
-  numbers = [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
-  numbers += [] if several else [signal.SIGTERM]
-  if threading.current_thread() is not threading.main_thread():
-    numbers = []
-  before = {number: signal.getsignal(number) for number in numbers}
-  before = {number: old for number, old in before.items() if old != signal.SIG_IGN}
+  in_main = threading.current_thread() is threading.main_thread()
+  numbers = STOP_SIGNALS[several:] if in_main else ()
+  before = {n: old for n in numbers if (old := signal.getsignal(n)) != signal.SIG_IGN}
   for number in before:
     signal.signal(number, handle)
   try:
@@ -275,9 +238,8 @@ def leave(status: int) -> int:
     return status
   if is_main():
     time.sleep(1)  # JAX aborts the others once process 0 is gone: let the same error end them
-  for stream in (sys.stdout, sys.stderr):
-    with contextlib.suppress(OSError, ValueError):
-      stream.flush()
+  with contextlib.suppress(OSError, ValueError):
+    print(end='', flush=True)  # stderr is not buffered
   os._exit(status)
 
 
