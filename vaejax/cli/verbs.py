@@ -155,7 +155,7 @@ def evaluate(flags, overrides) -> int:
     names or (),
     overrides=overrides,
     **{k: getattr(flags, k) for k in wanted},
-    say=say,
+    log=say,
   )
   width = max(map(len, values))
   for name, (value, error) in values.items():
