@@ -56,9 +56,10 @@ def make_mesh(
 ) -> Mesh:
   """A mesh whose axes divide the members of a sweep and the batch.
 
-  It has equally many devices of each process. Axes that the layout leaves open are as large as possible, first 'sweep', along which nothing is
-  communicated. batch_size=0 is divided by any size. Raises UserError for a layout that does not
-  divide them, that needs more devices than there are, or that leaves a process without any.
+  It has equally many devices of each process. Axes that the layout leaves open are as large as
+  possible, first 'sweep', along which nothing is communicated. batch_size=0 is divided by any size.
+  Raises UserError for a layout that does not divide them, that needs more devices than there are,
+  or that leaves a process without any.
   """
   each = {}
   for device in devices or jax.devices():
