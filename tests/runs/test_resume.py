@@ -119,7 +119,7 @@ def test_a_video_config_on_still_images_and_the_reverse(capsys, project, tmp_pat
     ('rvae.py:digits,smoke', 'error: method rvae is of videos and digits has images: name a set'),
     ('vae.py:moving,smoke', 'error: method vae is of images and moving has videos: name a set'),
     ('rvae.py:smoke,data.size=28', 'error: data.size=28: moving is rendered at 32, 64 or another'),
-    ('rvae.py:smoke,data.frames=0', 'error: data.frames=0 is out of range: it takes 1 to 4,096'),
+    ('rvae.py:smoke,data.frames=0', 'error: data.frames=0 is out of range. Use 1 to 4,096'),
   ):
     assert main(['train', f'--config=configs/{config}', f'--workdir={tmp_path}/w']) == 2
     shown = capsys.readouterr().err
