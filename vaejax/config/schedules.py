@@ -30,7 +30,7 @@ def parse(field: str, text: str) -> tuple[str, dict[str, float]]:
     if not known or value is None or key in arguments:
       form = 'STEP=FACTOR' if defaults is None else ', '.join(f'{k}=NUMBER' for k in defaults)
       raise UserError(
-        f'{field}={text!r} has the argument {part!r}, but {name} takes {form or "none"}'
+        f'{field}={text!r} has the argument {part!r}, but {name} takes {form or "nothing"}'
       )
     arguments[key] = value
   if name == 'piecewise' and not arguments:
