@@ -38,7 +38,7 @@ def test_an_eval_that_does_not_fit_is_a_warning(copied):
     ({'evals': ['nil']}, "did you mean 'nll'"),
     ({'split': 'valid'}, "no split 'valid'"),
     ({'settings': {'nll.sample': 3}}, "did you mean 'eval.nll.samples'"),
-    ({'checkpoint': 7}, "checkpoint '7'"),
+    ({'checkpoint': 7}, "checkpoint=7"),
   ],
 )
 def test_a_mistake_is_a_user_error(trained, settings, message):

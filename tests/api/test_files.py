@@ -57,7 +57,7 @@ def test_reconstruct_writes_originals_above_their_reconstructions(copied, capsys
     (['encode', '--split=valid'], "no split 'valid'"),
     (['encode', '--out=none/x.npz'], 'there is no folder none'),
     (['reconstruct', '--member=3'], 'is not a sweep'),
-    (['encode', '--checkpoint=7'], 'a step that is there'),
+    (['encode', '--checkpoint=7'], 'one of the steps 10, 20'),
   ],
 )
 def test_a_mistake_is_one_line(trained, words, message, capsys):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vaejax.config.load import config_name, load_config
 from vaejax.config.serialise import config_from_json, config_to_json
+from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 
 CONFIG = 'configs/vae.py'  # of a command without --config
@@ -36,13 +37,13 @@ def stoppable(verb):
   """Makes a signal that stopped a verb its exit status, which process 0 logs."""
 
   @functools.wraps(verb)
-  def run(flags, overrides, group) -> int:
+  def run(flags, overrides) -> int:
     from vaejax.training.train import Stopped
 
     try:
-      return verb(flags, overrides, group)
+      return verb(flags, overrides)
     except Stopped as stopped:
-      if group.main:
+      if processes.is_main():
         log(str(stopped))
       return 128 + stopped.number
 
@@ -50,7 +51,7 @@ def stoppable(verb):
 
 
 @stoppable
-def train(flags, overrides, group) -> int:
+def train(flags, overrides) -> int:
   """The verb `train`."""
   from vaejax.core import sharding
   from vaejax.core.passes import flat
@@ -58,12 +59,11 @@ def train(flags, overrides, group) -> int:
   from vaejax.training.train import train as run
 
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  config, folder = resolve_run(flags, overrides) if group.main else (None, Path())
-  if group.size > 1:
-    plain = group.share(lambda: config_to_json(config))
-    config = config_from_json(plain)
-  (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout, group=group)
-  if not group.main:
+  config, folder = processes.on_main(lambda: resolve_run(flags, overrides)) or (None, Path())
+  if processes.count() > 1:
+    config = config_from_json(processes.broadcast(lambda: config_to_json(config)))
+  (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout)
+  if not processes.is_main():
     return 0
   print(summary(folder, config, flat(values)))
   if config.keep_as_judge:
@@ -81,16 +81,16 @@ def plan_sweep(flags, overrides):
 
 
 @stoppable
-def sweep(flags, overrides, group) -> int:
+def sweep(flags, overrides) -> int:
   """The verb `sweep`."""
   from vaejax.core import sharding
   from vaejax.sweeps.sweep import sweep as run
 
   plan, folder = plan_sweep(flags, overrides)
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr, 'group': group}
+  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr}
   table = run(plan, folder, flags.data_dir, layout, **settings)
-  if not group.main:
+  if not processes.is_main():
     return 0
   print(table)
   print(f'members:    {folder / "members.csv"}, {folder / "results.csv"}, {folder / "table.csv"}')
