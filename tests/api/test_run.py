@@ -188,11 +188,11 @@ def test_what_cannot_be_loaded(trained, tmp_path):
       call()
 
 
-def test_a_checkpoint_that_is_passed_over_is_a_warning(copied):
+def test_an_unreadable_checkpoint_is_a_warning(copied):
   for path in (copied / 'checkpoints' / '20' / 'state').rglob('*'):
     if path.is_file():
       path.unlink()
-  with pytest.warns(UserWarning, match='passed over for the one before') as found:
+  with pytest.warns(UserWarning, match='using the one before it') as found:
     assert vaejax.load(copied).step == 10
   assert found[0].filename == __file__
 

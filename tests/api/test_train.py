@@ -79,7 +79,7 @@ def test_a_signal_is_raised_again_once_all_is_saved(place, monkeypatch, number):
   def stop(*_):
     raise train.Stopped(number, 10)
 
-  monkeypatch.setattr(train, 'loop', stop)
+  monkeypatch.setattr(train, 'run_steps', stop)
   monkeypatch.setattr(signal, 'raise_signal', heard.append)
   with pytest.raises(train.Stopped):
     vaejax.train(CONFIG, 'run')

@@ -76,17 +76,20 @@ MISTAKES = {
   'likelihood': ((*TRAIN, '--config.likelihood=normal'), 'model.likelihood='),
   'method': ((*TRAIN, '--config.method=vea'), "unknown method 'vea' (did you mean 'vae'?)"),
   'best': ((*TRAIN, '--config.best=elob'), "did you mean 'elbo'"),
-  'best by test': ((*TRAIN, '--config.best=elbo'), 'hold rows out of train by data.validation=0.1'),
+  'best by test': (
+    (*TRAIN, '--config.best=elbo'),
+    'Hold rows out of train with data.validation=0.1',
+  ),
   'dataset': (('train', '--config=configs/vae.py:digit'), 'digits'),
   'two datasets': (('train', '--config=configs/vae.py:mnist,shapes'), 'mnist and shapes'),
   'data_dir': ((*TRAIN, '--data_dir=none'), "--data_dir: there is no folder 'none'"),
   'no such set': (('train', '--config=configs/vae.py:emnist', '--data_dir=.'), 'emnist'),
   'workdir a file': ((*TRAIN, '--workdir=file'), 'file is not a folder'),
   'workdir in a file': ((*TRAIN, '--workdir=file/w'), 'file/w'),
-  'workdir of something else': ((*TRAIN, '--workdir=full'), 'full is not empty'),
+  'workdir of something else': ((*TRAIN, '--workdir=full'), 'full contains other files'),
   'no workdir': (('sample',), 'sample needs --workdir=DIR'),
   'workdir missing': (('sample', '--workdir=none'), "no workdir 'none'"),
-  'workdir empty': (('evaluate', '--workdir=empty'), 'empty holds no run'),
+  'workdir empty': (('evaluate', '--workdir=empty'), 'empty contains no run'),
   'field of sample': (
     ('sample', '--workdir=run', '--config.seed=1'),
     'unknown flag --config.seed=1. See python launch.py sample',
@@ -99,7 +102,7 @@ MISTAKES = {
     "'nan' is not a number from 0 on",
   ),
   'weights': (('sample', '--workdir=run', '--weights=new'), "--weights: invalid choice: 'new'"),
-  'suffix': (('sample', '--workdir=run', '--out=x.gif'), 'ends in .png or .npy'),
+  'suffix': (('sample', '--workdir=run', '--out=x.gif'), 'Use a name in .png or .npy'),
   'folder of out': (('sample', '--workdir=run', '--out=none/x.png'), 'there is no folder none'),
   'eval': (('evaluate', '--workdir=run', '--evals=elbo,nil'), "'nil' (did you mean 'nll'?)"),
   'no eval': (
@@ -120,7 +123,7 @@ MISTAKES = {
   ),
   'field of evaluate': (
     ('evaluate', '--workdir=run', '--config.seed=1'),
-    'unknown flag --config.seed=1. See python launch.py evaluate',
+    'unknown flag --config.seed=1',
   ),
   'another config': (
     ('train', '--workdir=run', '--config=configs/vae.py:smoke,beta=2'),

@@ -36,7 +36,7 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
   if (folder / 'evaluation.json').exists() and not checkpoint.steps(folder):
     raise UserError(
       f'{folder} contains a run whose checkpoints are missing. Put them back, or use another '
-      '--workdir'
+      'workdir'
     )
   if changes := differences(saved.config, config):
     if len(changes) > MAX_FIELDS:
