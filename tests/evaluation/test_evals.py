@@ -141,7 +141,7 @@ def test_settings_are_only_those_that_an_eval_has(command, tmp_path):
   for word, said in (
     (
       'evals=elbo+mylab.toy,eval.toy.scale=11',
-      'eval.toy.scale=11.0 is out of range: it takes 0 to 10',
+      'eval.toy.scale=11.0 is out of range. Use 0 to 10',
     ),
     ('evals=elbo+mylab.toi', "unknown eval 'mylab.toi'"),
     ('eval.toi.scale=1', "unknown eval 'toi'"),

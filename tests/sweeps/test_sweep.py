@@ -105,9 +105,9 @@ def test_verbs_take_a_member(command, swept, tmp_path):
 @pytest.mark.parametrize(
   'words, told',
   [
-    (('sample',), 'holds a sweep: name one, --member=0 to 3'),
-    (('evaluate', '--member=4'), 'has no member 4: name one, --member=0 to 3'),
-    (('sample', '--member=-1'), 'it takes a whole number'),
+    (('sample',), 'contains a sweep. Choose a member from 0 to 3'),
+    (('evaluate', '--member=4'), 'has no member 4. Choose a member from 0 to 3'),
+    (('sample', '--member=-1'), 'is not a whole number'),
     (('train', *PLAIN), 'holds a sweep: go on with it by sweep'),
     (
       ('sweep', *PLAIN, '--grid', 'seed=0:2'),

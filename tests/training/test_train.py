@@ -97,13 +97,13 @@ def test_another_config_is_refused(finished, command, tmp_path):
     'train', SMOKE, f'--workdir={run}', '--config.hyper.beta=4', '--config.seed=1'
   )
   assert status == 2 and len(lines) == 1
-  assert 'seed: 0 -> 1' in lines[0] and 'hyper.beta: 1.0 -> 4.0' in lines[0]
+  assert 'seed is 0 there, 1 here' in lines[0] and 'hyper.beta is 1.0 there, 4.0 here' in lines[0]
   assert (run / 'config.json').read_bytes() == before
   # A cosine ends with the run, so that another number of steps is another run.
   (run / 'config.json').write_bytes(before.replace(b'"lr": "constant"', b'"lr": "cosine"'))
   cosine = '--config.schedule.lr=cosine'
   status, lines = command('train', SMOKE, f'--workdir={run}', cosine, '--config.steps=40')
-  assert status == 2 and 'steps: 20 -> 40' in lines[0]
+  assert status == 2 and 'steps is 20 there, 40 here' in lines[0]
 
 
 MISTAKES = {

@@ -249,5 +249,5 @@ class BoundaryHandler:
 
     raise RunError(
       f'{reason}: {processes.broadcast(last_checkpoint)}. Try a smaller hyper.lr, or '
-      'optimizer.clip=1, in another --workdir'
+      'optimizer.clip=1, in another workdir'
     )
