@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from vaejax.reporting import gif, images
+from vaejax.reporting import images
 
 
 def read(data: bytes):
@@ -19,15 +19,15 @@ def read(data: bytes):
 def test_every_frame_is_there_as_it_was(channels):
   # Few colours: a GIF holds 256 of them.
   frames = np.random.default_rng(0).choice([0, 80, 255], (5, 6, 7, channels)).astype(np.uint8)
-  found, info = read(gif.encode_gif(frames))
+  found, info = read(images.encode_gif(frames))
   np.testing.assert_array_equal(found, np.broadcast_to(frames, (5, 6, 7, 3)))
-  assert info['duration'] == gif.DURATION and info['loop'] == 0
+  assert info['duration'] == images.FRAME_MS and info['loop'] == 0
 
 
 def test_a_film_is_a_grid_at_every_moment():
   videos = np.random.default_rng(0).uniform(size=(6, 4, 5, 5, 1))
   for columns in (None, 3):
-    found = gif.film(videos, columns)
+    found = images.video_grid(videos, columns)
     assert found.dtype == np.uint8 and found.shape[0] == 4
     for t in range(4):
       np.testing.assert_array_equal(found[t], images.grid(videos[:, t], columns))
@@ -35,7 +35,7 @@ def test_a_film_is_a_grid_at_every_moment():
 
 def test_a_file_is_enlarged(tmp_path):
   frames = np.random.default_rng(0).choice([0, 255], (3, 4, 4, 1)).astype(np.uint8)
-  gif.write_gif(tmp_path / 'x.gif', frames)
+  images.write_gif(tmp_path / 'x.gif', frames)
   found, _ = read((tmp_path / 'x.gif').read_bytes())
   assert found.shape == (3, 512, 512, 3)
   np.testing.assert_array_equal(found[:, ::128, ::128, :1], frames)
@@ -48,4 +48,4 @@ def test_what_is_no_film():
     np.zeros((2, 3, 3, 2), 'u1'),
   ):
     with pytest.raises(ValueError, match='expected uint8'):
-      gif.encode_gif(wrong)
+      images.encode_gif(wrong)

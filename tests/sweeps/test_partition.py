@@ -16,9 +16,9 @@ def group(project):
   return lambda n: axes.make_sweep(CONFIG, [], [('grid', f'seed=0:{n}')]).groups[0]
 
 
-def sizes(group, limit, layout=sharding.ANY_LAYOUT, at_once=0, setup=None):
+def sizes(group, limit, layout=sharding.ANY_LAYOUT, max_members=0, setup=None):
   setup = setup or set_up(group.config, None, group.members, layout)
-  parts = partition.divide(group, setup, None, layout, at_once, limit)
+  parts = partition.divide(group, setup, None, layout, max_members, limit)
   assert [member for part in parts for member in part] == list(group.members)
   return [len(part) for part in parts]
 
@@ -46,11 +46,11 @@ def test_there_are_as_few_parts_as_fit(group, monkeypatch, total, known):
 def test_what_was_asked_for_is_heeded(group):
   roomy = 2**40
   assert sizes(group(6), roomy) == [6]
-  assert sizes(group(6), roomy, at_once=4) == [3, 3]
+  assert sizes(group(6), roomy, max_members=4) == [3, 3]
   # Each part divides over the mesh.
-  assert sizes(group(6), roomy, sharding.Layout(sweep=2), at_once=3) == [2, 2, 2]
+  assert sizes(group(6), roomy, sharding.Layout(sweep=2), max_members=3) == [2, 2, 2]
   with pytest.raises(UserError, match='does not divide the 3 member'):
-    sizes(group(6), roomy, sharding.Layout(sweep=6), at_once=3)
+    sizes(group(6), roomy, sharding.Layout(sweep=6), max_members=3)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 from vaejax.api.files import array_file, rows, writable
 from vaejax.api.run import Run
 from vaejax.errors import UserError
-from vaejax.reporting import gif, images
+from vaejax.reporting import images
 from vaejax.runs import trained
 
 
@@ -69,7 +69,7 @@ def sample(
     found = found.reshape(-1, *found.shape[2:])
   out.parent.mkdir(parents=True, exist_ok=True)
   if out.suffix == '.gif':
-    gif.write_gif(out, gif.film(found, futures + 1 if given else None))
+    images.write_gif(out, images.video_grid(found, futures + 1 if given else None))
   else:
     images.write_png(out, images.grid(found))
   return out

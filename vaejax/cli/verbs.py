@@ -87,7 +87,7 @@ def sweep(flags, overrides, group) -> int:
 
   plan, folder = planned(flags, overrides)
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr, 'group': group}
+  settings = {'max_members': flags.slice, 'only': flags.group, 'stream': sys.stderr, 'group': group}
   table = run(plan, folder, flags.data_dir, layout, **settings)
   if not group.main:
     return 0

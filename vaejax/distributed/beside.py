@@ -5,22 +5,22 @@ writes for all; see reporting.log.Log and runs.checkpoint.Checkpoints for what i
 class Log:
   """The log of a process that leaves it to process 0."""
 
-  def scalars(self, step, split, seconds, values, final=False) -> None:
+  def write_scalars(self, step, split, seconds, values, final=False) -> None:
     """Appends no row."""
 
-  def members(self, step, split, seconds, rows, mean, final=False) -> None:
+  def write_members(self, step, split, seconds, rows, mean, final=False) -> None:
     """Appends no rows."""
 
-  def images(self, step, name, image) -> None:
+  def write_image(self, step, name, image) -> None:
     """Writes no picture."""
 
-  def progress(self, step, values) -> None:
+  def show_progress(self, step, values) -> None:
     """Shows nothing."""
 
-  def away(self, seconds) -> None:
+  def exclude(self, seconds) -> None:
     """Counts nothing."""
 
-  def say(self, text) -> None:
+  def print(self, text) -> None:
     """Says nothing."""
 
 

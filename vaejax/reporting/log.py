@@ -59,7 +59,7 @@ def lines(old: bytes, wanted) -> bytes:
   return b''.join(line + b'\n' for line, row in rows if row and wanted(row))
 
 
-def elapsed_before(workdir: pathlib.Path, step: int) -> float:
+def elapsed_seconds(workdir: pathlib.Path, step: int) -> float:
   """Seconds of training up to `step`, over all earlier starts: from there the loop's clock goes on.
   `seconds` of the last row that is not beyond `step`; 0.0 where there is none."""
   rows = [row for row in read_rows(workdir / 'metrics.jsonl') if row['step'] <= step]
@@ -76,7 +76,7 @@ class Log:
     # Unbuffered: a row is in the file when `scalars` returns, and an error comes from that call.
     self._rows = open(self._path, 'ab', buffering=0)  # noqa: SIM115
 
-  def scalars(
+  def write_scalars(
     self, step: int, split: str, seconds: float, values: Mapping[str, float], final: bool = False
   ) -> None:
     """Appends one row to metrics.jsonl, and the values to TensorBoard as '<split>/<name>'.
@@ -95,7 +95,9 @@ class Log:
     self._append([row | {'final': True} for row in rows] if final else rows)
     self._board(step, [{'tag': f'{split}/{k}', 'simple_value': v} for k, v in values.items()])
 
-  def members(self, step: int, split: str, seconds: float, rows, mean, final: bool = False) -> None:
+  def write_members(
+    self, step: int, split: str, seconds: float, rows, mean, final: bool = False
+  ) -> None:
     """The same of a stack of runs: a row of `rows`, {member: values}, for each, with its number as
     'member'; TensorBoard gets `mean` alone."""
     named = [{'member': number, **values} for number, values in rows.items()]
@@ -105,7 +107,7 @@ class Log:
     self._append([row | {'final': True} for row in rows] if final else rows)
     self._board(step, [{'tag': f'{split}/{k}', 'simple_value': v} for k, v in mean.items()])
 
-  def images(self, step: int, name: str, image) -> pathlib.Path:
+  def write_image(self, step: int, name: str, image) -> pathlib.Path:
     """Writes a picture, uint8 [H, W, C], enlarged as `enlarge` does, to TensorBoard and to
     images/<name>_<step in 8 digits>.png, whose path it returns."""
     image = enlarge(image)
@@ -124,17 +126,17 @@ class Log:
     self._board(step, [{'tag': name, 'image': picture}])
     return path
 
-  def progress(self, step: int, values: Mapping[str, float]) -> None:
+  def show_progress(self, step: int, values: Mapping[str, float]) -> None:
     """Shows that `step` steps are done, and `values` in their order. On a terminal one line is
     redrawn in place; elsewhere a line comes every 10 seconds at most, besides the first and last.
     """
     self._progress.show(step, values)
 
-  def away(self, seconds: float) -> None:
+  def exclude(self, seconds: float) -> None:
     """Tells that so many seconds since the last progress were no training: rates leave them out."""
     self._progress.away += seconds
 
-  def say(self, text: str) -> None:
+  def print(self, text: str) -> None:
     """Prints a line of text where progress goes, without tearing the bar."""
     self._progress.say(text)
 

@@ -16,20 +16,20 @@ def divide(
   setup: Setup,
   data_dir,
   layout: sharding.Layout,
-  at_once: int,
+  max_members: int,
   limit: int,
 ) -> list[tuple[stack.Member, ...]]:
   """The members of a group in as few parts, of like size, as fit into memory.
 
   Args:
     setup: of the whole group as one.
-    at_once: members of a part at most, 0: any.
+    max_members: members of a part at most, 0: any.
     limit: bytes of a device that may be filled.
 
   Raises UserError where no parts divide over the mesh that the layout asks for.
   """
   total, bound = len(group.members), most_bytes(group, setup)
-  least, parts, each = -(-total // (at_once or total)), 0, 0
+  least, parts, each = -(-total // (max_members or total)), 0, 0
   for count in range(least, total + 1):
     try:
       most, size = max((share(group, n, layout), n) for n in {total // count, -(-total // count)})

@@ -28,7 +28,7 @@ def sweep(
   folder: Path,
   data_dir: str | None = None,
   layout: sharding.Layout = sharding.ANY_LAYOUT,
-  at_once: int = 0,
+  max_members: int = 0,
   only: int | None = None,
   stream=None,
   group: Alone = ALONE,
@@ -36,7 +36,7 @@ def sweep(
   """Trains a sweep in a workdir, or goes on with it, and returns its table as text.
 
   Args:
-    at_once: members of a stack at most, 0: as many as fit into memory.
+    max_members: members of a stack at most, 0: as many as fit into memory.
     only: the number of the one group to train, for where each is a job of its own; None: all.
     group: the processes that train together, of which process 0 alone writes, and has the table.
 
@@ -49,9 +49,9 @@ def sweep(
   saved = compare(plan, folder) if group.main else None
   data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
   numbers = group.share(lambda: saved and saved['stacks'])
-  if numbers and at_once:
-    say(f'{folder}: its stacks stay as they are, --slice={at_once} changes nothing')
-  stacks = restack(plan, numbers or make_stacks(plan, data_dir, layout, at_once, group))
+  if numbers and max_members:
+    say(f'{folder}: its stacks stay as they are, --slice={max_members} changes nothing')
+  stacks = restack(plan, numbers or make_stacks(plan, data_dir, layout, max_members, group))
   asked = plan.groups if only is None else plan.groups[only : only + 1]
   wanted = {member.number for each in asked for member in each.members}
   held = workdir.locked(folder, shared=only is not None)
@@ -82,7 +82,7 @@ def sweep(
 
 
 def make_stacks(
-  plan: axes.Sweep, data_dir, layout: sharding.Layout, at_once: int, group: Alone
+  plan: axes.Sweep, data_dir, layout: sharding.Layout, max_members: int, group: Alone
 ) -> list[list[int]]:
   """The numbers of the members of each stack of a new sweep. Raises UserError as `set_up` does."""
   found, limit = [], group.share(partition.memory)
@@ -90,7 +90,7 @@ def make_stacks(
     config, members = stacked(each, each.members)
     setup = group.first(lambda config=config, m=members: set_up(config, data_dir, m, layout))
     # All processes at once: where they compile for GPUs they wait for each other.
-    found += partition.divide(each, setup, data_dir, layout, at_once, limit)
+    found += partition.divide(each, setup, data_dir, layout, max_members, limit)
   return group.share(lambda: [[member.number for member in members] for members in found])
 
 

@@ -20,7 +20,7 @@ from vaejax.distributed import processes
 from vaejax.errors import RunError
 from vaejax.evaluation.evaluate import report_progress
 from vaejax.evaluation.evals import record
-from vaejax.reporting import pictures, report
+from vaejax.reporting import previews, report
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore, sweep_files
 from vaejax.training.setup import Setup
@@ -114,7 +114,7 @@ class BoundaryHandler:
     if step > self.row_step:
       metrics = self.mean_metrics(step, sums)
       if self.log:
-        self.log.progress(step, self.mean_over_members(metrics))
+        self.log.show_progress(step, self.mean_over_members(metrics))
 
   def finish(self, pending: Pending) -> None:
     """Waits for a boundary, logs its row, and saves its state once all of it is known finite."""
@@ -125,7 +125,7 @@ class BoundaryHandler:
     self.row_step, self.row_time = step, now
     self.write_row('train', [one | rate for one in metrics])
     if self.log:
-      self.log.progress(step, self.mean_over_members(metrics))
+      self.log.show_progress(step, self.mean_over_members(metrics))
     values = []
     if pending.test is not None:
       self.test_values = self.watched.finish(pending.test)
@@ -136,10 +136,10 @@ class BoundaryHandler:
       # Tests are not training: the rates leave out their time.
       waited, self.row_time = time.monotonic() - now, time.monotonic()
       if self.log:
-        self.log.away(waited)
+        self.log.exclude(waited)
     if pending.pictures is not None and self.log:
       example, stacked = setup.source.example, bool(setup.members)
-      pictures.write(self.log, step, pending.pictures, setup.method, example, stacked)
+      previews.write(self.log, step, pending.pictures, setup.method, example, stacked)
     if pending.snapshot is not None:
       self.save(pending.snapshot, first, values)
 
@@ -172,9 +172,9 @@ class BoundaryHandler:
       numbers = [member.number for member in self.training(self.setup.members)]
       rows = dict(zip(numbers, self.training(values), strict=True))
       mean = self.mean_over_members(values)
-      self.log.members(self.row_step, split, seconds, rows, mean, final)
+      self.log.write_members(self.row_step, split, seconds, rows, mean, final)
     else:
-      self.log.scalars(self.row_step, split, seconds, values[0], final)
+      self.log.write_scalars(self.row_step, split, seconds, values[0], final)
 
   def save(self, snapshot, first: int, values=(), row=None) -> None:
     """Starts saving a snapshot, if it is finite; `first` is the first step since the last row."""
@@ -236,7 +236,7 @@ class BoundaryHandler:
     for place, reason in reasons.items() if self.log else ():
       member = setup.members[place]
       rest = 'all members are frozen now' if self.all_frozen else 'the others go on'
-      self.log.say(
+      self.log.print(
         f'member {member.number} (seed={member.seed}, {in_words(member.hyper)}): {reason}. It is '
         f'frozen at its last good step; {rest}'
       )
@@ -283,7 +283,7 @@ class BoundaryHandler:
   def evaluate(self, split: str, state: State, limit: int = 0) -> list[passes.Values]:
     """The values of a split, waited for; it may take minutes, and logs its progress."""
     one, hyper = self.setup.passes[split], scheduled(state, self.setup.schedules)
-    show = report_progress(split, self.log.say) if self.log else None
+    show = report_progress(split, self.log.print) if self.log else None
     return one.finish(one.start(averaged(state), hyper, jax.random.key(EVAL_SEED), limit, show))
 
 

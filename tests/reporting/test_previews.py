@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.reporting.pictures import crossed
+from vaejax.reporting.previews import crossed
 from vaejax.types import Example, Method
 
 

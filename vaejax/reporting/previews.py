@@ -71,7 +71,7 @@ def write(log: Log, step: int, found, method: Method, example: Example, stacked=
   found = {name: np.asarray(value) for name, value in found.items()}
   grids = of_members(found) if stacked else of_run(found, method, example)
   for name, grid in grids.items():
-    log.images(step, name, grid)
+    log.write_image(step, name, grid)
 
 
 def of_run(found: dict, method: Method, example: Example) -> dict[str, np.ndarray]:
