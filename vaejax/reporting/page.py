@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vaejax.config import fields
 
-COLORS = '#2b6cd9 #d4581f #2f9e62 #8e4ec6 #c2255c #0c8599 #946c00 #687076'.split()
+COLORS = ('#2b6cd9', '#d4581f', '#2f9e62', '#8e4ec6', '#c2255c', '#0c8599', '#946c00', '#687076')
 INK = '#888888'  # of axes: it shows on light and on dark pages
 THUMBNAIL = 192  # pixels
 EARLIER = 7  # pictures of a kind that are shown as thumbnails
@@ -85,7 +85,9 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
       axes.set_ylim(min(late) - margin, max(late) + margin)
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
     file = io.StringIO()
-    figure.savefig(file, format='svg', metadata={'Date': None})
+    figure.savefig(
+      file, format='svg', metadata=dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
+    )
   svg = file.getvalue()
   return svg[svg.index('<svg') :]
 

@@ -136,7 +136,7 @@ def parse_axes(base: ConfigDict, axes, draws: int, seed: int) -> list[list[Setti
 
 
 def parse_range(flag: str, field: str, values: str) -> tuple[str, float, float] | None:
-  """('log' or 'uniform', low, high) of a range; None if the values are not one. Raises UserError."""
+  """('log' or 'uniform', low, high) of a range, None if it is not one. Raises UserError."""
   kind, *bounds = values.split(':')
   if kind not in ('log', 'uniform'):
     return None

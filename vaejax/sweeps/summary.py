@@ -47,7 +47,8 @@ def write_summary(folder: Path) -> str:
     config = read_config(logs[0].parent).config
     names = list(dict.fromkeys(name for one in results.values() for name in one['values']))
     best = config.checkpoint.best
-    order = f'validation/{best.lstrip("-")}' if best else ''  # the test split chooses nothing
+    order = f'validation/{best.lstrip("-")}'  # the test split chooses nothing
+    order = order if order in names else ''
     settings = group_settings(values, results, names, order, best.startswith('-'))
     write_results(folder, values, results, names)
     write_settings(folder, settings, names)
@@ -83,7 +84,7 @@ def frozen_members(folder: Path) -> set[int]:
 def group_settings(
   values: list[dict], results: dict, names: list[str], order: str = '', ascending: bool = False
 ) -> list[Setting]:
-  """The settings, by the mean of the metric `order` if it is not ''; those without one come last."""
+  """The settings, sorted by the mean of the metric `order`; those without one come last."""
   numbers = {}
   for number, fields in enumerate(values):
     key = tuple((field, text) for field, text in fields.items() if field != 'seed')
