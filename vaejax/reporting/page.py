@@ -75,8 +75,8 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
   values, end = [value for _, value in points], max(step for step, _ in points)
   late = [value for step, value in points if step > end / 20]
   with rc_context(CHART_STYLE):
-    figure = Figure(figsize=(4.8, 2.6))
-    axes = figure.add_axes((0.13, 0.1, 0.85, 0.84))
+    figure = Figure(figsize=(4.2, 2.4))
+    axes = figure.add_axes((0.15, 0.12, 0.83, 0.83))
     for color, curve in curves.items():
       few = len(curve) <= 30
       axes.plot(*zip(*curve, strict=True), color=color, marker='o' if few else None, markersize=3)
@@ -163,7 +163,7 @@ p, figcaption, th { color: var(--soft); }
 figcaption { display: flex; gap: 14px; align-items: baseline; font-size: 13px;
   padding-bottom: 10px; }
 i { display: inline-block; width: 10px; height: 3px; margin-right: 5px; vertical-align: middle; }
-p span { margin-right: 18px; }
+h2 + p { padding-bottom: 12px; } p span { margin-right: 18px; }
 img { display: block; width: 100%; image-rendering: pixelated; border-radius: 4px; }
 .strip { display: flex; gap: 10px; padding-top: 14px; }
 .strip figure { flex: 1 1 0; max-width: 88px; }

@@ -6,7 +6,7 @@ import threading
 
 from tqdm import tqdm
 
-BAR = '{percentage:3.0f}% [{bar:10}] {n}/{total}{speed}{desc}'  # fits 80 columns with two values
+BAR = '{percentage:3.0f}% [{bar:10}] {n}/{total}{speed}{desc}'
 LINE = '{percentage:3.0f}%  step {n}/{total}{speed}{desc}'
 
 
@@ -30,9 +30,14 @@ class Output:
   def flush(self) -> None:
     """Does nothing: `write` flushes."""
 
-  def fileno(self) -> int:
-    """The file descriptor, from which tqdm reads the terminal's width."""
-    return self.stream.fileno()
+  def columns(self) -> int | None:
+    """The width to draw in: one less than a terminal has, because a full line wraps on some."""
+    if not self.is_terminal:
+      return None
+    with contextlib.suppress(OSError, ValueError):
+      # tqdm's own dynamic_ncols draws nothing on a terminal that reports no size.
+      return (os.get_terminal_size(self.stream.fileno()).columns or 80) - 1
+    return 79
 
 
 class Bar(tqdm):
@@ -68,7 +73,7 @@ class Progress:
     shown = ((name, x) for name, x in values.items() if name not in ('lr', 'steps_per_s'))
     text = ''.join(f'  {name} {x:.4g}' for name, x in shown)
     if self._bar is not None:
-      self._bar.desc = text
+      self._bar.desc, self._bar.ncols = text, self._output.columns()
       self._bar.update(step - self._bar.n)
       return
     is_terminal = self._output.is_terminal
@@ -79,7 +84,7 @@ class Progress:
       file=self._output,
       mininterval=0.1 if is_terminal else 10,
       miniters=1,
-      dynamic_ncols=is_terminal,
+      ncols=self._output.columns(),
       bar_format=BAR if is_terminal else LINE,
       disable=False,
     )
