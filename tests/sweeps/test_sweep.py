@@ -12,8 +12,6 @@ from running import SMOKE, reached, values, wait_for
 
 from vaejax.cli.main import main
 from vaejax.core import stack
-from vaejax.errors import UserError
-from vaejax.runs import sweep_files
 from vaejax.runs.trained import open_run
 from vaejax.sweeps import summary
 
@@ -63,10 +61,10 @@ def test_a_member_is_the_single_run(command, swept, tmp_path):
   # Rounding apart, where members are thousands of times as far from each other.
   np.testing.assert_allclose(members[3], one, rtol=1e-5, atol=2e-6)
   assert min(np.abs(members[k] - one).max() for k in range(3)) > 1e-3
-  (found,) = [row for row in table(swept / 'results.csv') if row['member'] == '3']
+  (row,) = [row for row in table(swept / 'results.csv') if row['member'] == '3']
   alone = json.loads((tmp_path / 'one' / 'evaluation.json').read_text())
   for name in ('elbo', 'kl', 'recon', 'loss'):
-    assert float(found[name]) == pytest.approx(alone[name]['value'], rel=1e-4)
+    assert float(row[name]) == pytest.approx(alone[name]['value'], rel=1e-4)
 
 
 def test_the_files_of_a_sweep(swept):
@@ -96,8 +94,8 @@ def test_commands_take_a_member(command, swept, tmp_path):
   status, shown, _ = command('sample', f'--workdir={folder}', '--member=2', '--n=4')
   assert status == 0 and shown.strip() == str(folder / 'members' / '2' / 'samples.png')
   assert command('evaluate', f'--workdir={folder}', '--member=2')[0] == 0
-  found = json.loads((folder / 'members' / '2' / 'evaluation.json').read_text())
-  assert found['elbo']['value'] == pytest.approx(float(table(folder / 'results.csv')[2]['elbo']))
+  results = json.loads((folder / 'members' / '2' / 'evaluation.json').read_text())
+  assert results['elbo']['value'] == pytest.approx(float(table(folder / 'results.csv')[2]['elbo']))
   # Evaluating a member changes nothing of the sweep.
   assert not (folder / 'evaluation.json').exists()
 
@@ -116,8 +114,8 @@ def test_commands_take_a_member(command, swept, tmp_path):
     (('sweep', *PLAIN, *AXES, '--group=1'), '--group=1 does not exist. Choose 0 to 0'),
     (
       ('sweep', *PLAIN, *AXES, '--config.hyper.beta=3'),
-      'other members (member 0: seed=0, lr=0.0001, beta=1, capacity=0, free_bits=0 there, '
-      'member 0: seed=0, lr=0.0001, beta=3,',
+      'other members (member 0: seed=0, beta=1, capacity=0, free_bits=0, lr=0.0001 there, '
+      'member 0: seed=0, beta=3,',
     ),
     (('train', *PLAIN, 'stacks/0'), 'is part of the sweep in '),
     (('sweep', *PLAIN, *AXES, '--config.batch_size=8'), 'already contains a run with a different'),
@@ -150,16 +148,16 @@ def test_a_member_that_becomes_non_finite_is_frozen_and_the_others_go_on(command
   assert status == 0
   messages = [line for line in lines if 'frozen' in line]
   assert len(messages) == 2 and 'member 1 (seed=0, ' in messages[0] and 'lr=1e+30' in messages[0]
-  found = table(tmp_path / 'results.csv')
-  assert [row['frozen'] for row in found] == ['0', '1', '0', '1']
-  assert int(found[1]['step']) < 10 == int(found[0]['step'])
+  results = table(tmp_path / 'results.csv')
+  assert [row['frozen'] for row in results] == ['0', '1', '0', '1']
+  assert int(results[1]['step']) < 10 == int(results[0]['step'])
   # It can be restored where it was frozen, and the others are as without it.
   run = open_run(tmp_path, print, member=1)
-  assert int(run.state.step) == int(found[1]['step']) and np.isfinite(weights(tmp_path, 1)).all()
+  assert int(run.state.step) == int(results[1]['step']) and np.isfinite(weights(tmp_path, 1)).all()
   np.testing.assert_allclose(weights(tmp_path, 0), weights(swept, 0), rtol=1e-5, atol=2e-6)
   assert table(tmp_path / 'table.csv')[-1]['frozen'] == '2'
   status, _, lines = command('sample', f'--workdir={tmp_path}', '--member=1', '--n=2')
-  assert status == 0 and lines[-1].startswith(f'member 1 was frozen at step {found[1]["step"]}')
+  assert status == 0 and lines[-1].startswith(f'member 1 was frozen at step {results[1]["step"]}')
 
 
 @pytest.mark.slow
@@ -167,11 +165,11 @@ def test_a_stack_whose_members_are_all_frozen_does_not_end_the_sweep(command, tm
   words = 'sweep', *PLAIN, '--slice=1', '--grid', 'lr=1e30,1e-4', f'--workdir={tmp_path / "a"}'
   status, shown, lines = command(*words)
   assert status == 0 and 'frozen where it was before, as all are now' in ' '.join(lines)
-  found = table(tmp_path / 'a' / 'results.csv')
-  assert [row['frozen'] for row in found] == ['1', '0'] and '1e-4' in shown.splitlines()[3]
+  results = table(tmp_path / 'a' / 'results.csv')
+  assert [row['frozen'] for row in results] == ['1', '0'] and '1e-4' in shown.splitlines()[3]
   before = {path: path.read_bytes() for path in tmp_path.rglob('*.csv')}
   assert command(*words)[0] == 0 and all(path.read_bytes() == before[path] for path in before)
-  assert int(open_run(tmp_path / 'a', print, member=0).state.step) == int(found[0]['step'])
+  assert int(open_run(tmp_path / 'a', print, member=0).state.step) == int(results[0]['step'])
   # With a boundary at every step, also at some after all are frozen.
   words = [f'--config.{name}=1' for name in ('eval.every', 'eval.log_every', 'checkpoint.every')]
   words += '--grid', 'lr=8e-3,1e30', f'--workdir={tmp_path / "b"}'
