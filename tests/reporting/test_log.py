@@ -124,13 +124,13 @@ def test_a_rewrite_that_fails_keeps_the_rows(tmp_path, monkeypatch):
 @pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full on this system')
 @pytest.mark.parametrize('what', ['metrics', 'events'])
 def test_a_full_disk_stops_the_run_with_one_line(tmp_path, what, monkeypatch):
-  import tensorboardX
+  from tensorboardX import event_file_writer
 
   if what == 'metrics':
     (tmp_path / 'metrics.jsonl').symlink_to('/dev/full')
   else:
-    record = tensorboardX.RecordWriter
-    monkeypatch.setattr(tensorboardX, 'RecordWriter', lambda _: record('/dev/full'))
+    record = event_file_writer.RecordWriter
+    monkeypatch.setattr(event_file_writer, 'RecordWriter', lambda _: record('/dev/full'))
   with pytest.raises(RunError, match=r'disk is full[^\n]*$'), _open(tmp_path) as run:
     run.write_scalars(1, 'train', 1, {'loss': 1})
 
