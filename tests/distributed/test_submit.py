@@ -101,7 +101,7 @@ def said(log, text, seconds=180):
 def test_two_processes_of_this_machine(launch, tmp_path):
   command = ('--cluster=local', '--nodes=2', '--', 'train', SMOKE, f'--workdir={tmp_path / "run"}')
   ((_, log),) = jobs(launch, tmp_path / 'jobs', *command)
-  assert 'of 2 processes' in said(log, 'next:       python launch.py sample')
+  assert '2 processes' in said(log, 'next:       python launch.py sample')
 
 
 def one_machine(folder):
@@ -207,7 +207,7 @@ def test_preempted_it_goes_on_and_cancelled_it_ends(launch, slurm, tmp_path):
     ask(slurm, 'scontrol', 'update', f'jobid={job}', 'StartTime=now')
     said(log, f'{run}: resuming at step {steps[-1]} of 100000')
     wait_for(lambda last=steps[-1]: max(reached(run)) > int(last), 180)
-  assert '4 device(s) of 2 processes' in log.read_text()
+  assert '4 device(s), 2 processes' in log.read_text()
   ask(slurm, 'scancel', job)
   wait_for(lambda: log.read_text().count('stopped by SIGTERM') == 3, 60)
   wait_for(lambda: not ask(slurm, 'squeue', '-h', '-j', job), 90)
@@ -240,7 +240,7 @@ def test_srun_needs_no_flags(slurm, tmp_path):
     timeout=300,
   )
   assert done.returncode == 0, done.stderr
-  assert '4 device(s) of 2 processes' in done.stderr and done.stdout.count('test after 20') == 1
+  assert '4 device(s), 2 processes' in done.stderr and done.stdout.count('test after 20') == 1
 
 
 # Of `srun --pty bash` the first task has the terminal; in the others the shell ends at once.
