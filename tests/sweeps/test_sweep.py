@@ -136,7 +136,7 @@ def test_mistakes_are_one_line_and_change_nothing(command, swept, words, told):
 def test_a_sweep_that_cannot_be_creates_nothing(command, tmp_path):
   for words, told in (
     ((SMOKE,), 'one axis at least'),
-    ((SMOKE, '--grid', 'seed=0:3', '--mesh=sweep:2'), 'does not divide the 3 member(s)'),
+    ((SMOKE, '--grid', 'seed=0:3', '--mesh=sweep:2'), 'does not divide the 3 members'),
     ((SMOKE, '--grid', 'model.activation=relu,rellu'), "'rellu'"),
     ((SMOKE, '--grid', 'data.name=digits,dgits'), 'dgits'),
   ):
