@@ -93,7 +93,9 @@ def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise)
 def test_values_and_their_protocol(copied):
   said = []
   before = json.loads((copied / 'evaluation.json').read_text())
-  found, _ = evaluate(copied, ['elbo', 'nll'], overrides=[('eval.nll.samples', '3')], log=said.append)
+  found, _ = evaluate(
+    copied, ['elbo', 'nll'], overrides=[('eval.nll.samples', '3')], log=said.append
+  )
   after = json.loads((copied / 'evaluation.json').read_text())
   # What training recorded at its end is what evaluating gives.
   for name, entry in before.items():
@@ -185,6 +187,6 @@ def test_data_of_another_shape_is_refused(copied):
   saved['config']['data']['size'] = 10  # what a prepared set that has changed looks like
   path.write_text(json.dumps(saved))
   with pytest.raises(
-    UserError, match=r'images of \(10, 10, 1\), the run was trained on \(8, 8, 1\)'
+    UserError, match=r'images of \(10, 10, 1\), but the run was trained on \(8, 8, 1\)'
   ):
     evaluate(copied, ['elbo'])

@@ -10,7 +10,7 @@ from running import SMOKE, assert_same_run, reached, rows, values, wait_for
 from vaejax.cli.main import main
 from vaejax.config.load import load_config
 from vaejax.training import train
-from vaejax.training.boundary import Settler
+from vaejax.training.boundary import BoundaryHandler
 
 PLAIN = '--config.schedule.lr=constant'
 
@@ -170,15 +170,15 @@ def test_a_signal_between_two_rows_leaves_them_as_they_are(project, tmp_path, mo
   """Chunks are shorter than a row at first: the run stops inside of one, and goes on inside it."""
   config = lambda: load_config(f'{SMOKE.partition("=")[2]},eval.log_every=20')
   train.train(config(), tmp_path / 'whole')
-  glance = Settler.glance
+  poll = BoundaryHandler.poll
 
   def interrupted(self, step, sums):
-    glance(self, step, sums)
+    poll(self, step, sums)
     if step == 3:
       signal.raise_signal(signal.SIGTERM)
 
   with monkeypatch.context() as patch:
-    patch.setattr(Settler, 'glance', interrupted)
+    patch.setattr(BoundaryHandler, 'poll', interrupted)
     patch.setattr(train, 'ChunkLength', Steady)
     with pytest.raises(train.Stopped, match='SIGTERM at step 4'):
       train.train(config(), tmp_path / 'run')

@@ -88,7 +88,7 @@ def sweep(flags, overrides) -> int:
 
   plan, folder = plan_sweep(flags, overrides)
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr}
+  settings = {'max_members': flags.slice, 'only': flags.group, 'stream': sys.stderr}
   table = run(plan, folder, flags.data_dir, layout, **settings)
   if not processes.is_main():
     return 0

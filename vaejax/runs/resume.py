@@ -30,8 +30,8 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
     pairs = itertools.zip_longest(saved.members, members)
     before, now = next(pair for pair in pairs if pair[0] != pair[1])
     raise UserError(
-      f'{folder} contains a stack of other members ({in_words(before)} there, {in_words(now)} '
-      'here). Use the same values, or another workdir'
+      f'{folder} contains a stack of other members ({member_in_words(before)} there, '
+      f'{member_in_words(now)} here). Use the same values, or another workdir'
     )
   if (folder / 'evaluation.json').exists() and not checkpoint.steps(folder):
     raise UserError(
@@ -63,9 +63,13 @@ def describe(provenance: dict) -> str:
   return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in splits)
 
 
-def in_words(member: Member | None) -> str:
+def member_in_words(member: Member | None) -> str:
   """A member as 'member 3: seed=3, lr=0.001'."""
   if member is None:
     return 'none'
-  hyper = ', '.join(f'{name}={value:g}' for name, value in member.hyper.items())
-  return f'member {member.number}: seed={member.seed}, {hyper}'
+  return f'member {member.number}: seed={member.seed}, {hyper_in_words(member.hyper)}'
+
+
+def hyper_in_words(hyper) -> str:
+  """Hyper-parameters as 'lr=0.001, beta=4'."""
+  return ', '.join(f'{name}={value:g}' for name, value in hyper.items())

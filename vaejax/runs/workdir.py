@@ -50,9 +50,7 @@ def check_unused(workdir: Path) -> None:
     raise UserError(f'{workdir} is not a folder. Use another workdir')
   # A run that was killed as it began leaves only hidden files.
   if workdir.exists() and any(not path.name.startswith('.') for path in workdir.iterdir()):
-    raise UserError(
-      f'{workdir} contains other files, but no run and no sweep. Use another workdir'
-    )
+    raise UserError(f'{workdir} contains other files, but no run and no sweep. Use another workdir')
 
 
 def write_config(workdir: Path, run: SavedRun) -> None:

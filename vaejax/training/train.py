@@ -15,7 +15,7 @@ from vaejax.core import passes, sharding, stack
 from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import UserError
-from vaejax.reporting.log import elapsed_before, open_log
+from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, init_from, restore, workdir
 from vaejax.runs.resume import check_same_data, read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
@@ -101,7 +101,7 @@ def train(
       init = taken.about if taken else saved and saved.init
       about = setup.source.example, setup.provenance, data_dir, members, init
       workdir.write_config(folder, workdir.SavedRun(config, *about))
-      seconds, images = elapsed_before(folder, start), setup.images_per_step
+      seconds, images = elapsed_seconds(folder, start), setup.images_per_step
       writers = (
         resources.enter_context(
           open_log(folder, total=steps, images_per_step=images, step=start, stream=stream)
