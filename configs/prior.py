@@ -19,9 +19,9 @@ from vaejax.errors import UserError
 
 def first_stage(path: str):
   """The config of the run that a path names. Raises UserError."""
-  from vaejax.runs.sweep_files import config_of
+  from vaejax.runs.sweep_files import read_run_config
 
-  config = config_of(Path(path))
+  config = read_run_config(Path(path))
   if 'prior' not in config.model:
     raise UserError(f'{path} is a run of {config.method}, which has no model.prior to choose')
   config.unlock()

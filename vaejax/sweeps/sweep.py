@@ -110,7 +110,7 @@ def compare(plan: axes.Sweep, folder: Path) -> dict | None:
   """What a workdir saved of its sweep, None where there is none. Raises UserError where the workdir
   cannot be this sweep's."""
   if not sweep_files.is_sweep(folder):
-    workdir.check_unused(folder, 'sweep')
+    workdir.check_unused(folder)
     return None
   saved = sweep_files.read_sweep(folder)
   if saved['values'] != list(plan.values):
@@ -146,7 +146,7 @@ def numbered(stacks: list[Stack]) -> list[list[int]]:
 
 def stacked(group: axes.CompileGroup, members) -> Stack:
   """The config of some members of a group, that of the first of them, and the members."""
-  return sweep_files.configured(group.config, members[0]), tuple(members)
+  return sweep_files.member_config(group.config, members[0]), tuple(members)
 
 
 def describe(plan: axes.Sweep, stacks: list[Stack], folder: Path) -> None:
