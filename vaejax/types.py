@@ -132,21 +132,21 @@ class Prior(NamedTuple):
 
 
 class Eval(NamedTuple):
-  """A family of test values: what is looked at on the device, what the host makes of it.
+  """A family of test values: sums and rows on the device, values and errors from them on the host.
 
   Attributes:
     extract: {stream: (variables, batch, key, hyper) -> (sums, rows)}, pure, vmapped over the
-      members of a sweep. The streams are 'test', the split that is tested, in its order; 'train',
-      the training split in its order; and 'samples', as many of the method's own as the tested split
-      has rows, in the data's own range, with the fields that they were given, as 'label'. Where
-      batch['mask'] [B] is 0 a row is padding. sums: a tree that is added up over batches. rows:
-      {name: [B, ...]}, kept of every example; rows of one name and stream are the same for all
-      evals of a pass, and are computed once.
+      members of a sweep. Streams are 'test', the tested split in its order; 'train', the training
+      split in its order; and 'samples', as many samples of the method as the tested split has rows,
+      in the data's own range, with the fields that they were given, for example 'label'. Rows where
+      batch['mask'] [B] is 0 are padding. sums: a tree that is added up over batches. rows:
+      {name: [B, ...]}, collected of each example; rows of the same name and stream are the same for
+      all evals of a pass, and are computed once.
     finish: ({stream: sums}, {stream: {name: [N, ...]}}) -> {name: (value, its standard error, or
-      None where that is not known)}, on the host.
+      None if that is unknown)}, on the host.
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
-    limit: of how many examples rows are kept, 0: all.
+    limit: of how many examples rows are collected, 0: all.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]

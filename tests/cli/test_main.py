@@ -236,7 +236,7 @@ def test_a_bug_in_a_method_is_not_called_a_mistake(place, trained, monkeypatch, 
 def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
   asked = []
 
-  def run(config, folder, data_dir, stream, layout, group):
+  def run(config, folder, data_dir, stream, layout):
     asked.append((config.data.name, config.seed, folder, data_dir))
     return [{'elbo': {'elbo': (-1.25, None)}}]
 

@@ -200,7 +200,7 @@ MISTAKES = {
   ),
   'an unknown net to train': (
     ('--config.train=encoder+decodr',),
-    "no player moves 'decodr' (did you mean 'decoder'?)",
+    "no player trains 'decodr' (did you mean 'decoder'?)",
   ),
 }
 

@@ -116,8 +116,8 @@ def test_a_run_on_images_continues_nothing(trained, flag, tmp_path):
 
 def test_a_video_config_on_still_images_and_the_reverse(capsys, project, tmp_path):
   for config, said in (
-    ('rvae.py:digits,smoke', 'error: method rvae is of videos and digits has images: name a set'),
-    ('vae.py:moving,smoke', 'error: method vae is of images and moving has videos: name a set'),
+    ('rvae.py:digits,smoke', 'error: the method rvae models videos, but digits has images'),
+    ('vae.py:moving,smoke', 'error: the method vae models images, but moving has videos'),
     ('rvae.py:smoke,data.size=28', 'error: data.size=28: moving is rendered at 32, 64 or another'),
     ('rvae.py:smoke,data.frames=0', 'error: data.frames=0 is out of range: it takes 1 to 4,096'),
   ):

@@ -168,7 +168,7 @@ def text(value: Any) -> str:
 def rows(plan: axes.Sweep, folder: Path) -> list[dict[str, Any]]:
   """What `sweep` returns of the members that have ended."""
   results: dict[int, dict] = {}
-  for number, members in enumerate(sweep_files.read_sweep(folder)['stacks']):
+  for number in range(len(sweep_files.read_sweep(folder)['stacks'])):
     results |= sweep_files.read_results(sweep_files.stack_folder(folder, number))
   found = []
   for group in plan.groups:

@@ -21,8 +21,7 @@ from vaejax.cli.flags import (
   training,
 )
 from vaejax.config.load import available_configs
-from vaejax.distributed import cluster, native
-from vaejax.distributed.group import ALONE, Alone
+from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 from vaejax.lookup import nearest
 
@@ -215,55 +214,58 @@ def main(argv: list[str]) -> int:
     sys.stdout.flush()
     return status
   except KeyboardInterrupt:
-    return 130
+    return processes.leave(130)
   except BrokenPipeError:
     # Whoever read has gone; at its exit Python would write to them once more, and complain.
     for stream in (sys.stdout, sys.stderr):
       with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return 128 + 13
+    return processes.leave(128 + 13)
 
 
 def run(argv: list[str]) -> int:
   """The same, with errors said in one line."""
-  group = ALONE
   if (here := os.getcwd()) not in sys.path:
     sys.path.append(here)  # modules of one's own; at the end, so that they hide nothing
   try:
     flags, overrides = parse(argv)
     if flags.verb in ('train', 'sweep'):
-      group = join(flags, overrides)
+      join(flags, overrides)
     prepare_jax()
-    grouped = (group,) if flags.verb in ('train', 'sweep') else ()
-    status = getattr(verbs, flags.verb)(flags, overrides, *grouped)
-    group.close()
+    status = getattr(verbs, flags.verb)(flags, overrides)
+    processes.close()
     return status
   except SystemExit as end:  # argparse has shown its help
     return end.code or 0
   except (UserError, RunError) as error:
     if '--traceback' in argv:
       traceback.print_exc()
-    return fail(' '.join(str(error).splitlines()), 2 if isinstance(error, UserError) else 1, group)
+    verbs.say(f'error: {" ".join(str(error).splitlines())}')
+    return processes.leave(2 if isinstance(error, UserError) else 1)
   except Exception as error:
-    group.lost(error)
-    raise
+    if processes.count() == 1:
+      raise
+    if processes.is_lost_peer(error):
+      reason = str(error).strip().partition('\n')[0]
+      verbs.say(
+        f'error: another process has ended: see what it printed. The same commands go on from the '
+        f'last checkpoint ({reason})'
+      )
+    else:
+      traceback.print_exc()
+    return processes.leave(1)
 
 
-def join(flags, overrides) -> Alone:
-  """The processes that train together, of which this is one; mostly there is no other."""
-  where = cluster.place(flags.coordinator, flags.processes, flags.process, os.environ)
-  if where:
-    native.hush()
+def join(flags, overrides) -> None:
+  """Joins the processes that train together, if there are others."""
+  place = processes.find_place(
+    flags.coordinator, flags.processes, flags.process, os.environ, verbs.say
+  )
+  if not place:
+    return
   fields = [f'--config.{field}={text}' for field, text in overrides]
-  named = {'--config': flags.config, '--workdir': flags.workdir and str(flags.workdir)}
   fields += [f'--{kind} {text}' for kind, text in getattr(flags, 'axes', None) or ()]
-  alike = 'mesh', 'fsdp', 'slice', 'random', 'random_seed', 'group'
-  named |= {f'--{name}': getattr(flags, name, None) for name in alike}
-  return cluster.join(where, [*(f'{k}={v}' for k, v in named.items() if v), *fields])
-
-
-def fail(text: str, status: int, group: Alone) -> int:
-  """Says what went wrong, to the other processes too."""
-  group.fail(text, status)
-  verbs.say(f'error: {text}')
-  return status
+  alike = 'config', 'workdir', 'mesh', 'fsdp', 'slice', 'random', 'random_seed', 'group'
+  named = {name: getattr(flags, name, None) for name in alike}
+  words = [f'--{name}={value}' for name, value in named.items() if value]
+  processes.join(place, ' '.join([*words, *fields]))

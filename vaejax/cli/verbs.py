@@ -9,6 +9,7 @@ from pathlib import Path
 from vaejax.config.fields import check
 from vaejax.config.load import config_name, load_config, set_field
 from vaejax.config.serialise import config_from_json, config_to_json
+from vaejax.distributed import processes
 from vaejax.errors import UserError
 
 
@@ -35,13 +36,13 @@ def stoppable(verb):
   """A verb that a signal may end, which process 0 says."""
 
   @functools.wraps(verb)
-  def run(flags, overrides, group) -> int:
+  def run(flags, overrides) -> int:
     from vaejax.training.train import Stopped
 
     try:
-      return verb(flags, overrides, group)
+      return verb(flags, overrides)
     except Stopped as stopped:
-      if group.main:
+      if processes.is_main():
         say(str(stopped))
       return 128 + stopped.number
 
@@ -49,7 +50,7 @@ def stoppable(verb):
 
 
 @stoppable
-def train(flags, overrides, group) -> int:
+def train(flags, overrides) -> int:
   """The verb `train`."""
   from vaejax.core import sharding
   from vaejax.core.passes import flat
@@ -57,12 +58,11 @@ def train(flags, overrides, group) -> int:
   from vaejax.training.train import train as run
 
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  config, folder = asked(flags, overrides) if group.main else (None, Path())
-  if group.size > 1:
-    plain = group.share(lambda: config_to_json(config))
-    config = config_from_json(plain)
-  (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout, group=group)
-  if not group.main:
+  config, folder = processes.on_main(lambda: asked(flags, overrides)) or (None, Path())
+  if processes.count() > 1:
+    config = config_from_json(processes.broadcast(lambda: config_to_json(config)))
+  (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout)
+  if not processes.is_main():
     return 0
   print(summary(folder, config, flat(values)))
   if config.keep_as_judge:
@@ -80,16 +80,16 @@ def planned(flags, overrides):
 
 
 @stoppable
-def sweep(flags, overrides, group) -> int:
+def sweep(flags, overrides) -> int:
   """The verb `sweep`."""
   from vaejax.core import sharding
   from vaejax.sweeps.sweep import sweep as run
 
   plan, folder = planned(flags, overrides)
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr, 'group': group}
+  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr}
   table = run(plan, folder, flags.data_dir, layout, **settings)
-  if not group.main:
+  if not processes.is_main():
     return 0
   print(table)
   print(f'members:    {folder / "members.csv"}, {folder / "results.csv"}, {folder / "table.csv"}')

@@ -87,8 +87,8 @@ def read(
   missing = sorted(set(unowned(method.players, like)) - set(initial.about['nets']))
   if missing:
     raise UserError(
-      f'init_from={source} does not provide {", ".join(missing)}, which no player trains. Take them '
-      'from there too (init_nets), or train them (train)'
+      f'init_from={source} does not provide {", ".join(missing)}, which no player trains. Take '
+      'them from there too (init_nets), or train them (train)'
     )
   return initial
 

@@ -18,11 +18,9 @@ from vaejax.core import passes, sharding, stack
 from vaejax.core.step import finite, scheduled
 from vaejax.distributed import processes
 from vaejax.errors import RunError
-from vaejax.evaluation.evaluate import report_progress
-from vaejax.evaluation.evals import record
-from vaejax.reporting import pictures, report
+from vaejax.reporting import pictures
 from vaejax.reporting.log import Log
-from vaejax.runs import checkpoint, restore, sweep_files
+from vaejax.runs import checkpoint, restore
 from vaejax.training.setup import Setup
 from vaejax.types import Metrics, State, averaged
 
@@ -102,7 +100,7 @@ class BoundaryHandler:
     return pending
 
   def is_test_due(self, step: int) -> bool:
-    """Whether a test follows a step. After the last one `conclude` tests the whole split anyway;
+    """Whether a test follows a step. After the last one `final_test` tests the whole split anyway;
     another is wanted of a validation split, or where a longer run would have it too."""
     cadence = self.setup.cadence
     if step == cadence.steps and self.setup.watched == 'test' and self.setup.partial:
@@ -247,44 +245,12 @@ class BoundaryHandler:
     def last_checkpoint() -> str:
       with contextlib.suppress(RunError):  # a full disk is not the reason
         self.checkpoints.wait()
-      return self.checkpoints.standing()
+      return self.checkpoints.describe_latest()
 
     raise RunError(
       f'{reason}: {processes.broadcast(last_checkpoint)}. Try a smaller hyper.lr, or '
       'optimizer.clip=1, in another --workdir'
     )
-
-  def conclude(self, state: State) -> list[passes.Values]:
-    """The values of the whole test split, of a run or of each member; logs and records them."""
-    setup, step, steps = self.setup, stack.current_step(state), sharding.replicate(state.step)
-    watched = None if self.all_frozen else self.test_values
-    if setup.watched == 'validation' and watched is None:
-      watched = self.evaluate('validation', state, setup.watch_size)
-    values = watched if watched and not setup.partial else self.evaluate('test', state)
-    if not self.log:
-      return values
-    self.row_step = step
-    if setup.partial or self.test_values is None:
-      self.write_row('test', [passes.flat(one) for one in values], final=True)
-    protocol = lambda split, n=0: setup.protocol(split, step, state.ema is not None, n)
-    if setup.members:
-      flat = [passes.flat(one) for one in values]
-      if best := setup.best.lstrip('-'):  # by which members are ordered
-        for one, validation in zip(flat, watched, strict=True):
-          one[f'validation/{best}'] = passes.flat(validation).get(best, math.nan)
-      sweep_files.write_results(self.folder, setup.members, steps, flat, protocol('test'))
-      return values
-    if setup.watched == 'validation':
-      record(self.folder, watched[0], protocol('validation', setup.watch_size))
-    record(self.folder, values[0], protocol('test'))
-    report.write_report(self.folder)
-    return values
-
-  def evaluate(self, split: str, state: State, limit: int = 0) -> list[passes.Values]:
-    """The values of a split, waited for; it may take minutes, and logs its progress."""
-    one, hyper = self.setup.passes[split], scheduled(state, self.setup.schedules)
-    show = report_progress(split, self.log.say) if self.log else None
-    return one.finish(one.start(averaged(state), hyper, jax.random.key(EVAL_SEED), limit, show))
 
 
 def in_words(hyper) -> str:

@@ -112,7 +112,9 @@ def set_up(
   schedules = optim.schedules(config.schedule, config.steps)
   mesh = sharding.make_mesh(microbatch(config), members=max(1, len(members)), layout=layout)
   put = sharding.MeshPlacement(mesh)
-  tables = {name: table for name, table in load.splits(config.data, data_dir)._asdict().items() if table}
+  tables = {
+    name: table for name, table in load.splits(config.data, data_dir)._asdict().items() if table
+  }
   method = factory.make_method(config, load.example(config.data, tables['train']))
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
@@ -130,13 +132,13 @@ def set_up(
   watched = 'validation' if 'validation' in ordered else 'test'
   size = ordered[watched].size
   provenance = {name: workdir.provenance(table) for name, table in tables.items()}
-  create = lambda taken=None: factory.initial_state(
-    method, config, source.example, members, taken
-  )
+  create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
   leaf_sharding = sharding.state_sharding(mesh, bool(members), layout.fsdp)
   state_sharding = jax.tree.map(leaf_sharding, jax.eval_shape(create))
   return Setup(
-    cadence=Cadence(config.steps, config.eval.log_every, config.eval.every, config.checkpoint.every),
+    cadence=Cadence(
+      config.steps, config.eval.log_every, config.eval.every, config.checkpoint.every
+    ),
     method=method,
     source=source,
     about=f'{config.data.name}: {load.describe(tables["train"], source.resident)}',
@@ -151,7 +153,9 @@ def set_up(
       method, ordered[watched], config.eval.images, bool(members)
     ),
     mesh=mesh,
-    program=make_program(config.optimizer, method, source, schedules, mesh, state_sharding, members),
+    program=make_program(
+      config.optimizer, method, source, schedules, mesh, state_sharding, members
+    ),
     schedules=schedules,
     members=members,
     create=create,

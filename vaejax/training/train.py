@@ -19,6 +19,7 @@ from vaejax.reporting.log import elapsed_before, open_log
 from vaejax.runs import checkpoint, init_from, restore, workdir
 from vaejax.runs.resume import check_same_data, read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
+from vaejax.training.final import final_test
 from vaejax.training.setup import Setup, set_up
 from vaejax.types import State
 
@@ -42,9 +43,9 @@ def train(
 ) -> list[passes.Values]:
   """Trains the run of a config in a workdir, or resumes it from its newest checkpoint.
 
-  With `members` it trains a stack of runs, which differ from the config in seed and hyper-parameters
-  alone. Of several processes, process 0 alone reads and writes the workdir and prints; `data_dir`
-  is each one's own. Progress goes to `stream`.
+  With `members` it trains a stack of runs, which differ from the config only in seed and
+  hyper-parameters. Of several processes, process 0 alone reads and writes the workdir and prints;
+  `data_dir` is each one's own. Progress goes to `stream`.
 
   Returns the values of the whole test split after the last step: of the run, or of each member.
 
@@ -109,7 +110,7 @@ def train(
         seconds,
       )
     handler = BoundaryHandler(setup, folder, state, *writers)
-    return handler.conclude(run_steps(setup, state, handler))
+    return final_test(handler, run_steps(setup, state, handler))
 
 
 def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
