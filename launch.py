@@ -7,6 +7,6 @@ import sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 if __name__ == '__main__':
-  from vaejax.command import main
+  from vaejax.cli.main import main
 
   sys.exit(main(sys.argv[1:]))

@@ -11,8 +11,9 @@ times as long, and their number is open.
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), smoke, key=value.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, words
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, words
 
 
 def get_config(arg=''):

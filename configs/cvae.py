@@ -13,8 +13,9 @@ nats. Of 10 x 1000 samples of asked classes of mnist the judge (configs/judge.py
 Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), smoke, key=value.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, words
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, words
 
 
 def get_config(arg=''):

@@ -16,8 +16,9 @@ conditional, smoke, key=value. hinge comes with spectral norm, wasserstein with 
 and 5 turns of the critic.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, one, player, words
+from vaejax.config import presets
+from vaejax.config.base import base, player
+from vaejax.config.words import finish, one, words
 from vaejax.objectives.adversarial import LOSSES
 
 TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}

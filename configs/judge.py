@@ -19,8 +19,9 @@ Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name)
 smoke, key=value.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, one, words
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, one, words
 
 
 def get_config(arg=''):

@@ -19,8 +19,9 @@ that learns from the labels alone: what a z of many dimensions can draw, it draw
 Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), smoke, key=value.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, words
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, words
 
 TINY = presets.TINY | {'data.labels': 20, 'data.labelled_batch': 8}
 

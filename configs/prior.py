@@ -11,14 +11,15 @@ that of the first stage, with the prior and the steps of this one. Where the fir
 
 from pathlib import Path
 
-from vaejax import presets
-from vaejax.configuration import base, finish, words
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, words
 from vaejax.errors import UserError
 
 
 def first_stage(path: str):
   """The config of the run that a path names. Raises UserError."""
-  from vaejax.engine.opening import config_of  # imports JAX, which the words alone need not
+  from vaejax.runs.sweep_files import config_of
 
   config = config_of(Path(path))
   if 'prior' not in config.model:

@@ -17,8 +17,9 @@ Words after the colon: a dataset (moving, or any TFDS set of videos or image seq
 none, smoke, key=value. data.size is 32, 64, ..., data.frames the length that videos are cut to.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, one, words
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, one, words
 from vaejax.nets.recurrent import CELLS
 
 TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16}

@@ -49,8 +49,10 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from vaejax import presets
-from vaejax.configuration import base, finish, load, one, player, words
+from vaejax.config import presets
+from vaejax.config.base import base, player
+from vaejax.config.load import load_config
+from vaejax.config.words import finish, one, words
 from vaejax.errors import UserError
 
 SYSTEMS = ('conv28', 'shared_mlp', 'conv32', 'mlp', 'gan', 'rvae', 'style')
@@ -124,7 +126,7 @@ def rvae() -> ConfigDict:
 
 def style(dataset: str, smoke: bool) -> ConfigDict:
   path = Path(__file__).with_name('style.py')
-  config = load(f'{path}:{dataset}' + ',smoke' * smoke)
+  config = load_config(f'{path}:{dataset}' + ',smoke' * smoke)
   config.schedule.lr = 'constant'
   config.eval.size = 10_000
   return config

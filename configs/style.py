@@ -33,8 +33,9 @@ Words after the colon: a dataset with classes (digits, mnist, cifar10_jpeg, ... 
 smoke, key=value.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, words
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, words
 
 # The fields of the nets, see nets.style: those of the style encoder, then those of all.
 STYLE = {name: presets.TRUNK[name] for name in ('kernel', 'norm', 'dtype')} | {

@@ -10,8 +10,9 @@ Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), cla
 key=value. classify trains a classifier of z together with it, weighted by hyper.classification.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, words
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, words
 
 
 def get_config(arg=''):

@@ -14,8 +14,9 @@ non_saturating, least_squares, hinge, wasserstein; hinge where none is named), s
 hinge comes with spectral norm, wasserstein with a gradient penalty and 5 turns of the critic.
 """
 
-from vaejax import presets
-from vaejax.configuration import base, finish, one, player, words
+from vaejax.config import presets
+from vaejax.config.base import base, player
+from vaejax.config.words import finish, one, words
 from vaejax.objectives.adversarial import LOSSES
 
 TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}

@@ -2,7 +2,7 @@
 
 import jax
 
-from vaejax.engine.step import make_chunk
+from vaejax.core.step import make_chunk
 
 
 def averaged_chunk(step, draw):

@@ -7,6 +7,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from running import finished, launch
+
+__all__ = ['finished', 'launch']
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / 'shared' / 'tensorflow_datasets'
@@ -14,13 +17,14 @@ SHARED = ROOT.parent / 'shared' / 'tensorflow_datasets'
 
 def pytest_configure(config):
   """Before JAX is first used. Child processes inherit all but the number of devices; those of
-  `launch` (engine/running.py) compile as users' do."""
+  `launch` (running.py) compile as users' do."""
   config.cache_home = tempfile.mkdtemp(prefix='vaejax-tests-')
   os.environ['XDG_CACHE_HOME'] = config.cache_home
   os.environ['JAX_COMPILATION_CACHE_DIR'] = os.path.join(config.cache_home, 'compiled')
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
   os.environ.pop('TFDS_DATA_DIR', None)
   if config.option.markexpr == 'gpu':  # on the machine's own device, compiled as users' runs are
+    os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # several workers share it
     return
   os.environ.setdefault('JAX_PLATFORMS', 'cpu')
   # Half of the time would go into compiling for speed.
@@ -53,7 +57,7 @@ def project(monkeypatch):
 @pytest.fixture(scope='session')
 def trained(tmp_path_factory):
   """The workdir of a finished smoke run with an average; to be copied rather than changed."""
-  from vaejax.command import main
+  from vaejax.cli.main import main
 
   workdir = tmp_path_factory.mktemp('trained') / 'run'
   # A batch that no two devices share: one is quicker here than eight.

@@ -11,19 +11,21 @@ ROOT = Path(__file__).parent.parent
 # by name (methods, evals, sets, nets and their priors) is imported by nobody above it.
 LAYERS = (
   ('errors',),
-  ('lookup',),
-  ('types', 'schedules', 'fields'),
-  ('distributions', 'settings'),
+  ('lookup', 'distributed'),
+  ('types',),
+  ('distributions',),
   ('compound',),
-  ('objectives', 'metrics', 'configuration'),
-  ('latent', 'nets', 'axes', 'data'),
-  ('methods', 'presets'),
-  ('engine',),
-  ('evals',),
+  ('objectives', 'metrics'),
+  ('latent', 'nets', 'data'),
+  ('methods', 'config'),
+  ('core',),
+  ('runs',),
+  ('reporting',),
+  ('evaluation',),
+  ('training',),
+  ('sweeps', 'evals'),
   ('api',),
-  ('flags',),
-  ('verbs',),
-  ('command',),
+  ('cli',),
 )
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 # Only by lookup: a name in a config, and not an import, leads there.
@@ -74,6 +76,6 @@ def test_what_is_reached_by_name_is_not_imported(kind):
 
 
 def test_an_import_is_seen_wherever_it_stands():
-  code = 'import os\ndef f():\n  from vaejax.engine import step\n  import vaejax.data.load'
-  assert imported(code) == {'vaejax.engine.step', 'vaejax.data.load'}
-  assert edges()['methods', 'nets'] and ('engine', 'data') in edges()
+  code = 'import os\ndef f():\n  from vaejax.core import step\n  import vaejax.data.load'
+  assert imported(code) == {'vaejax.core.step', 'vaejax.data.load'}
+  assert edges()['methods', 'nets'] and ('runs', 'data') in edges()

@@ -10,11 +10,13 @@ import optax
 import pytest
 from chunks import averaged_chunk
 
-from vaejax import configuration, latent
+from vaejax import latent
+from vaejax.config.load import load_config
+from vaejax.core import factory, optim, sharding
+from vaejax.core.stack import take
+from vaejax.core.step import create, make_step, make_sweep
 from vaejax.data import load
-from vaejax.engine import checkpoint, optim, restoring, shard, workdir
-from vaejax.engine.stack import take
-from vaejax.engine.step import create, make_step, make_sweep
+from vaejax.runs import checkpoint, restore
 from vaejax.types import Method, Source, State
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
@@ -57,9 +59,9 @@ class Case(NamedTuple):
 
 def build(name: str, settings: dict[str, str]) -> Case:
   stem, _, words = name.partition(':')
-  config = configuration.load(f'{CONFIGS}/{stem}.py:smoke,{words}', settings.items())
+  config = load_config(f'{CONFIGS}/{stem}.py:smoke,{words}', settings.items())
   rows = load.table(config.data, 'train', None)
-  method = workdir.make_method(config, load.example(config.data, rows))
+  method = factory.make_method(config, load.example(config.data, rows))
   source = load.train(config.data, rows, examples(config, method), config.seed)
   optimizer, traces = config.optimizer, []
   step = make_step(
@@ -161,10 +163,10 @@ def test_resumed_in_memory_is_never_stopped(case):
 def test_resumed_from_disk_is_never_stopped(case, tmp_path):
   with checkpoint.manage(tmp_path, case.config.checkpoint) as checkpoints:
     checkpoints.save(run(case, 5)[0])
-  create = lambda: workdir.initial(case.method, case.config, case.source.example)
+  create = lambda: factory.initial(case.method, case.config, case.source.example)
   device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
   said = []
-  resumed = restoring.restore(tmp_path, checkpoint.abstract(create, device), said.append)
+  resumed = restore.restore(tmp_path, checkpoint.abstract(create, device), said.append)
   assert not said
   assert_identical(resumed, run(case, 5)[0])
   # Through the host: bound to a device, the state would compile the chunk again.
@@ -311,15 +313,15 @@ def test_members_of_a_sweep_are_the_single_runs(case, plain):
 
 
 def test_eight_devices_are_one(case, plain):
-  mesh = shard.mesh(case.config.batch_size // case.config.optimizer.accumulate)
+  mesh = sharding.mesh(case.config.batch_size // case.config.optimizer.accumulate)
   if mesh.size != 8:
     pytest.skip(f'{jax.device_count()} devices')
-  put = shard.Put(mesh)
+  put = sharding.Put(mesh)
   source = load.train(
     case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
   )
   (buffer, _), *_ = source.buffers(0, STEPS)
-  chunk = jax.jit(averaged_chunk(plain.step, shard.split_draw(mesh, source)))
+  chunk = jax.jit(averaged_chunk(plain.step, sharding.split_draw(mesh, source)))
   after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(after.variables))
   assert_close(after, plain.after[0])
@@ -331,13 +333,13 @@ def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
   if case.config.method not in ('vae', 'gan', 'rvae'):
     pytest.skip('shown by a game of one player, of two, and of frames')
   parts = case.config.batch_size // case.config.optimizer.accumulate
-  mesh = shard.mesh(parts, members=2, layout=shard.Layout(2, 4))
+  mesh = sharding.mesh(parts, members=2, layout=sharding.Layout(2, 4))
   step, draw = make_sweep(plain.step, case.source.draw)
-  step, draw = shard.split_step(mesh, step), shard.split_draw(mesh, case.source, draw)
+  step, draw = sharding.split_step(mesh, step), sharding.split_draw(mesh, case.source, draw)
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
-  stack = jax.device_put(stack, jax.tree.map(shard.place(mesh, stacked=True), stack))
+  stack = jax.device_put(stack, jax.tree.map(sharding.place(mesh, stacked=True), stack))
   (buffer, _), *_ = case.source.buffers(0, STEPS)
-  after, _ = jax.jit(averaged_chunk(step, draw))(stack, shard.Put(mesh)(buffer), np.int32(STEPS))
+  after, _ = jax.jit(averaged_chunk(step, draw))(stack, sharding.Put(mesh)(buffer), np.int32(STEPS))
   kernel = jax.tree.leaves(after.variables)[0]
   assert {part.data.shape[0] for part in kernel.addressable_shards} == {1}
   for number, one in enumerate(plain.after):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from vaejax import configuration, latent, presets
+from vaejax import latent
+from vaejax.config import presets
+from vaejax.config.base import base
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.methods import vae
@@ -21,7 +23,7 @@ def built(low=0.0, high=1.0, prior='standard', conditional=False):
   fields = {'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)}
   fields |= {'label': jax.ShapeDtypeStruct((), jnp.int32)}
   example = Example(fields, CLASSES, low, high)
-  config = configuration.base('vae', {'lr': 1e-3, 'beta': 1.0})
+  config = base('vae', {'lr': 1e-3, 'beta': 1.0})
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   model = presets.AUTOENCODER | SMALL | {'prior': prior, 'conditional': conditional}
   config.model = ConfigDict(model)

@@ -37,9 +37,9 @@ class Kind(NamedTuple):
 KINDS = {
   'sets': Kind('data/sets', ('table', 'SUITS', 'ARCHIVES'), dict([STYLES])),
   # The default of a config's field, which is of the prior.
-  'methods': Kind('methods', ('make',), {PACKAGE / 'presets.py': {'prior'}}, MODELS),
+  'methods': Kind('methods', ('make',), {PACKAGE / 'config' / 'presets.py': {'prior'}}, MODELS),
   # The default of a config's field: what is computed where nothing is asked for.
-  'evals': Kind('evals', ('make',), {PACKAGE / 'configuration.py': {'elbo'}}, MODELS),
+  'evals': Kind('evals', ('make',), {PACKAGE / 'config' / 'base.py': {'elbo'}}, MODELS),
 }
 
 

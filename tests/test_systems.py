@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from vaejax import configuration
-from vaejax.engine import workdir
+from vaejax.config.load import load_config
+from vaejax.core import factory
 from vaejax.errors import UserError
 from vaejax.types import Example
 
@@ -76,12 +76,12 @@ SYSTEMS = {
 @pytest.mark.parametrize('system', SYSTEMS)
 def test_parameters_are_those_of_the_description(project, system):
   shape, expected = SYSTEMS[system]
-  config = configuration.load(f'configs/source.py:{system}')
+  config = load_config(f'configs/source.py:{system}')
   low = -1.0 if config.data.scale == 'symmetric' else 0.0
   data = 'video' if len(shape) == 4 else 'image'
   example = Example({data: jax.ShapeDtypeStruct(shape, jnp.float32)}, 10, low, data=data)
   state = jax.eval_shape(
-    lambda: workdir.initial(workdir.make_method(config, example), config, example)
+    lambda: factory.initial(factory.make_method(config, example), config, example)
   )
   found = {
     net: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
@@ -95,7 +95,7 @@ def test_parameters_are_those_of_the_description(project, system):
   [('mlp', 46_875), ('conv28,epochs=3', 703), ('gan,epochs=1', 1875), ('rvae', 12_500)],
 )
 def test_lengths_are_in_epochs(project, words, steps):
-  assert configuration.load(f'configs/source.py:{words}').steps == steps
+  assert load_config(f'configs/source.py:{words}').steps == steps
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_lengths_are_in_epochs(project, words, steps):
 )
 def test_mistakes(project, words, said):
   with pytest.raises(UserError, match=said):
-    configuration.load(f'configs/source.py:{words}')
+    load_config(f'configs/source.py:{words}')

@@ -14,16 +14,16 @@ from vaejax.errors import RunError, UserError
 
 if TYPE_CHECKING:
   from vaejax.api.run import Run, load
-  from vaejax.api.training import config, sweep, train
+  from vaejax.api.train import get_config, sweep, train
 
-__all__ = ['Run', 'RunError', 'UserError', 'config', 'load', 'sweep', 'train']
+__all__ = ['Run', 'RunError', 'UserError', 'get_config', 'load', 'sweep', 'train']
 
 _HOMES = {
   'Run': 'vaejax.api.run',
   'load': 'vaejax.api.run',
-  'config': 'vaejax.api.training',
-  'sweep': 'vaejax.api.training',
-  'train': 'vaejax.api.training',
+  'get_config': 'vaejax.api.train',
+  'sweep': 'vaejax.api.train',
+  'train': 'vaejax.api.train',
 }
 
 

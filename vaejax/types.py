@@ -53,7 +53,7 @@ class Player(NamedTuple):
     loss: (variables, batch, key, hyper) -> (scalar, (metrics, new extra)).
     owns: the nets whose params this player moves; a net may have two owners.
     tx: optax transformation at rate 1: it gives a direction, the rate is `hyper[lr]`. None until
-      the config's `optimizer` has given it one (see engine.optim.equip).
+      the config's `optimizer` has given it one (see core.optim.equip).
     lr: the entry of `hyper` that holds the rate.
     turns: updates in one round, each on its own examples.
   """

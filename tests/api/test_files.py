@@ -8,7 +8,7 @@ from PIL import Image
 
 import vaejax
 from vaejax.api import files
-from vaejax.command import main
+from vaejax.cli.main import main
 from vaejax.data import load
 
 

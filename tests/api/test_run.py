@@ -13,29 +13,31 @@ from ml_collections import ConfigDict
 from scipy import stats
 
 import vaejax
-from vaejax import configuration, presets
 from vaejax.api import programs
 from vaejax.api.run import Run
 from vaejax.api.sample import sample
-from vaejax.command import main
+from vaejax.cli.main import main
+from vaejax.config import presets
+from vaejax.config.load import load_config
+from vaejax.core import factory
 from vaejax.data import load, transforms
-from vaejax.engine import opening, workdir
 from vaejax.methods.vae import vae
 from vaejax.nets import autoencoder
 from vaejax.nets.priors import standard
+from vaejax.runs.trained import TrainedRun, open_run
 from vaejax.types import Example, State, Variables
 
 ROOT = Path(__file__).parents[2]
-IMAGES = load.table(configuration.load(f'{ROOT}/configs/vae.py').data, 'test', None).load()['image']
+IMAGES = load.table(load_config(f'{ROOT}/configs/vae.py').data, 'test', None).load()['image']
 
 
 def untrained(stem: str, **settings) -> Run:
   """The run of a config at its smoke size, as it is before its first step."""
-  config = configuration.load(f'{ROOT}/configs/{stem}.py:smoke', settings.items())
+  config = load_config(f'{ROOT}/configs/{stem}.py:smoke', settings.items())
   example = load.example(config.data, load.table(config.data, 'train', None))
-  method = workdir.make_method(config, example)
-  state = jax.jit(lambda: workdir.initial(method, config, example))()
-  return Run(opening.Run(Path('w'), config, example, None, method, state), 'ema')
+  method = factory.make_method(config, example)
+  state = jax.jit(lambda: factory.initial(method, config, example))()
+  return Run(TrainedRun(Path('w'), config, example, None, method, state), 'ema')
 
 
 @pytest.fixture(scope='module')
@@ -70,7 +72,7 @@ def test_log_prob_agrees_with_the_analytic_marginal():
   assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, variables.params)
   state = State(jnp.zeros((), int), jax.random.key(0), Variables(params, {}), {}, None, {})
   config = ConfigDict({'method': 'vae', 'data': {'name': 'x'}})
-  run = Run(opening.Run(Path('w'), config, example, None, method, state), 'raw')
+  run = Run(TrainedRun(Path('w'), config, example, None, method, state), 'raw')
   found = run.log_prob(x.reshape(-1, *shape), samples=3000)
   assert found.shape == (40,) and found.dtype == np.float32
   np.testing.assert_allclose(found, exact, atol=0.1)
@@ -141,7 +143,7 @@ def test_many_threads_may_ask_one_run(trained):
 
 def test_weights_and_checkpoints(trained):
   raw = vaejax.load(trained, weights='raw')
-  saved = opening.open_run(trained, print).state
+  saved = open_run(trained, print).state
   for run, variables in ((vaejax.load(trained), saved.ema), (raw, saved.variables)):
     jax.tree.map(np.testing.assert_array_equal, run.variables, variables)
   assert (raw.step, vaejax.load(trained, checkpoint=10).step) == (20, 10)

@@ -10,8 +10,8 @@ from PIL import Image
 from vaejax.api import programs
 from vaejax.api.sample import sample
 from vaejax.data import load
-from vaejax.engine import opening
 from vaejax.errors import UserError
+from vaejax.runs.trained import open_run
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_temperature_scales_the_prior(draw):
 
 
 def test_weights_are_the_average_or_raw(draw, trained):
-  run = opening.open_run(trained, print)
+  run = open_run(trained, print)
   key = jax.random.fold_in(jax.random.key(0), 0)
   for weights, variables in (('ema', run.state.ema), ('raw', run.state.variables)):
     expected = run.method.sample(variables, key, 3, {})['image']

@@ -9,6 +9,7 @@ JSON. On a CPU the same runs at small sizes: --minutes=2 tries it.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,12 +47,8 @@ PARTS = (
   Part('tests', 130, ('gpu_tests.py',)),
   Part('epochs', 60, ('epochs.py', '--sides=ours,eager,bfloat16')),
   Part('epochs, compiled', 80, ('epochs.py', '--sides=ours,compiled,cuda_graphs')),
-  Part('1 seed', 25, ('members.py', '--members=1')),
-  Part('8 seeds', 25, ('members.py', '--members=8')),
-  Part('64 seeds', 30, ('members.py', '--members=64')),
-  Part('256 seeds', 40, ('members.py', '--members=256')),
-  Part('conv', 25, ('members.py', '--net=conv')),
-  Part('conv, batch 1024', 25, ('members.py', '--net=conv', '--batch=1024')),
+  Part('seeds', 110, ('members.py',)),
+  Part('conv', 40, ('members.py', '--net=conv', '--members=1', '--batches=128,1024')),
   Part('lowerings', 45, ('lowerings.py',)),
   Part('precision', 45, ('precision.py',)),
   Part('nll and sampling', 45, ('trained.py',)),
@@ -63,9 +61,12 @@ def version(name):
   try: return m.version(name)
   except m.PackageNotFoundError: return None
 names = 'jax', 'jaxlib', 'flax', 'optax', 'torch', 'jax-cuda13-plugin', 'jax-cuda12-plugin'
-d = jax.devices()
-print(json.dumps({'platform': d[0].platform, 'device': d[0].device_kind, 'devices': len(d),
-  'versions': {'python': platform.python_version(), **{n: version(n) for n in names if version(n)}}}))
+versions = {name: version(name) for name in names if version(name)}
+devices = jax.devices()
+print(json.dumps({
+  'platform': devices[0].platform, 'device': devices[0].device_kind, 'devices': len(devices),
+  'versions': {'python': platform.python_version(), **versions},
+}))
 """
 
 
@@ -85,9 +86,10 @@ def environment(space: str) -> dict[str, str]:
 
 def run_part(command: list[str], seconds: float, take, space: str) -> dict:
   """Runs a program, gives take(figure) each that it prints, and ends it with all that it started
-  after so many seconds. Returns its status, its seconds, and what it wrote to stderr if it failed.
+  after so many seconds. Returns its status, its seconds, and where it is not done the end of what it
+  wrote besides.
   """
-  start, late = time.monotonic(), threading.Event()
+  start, late, others = time.monotonic(), threading.Event(), deque(maxlen=50)
   with tempfile.TemporaryFile('w+', dir=space) as errors:
     process = subprocess.Popen(
       command,
@@ -109,25 +111,25 @@ def run_part(command: list[str], seconds: float, take, space: str) -> dict:
       for line in process.stdout:
         if line.startswith('{"name"'):
           take(json.loads(line))
+        else:
+          others.append(line)
       process.wait()
     finally:
       timer.cancel()
       kill_group(process)
-    took = {'seconds': round(time.monotonic() - start, 1)}
-    if late.is_set():
-      return {'status': f'stopped after its {seconds:.0f} s', **took}
-    if process.returncode == 0:
-      return {'status': 'done', **took}
+    status = f'failed ({process.returncode})' if process.returncode else 'done'
+    status = f'stopped after its {seconds:.0f} s' if late.is_set() else status
+    took = {'status': status, 'seconds': round(time.monotonic() - start, 1)}
+    if status == 'done':
+      return took
     errors.seek(0)
-    return {'status': f'failed ({process.returncode})', **took, 'traceback': errors.read()[-4000:]}
+    return took | {'stdout': ''.join(others), 'stderr': errors.read()[-4000:]}
 
 
 def kill_group(process: subprocess.Popen) -> None:
   """Ends a process and those it started, if any still run."""
-  try:
+  with contextlib.suppress(ProcessLookupError):
     os.killpg(process.pid, signal.SIGKILL)
-  except ProcessLookupError:
-    pass
 
 
 def run(parts, seconds: float, out: Path, about: dict, small: bool) -> dict:

@@ -1,6 +1,7 @@
 """Seconds of an epoch, ours beside PyTorch's.
 
-  python tests/benchmarks/epochs.py --sides=ours,eager [--nets=mlp,conv] [--batches=128,1024] [--small]
+  python tests/benchmarks/epochs.py [--sides=ours,eager] [--nets=mlp,conv] [--batches=128,1024]
+                                    [--small]
 
 Every side is a process of its own, as in speed.py; epochs alternate. A side that fails, as one that
 torch cannot compile here, is left out.

@@ -48,9 +48,9 @@ def first_step(workdir: Path, data_dir: str, cache: str) -> float:
 
 def loop_seconds(workdir: str, data_dir: str) -> tuple[float, list[float]]:
   """Seconds of the whole loop between its row FIRST and its last but two, and of each save."""
-  from vaejax import configuration
-  from vaejax.engine.checkpoint import Checkpoints
-  from vaejax.engine.train import train
+  from vaejax.config.load import load_config
+  from vaejax.runs.checkpoint import Checkpoints
+  from vaejax.training.train import train
 
   blocked, save = [], Checkpoints.save
 
@@ -61,7 +61,7 @@ def loop_seconds(workdir: str, data_dir: str) -> tuple[float, list[float]]:
 
   settings = {'steps': STEPS, 'eval.every': 0, 'eval.log_every': LOG, 'checkpoint.every': SAVE}
   fields = [(name, str(value)) for name, value in settings.items()]
-  config = configuration.load(str(ROOT / CONFIG.removeprefix('--config=')), fields)
+  config = load_config(str(ROOT / CONFIG.removeprefix('--config=')), fields)
   Checkpoints.save = timed
   with open(os.devnull, 'w') as quiet:
     train(config, Path(workdir), data_dir, quiet)
@@ -78,11 +78,11 @@ def bare_chunk(data_dir: str):
   import jax
   import numpy as np
 
-  from vaejax import configuration
-  from vaejax.engine import step
-  from vaejax.engine.setup import set_up
+  from vaejax.config.load import load_config
+  from vaejax.core import step
+  from vaejax.training.setup import set_up
 
-  config = configuration.load(str(ROOT / CONFIG.removeprefix('--config=')))
+  config = load_config(str(ROOT / CONFIG.removeprefix('--config=')))
   setup = set_up(config, data_dir)
   state = jax.jit(setup.create)()
   chunk = step.make_chunk(step.make_step(setup.method, setup.schedules), setup.source.draw)

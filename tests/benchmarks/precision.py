@@ -19,7 +19,7 @@ NETS = {
 
 def main():
   flags = figures.parser(__doc__).parse_args()
-  batch, every, count = (64, 3, 640) if flags.small else (1024, 59, 60_000)
+  batch, every, count = (32, 2, 320) if flags.small else (1024, 59, 60_000)
   steps, data = 6 * every, enlarged.data(count, 64 if flags.small else 1000)
   for net, spec in NETS.items():
     speed, losses = {}, {}

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import jax
 
-from vaejax.engine import opening
+from vaejax.runs.trained import open_run
 from vaejax.types import averaged
 
 
 def sampler(folder: Path, n: int):
   """key -> n samples of a run's newest checkpoint; compiled."""
-  run = opening.open_run(folder, print)
+  run = open_run(folder, print)
   variables = averaged(run.state)
   sample = jax.jit(lambda key: run.method.sample(variables, key, n))
   jax.block_until_ready(sample(jax.random.key(0)))

@@ -67,16 +67,17 @@ def commands(flags, counts: list[int]) -> None:
 
 def sweep_of(flags, count: int, **layout):
   """The config and the set-up of a sweep of so many seeds, of a single run for 0."""
-  from vaejax import axes, configuration
-  from vaejax.engine import shard
-  from vaejax.engine.setup import set_up
+  from vaejax.config.load import load_config
+  from vaejax.core import sharding
+  from vaejax.sweeps import axes
+  from vaejax.training.setup import set_up
 
   spec, members = str(ROOT / flags.config), ()
-  config = configuration.load(spec)
+  config = load_config(spec)
   if count:
     (group,) = axes.make(spec, [], [('grid', f'seed=0:{count}')]).groups
     config, members = group
-  return config, set_up(config, flags.data_dir, members, shard.Layout(**layout))
+  return config, set_up(config, flags.data_dir, members, sharding.Layout(**layout))
 
 
 def steps(flags, counts: list[int]) -> None:
@@ -84,7 +85,7 @@ def steps(flags, counts: list[int]) -> None:
   import jax
   import numpy as np
 
-  from vaejax.engine.setup import make_program
+  from vaejax.training.setup import make_program
 
   runs, times = {}, {}
   for count in (0, *counts):
@@ -115,7 +116,7 @@ def asks(flags) -> None:
   """What the compiled step says of collectives and memory."""
   import numpy as np
 
-  from vaejax.engine.setup import compiled
+  from vaejax.training.setup import compiled
 
   n = flags.devices
   alone = [(0, {'data': n}), (0, {'data': n, 'fsdp': True})]

@@ -6,6 +6,7 @@ Through the Python interface, and compiled once for a large batch as an eval has
 """
 
 import tempfile
+from functools import partial
 
 import enlarged
 import figures
@@ -42,9 +43,7 @@ def scoring(run, net: str, small: bool) -> None:
     config.eval.nll = {'samples': samples}
     look = exact(nll.make(run.method, config, run.example).look['test'])
     batch = {'image': run.example.to_data(images), 'mask': jax.numpy.ones(n)}
-    hyper, key = dict(run.config.hyper), jax.random.key(0)
-    # The arguments by default values: the loop's variables change.
-    score = lambda look=look, batch=batch: look(run.variables, batch, key, hyper)
+    score = partial(look, run.variables, batch, jax.random.key(0), dict(run.config.hyper))
     times = figures.seconds(score, repeats)
     what = f'the eval nll on one batch of {n} images, left on the device'
     figures.report(f'{name}, as an eval', figures.rates(n, times), 'images/s', what)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vaejax import configuration
+from vaejax.config.base import base
 from vaejax.data import arrays, load
 from vaejax.errors import UserError
 
@@ -13,7 +13,7 @@ Y = np.arange(9) % 4
 
 
 def config(**fields):
-  data = configuration.base('vae', {}).data
+  data = base('vae', {}).data
   data.update({'name': arrays.NAME, **fields})
   return data
 

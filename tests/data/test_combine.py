@@ -5,16 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax import configuration
+from vaejax.config.base import base
+from vaejax.config.load import load_config
 from vaejax.data import combine, load, source, subset
-from vaejax.engine.setup import set_up
 from vaejax.errors import UserError
+from vaejax.training.setup import set_up
 
 KEY = load.run_key(3)
 
 
 def data(**fields):
-  found = configuration.base('m2', {}).data
+  found = base('m2', {}).data
   few = {'labels': 40, 'labelled_batch': 5}
   found.update({'name': 'digits', 'binarise': 'dynamic', **few, **fields})
   return found
@@ -87,13 +88,13 @@ def test_the_parts_have_orders_and_noise_of_their_own():
 
 @pytest.mark.parametrize('rows, devices', [(8, 8), (4, 4), (5, 1)])
 def test_as_many_devices_as_share_the_rows_of_every_part(project, rows, devices):
-  config = configuration.load(f'configs/m2.py:smoke,labelled_batch={rows}')
+  config = load_config(f'configs/m2.py:smoke,labelled_batch={rows}')
   assert set_up(config, None).mesh.size == devices
 
 
 def test_microbatches_share_the_rows_of_every_part(project):
   with pytest.raises(UserError, match=r'data\.labelled_batch=6 does not split into .*=4 equal'):
-    configuration.load('configs/m2.py:smoke,labelled_batch=6,accumulate=4')
+    load_config('configs/m2.py:smoke,labelled_batch=6,accumulate=4')
 
 
 def test_the_labelled_rows_of_a_run_are_those_of_its_seed():

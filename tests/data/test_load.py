@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax import configuration
+from vaejax.config.base import base
+from vaejax.core.step import create
 from vaejax.data import load
-from vaejax.engine.step import create
 from vaejax.errors import UserError
 from vaejax.types import Method, Variables
 
 
 def data(**fields):
-  found = configuration.base('vae', {}).data
+  found = base('vae', {}).data
   found.update({'name': 'digits', **fields})
   return found
 

@@ -6,10 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from vaejax import configuration, presets
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.fields import check
+from vaejax.config.load import load_config
 from vaejax.data import load, sets, tfds
 from vaejax.errors import UserError
-from vaejax.fields import check
 
 OWN = '''"""Two grey levels in 6x6 pixels."""
 import numpy as np
@@ -64,23 +66,23 @@ def test_only_the_plain_name_is_made_here():
 
 
 def test_a_set_of_ones_own(own, project):
-  config = configuration.load('configs/vae.py:mylab.cells,smoke')
+  config = load_config('configs/vae.py:mylab.cells,smoke')
   assert (config.model.latents, config.data.binarise) == (4, 'threshold')  # smoke has few latents
-  assert configuration.load('configs/vae.py:mylab.cells').model.latents == 3
+  assert load_config('configs/vae.py:mylab.cells').model.latents == 3
   found = load.splits(config.data, None)
   assert [rows.size for rows in found] == [30, 8, 5]
   assert load.table(config.data, 'validation', None).origin == 'cells validation'
-  assert configuration.load('configs/gan.py:mylab.cells').model.channels == (32, 64)
+  assert load_config('configs/gan.py:mylab.cells').model.channels == (32, 64)
   for name, said in (
     ('mylab.other', 'mylab.other has no table: it is no set'),
     ('mylab.none', "unknown set 'mylab.none'.*there are digits"),
   ):
     with pytest.raises(UserError, match=said):
-      configuration.load(f'configs/vae.py:{name}')
+      load_config(f'configs/vae.py:{name}')
 
 
 def test_rows_that_are_asked_for_are_held_out_though_the_set_has_its_own(own):
-  data = configuration.base('', {}).data
+  data = base('', {}).data
   data.update({'name': 'mylab.cells', 'validation': 6})
   found = load.splits(data, None)
   assert [rows.size for rows in found] == [24, 6, 5]
@@ -89,7 +91,7 @@ def test_rows_that_are_asked_for_are_held_out_though_the_set_has_its_own(own):
 
 def test_a_config_without_a_set_is_told_so():
   with pytest.raises(UserError, match=r"data\.name is '': give the name of a data set"):
-    load.table(configuration.base('', {}).data, 'train', None)
+    load.table(base('', {}).data, 'train', None)
 
 
 def image_set(tmp_path, prepare, pictures, **counts):
@@ -97,7 +99,7 @@ def image_set(tmp_path, prepare, pictures, **counts):
 
   rows = {s: [{'image': p} for p in pictures(n, (4, 4, 3), n)] for s, n in counts.items()}
   prepare(tmp_path, rows, {'image': tensorflow_datasets.features.Image(shape=(4, 4, 3))})
-  data = configuration.base('', {}).data
+  data = base('', {}).data
   data.name = 'tiny'
   return data
 
@@ -130,7 +132,7 @@ def test_the_splits_of_a_set_of_tfds(tmp_path, prepare, pictures, counts, sizes,
 
 
 def test_what_suits_a_set():
-  config = configuration.base('', {'lr': 1.0})
+  config = base('', {'lr': 1.0})
   config.model = dict(presets.AUTOENCODER)
   for name in ('mnist', '/x/mnist/3.0.1', 'kmnist:3.0.1'):
     presets.suit(config, name)
@@ -148,9 +150,9 @@ def test_what_suits_a_set():
 def test_a_config_is_read_without_what_reads_data():
   code = """
 import sys
-from vaejax import configuration
+from vaejax.config.load import load_config
 for name in ('digits', 'shapes', 'moving', 'mnist', 'cifar10', 'omniglot'):
-  configuration.load(f'configs/vae.py:{name}')
+  load_config(f'configs/vae.py:{name}')
 heavy = ('PIL', 'tensorflow_datasets', 'grain', 'urllib.request')
 print([m for m in heavy if m in sys.modules])
 """

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vaejax.configuration import base
+from vaejax.config.base import base
 from vaejax.data import load
 from vaejax.data.stacked import members
 from vaejax.errors import UserError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from vaejax import configuration
+from vaejax.config.load import load_config
 from vaejax.data import load, styles, transforms
 from vaejax.errors import UserError
 
@@ -138,7 +138,7 @@ def test_a_pair_is_the_row_in_the_style_of_the_row_before_it():
 
 def sources(mode='auto', **changes):
   """Of the digits in styles: the training source, and the test source."""
-  config = configuration.load(f'{CONFIGS}/style.py:smoke')
+  config = load_config(f'{CONFIGS}/style.py:smoke')
   config.data.update({'mode': mode, **changes})
   train, test = (load.table(config.data, split, None) for split in ('train', 'test'))
   return load.train(config.data, train, 16, 0), load.test(config.data, test)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax.configuration import base
+from vaejax.config.base import base
 from vaejax.data import load, source
 from vaejax.data.subset import balanced, hold_out
 from vaejax.data.table import Table, of_arrays, rendered

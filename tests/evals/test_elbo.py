@@ -3,12 +3,11 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from looking import example_of, values, with_errors
 from ml_collections import ConfigDict
 
 from vaejax.evals import elbo
 from vaejax.types import Method, Variables
-
-from .looking import example_of, values, with_errors
 
 CONFIG = ConfigDict({'objective': {'samples': 3}, 'hyper': {'beta': 2.0}})
 

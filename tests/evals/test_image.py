@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from looking import example_of, values
 from ml_collections import ConfigDict
 
 from vaejax.errors import UserError
 from vaejax.evals import image
 from vaejax.types import Method
-
-from .looking import example_of, values
 
 CONFIG = ConfigDict({'method': 'none', 'data': {'scale': 'symmetric'}})
 

@@ -4,16 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from looking import example_of
+from looking import values as looked
 from ml_collections import ConfigDict
 
-from vaejax.engine.judges import Judge
 from vaejax.errors import UserError
 from vaejax.evals import judge
+from vaejax.evaluation.judges import Judge
 from vaejax.metrics.frechet import Moments, distance
 from vaejax.types import Example, Method
-
-from .looking import example_of
-from .looking import values as looked
 
 CLASSES, SHAPE = 4, (2, 3, 1)
 CONFIG = ConfigDict(

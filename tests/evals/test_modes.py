@@ -4,14 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from looking import example_of, values
 from ml_collections import ConfigDict
 
-from vaejax.engine.judges import Judge
 from vaejax.errors import UserError
 from vaejax.evals import modes
+from vaejax.evaluation.judges import Judge
 from vaejax.types import Example, Method
-
-from .looking import example_of, values
 
 CONFIG = ConfigDict(
   {

@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 from scipy import stats
 
-from vaejax import presets
+from vaejax.config import presets
 from vaejax.errors import UserError
 from vaejax.evals import nll
 from vaejax.latent import log_likelihood

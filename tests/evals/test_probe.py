@@ -5,17 +5,16 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from looking import example_of, with_errors
 from ml_collections import ConfigDict
 
-from vaejax.configuration import base
+from vaejax.config.base import base
+from vaejax.core.passes import gather
 from vaejax.data import load
-from vaejax.engine.evaluate import evaluate
-from vaejax.engine.passes import gather
 from vaejax.errors import UserError
 from vaejax.evals import probe
+from vaejax.evaluation.evaluate import evaluate
 from vaejax.types import Latent, Method
-
-from .looking import example_of, with_errors
 
 CONFIG = ConfigDict({'method': 'toy', 'data': {'name': 'digits'}, 'model': {}})
 

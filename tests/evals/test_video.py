@@ -6,13 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from looking import example_of
+from looking import values as looked
 
 from vaejax.errors import UserError
 from vaejax.evals import video
 from vaejax.metrics.similarity import psnr, ssim
-
-from .looking import example_of
-from .looking import values as looked
 
 
 def noise(*shape, seed=0):

@@ -9,7 +9,9 @@ import pytest
 from ml_collections import ConfigDict
 from scipy import special
 
-from vaejax import configuration, presets
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.load import load_config
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
@@ -28,7 +30,7 @@ def example(classes=CLASSES):
 
 def config(shared=True, weight=0.0, **objective):
   hyper = {'lr': 1e-3, 'beta': 1.0, 'classification': weight}
-  found = configuration.base('classified', hyper)
+  found = base('classified', hyper)
   found.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'} | objective
   found.model = ConfigDict({**presets.AUTOENCODER, **SMALL, 'shared': shared})
   return found
@@ -170,7 +172,7 @@ def test_a_class_head_adds_its_cross_entropy(samples, name):
 
 def test_a_word_asks_for_the_head(project):
   for words, asked in (('smoke', False), ('smoke,classify', True)):
-    found = configuration.load(f'configs/vae.py:{words}')
+    found = load_config(f'configs/vae.py:{words}')
     method = lookup('methods', found.method).make(found, example())
     assert ('classification' in found.hyper) == ('classify' in method.predict) == asked
 

@@ -7,7 +7,8 @@ import pytest
 from ml_collections import ConfigDict
 from scipy import ndimage, special
 
-from vaejax import configuration, presets
+from vaejax.config import presets
+from vaejax.config.base import base
 from vaejax.errors import UserError
 from vaejax.methods import classifier
 from vaejax.methods.classifier import shifted, softened
@@ -18,7 +19,7 @@ KEY = jax.random.key(0)
 
 
 def config(shift=0, soften=0.0, target='label', **model):
-  found = configuration.base('classifier', {'lr': 1e-3})
+  found = base('classifier', {'lr': 1e-3})
   found.data.name = 'digits'
   found.objective = {'shift': shift, 'soften': soften, 'target': target}
   found.model = ConfigDict(presets.TRUNK | {'widths': (7,)} | model)

@@ -10,11 +10,13 @@ from chunks import averaged_chunk
 from ml_collections import ConfigDict
 from scipy import integrate, stats
 
-from vaejax import configuration, presets
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.load import load_config
+from vaejax.core import factory
+from vaejax.core.step import make_step
 from vaejax.data import load
 from vaejax.distributions import per_example
-from vaejax.engine import workdir
-from vaejax.engine.step import make_step
 from vaejax.errors import UserError
 from vaejax.methods import vae
 from vaejax.nets import autoencoder, lens
@@ -32,7 +34,7 @@ def example(classes=CLASSES):
 
 
 def config(conditional=True, **objective):
-  found = configuration.base('vae', HYPER)
+  found = base('vae', HYPER)
   found.data.name = 'digits'
   found.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'} | objective
   prior = 'by_class' if conditional else 'standard'
@@ -179,11 +181,11 @@ def test_data_without_classes_is_refused():
 
 @pytest.mark.slow
 def test_after_training_another_label_costs_bits(project):
-  config = configuration.load('configs/cvae.py:digits,smoke,lr=5e-3,batch_size=32')
+  config = load_config('configs/cvae.py:digits,smoke,lr=5e-3,batch_size=32')
   rows = load.table(config.data, 'train', None)
-  method = workdir.make_method(config, load.example(config.data, rows))
+  method = factory.make_method(config, load.example(config.data, rows))
   source = load.train(config.data, rows, config.batch_size, config.seed)
-  state = jax.jit(lambda: workdir.initial(method, config, source.example))()
+  state = jax.jit(lambda: factory.initial(method, config, source.example))()
   (buffer, _), *_ = source.buffers(0, 250)
   state, _ = jax.jit(averaged_chunk(make_step(method), source.draw))(state, buffer, np.int32(250))
   test = load.test(config.data, load.table(config.data, 'test', None))

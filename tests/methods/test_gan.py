@@ -10,8 +10,8 @@ import pytest
 from chunks import averaged_chunk
 from flax import linen as nn
 
-from vaejax import configuration
-from vaejax.engine.step import create, make_step
+from vaejax.config.load import load_config, set_field
+from vaejax.core.step import create, make_step
 from vaejax.errors import UserError
 from vaejax.methods import gan
 from vaejax.nets.adversarial import Critic, Generator
@@ -61,9 +61,9 @@ def test_the_best_critic_is_the_log_density_ratio(loss):
 
 
 def config(**fields):
-  found = configuration.load('configs/gan.py:smoke')
+  found = load_config('configs/gan.py:smoke')
   for name, value in fields.items():
-    configuration.override(found, name.replace('__', '.'), value)
+    set_field(found, name.replace('__', '.'), value)
   return found
 
 

@@ -10,7 +10,9 @@ import pytest
 from ml_collections import ConfigDict
 from scipy import special, stats
 
-from vaejax import configuration, presets
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.load import load_config
 from vaejax.errors import UserError
 from vaejax.methods import m2
 from vaejax.nets import labelled, lens
@@ -28,7 +30,7 @@ def example(classes=CLASSES):
 
 
 def config():
-  found = configuration.base('m2', HYPER)
+  found = base('m2', HYPER)
   found.model = ConfigDict({**presets.AUTOENCODER, **SMALL})
   return found
 
@@ -209,7 +211,7 @@ def test_samples_are_of_the_class_that_was_asked_for():
 
 
 def test_an_optimal_variance_is_refused(project):
-  settings = configuration.load('configs/m2.py:smoke,likelihood=sigma_vae')
+  settings = load_config('configs/m2.py:smoke,likelihood=sigma_vae')
   with pytest.raises(UserError, match='set it to gaussian_scalar'):
     m2.make(settings, example(10))
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import vaejax
-from vaejax import configuration
+from vaejax.config.load import load_config
+from vaejax.config.serialise import config_from_json
 from vaejax.errors import UserError
 from vaejax.methods import prior, vae
 from vaejax.types import Example
@@ -18,7 +19,7 @@ CONFIG = 'configs/prior.py'
 
 
 def test_only_the_prior_has_a_gradient_and_it_is_that_of_the_bound(project):
-  config = configuration.load('configs/vae.py:smoke,prior=mixture,components=3')
+  config = load_config('configs/vae.py:smoke,prior=mixture,components=3')
   fields = {'image': jax.ShapeDtypeStruct((4, 4, 1), jnp.float32)}
   base = vae.make(config, Example(fields))
   batch = {'image': jax.random.uniform(jax.random.key(1), (6, 4, 4, 1))}
@@ -59,7 +60,7 @@ def test_a_trained_model_keeps_all_but_its_prior(project, trained, tmp_path):
     'decoder',
     'encoder',
   ]
-  vaejax.train(configuration.restore(saved['config']), tmp_path / 'second')
+  vaejax.train(config_from_json(saved['config']), tmp_path / 'second')
 
 
 @pytest.mark.slow
@@ -72,15 +73,15 @@ def test_a_member_of_a_sweep_is_a_first_stage(project, tmp_path):
 
 def test_what_has_no_prior_to_choose_is_refused(project, tmp_path, trained):
   with pytest.raises(UserError, match='no workdir'):
-    configuration.load(f'{CONFIG}:{tmp_path}/none')
+    load_config(f'{CONFIG}:{tmp_path}/none')
   copy = shutil.copytree(trained, tmp_path / 'run')
   path = copy / 'config.json'
   saved = json.loads(path.read_text())
   del saved['config']['model']['prior'], saved['config']['model']['components']
   path.write_text(json.dumps(saved))
   with pytest.raises(UserError, match=r'is a run of vae, which has no model\.prior to choose'):
-    configuration.load(f'{CONFIG}:{copy}')
-  still = configuration.load('configs/prior.py:smoke,prior=standard')
+    load_config(f'{CONFIG}:{copy}')
+  still = load_config('configs/prior.py:smoke,prior=standard')
   fields = {'image': jax.ShapeDtypeStruct((4, 4, 1), jnp.float32)}
   with pytest.raises(UserError, match='has nothing to learn'):
     prior.make(still, Example(fields))

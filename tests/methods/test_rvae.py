@@ -1,14 +1,16 @@
 """The recurrent VAE: its bound against a sum by hand, and how it goes on with videos."""
 
 from functools import cache, partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax import configuration, latent
-from vaejax.engine import workdir
+from vaejax import latent
+from vaejax.config.load import load_config
+from vaejax.core import factory
 from vaejax.errors import UserError
 from vaejax.methods import rvae
 from vaejax.nets import lens, recurrent
@@ -28,9 +30,9 @@ def example(low=0.0, levels=256):
 
 
 def config(**settings):
-  path = configuration.Path(__file__).parents[2] / 'configs' / 'rvae.py'
+  path = Path(__file__).parents[2] / 'configs' / 'rvae.py'
   settings = SETTINGS | {name.replace('__', '.'): str(x) for name, x in settings.items()}
-  return configuration.load(str(path), settings.items())
+  return load_config(str(path), settings.items())
 
 
 @cache
@@ -250,6 +252,6 @@ def test_mistakes(project):
     method.sample(v, KEY, B, {'video': jnp.zeros((B, 5, *SHAPE))})
   still = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
   with pytest.raises(UserError, match=r'rvae is of videos and moving has images: name a set of'):
-    workdir.make_method(config(), still)
+    factory.make_method(config(), still)
   with pytest.raises(UserError, match=r'vae is of images and digits has videos: name a set of im'):
-    workdir.make_method(configuration.load('configs/vae.py'), example())
+    factory.make_method(load_config('configs/vae.py'), example())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vaejax import configuration
+from vaejax.config.load import load_config
 from vaejax.errors import UserError
 from vaejax.methods import style
 from vaejax.nets import lens
@@ -25,7 +25,7 @@ WEIGHTS = 'beta_content', 'beta_style', 'style', 'code', 'content', 'transfer'
 
 @cache
 def config():
-  return configuration.load(f'{CONFIGS}/style.py:smoke,model.channels=8,model.style.channels=8')
+  return load_config(f'{CONFIGS}/style.py:smoke,model.channels=8,model.style.channels=8')
 
 
 @cache
@@ -249,7 +249,7 @@ def test_samples_at_temperature_nothing_are_one_image():
 
 
 def test_one_row_has_no_other_to_take_a_style_from(project):
-  lonely = configuration.load('configs/style.py:smoke,batch_size=1')
+  lonely = load_config('configs/style.py:smoke,batch_size=1')
   with pytest.raises(UserError, match='batch_size is 2 at least'):
     style.make(lonely, example())
 
@@ -262,6 +262,6 @@ def test_one_row_has_no_other_to_take_a_style_from(project):
   ],
 )
 def test_a_curve_of_tones_has_two_ends_and_is_of_images(project, words, told):
-  asked = configuration.load(f'configs/style.py:smoke,{words}')
+  asked = load_config(f'configs/style.py:smoke,{words}')
   with pytest.raises(UserError, match=told):
     style.make(asked, example())

@@ -9,7 +9,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from ml_collections import ConfigDict
 
-from vaejax import configuration, presets
+from vaejax.config import presets
+from vaejax.config.base import base
 from vaejax.distributions import kl, per_example, standard
 from vaejax.errors import UserError
 from vaejax.methods import vae
@@ -27,7 +28,7 @@ def example(low=0.0, high=1.0, levels=2):
 
 
 def config(objective=None, **model):
-  found = configuration.base('vae', HYPER)
+  found = base('vae', HYPER)
   found.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'} | (objective or {})
   found.model = ConfigDict(presets.AUTOENCODER | SMALL | model)
   return found

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax import configuration
+from vaejax.config.load import load_config, set_field
 from vaejax.errors import UserError
 from vaejax.methods import vae, vaegan
 from vaejax.nets import adversarial, autoencoder, lens
@@ -22,9 +22,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def config(words='smoke', **fields):
-  found = configuration.load(f'{ROOT}/configs/vaegan.py:{words}')
+  found = load_config(f'{ROOT}/configs/vaegan.py:{words}')
   for name, value in fields.items():
-    configuration.override(found, name.replace('__', '.'), value)
+    set_field(found, name.replace('__', '.'), value)
   return found
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax import configuration
+from vaejax.config.load import load_config
 from vaejax.nets import adain, style
 from vaejax.nets.tones import histogram
 from vaejax.types import Example
@@ -20,7 +20,7 @@ X = np.random.default_rng(0).uniform(size=(3, 9, 8, 3)).astype(np.float32)
 def make(shape=(9, 8, 3), **fields):
   """The nets of style transfer on images of `shape` from -1 to 1, with widths of 16."""
   layers = {'channels': (8, 8), 'strides': (2, 1), 'widths': (16,)}
-  model = configuration.load(str(CONFIG)).model
+  model = load_config(str(CONFIG)).model
   model.unlock()
   model.style.update(layers | {'latents': 4})
   model.update(layers | {'latents': 5, 'invariant': False} | fields)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from vaejax import presets
+from vaejax.config import presets
 from vaejax.distributions import (
   Bernoulli,
   Categorical,

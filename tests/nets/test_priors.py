@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from vaejax import presets
+from vaejax.config import presets
 from vaejax.distributions import Gaussian, per_example
 from vaejax.errors import UserError
 from vaejax.lookup import lookup, names

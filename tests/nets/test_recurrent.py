@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from vaejax import configuration
+from vaejax.config.load import load_config
 from vaejax.errors import UserError
 from vaejax.nets import recurrent
 from vaejax.nets.recurrent import Core
@@ -103,7 +103,7 @@ def test_without_recurrence_every_frame_is_by_itself():
 
 def test_an_unknown_cell_is_refused(project):
   video = jax.ShapeDtypeStruct((3, 16, 16, 1), jnp.float32)
-  config = configuration.load('configs/rvae.py:smoke')
+  config = load_config('configs/rvae.py:smoke')
   assert recurrent.make(config.model, Example({'video': video})).keys() == {
     'encoder',
     'core',

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.api.run import Run
-from vaejax.engine import images, opening
-from vaejax.engine.files import write_atomic
 from vaejax.errors import UserError
+from vaejax.reporting import images
+from vaejax.runs import trained
+from vaejax.runs.files import write_atomic
 
 BLOCK = 4096  # rows that are in memory at once
 
@@ -39,7 +40,7 @@ def encode(
 
   Raises UserError.
   """
-  run = Run(opening.open_run(folder, say, which, member=member), weights)
+  run = Run(trained.open_run(folder, say, which, member=member), weights)
   out = writable(run.folder, out, 'latents.npz', ('.npz',))
   parts = []
   for batch in rows(run, split, n, data_dir):
@@ -64,7 +65,7 @@ def reconstruct(
   """Writes a picture of the first n rows of a split, by default 64 images or 8 videos, above their
   reconstructions, to a .png, by default reconstructions.png in the run's folder. Returns the path.
   The arguments are those of `encode`. Raises UserError."""
-  run = Run(opening.open_run(folder, say, which, member=member), weights)
+  run = Run(trained.open_run(folder, say, which, member=member), weights)
   out = writable(run.folder, out, 'reconstructions.png', ('.png',))
   pairs = []
   for batch in rows(run, split, n or (8 if run.example.data == 'video' else 64), data_dir):
@@ -82,7 +83,7 @@ def rows(
 ) -> Iterator[dict[str, np.ndarray]]:
   """The first n rows of a split of a run's data (None: all), in parts, as Run's methods take them.
   Raises UserError."""
-  _, source = opening.open_split(run, split, data_dir)
+  _, source = trained.open_split(run, split, data_dir)
   data, n = run.example.data, min(n or source.size, source.size)
   size = min(n, BLOCK)
 

@@ -12,9 +12,9 @@ import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike
 
-from vaejax.api import border, programs
-from vaejax.engine import opening
+from vaejax.api import inputs, programs
 from vaejax.errors import UserError
+from vaejax.runs import trained
 from vaejax.types import Example, Method, Variables, averaged, zeros
 
 Latents: TypeAlias = np.ndarray | tuple[np.ndarray, ...]
@@ -40,11 +40,11 @@ def load(
   if weights not in ('ema', 'raw'):
     raise UserError(f'weights={weights!r}: it takes ema or raw')
   if member is not None:
-    border.count('member', member, 0)
+    inputs.count('member', member, 0)
   if not isinstance(workdir, str | PathLike):
     raise UserError(f'workdir={workdir!r}: it takes the folder of a trained run')
   folder, passed_over = Path(workdir).expanduser(), []
-  opened = opening.open_run(folder, passed_over.append, str(checkpoint), member=member)
+  opened = trained.open_run(folder, passed_over.append, str(checkpoint), member=member)
   for text in passed_over:
     warnings.warn(text, stacklevel=2)
   return Run(opened, weights)
@@ -70,7 +70,7 @@ class Run:
     data_dir: where its data was, None for the default place.
   """
 
-  def __init__(self, opened: opening.Run, weights: str):
+  def __init__(self, opened: trained.TrainedRun, weights: str):
     self.folder: Path = opened.folder
     self.config: ConfigDict = opened.config
     self.example: Example = opened.example
@@ -99,9 +99,9 @@ class Run:
   def decode(self, latents: ArrayLike | tuple[ArrayLike, ...], **fields: Any) -> np.ndarray:
     """The mean of p(x|z) of latents as `encode` gives them: [N, H, W, C] float32."""
     self._check('decode')
-    z = border.latents(latents, self._latents())
+    z = inputs.latents(latents, self._latents())
     n = len(jax.tree.leaves(z)[0])
-    rows = border.fields(fields, self._conditions, self._conditions, n, self.example)
+    rows = inputs.fields(fields, self._conditions, self._conditions, n, self.example)
     return self._run('decode', {**rows, 'latents': z}, n)
 
   def reconstruct(self, images: ArrayLike, **fields: Any) -> np.ndarray:
@@ -130,11 +130,11 @@ class Run:
         video=frames [n, k, H, W, C], the first frames that they go on from.
     """
     self._check('sample')
-    border.count('n', n, 0)
+    inputs.count('n', n, 0)
     real = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
     if not real or not 0 <= temperature < math.inf:
       raise UserError(f'temperature={temperature!r}: it takes a number from 0 up')
-    rows = border.fields(given, self.method.given, (), n, self.example)
+    rows = inputs.fields(given, self.method.given, (), n, self.example)
     settings = {'temperature': np.float32(temperature), 'draw': bool(draw)}
     return self._run('sample', rows, n, seed, **settings)
 
@@ -151,13 +151,13 @@ class Run:
         'this run is of binary images, and what has other values has no probability: binarise them '
         'first, as (images > 127).astype(np.float32)'
       )
-    samples = border.count('samples', samples, 1)
+    samples = inputs.count('samples', samples, 1)
     return self._run('log_prob', rows, n, seed, programs.SCORED, samples=samples)
 
   def translate(self, images: ArrayLike, style_images: ArrayLike, **fields: Any) -> np.ndarray:
     """What every image shows, in the style of its style image: [N, H, W, C] float32."""
     rows, n = self._rows('translate', images, fields)
-    rows['style_image'] = border.pixels('style_images', style_images, self.example)
+    rows['style_image'] = inputs.pixels('style_images', style_images, self.example)
     if len(rows['style_image']) != n:
       raise UserError(f'{n} images and {len(rows["style_image"])} style images: give one of each')
     return self._run('translate', rows, n)
@@ -181,9 +181,9 @@ class Run:
     """Images and the fields that they are conditioned on, checked, and how many they are."""
     self._check(name)
     data = self.example.data
-    x = border.pixels(f'{data}s', images, self.example)
+    x = inputs.pixels(f'{data}s', images, self.example)
     wants = self._conditions
-    return {data: x, **border.fields(fields, wants, wants, len(x), self.example)}, len(x)
+    return {data: x, **inputs.fields(fields, wants, wants, len(x), self.example)}, len(x)
 
   def _latents(self) -> Any:
     """The shape and dtype of one example's latents."""
@@ -195,6 +195,6 @@ class Run:
 
   def _run(self, name: str, rows, n: int, seed: int = 0, size: int | None = None, **settings):
     """What a program gives of n rows."""
-    key = jax.random.key(border.count('seed', seed, 0, 2**32 - 1))
+    key = jax.random.key(inputs.count('seed', seed, 0, 2**32 - 1))
     program = lambda rows, index: self._programs[name](self.variables, rows, index, key, **settings)
     return programs.in_batches(program, rows, n, size or self._at_once)

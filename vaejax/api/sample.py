@@ -6,8 +6,9 @@ import numpy as np
 
 from vaejax.api.files import array_file, rows, writable
 from vaejax.api.run import Run
-from vaejax.engine import animate, images, opening
 from vaejax.errors import UserError
+from vaejax.reporting import gif, images
+from vaejax.runs import trained
 
 
 def sample(
@@ -46,7 +47,7 @@ def sample(
       test video is before its futures in a picture. Default: samples.png in the run's folder.
     data_dir: of the test videos, by default the run's.
   """
-  run = Run(opening.open_run(folder, say, which, member=member), weights)
+  run = Run(trained.open_run(folder, say, which, member=member), weights)
   n = n or (16 if run.example.data == 'video' else 64)
   out = writable(run.folder, out, 'samples.png', ('.png', '.npy', '.gif'))
   check(run, out, label, given, futures, rollout, draw)
@@ -68,7 +69,7 @@ def sample(
     found = found.reshape(-1, *found.shape[2:])
   out.parent.mkdir(parents=True, exist_ok=True)
   if out.suffix == '.gif':
-    animate.write_gif(out, animate.film(found, futures + 1 if given else None))
+    gif.write_gif(out, gif.film(found, futures + 1 if given else None))
   else:
     images.write_png(out, images.grid(found))
   return out

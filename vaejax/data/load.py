@@ -186,7 +186,7 @@ def test(data, rows: Table, put=None) -> Source:
 
 
 def run_key(seed: int) -> jax.Array:
-  """The key that a run of this seed holds in its state (see engine.step.create)."""
+  """The key that a run of this seed holds in its state (see core.step.create)."""
   return jax.random.split(jax.random.key(seed))[1]
 
 

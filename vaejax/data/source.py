@@ -42,7 +42,7 @@ def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False)
 
 
 class Here:
-  """Places trees of host arrays on the default device; see engine.shard.Put, its like on a mesh."""
+  """Places trees of host arrays on the default device; see core.sharding.Put for a mesh."""
 
   def __call__(self, tree):
     return jax.tree.map(jnp.asarray, tree)

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.engine import judges
 from vaejax.errors import UserError
 from vaejax.evals.means import means
+from vaejax.evaluation import judges
 from vaejax.metrics.frechet import distance, moments
 from vaejax.types import Eval, Example, Method
 

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import stacked
-from vaejax.engine import judges
 from vaejax.errors import UserError
+from vaejax.evaluation import judges
 from vaejax.types import Eval, Example, Method
 
 SETTINGS = {'workdir': ''}  # of the judge of one channel, '': the cached one

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 
 from vaejax.data import load
 from vaejax.data.styles import names
-from vaejax.engine import judges
 from vaejax.errors import UserError
 from vaejax.evals.means import share
+from vaejax.evaluation import judges
 from vaejax.types import Eval, Example, Method
 
 

@@ -1,0 +1,288 @@
+"""The command line: every mistake is one line that creates nothing; what the verbs print."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vaejax.cli.main import VERBS, main, parse
+from vaejax.errors import RunError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+  """An empty folder but for the project's configs, as the working directory."""
+  (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+  monkeypatch.chdir(tmp_path)
+  return tmp_path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+  """Every file below a folder and what it holds."""
+  return {str(p): p.read_bytes() if p.is_file() else b'' for p in sorted(folder.rglob('*'))}
+
+
+def mistake(capsys, place, *argv) -> str:
+  """What a command says that ends with status 2, in one line, and leaves all as it was."""
+  before = files(place)
+  capsys.readouterr()
+  status = main([str(word) for word in argv])
+  said = capsys.readouterr()
+  assert status == 2, said.err
+  assert said.out == '' and said.err.startswith('error: ')
+  assert said.err.count('\n') == 1 and said.err.endswith('\n')
+  assert files(place) == before
+  return said.err
+
+
+TRAIN = ('train', '--workdir=w', '--config=configs/vae.py:smoke')
+MISTAKES = {
+  'verb': (('trian',), "unknown verb 'trian' (did you mean 'train'?): it takes train, sweep, show"),
+  'flag': ((*TRAIN, '--wrokdir=x'), "unknown flag --wrokdir=x (did you mean '--workdir'?)"),
+  'flag without config': ((*TRAIN, '--hyper.lr=1'), "(did you mean '--config.hyper.lr'?)"),
+  'flag by its name': (
+    ('sample', '--workdir=w', '--chekpoint=1'),
+    "(did you mean '--checkpoint'?)",
+  ),
+  'flag like no other': (('sample', '--workdir=w', '--foo=1'), 'unknown flag --foo=1; see python'),
+  'flag of another verb': ((*TRAIN, '--n=3'), 'unknown flag --n=3'),
+  'word': (('sample', 'w'), 'unknown flag w'),
+  'flag without value': (('sample', '--workdir'), '--workdir: expected one argument'),
+  'abbreviated flag': (('train', '--work=w'), 'unknown flag --work=w'),
+  'config': (('--config=configs/vea.py',), "'configs/vea.py' (did you mean 'configs/vae.py'?)"),
+  'configs that exist': (('--config=vae',), 'there are configs/'),
+  'field': ((*TRAIN, '--config.hyper.bata=4'), "'hyper.bata' (did you mean 'hyper.beta'?)"),
+  'field without value': ((*TRAIN, '--config.seed', '4'), '--config.seed=VALUE'),
+  'field in words': (('train', '--config=configs/vae.py:latnts=3'), "'latents'"),
+  'type': ((*TRAIN, '--config.steps=ten'), "steps='ten': it takes a whole number"),
+  'bool': ((*TRAIN, '--config.seed=True'), "seed='True': it takes a whole number"),
+  'range': ((*TRAIN, '--config.batch_size=0'), 'batch_size=0 is out of range: it takes 1 to'),
+  'negative': ((*TRAIN, '--config.lr=-1'), 'hyper.lr=-1.0 is out of range: it takes at least 0'),
+  'schedule': ((*TRAIN, '--config.schedule.lr=cosin'), "did you mean 'cosine'"),
+  'optimizer': ((*TRAIN, '--config.optimizer.name=adm'), "did you mean 'adam'"),
+  'likelihood': ((*TRAIN, '--config.likelihood=normal'), 'model.likelihood='),
+  'method': ((*TRAIN, '--config.method=vea'), "unknown method 'vea' (did you mean 'vae'?)"),
+  'best': ((*TRAIN, '--config.best=elob'), "did you mean 'elbo'"),
+  'best by test': ((*TRAIN, '--config.best=elbo'), 'hold rows out of train by data.validation=0.1'),
+  'dataset': (('train', '--config=configs/vae.py:digit'), 'digits'),
+  'two datasets': (('train', '--config=configs/vae.py:mnist,shapes'), 'mnist and shapes'),
+  'data_dir': ((*TRAIN, '--data_dir=none'), 'no folder --data_dir=none'),
+  'no such set': (('train', '--config=configs/vae.py:emnist', '--data_dir=.'), 'emnist'),
+  'workdir a file': ((*TRAIN, '--workdir=file'), 'file is not a folder'),
+  'workdir in a file': ((*TRAIN, '--workdir=file/w'), 'file/w'),
+  'workdir of something else': ((*TRAIN, '--workdir=full'), 'full is not empty'),
+  'no workdir': (('sample',), 'sample needs --workdir=DIR'),
+  'workdir missing': (('sample', '--workdir=none'), "no workdir 'none'"),
+  'workdir empty': (('evaluate', '--workdir=empty'), 'empty holds no run'),
+  'field of sample': (
+    ('sample', '--workdir=run', '--config.seed=1'),
+    'sample takes no config fields',
+  ),
+  'n': (('sample', '--workdir=run', '--n=0'), "--n: '0': it takes a whole number, 1 to"),
+  'n, type': (('sample', '--workdir=run', '--n=some'), "--n: 'some': it takes a whole"),
+  'seed': (('sample', '--workdir=run', '--seed=-1'), "--seed: '-1': it takes a whole number, 0"),
+  'temperature': (
+    ('sample', '--workdir=run', '--temperature=nan'),
+    "'nan': it takes a number from 0 up",
+  ),
+  'weights': (('sample', '--workdir=run', '--weights=new'), "--weights: invalid choice: 'new'"),
+  'suffix': (('sample', '--workdir=run', '--out=x.gif'), 'ends in .png or .npy'),
+  'folder of out': (('sample', '--workdir=run', '--out=none/x.png'), 'there is no folder none'),
+  'eval': (('evaluate', '--workdir=run', '--evals=elbo,nil'), "'nil' (did you mean 'nll'?)"),
+  'no eval': (('evaluate', '--workdir=run', '--evals=,'), '--evals names nothing'),
+  'split': (
+    ('evaluate', '--workdir=run', '--split=valid'),
+    "no split 'valid': there are train and",
+  ),
+  'setting of an eval': (
+    ('evaluate', '--workdir=run', '--config.eval.nll.samples=0'),
+    'eval.nll.samples=0 is out of range',
+  ),
+  'no setting of an eval': (
+    ('evaluate', '--workdir=run', '--config.eval.nll.sample=3'),
+    "'eval.nll.sample' (did you mean 'eval.nll.samples'?)",
+  ),
+  'field of evaluate': (
+    ('evaluate', '--workdir=run', '--config.seed=1'),
+    'evaluate takes settings of evals alone',
+  ),
+  'another config': (
+    ('train', '--workdir=run', '--config=configs/vae.py:smoke,beta=2'),
+    'hyper.beta: 1.0 -> 2.0',
+  ),
+  'more steps under a cosine': (('train', '--workdir=run', '--config.steps=30'), 'steps: 20 -> 30'),
+}
+
+
+@pytest.mark.parametrize('name', MISTAKES)
+def test_a_mistake_is_one_line_and_creates_nothing(name, capsys, place, trained):
+  argv, said = MISTAKES[name]
+  (place / 'file').write_text('')
+  (place / 'empty').mkdir()
+  (place / 'full').mkdir()
+  (place / 'full' / 'thing').write_text('')
+  if '--workdir=run' in argv:
+    shutil.copytree(trained, place / 'run')
+  assert said in mistake(capsys, place, *argv)
+
+
+def test_a_mistake_in_a_process_has_status_2_and_no_traceback(place):
+  argv = [sys.executable, str(ROOT / 'launch.py'), 'train', '--config.beta=x']
+  found = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+  assert found.returncode == 2 and found.stdout == ''
+  assert found.stderr == "error: hyper.beta='x': it takes a number\n"
+  assert os.listdir(place) == ['configs']
+
+
+def test_help_lists_everything(capsys, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  assert main(['--help']) == 0
+  shown = capsys.readouterr().out
+  for verb in VERBS:
+    assert f'python launch.py {verb} ' in shown  # its example
+    assert main([verb, '--help']) == 0
+    flags = [w.strip('[],') for w in capsys.readouterr().out.split() if w.startswith('[--')]
+    assert len(flags) > 2 and all(flag in shown for flag in flags)
+  for path in (ROOT / 'configs').glob('*.py'):
+    assert f'configs/{path.name}' in shown
+  assert '[--config.FIELD=VALUE]' in shown
+  for flag in ('--config', '--workdir', '--data_dir', '--n', '--out', '--evals'):
+    assert f'[{flag} ' in shown
+
+
+def test_help_imports_no_jax():
+  code = (
+    'import sys\nfrom vaejax.cli.main import main\n'
+    'status = main(["--help"])\n'
+    'slow = {"jax", "flax", "optax", "orbax", "tensorflow_datasets", "numpy"} & set(sys.modules)\n'
+    'sys.exit(f"{status} {slow}" if status or slow else 0)\n'
+  )
+  found = subprocess.run(
+    [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+  )
+  assert found.returncode == 0, found.stderr
+
+
+def test_who_stops_reading_gets_no_traceback():
+  reader, writer = os.pipe()
+  os.close(reader)
+  found = subprocess.run(
+    [sys.executable, 'launch.py', '--help'],
+    cwd=ROOT,
+    stdout=writer,
+    stderr=subprocess.PIPE,
+    env={name: value for name, value in os.environ.items() if name != 'PYTHONUNBUFFERED'},
+    check=False,
+    timeout=60,
+  )
+  os.close(writer)
+  assert (found.returncode, found.stderr) == (128 + signal.SIGPIPE, b'')
+
+
+def test_an_interrupt_ends_quietly(capsys, monkeypatch, trained):
+  from vaejax.api import sample
+
+  def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(sample, 'sample', interrupted)
+  assert main(['sample', f'--workdir={trained}']) == 130
+  assert capsys.readouterr() == ('', '')
+
+
+def test_a_failed_run_has_status_1(capsys, monkeypatch, trained):
+  from vaejax.evaluation import evaluate
+
+  def failed(*_, **__):
+    raise RunError('the disk is full')
+
+  monkeypatch.setattr(evaluate, 'evaluate', failed)
+  assert main(['evaluate', f'--workdir={trained}']) == 1
+  assert capsys.readouterr() == ('', 'error: the disk is full\n')
+
+
+def test_where_a_mistake_was_found_is_shown_on_demand(capsys, place):
+  assert main(['train', '--config=configs/vae.py:smoke', '--config.beta=x', '--traceback']) == 2
+  *shown, last = capsys.readouterr().err.splitlines()
+  assert shown[0].startswith('Traceback') and last == "error: hyper.beta='x': it takes a number"
+
+
+@pytest.mark.parametrize('verb', ['train', 'sample', 'evaluate'])
+def test_a_bug_in_a_method_is_not_called_a_mistake(place, trained, monkeypatch, verb):
+  """Also on a resume, and from what lies in the folder where the command is run."""
+  shutil.copytree(trained, place / 'run')
+  (place / 'mylab_bug.py').write_text('def make(config, example):\n  return None + 1\n')
+  path = place / 'run' / 'config.json'
+  path.write_text(path.read_text().replace('"method": "vae"', '"method": "mylab_bug.x"'))
+  (place / 'mylab_bug').mkdir()
+  (place / 'mylab_bug.py').rename(place / 'mylab_bug' / 'x.py')
+  monkeypatch.setattr(sys, 'path', [*sys.path])
+  with pytest.raises(TypeError) as error:
+    main([verb, '--workdir=run'])
+  assert error.traceback[-1].path == place / 'mylab_bug' / 'x.py'
+  assert error.traceback[-1].lineno + 1 == 2
+  for name in [name for name in sys.modules if name.startswith('mylab_bug')]:
+    del sys.modules[name]
+
+
+def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
+  asked = []
+
+  def run(config, folder, data_dir, stream, layout, group):
+    asked.append((config.data.name, config.seed, folder, data_dir))
+    return [{'elbo': {'elbo': (-1.25, None)}}]
+
+  from vaejax.training import train
+
+  monkeypatch.setattr(train, 'train', run)
+  assert main([]) == 0
+  assert main(['--config.seed=3']) == 0
+  assert main(['--config=configs/iwae.py:digits', '--data_dir=.']) == 0
+  assert main(['train', '--config=configs/vae.py:shapes', '--workdir=here']) == 0
+  assert asked == [
+    ('digits', 0, Path('runs/vae'), None),
+    ('digits', 3, Path('runs/vae'), None),
+    ('digits', 0, Path('runs/iwae'), '.'),
+    ('shapes', 0, Path('here'), None),
+  ]
+  shown = capsys.readouterr().out
+  assert 'elbo -1.25' in shown and 'here/checkpoints' in shown and 'here/report.html' in shown
+  assert 'python launch.py sample --workdir=here' in shown
+
+
+def test_a_finished_run_says_so_and_needs_no_config(capsys, copied, monkeypatch):
+  monkeypatch.chdir(copied)  # where there are no configs
+  assert main(['train', f'--workdir={copied}']) == 0
+  said = capsys.readouterr()
+  assert 'finished at step 20 of 20' in said.err and 'test after 20 steps: ' in said.out
+
+
+def test_sample_and_evaluate_print_what_they_wrote(capsys, copied, tmp_path):
+  out = tmp_path / 'found.npy'
+  assert main(['sample', f'--workdir={copied}', '--n=3', f'--out={out}', '--data_dir=/']) == 0
+  assert capsys.readouterr() == (f'{out}\n', '')
+  assert np.load(out).shape == (3, 8, 8, 1)
+  samples = '--config.eval.nll.samples=2'
+  assert main(['evaluate', f'--workdir={copied}', '--evals=elbo,nll', samples]) == 0
+  said = capsys.readouterr()
+  recorded = json.loads((copied / 'evaluation.json').read_text())
+  lines = {name: value for name, value, *_ in map(str.split, said.out.splitlines()[:-1])}
+  assert f'± {recorded["nll"]["error"]:.4f}' in said.out
+  assert said.err == '' and {'elbo', 'nll', 'recon', 'kl'} <= lines.keys()
+  for name, value in lines.items():
+    assert float(value) == pytest.approx(recorded[name]['value'], abs=1e-4)
+  assert recorded['nll']['samples'] == 2
+
+
+def test_a_tilde_is_the_users_home(monkeypatch, tmp_path):
+  monkeypatch.setenv('HOME', str(tmp_path))
+  flags, _ = parse(['train', '--workdir=~/run', '--data_dir=~'])
+  assert flags.workdir == tmp_path / 'run' and flags.data_dir == str(tmp_path)

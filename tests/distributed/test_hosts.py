@@ -1,0 +1,183 @@
+"""Several real processes as one program, on CPU devices of this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from running import SMOKE, assert_same_run, reached, rows, values, wait_for
+
+pytestmark = pytest.mark.slow
+
+# Adam's first steps are nearly sign(g), which a last bit can turn around.
+SGD = ('--config.optimizer.name=sgd', '--config.hyper.lr=1e-4')
+PLAIN = ('--config.optimizer.b1=None', '--config.optimizer.b2=None')
+GAN = '--config=configs/gan.py:digits,smoke'
+STREAM = '--config.data.mode=stream'
+ENDLESS = (SMOKE, '--config.steps=100000', '--config.checkpoint.every=5')
+
+
+def free_port():
+  with socket.create_server(('', 0)) as server:
+    return server.getsockname()[1]
+
+
+def place(number, count, port):
+  return f'--coordinator=127.0.0.1:{port}', f'--processes={count}', f'--process={number}'
+
+
+def begin(launch, count, *words, devices=4, verb='train'):
+  """Starts the processes of one program, which have so many devices together."""
+  port, each = free_port(), {'JAX_NUM_CPU_DEVICES': str(devices // count)}
+  return [launch.start(verb, *words, *place(i, count, port), **each) for i in range(count)]
+
+
+def finish(launch, processes, status=0):
+  """How they end: all alike, the others silent."""
+  results = [launch.end(process, 300) for process in processes]
+  assert [r.status for r in results] == [status] * len(results), [r.err for r in results]
+  assert [r.out + r.err for r in results[1:]] == [''] * len(results[1:])
+  assert 'Gloo' not in results[0].out + results[0].err
+  return results[0]
+
+
+def train(launch, count, *words, **more):
+  return finish(launch, begin(launch, count, *words, **more))
+
+
+@pytest.fixture(scope='module')
+def single(launch, tmp_path_factory):
+  """single(*words) -> the workdir of the run of one process with four devices."""
+  made = {}
+
+  def single(*words):
+    if words not in made:
+      made[words] = tmp_path_factory.mktemp('single') / 'run'
+      result = launch('train', *words, f'--workdir={made[words]}', JAX_NUM_CPU_DEVICES='4')
+      assert result.status == 0, result.err
+    return made[words]
+
+  return single
+
+
+WHOLE = """
+import sys
+
+import jax
+import numpy as np
+
+from vaejax.core import sharding
+from vaejax.distributed import cluster
+
+group = cluster.join(cluster.place(sys.argv[1], 2, int(sys.argv[2]), {}), [])
+mesh = sharding.mesh(members=4)
+there = sharding.of_members(mesh, True)
+found = {'a': np.arange(8.0).reshape(4, 2), 'b': np.arange(4, dtype=np.int8)}
+split = lambda: jax.random.split(jax.random.key(0), 4)
+tree = sharding.lay(found, there) | {'key': jax.jit(split, out_shardings=there)()}
+assert mesh.shape['sweep'] == 4 and not tree['a'].is_fully_addressable
+for shard.GATHERED, hosts in ((0, 'ab'), (32, 'b'), (2**30, '')):  # 'a' has 32 bytes, 'b' 4
+  whole = sharding.whole(tree)
+  assert all(isinstance(whole[name], np.ndarray) == (name in hosts) for name in found)
+  assert all((np.asarray(whole[name]) == found[name]).all() for name in found)
+  assert (jax.random.key_data(whole['key']) == jax.random.key_data(split())).all()
+group.close()
+"""
+
+
+def test_what_is_divided_is_whole_on_each_also_by_way_of_the_host():
+  port, started = free_port(), []
+  for number in ('0', '1'):
+    words = [sys.executable, '-c', WHOLE, f'127.0.0.1:{port}', number]
+    more = {'JAX_NUM_CPU_DEVICES': '2', 'PYTHONPATH': os.pathsep.join(sys.path)}
+    started.append(subprocess.Popen(words, env=os.environ | more, stderr=subprocess.PIPE))
+  for process in started:
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said.decode()
+
+
+def assert_close(one, other, step=20):
+  """The same but for the order in which sums over devices are taken."""
+  a, b = values(one, step), values(other, step)
+  assert a.keys() == b.keys() and len(a) > 10
+  for name in a:
+    np.testing.assert_allclose(a[name], b[name], rtol=1e-4, atol=1e-5, err_msg=name)
+  for x, y in zip(rows(one), rows(other), strict=True):
+    assert x.keys() == y.keys()
+    assert all(x[k] == y[k] or np.isclose(x[k], y[k], rtol=1e-3, atol=1e-4) for k in x)
+
+
+def test_they_train_to_the_result_of_one(launch, single, tmp_path):
+  words = GAN, *PLAIN, *SGD
+  result = train(launch, 2, *words, f'--workdir={tmp_path / "run"}')
+  assert '4 device(s) of 2 processes' in result.err
+  assert_close(single(*words), tmp_path / 'run')
+
+
+def test_a_stream_is_the_resident_run(launch, single, tmp_path):
+  words = (SMOKE, *SGD, '--config.data.seed=0')
+  train(launch, 4, *words, STREAM, f'--workdir={tmp_path / "run"}')
+  assert_close(single(*words), tmp_path / 'run')
+
+
+def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
+  """Each the members of its own devices, one of which is frozen; stopped, and taken up again."""
+  words = (SMOKE, *SGD, '--grid', 'lr=1e-4,1e30', '--mesh=sweep:2,data:2', '--config.steps=400')
+  words += ('--config.eval.log_every=1', '--config.eval.every=400')
+  one = launch('sweep', *words, f'--workdir={tmp_path / "one"}', JAX_NUM_CPU_DEVICES='4')
+  assert one.status == 0, one.err
+  several, stack = f'--workdir={tmp_path / "several"}', ('stacks', '0')
+  started = begin(launch, 2, *words, several, verb='sweep')
+  own = tmp_path.joinpath('several', *stack)
+  wait_for(lambda: reached(own) or started[0].poll() is not None, 120)
+  started[1].terminate()
+  stopped = finish(launch, started, 143)
+  assert '2 processes; 2 members' in stopped.err and 'member 1 (seed=0, ' in stopped.err
+  result = finish(launch, begin(launch, 2, *words, several, verb='sweep'))
+  assert 'resuming at step' in result.err
+  assert_close(tmp_path.joinpath('one', *stack), own, 400)
+  tables = [
+    (tmp_path / name / 'results.csv').read_text().splitlines() for name in ('one', 'several')
+  ]
+  assert [line.split(',')[:4] for line in tables[0]] == [line.split(',')[:4] for line in tables[1]]
+
+
+def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path):
+  """Resumed it has the bits of the run that was never stopped."""
+  long = (SMOKE, '--config.schedule.lr=constant', '--config.checkpoint.every=1000000')
+  long += ('--config.checkpoint.best=',)
+  started = begin(launch, 2, *long, '--config.steps=100000', f'--workdir={tmp_path / "run"}')
+  wait_for(lambda: reached(tmp_path / 'run') or started[0].poll() is not None)
+  started[1].terminate()
+  last = finish(launch, started, 143).lines[-1]
+  step = int(last.removeprefix('stopped by SIGTERM at step ').split(':')[0])
+  more = (*long, f'--config.steps={step + 20}')
+  result = train(launch, 2, *more, f'--workdir={tmp_path / "run"}')
+  assert f'resuming at step {step} of {step + 20}' in result.err
+  train(launch, 2, *more, f'--workdir={tmp_path / "whole"}')
+  assert_same_run(tmp_path / 'whole', tmp_path / 'run', step + 20)
+
+
+@pytest.mark.parametrize('killed, count', [(0, 2), (1, 4)])
+def test_one_is_killed(launch, tmp_path, killed, count):
+  """The other, or others, end at once, in one line; the next launch, of one process, goes on."""
+  started = begin(launch, count, *ENDLESS, f'--workdir={tmp_path}')
+  saved = lambda: [int(p.name) for p in tmp_path.glob('checkpoints/*') if p.name.isdecimal()]
+  wait_for(lambda: saved() or started[0].poll() is not None, 120)
+  started[killed].kill()
+  since = time.monotonic()
+  for number, process in enumerate(started):
+    result = launch.end(process, 60)
+    if number != killed:
+      assert result.status not in (0, 2) and 'Traceback' not in result.err
+      last = result.lines[-1]
+      assert last.startswith('error: process ') and f'process {killed}' in last
+      assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[:-1])
+  assert time.monotonic() - since < 30
+  stands = max(saved())
+  shorter = [word.replace('100000', str(stands + 5)) for word in ENDLESS]
+  result = launch('train', *shorter, f'--workdir={tmp_path}')
+  assert result.status == 0 and f'resuming at step {stands}' in result.err, result.err

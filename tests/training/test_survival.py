@@ -1,0 +1,241 @@
+"""Runs that are killed, stopped, starved of disk or blown up, each a real process."""
+
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from running import SMOKE, assert_same_run, reached, values, wait_for
+
+from vaejax.cli.main import main
+
+# Many short chunks and saves, so that a kill finds something to break.
+STEPS = 60
+LONG = (SMOKE, f'--config.steps={STEPS}', '--config.checkpoint.every=5')
+
+
+def temporary(workdir):
+  """What orbax is writing now."""
+  return list((workdir / 'checkpoints').glob('*.orbax-checkpoint-tmp*'))
+
+
+@pytest.fixture(scope='module')
+def whole(launch, tmp_path_factory):
+  """The run that nothing disturbs."""
+  workdir = tmp_path_factory.mktemp('whole') / 'run'
+  result = launch('train', *LONG, f'--workdir={workdir}')
+  assert result.status == 0, result.err
+  return workdir
+
+
+def kill_in_save(launch, command, workdir, delay=0.0, beyond=0):
+  """Starts a run and kills it `delay` seconds after a save has begun, with a checkpoint of at least
+  `beyond` steps on disk. Whether it was in a save."""
+  process = launch.start(*command, f'--workdir={workdir}')
+  newest = lambda: max(reached(workdir), default=0)
+  wait_for(lambda: (newest() >= beyond and temporary(workdir)) or process.poll() is not None)
+  time.sleep(delay)
+  process.kill()
+  launch.end(process)
+  return bool(temporary(workdir))
+
+
+@pytest.mark.slow
+def test_killed_in_a_save_and_at_once(launch, whole, tmp_path):
+  caught = kill_in_save(launch, ('train', *LONG), tmp_path / 'run')
+  process = launch.start('train', *LONG, f'--workdir={tmp_path / "run"}')
+  wait_for(lambda: max(reached(tmp_path / 'run'), default=0) >= 25 or process.poll() is not None)
+  process.send_signal(signal.SIGKILL)
+  assert launch.end(process).status == -signal.SIGKILL
+  result = launch('train', *LONG, f'--workdir={tmp_path / "run"}')
+  assert result.status == 0, result.err
+  assert caught and 'resuming at step' in result.err
+  assert not temporary(tmp_path / 'run')
+  assert_same_run(whole, tmp_path / 'run', STEPS)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments(launch, tmp_path):
+  chance = random.Random(0)
+  # With a constant rate any number of steps is the start of a longer run.
+  endless = ('train', SMOKE, '--config.checkpoint.every=5', '--config.schedule.lr=constant')
+  command = (*endless, '--config.steps=100000')
+  workdir, in_save, resumed_at = tmp_path / 'run', 0, set()
+  for number in range(20):
+    if number % 2:
+      # Each goes on by some checkpoints, however slow the machine: else all die at the same one.
+      beyond = max(reached(workdir), default=0) + 5 * chance.randint(1, 10)
+      in_save += kill_in_save(launch, command, workdir, chance.uniform(0, 0.05), beyond)
+    else:
+      process = launch.start(*command, f'--workdir={workdir}')
+      before = reached(workdir)
+      if number % 4:  # anywhere from the first step on; else from the very start
+        wait_for(lambda p=process, b=before: reached(workdir) != b or p.poll() is not None)
+      time.sleep(chance.uniform(0, 1.5 if number % 4 else 4))
+      process.kill()
+      launch.end(process)
+    resumed_at.add(max(reached(workdir), default=0))
+  steps = max(resumed_at) + 20
+  for name in ('run', 'whole'):
+    result = launch(*endless, f'--config.steps={steps}', f'--workdir={tmp_path / name}')
+    assert result.status == 0, result.err
+  assert in_save >= 5 and len(resumed_at) >= 10
+  assert_same_run(tmp_path / 'whole', workdir, steps)
+
+
+def stop(launch, command, workdir, number, when):
+  """Starts a run, sends it a signal when(workdir) is true; gives the step at which it stopped."""
+  process = launch.start(*command, f'--workdir={workdir}')
+  wait_for(lambda: when(workdir) or process.poll() is not None)
+  process.send_signal(number)
+  result = launch.end(process)
+  assert result.status == 128 + number and 'Traceback' not in result.err
+  last = result.lines[-1]
+  assert last.startswith(f'stopped by {number.name} at step ')
+  step = int(last.split('at step ')[1].split(':')[0])
+  assert values(workdir, step)['step'] == step > 0
+  return step
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_run_goes_on(launch, tmp_path, number):
+  """Between two saves; with a constant rate, any number of steps is the start of a longer run."""
+  rare = ('--config.checkpoint.every=1000000', '--config.checkpoint.best=')
+  endless = ('train', SMOKE, '--config.schedule.lr=constant', *rare)
+  step = stop(launch, (*endless, '--config.steps=100000'), tmp_path / 'run', number, reached)
+  more = (*endless, f'--config.steps={step + 20}')
+  result = launch(*more, f'--workdir={tmp_path / "run"}')
+  assert result.status == 0 and f'resuming at step {step} of {step + 20}' in result.err
+  assert launch(*more, f'--workdir={tmp_path / "whole"}').status == 0
+  assert_same_run(tmp_path / 'whole', tmp_path / 'run', step + 20)
+
+
+@pytest.mark.slow
+def test_a_signal_in_a_save(launch, whole, tmp_path):
+  step = stop(launch, ('train', *LONG), tmp_path, signal.SIGTERM, temporary)
+  result = launch('train', *LONG, f'--workdir={tmp_path}')
+  assert result.status == 0 and f'resuming at step {step} of {STEPS}' in result.err
+  assert_same_run(whole, tmp_path, STEPS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seconds', [0.5, 1.0, 2.0, 3.0, 4.0])
+def test_a_signal_while_it_starts(launch, tmp_path, seconds):
+  """From the first import on: it ends soon, by that signal or with its status."""
+  endless = ('train', SMOKE, '--config.steps=100000', f'--workdir={tmp_path / "run"}')
+  process = launch.start(*endless)
+  time.sleep(seconds)
+  process.terminate()
+  result = launch.end(process, 60)
+  assert result.status in (-signal.SIGTERM, 128 + signal.SIGTERM)
+  assert 'Traceback' not in result.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('damage', ['truncated', 'zeroed', 'missing'])
+def test_the_newest_checkpoint_damaged(launch, whole, tmp_path, damage):
+  run = shutil.copytree(whole, tmp_path / 'run')
+  for file in (run / 'checkpoints' / str(STEPS) / 'state').rglob('*'):
+    if file.is_file():
+      size = file.stat().st_size
+      content = {'truncated': file.read_bytes()[: size // 2], 'zeroed': bytes(size)}.get(damage)
+      file.unlink() if content is None else file.write_bytes(content)
+  result = launch('train', *LONG, f'--workdir={run}')
+  assert result.status == 0, result.err
+  said = [line for line in result.lines if 'cannot be read' in line]
+  assert len(said) == 1 and said[0].startswith(f'{run}/checkpoints/{STEPS} cannot be read (files')
+  assert f'{run}: resuming at step {STEPS - 5} of {STEPS}' in result.lines
+  # Nothing else is said: what is not one of these is the progress.
+  assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[3:])
+  assert result.lines[0] == said[0] and 'Traceback' not in result.err
+  assert_same_run(whole, run, STEPS)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+  """small_disk(kilobytes) -> a folder on a disk of its own; again, to change its size."""
+  folder = tmp_path / 'disk'
+  folder.mkdir()
+  mount = lambda option: subprocess.run(
+    ['mount', '-t', 'tmpfs', '-o', option, 'tmpfs', str(folder)], capture_output=True, check=False
+  )
+
+  def small_disk(kilobytes):
+    again = 'remount,' if folder.is_mount() else ''
+    done = mount(f'{again}size={kilobytes}k')
+    if done.returncode:
+      pytest.skip(f'cannot mount a small disk here: {done.stderr.decode().strip()}')
+    return folder
+
+  yield small_disk
+  if folder.is_mount():
+    subprocess.run(['umount', str(folder)], check=True)
+
+
+# From a disk that has no room for config.json to one that has, but for two checkpoints.
+SIZES = [4, 40, 200, 300, 400, 480]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kilobytes', SIZES)
+def test_a_full_disk(launch, whole, small_disk, kilobytes):
+  """Wherever it strikes: one line, exit 1, and with more room the run goes on as if it had not."""
+  run = small_disk(kilobytes) / 'run'
+  full = launch('train', *LONG, f'--workdir={run}')
+  assert full.status == 1, full.err
+  assert 'the disk is full' in full.lines[-1] and full.lines[-1].startswith('error: ')
+  assert 'Traceback' not in full.err and 'RESOURCE_EXHAUSTED' not in full.err
+  assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in full.lines[:-1])
+  stands = re.search(r'checkpoint (\d+) stands', full.err)
+  assert stands or kilobytes != SIZES[-1]
+  small_disk(20_000)
+  result = launch('train', *LONG, f'--workdir={run}')
+  assert result.status == 0, result.err
+  assert not stands or f'resuming at step {stands[1]} of {STEPS}' in result.err
+  assert_same_run(whole, run, STEPS)
+
+
+BLOWN_UP = {
+  'within a chunk': (16, 'adam', 10, 'in steps 16 to '),
+  'in its last step, seen by the test pass': (19, 'adam', 10, 'test elbo'),
+  'in its last step, seen in the parameters': (19, 'sgd', 100, 'parameters of'),
+}
+
+
+@pytest.mark.parametrize(
+  'case', [pytest.param(c, marks=[] if 'parameters' in c else pytest.mark.slow) for c in BLOWN_UP]
+)
+def test_not_a_number(project, capsys, tmp_path, case):
+  step, optimizer, every, said = BLOWN_UP[case]
+  status = main(
+    [
+      'train',
+      SMOKE,
+      '--config.steps=30',
+      f'--config.eval.every={every}',
+      '--config.hyper.lr=3e38',
+      f'--config.optimizer.name={optimizer}',
+      f'--config.schedule.lr=piecewise:0=0,{step}=1,{step + 1}=0',
+      f'--workdir={tmp_path}',
+    ]
+  )
+  last = capsys.readouterr().err.strip().splitlines()[-1]
+  assert status == 1 and last.startswith('error: ') and said in last
+  assert 'player vae' in last and 'lr=3e+38)' in last and 'checkpoint 10 stands' in last
+  assert [path.name for path in (tmp_path / 'checkpoints').iterdir()] == ['10']
+  assert all(np.isfinite(v).all() for v in values(tmp_path, 10).values())
+
+
+@pytest.mark.slow
+def test_not_a_number_from_the_start(project, capsys, tmp_path):
+  status = main(['train', SMOKE, '--config.hyper.lr=1e30', f'--workdir={tmp_path}'])
+  last = capsys.readouterr().err.strip().splitlines()[-1]
+  assert (
+    status == 1 and 'in steps 1 to ' in last and 'lr=1e+30)' in last and 'no checkpoint yet' in last
+  )
+  assert not list((tmp_path / 'checkpoints').glob('*'))

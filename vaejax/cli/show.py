@@ -1,0 +1,89 @@
+"""What a config makes, without training: its fields, its players, its nets layer by layer."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vaejax.config.fields import flat
+from vaejax.core import factory, optim
+from vaejax.core.step import unowned
+from vaejax.data import load
+from vaejax.types import Example, Method, Variables, zeros
+
+WIDTH = 120  # characters of a table of layers
+
+
+def show(config, example: Example | None = None, data_dir: str | None = None) -> str:
+  """The text. `example`: of the data, which is asked for its shapes where it is None.
+
+  Raises UserError as the start of a training does; nothing is computed or written.
+  """
+  if example is None:
+    example = load.example(config.data, load.table(config.data, 'train', data_dir))
+  method = factory.make_method(config, example)
+  calls, depth = [], 0
+
+  def record(run, args, kwargs, context):
+    nonlocal depth
+    if depth == 0 and context.method_name == '__call__':
+      calls.append((context.module, args, kwargs))
+    depth += 1
+    output = run(*args, **kwargs)
+    depth -= 1
+    return output
+
+  with nn.intercept_methods(record):
+    variables = jax.eval_shape(lambda: method.init(jax.random.key(0), zeros(example, 1)))
+  parts = [
+    'config:',
+    *(f'  {name} = {value!r}' for name, value in flat(config).items()),
+    '',
+    'data, of one example:',
+    *(f'  {name}: {f.dtype.name}{list(f.shape)}' for name, f in example.fields.items()),
+    f'  {example.data} from {example.low:g} to {example.high:g}',
+    '',
+    'players, in the order of their turns:',
+    *players(config, method, variables),
+    '',
+    *tables(variables, calls),
+  ]
+  return '\n'.join(parts)
+
+
+def players(config, method: Method, variables: Variables) -> list[str]:
+  """A line for each player: the nets that it moves, by which optimizer, at which rate."""
+  lines = []
+  for player in method.players:
+    name, clip, given = optim.settings(config.optimizer, player.name)
+    settings = ', '.join(
+      f'{k}={v:g}' for k, v in (given | ({'clip': clip} if clip else {})).items()
+    )
+    schedule = config.schedule[player.lr]
+    lines.append(
+      f'  {player.name}: moves {", ".join(player.owns)}; {name}{settings and f" ({settings})"}, '
+      f'hyper.{player.lr}={config.hyper[player.lr]:g} ({schedule})'
+      + (f', {player.turns} turns' if player.turns > 1 else '')
+    )
+  still = unowned(method.players, variables)
+  return [*lines, f'  nobody moves {", ".join(still)}'] if still else lines
+
+
+def tables(variables: Variables, calls) -> list[str]:
+  """Linen's own table of each net, by the calls that initialised them, and the totals."""
+  parts, names = [], sorted(variables.params)
+  if len(calls) == len(names):
+    for name, (module, args, kwargs) in zip(names, calls, strict=True):
+      blank = lambda x: jnp.zeros(x.shape, x.dtype) if hasattr(x, 'shape') else x
+      args, kwargs = jax.tree.map(blank, (args, kwargs))
+      console = {'force_terminal': False, 'width': WIDTH, 'no_color': True}
+      table = module.clone(parent=None, name=None).tabulate(
+        jax.random.key(0), *args, console_kwargs=console, **kwargs
+      )
+      lines = [line.rstrip() for line in table.strip().splitlines() if line.strip()]
+      parts.append('\n'.join([f'{name}:', *lines, '']))
+  count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
+  each = ', '.join(f'{name} {count(variables.params[name]):,}' for name in names)
+  statistics = count(variables.extra)
+  more = f'; {statistics:,} numbers of statistics' if statistics else ''
+  parts.append(f'parameters: {count(variables.params):,} ({each}){more}')
+  return parts

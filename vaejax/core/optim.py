@@ -1,0 +1,101 @@
+"""Optimizers without their rate, and schedules: both named in the config."""
+
+import inspect
+from collections.abc import Callable, Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vaejax.config.schedules import parse
+from vaejax.errors import UserError
+from vaejax.lookup import nearest
+from vaejax.types import Method
+
+OPTIMIZERS = (
+  'adabelief', 'adadelta', 'adagrad', 'adam', 'adamax', 'adamw', 'amsgrad', 'lamb', 'lion',
+  'nadam', 'nadamw', 'novograd', 'radam', 'rmsprop', 'sgd', 'yogi',
+)  # fmt: skip
+ARGUMENTS = ('b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay')
+
+
+def make(optimizer, player: str = '') -> optax.GradientTransformation:
+  """The optax optimizer at rate 1: it gives a direction, and the step multiplies it by the rate.
+
+  `optimizer` has a name, `clip` (the largest global norm of a gradient, 0: off) and those of
+  ARGUMENTS that are not None; a player's own section in it overrides those that it sets. Raises
+  UserError for an unknown name or an argument it has not.
+  """
+  name, clip, given = settings(optimizer, player)
+  section = f'optimizer.{player}' if player in optimizer else 'optimizer'
+  if name not in OPTIMIZERS:
+    raise UserError(
+      f'{section}.name={name!r} is unknown{nearest(name, OPTIMIZERS)}: it takes '
+      f'{", ".join(OPTIMIZERS)}'
+    )
+  factory = getattr(optax, name)
+  takes = inspect.signature(factory).parameters
+  for argument in given:
+    if argument not in takes:
+      accepted = ', '.join(a for a in ARGUMENTS if a in takes)
+      raise UserError(f'{section}.{argument} means nothing to {name}: it takes {accepted}')
+  tx = factory(learning_rate=1.0, **given)
+  return optax.chain(optax.clip_by_global_norm(clip), tx) if clip > 0 else tx
+
+
+def settings(optimizer, player: str) -> tuple[str, float, dict[str, float]]:
+  """Name, clip and arguments of a player's optimizer. Arguments are an optimizer's own: where the
+  player names another one, those of the first are not its."""
+  own = {k: v for k, v in (optimizer.get(player) or {}).items() if v is not None}
+  other = own.get('name', optimizer.name) != optimizer.name
+  shared = {} if other else {a: optimizer[a] for a in ARGUMENTS}
+  given = {a: v for a in ARGUMENTS if (v := own.get(a, shared.get(a))) is not None}
+  return own.get('name', optimizer.name), own.get('clip', optimizer.clip), given
+
+
+def equip(method: Method, optimizer) -> Method:
+  """The method, each player with the optimizer that the config gives it. Raises UserError."""
+  players = [p._replace(tx=p.tx or make(optimizer, p.name)) for p in method.players]
+  return method._replace(players=tuple(players))
+
+
+Schedule = Callable[[jax.Array], jax.Array]
+
+
+def schedule(field: str, text: str, steps: int) -> Schedule:
+  """A factor as a function of the step, for a run of `steps`, from its text in the config.
+
+  constant; linear:start=0,end=1,steps=N (then stays); cosine:warmup=N,end=0,steps=N;
+  exponential:rate=0.5,every=N[,staircase=1]; piecewise:1000=0.1,2000=0.01 (the factor from that
+  step on). Raises UserError.
+  """
+  name, a = parse(field, text)
+  if name == 'constant':
+    return lambda step: jnp.ones(())
+  if name == 'linear':
+    return optax.linear_schedule(a['start'], a['end'], int(a['steps'] or steps))
+  if name == 'cosine':
+    total = int(a['steps'] or steps)
+    start = 0.0 if a['warmup'] else 1.0
+    if a['warmup'] >= total:
+      raise UserError(f'{field}={text!r}: warmup must be less than the {total} steps it is part of')
+    return optax.warmup_cosine_decay_schedule(start, 1.0, int(a['warmup']), total, a['end'])
+  if name == 'exponential':
+    return optax.exponential_decay(1.0, int(a['every']), a['rate'], staircase=bool(a['staircase']))
+  bounds = sorted((int(float(k)), v) for k, v in a.items())
+
+  def piecewise(step):
+    edges = jnp.array([b for b, _ in bounds])
+    factors = jnp.array([1.0, *(v for _, v in bounds)])
+    return factors[jnp.searchsorted(edges, step, side='right')]
+
+  return piecewise
+
+
+def schedules(config: Mapping[str, str], steps: int) -> dict[str, Schedule]:
+  """The schedules that change anything, by the entry of `hyper` that each multiplies."""
+  return {
+    name: schedule(f'schedule.{name}', text, steps)
+    for name, text in config.items()
+    if text != 'constant'
+  }
