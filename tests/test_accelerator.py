@@ -38,7 +38,7 @@ def smoke(spec: str, steps: int = 20, **fields):
   """A config at its smoke size, of constant rates: one that is stretched over a run's steps cannot
   be given more."""
   stem, _, words = spec.partition(':')
-  config = vaejax.config(f'{CONFIGS}/{stem}.py:smoke,{words}')
+  config = vaejax.get_config(f'{CONFIGS}/{stem}.py:smoke,{words}')
   config.schedule.update(dict.fromkeys(config.schedule, 'constant'))
   config.update_from_flattened_dict({'steps': steps, **fields})
   return config

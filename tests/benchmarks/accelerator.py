@@ -86,8 +86,8 @@ def environment(space: str) -> dict[str, str]:
 
 def run_part(command: list[str], seconds: float, take, space: str) -> dict:
   """Runs a program, gives take(figure) each that it prints, and ends it with all that it started
-  after so many seconds. Returns its status, its seconds, and where it is not done the end of what it
-  wrote besides.
+  after so many seconds. Returns its status, its seconds, and where it is not done the end of what
+  it wrote besides.
   """
   start, late, others = time.monotonic(), threading.Event(), deque(maxlen=50)
   with tempfile.TemporaryFile('w+', dir=space) as errors:

@@ -75,6 +75,7 @@ def main():
   parser.add_argument('--batches', default='128,1024')
   flags = parser.parse_args()
   pairs = [(net, int(b)) for net in flags.nets.split(',') for b in flags.batches.split(',')]
+  pairs = pairs[:1] if flags.small else pairs
   sides = flags.sides.split(',')
   for side in [side for side in sides if SIDES[side][0] == 'peer.py']:
     if not importlib.util.find_spec('torch'):

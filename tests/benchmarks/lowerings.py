@@ -52,7 +52,7 @@ def draw(sizes, members):
 def main():
   flags = figures.parser(__doc__).parse_args()
   for net, sizes in (NETS if flags.small else NETS | WIDE).items():
-    for members in MEMBERS[:2] if flags.small else MEMBERS:
+    for members in (1, 4) if flags.small else MEMBERS:
       steps = 2 if flags.small else max(10, 200 // members)
       sizes = (*sizes[:-1], 16) if flags.small else sizes
       arguments = draw(sizes, members)

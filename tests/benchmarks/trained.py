@@ -38,7 +38,7 @@ def scoring(run, net: str, small: bool) -> None:
     times = figures.seconds(lambda k=samples: run.log_prob(images, samples=k), repeats)
     name, what = f'{net}: nll, {samples} samples', f'Run.log_prob of {n} images'
     figures.report(name, figures.rates(n, times), 'images/s', what)
-    config = vaejax.config(run.config)
+    config = vaejax.get_config(run.config)
     config.unlock()
     config.eval.nll = {'samples': samples}
     look = exact(nll.make(run.method, config, run.example).look['test'])

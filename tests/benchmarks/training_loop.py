@@ -18,7 +18,7 @@ NETS = {
 
 def config(spec: str, steps: int, log_every: int, **fields):
   """The config of a spec that logs every so many steps, and tests and saves at the end alone."""
-  made = vaejax.config(spec)
+  made = vaejax.get_config(spec)
   fixed = {'steps': steps, 'eval.log_every': log_every, 'eval.every': 0, 'checkpoint.every': steps}
   made.update_from_flattened_dict(fixed | fields)
   return made
