@@ -28,6 +28,7 @@ class Reporter:
     test = report.nodeid.rpartition('::')[2]
     errors = [line[1:].strip() for line in report.longreprtext.splitlines() if line[:2] == 'E ']
     what = ' '.join([report.outcome, *errors[:3]])
+    print()  # ends pytest's line of dots
     figures.report(f'{self.title}: {test}', report.duration, 's', what, seed="its config's")
     if report.outcome == 'failed':
       self.failed.append(test)
@@ -37,7 +38,7 @@ def run(title: str, tests: list[str]) -> tuple[int, list[str]]:
   """pytest's status and the tests that failed."""
   workers = min(8, max(1, (os.cpu_count() or 1) // 2))
   reporter = Reporter(title)
-  words = ['-m', 'gpu', '-n', str(workers), '--dist', 'load', '-p', 'no:cacheprovider']
+  words = ['-m', 'gpu', '-n', str(workers), '--dist', 'load', '-p', 'no:cacheprovider', '-s']
   return pytest.main([*words, *tests], plugins=[reporter]), reporter.failed
 
 

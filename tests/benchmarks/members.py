@@ -14,7 +14,7 @@ def measure(net: str, batch: int, members: int, data: dict, small: bool) -> None
   """Reports the rates of one program, and the peak of memory."""
   every = max(468, 4680 // members) * 128 // batch
   if small:
-    every = max(2, 40 * 128 // batch // members // (1 if net == 'mlp' else 4))
+    every = max(2, 40 * 128 // batch // members // (1 if net == 'mlp' else 10))
   config = training_loop.config(training_loop.NETS[net], 7 * every, every, batch_size=batch)
   rates, _ = training_loop.train(config, data, members)
   name = f'{net}, batch {batch}, seeds in one program: {members}'

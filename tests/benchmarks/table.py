@@ -26,7 +26,8 @@ def markdown(result: dict) -> str:
     f'{about["devices"]} x {about["device"]}, {versions}.',
     *(['', '**This is a CPU: small sizes, to try the program. No accelerator.**'] * cpu),
     '',
-    'A value is the median of its repeats, ± half their range. The seed is 0 where none is named.',
+    'A value is the median of its repeats, ± half their range. The seed is 0 where none is named. '
+    "float32 products have JAX's default precision, on recent GPUs TF32; PyTorch's there too.",
     '',
     '| figure | value | unit | repeats | what ran |',
     '| --- | --- | --- | --- | --- |',
