@@ -56,7 +56,8 @@ def compare(sides: list[str], pairs: list[tuple[str, int]], path: str, rounds: i
     name, what = f'{net}, batch {batch}, epoch', f'{len(np.load(path))} images in memory, Adam'
     for side in there:
       figures.report(f'{name}: {TITLES[side]}', seconds[side], 's', what)
-      after = f'training loss of the last of {rounds + 2} epochs'
+      what_loss = 'the mean' if SIDES[side][0] == 'ours.py' else 'the last batch'
+      after = f'training loss, {what_loss} of the last of {rounds + 2} epochs'
       figures.report(f'{name}: {TITLES[side]}, loss', epochs[side][-1]['loss'], 'nats', after)
     for side in there[1:]:
       ratios = [a / b for a, b in zip(seconds[side], seconds[there[0]], strict=True)]

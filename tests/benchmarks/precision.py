@@ -21,19 +21,20 @@ def main():
   flags = figures.parser(__doc__).parse_args()
   batch, every, count = (32, 2, 320) if flags.small else (1024, 59, 60_000)
   steps, data = 6 * every, enlarged.data(count, 64 if flags.small else 1000)
-  for net, spec in NETS.items():
+  nets, seeds = (list(NETS)[:1], SEEDS[:1]) if flags.small else (NETS, SEEDS)
+  for net in nets:
     speed, losses = {}, {}
-    for seed in SEEDS:
+    for seed in seeds:
       for dtype in ('float32', 'bfloat16'):
         fields = {'batch_size': batch, 'model.dtype': dtype, 'seed': seed}
-        config = training_loop.config(spec, steps, every, **fields)
+        config = training_loop.config(NETS[net], steps, every, **fields)
         rates, (values,) = training_loop.train(config, data)
         speed.setdefault(dtype, []).extend(rates)
         losses.setdefault(dtype, []).append(values['loss'])
         name, what = f'{net}, batch {batch}, {dtype}', f'whole training loop, {steps} steps'
-        seeds = {'seed': f'0 to {seed}'}
-        figures.report(f'{name}: steps', speed[dtype], 'steps/s', what, **seeds)
-        figures.report(f'{name}: test loss', losses[dtype], 'nats', what, **seeds)
+        range_of = {'seed': f'0 to {seed}'}
+        figures.report(f'{name}: steps', speed[dtype], 'steps/s', what, **range_of)
+        figures.report(f'{name}: test loss', losses[dtype], 'nats', what, **range_of)
 
 
 if __name__ == '__main__':
