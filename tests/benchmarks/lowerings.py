@@ -52,14 +52,14 @@ def draw(sizes, members):
 def main():
   flags = figures.parser(__doc__).parse_args()
   for net, sizes in (NETS if flags.small else NETS | WIDE).items():
-    for members in (1, 4) if flags.small else MEMBERS:
-      steps = 2 if flags.small else max(10, 200 // members)
+    for members in (1, 2) if flags.small else MEMBERS:
+      steps = 1 if flags.small else max(10, 200 // members)
       sizes = (*sizes[:-1], 16) if flags.small else sizes
       arguments = draw(sizes, members)
       for lowering in ('matmul', 'lax'):
         run = partial(train, steps=steps, lowering=lowering)
         run = jax.jit(jax.vmap(run) if members > 1 else run)
-        times = figures.seconds(lambda run=run, a=arguments: run(*a), 3 if flags.small else 7)
+        times = figures.seconds(lambda run=run, a=arguments: run(*a), 2 if flags.small else 7)
         name = f'convolutions, {net}, members: {members}, {lowering}'
         what = f'gradient step, {sizes[-1]} images, {steps} steps in a loop, float32'
         figures.report(name, [1e3 * time / steps for time in times], 'ms/step', what)

@@ -9,7 +9,7 @@ import jax
 
 import vaejax
 
-# The nets of peer.py, of images that are binarised dynamically.
+# The nets of ours.py, of images that are binarised dynamically.
 NETS = {
   'mlp': 'configs/vae.py:mnist,widths=500',
   'conv': 'configs/vae.py:mnist,net=conv28,widths=(),latents=32',
