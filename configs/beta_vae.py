@@ -21,7 +21,7 @@ def get_config(arg=''):
   config = base('vae', {'lr': 5e-4, 'beta': 4.0, 'capacity': 0.0, 'free_bits': 0.0})
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.VAE)
-  presets.suit(config, asked.dataset)
+  presets.autoencoder_defaults(config, asked.dataset)
   config.model.latents = 10
   config.batch_size = 64
   config.steps = 3000 if asked.dataset == 'digits' else 20_000

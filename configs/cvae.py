@@ -23,7 +23,7 @@ def get_config(arg=''):
   config = base('vae', {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0})
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = {**presets.VAE, 'conditional': True, 'prior': 'by_class'}
-  presets.suit(config, asked.dataset)
+  presets.autoencoder_defaults(config, asked.dataset)
   config.steps = 1000  # of the digits: past them the test ELBO falls
   if asked.dataset != 'digits':
     config.steps = 15_000

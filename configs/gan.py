@@ -28,6 +28,6 @@ def get_config(arg=''):
   asked = words(arg, dataset='digits', flags=(*LOSSES, 'conditional'))
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
   config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in asked.flags}
-  presets.compete(config, asked.dataset, one(asked.flags, LOSSES, 'non_saturating'))
+  presets.gan_defaults(config, asked.dataset, one(asked.flags, LOSSES, 'non_saturating'))
   config.optimizer.critic, config.optimizer.generator = player(), player()
   return finish(config, asked, TINY)

@@ -23,7 +23,7 @@ def get_config(arg=''):
   config = base('vae', {'lr': 1e-3, 'beta': 1.0})
   config.objective = {'name': 'iwae', 'samples': 5, 'kl': 'sampled'}
   config.model = dict(presets.VAE)
-  presets.suit(config, asked.dataset)
+  presets.autoencoder_defaults(config, asked.dataset)
   config.model.update({'net': 'mlp', 'widths': (200, 200), 'activation': 'tanh', 'latents': 50})
   config.steps = 3000
   if asked.dataset != 'digits':

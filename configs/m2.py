@@ -31,7 +31,7 @@ def get_config(arg=''):
   config = base('m2', {'lr': 1e-3, 'classification': 10.0})
   config.objective = {}
   config.model = dict(presets.AUTOENCODER)
-  presets.suit(config, asked.dataset)
+  presets.autoencoder_defaults(config, asked.dataset)
   config.data.update({'labels': 100, 'labelled_batch': 25})
   config.model.latents = 5
   config.batch_size = 50

@@ -35,7 +35,7 @@ def get_config(arg=''):
     config = base('vae', {'lr': 1e-3, 'beta': 1.0})
     config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
     config.model = dict(presets.VAE)
-    presets.suit(config, asked.dataset)
+    presets.autoencoder_defaults(config, asked.dataset)
   else:
     config = first_stage(asked.dataset)
   config.objective.base = config.objective.get('base', config.method)

@@ -24,6 +24,6 @@ def get_config(arg=''):
   )
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.VAE)
-  presets.suit(config, asked.dataset)
+  presets.autoencoder_defaults(config, asked.dataset)
   config.steps = 3000 if asked.dataset == 'digits' else 20_000
   return finish(config, asked, presets.TINY)

@@ -27,7 +27,7 @@ def get_config(arg=''):
   weights = {'beta': 1.0, 'features': 1.0, 'pixels': 0.0, 'adversarial': 5.0, 'penalty': 10.0}
   config = base('vaegan', {'lr': 5e-4, 'lr_critic': 5e-4} | weights)
   config.model = presets.VAE | {'likelihood': 'bernoulli', 'latents': 32}
-  presets.compete(config, asked.dataset, one(asked.flags, LOSSES, 'hinge'))
+  presets.gan_defaults(config, asked.dataset, one(asked.flags, LOSSES, 'hinge'))
   if asked.dataset == 'digits':
     config.hyper.features = 100.0  # those of its narrow critic are small, and 1 lets the KL win
   if not presets.drawn(asked.dataset):

@@ -15,7 +15,7 @@ def values(e, variables=None, hyper=None, key=None, **streams):
 def with_errors(e, variables=None, hyper=None, key=None, **streams):
   """The same with standard errors."""
   key, all_sums, all_rows = jax.random.key(0) if key is None else key, {}, {}
-  for stream, look in e.look.items():
+  for stream, look in e.extract.items():
     batches = streams[stream]
     seen = []
     for batch in batches if isinstance(batches, list) else [batches]:

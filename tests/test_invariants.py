@@ -13,8 +13,8 @@ from chunks import averaged_chunk
 from vaejax import latent
 from vaejax.config.load import load_config
 from vaejax.core import factory, optim, sharding
-from vaejax.core.stack import take
-from vaejax.core.step import create, make_step, make_sweep
+from vaejax.core.stack import member_state
+from vaejax.core.step import create_state, make_step, make_sweep
 from vaejax.data import load
 from vaejax.runs import checkpoint, restore
 from vaejax.types import Method, Source, State
@@ -76,7 +76,7 @@ def build(name: str, settings: dict[str, str]) -> Case:
     return step(state, batch)
 
   def init(key, hyper):
-    state = create(method, key, hyper, source.example)
+    state = create_state(method, key, hyper, source.example)
     return state.replace(ema=state.variables) if optimizer.ema else state
 
   init = jax.jit(init)
@@ -163,10 +163,10 @@ def test_resumed_in_memory_is_never_stopped(case):
 def test_resumed_from_disk_is_never_stopped(case, tmp_path):
   with checkpoint.manage(tmp_path, case.config.checkpoint) as checkpoints:
     checkpoints.save(run(case, 5)[0])
-  create = lambda: factory.initial(case.method, case.config, case.source.example)
+  create = lambda: factory.initial_state(case.method, case.config, case.source.example)
   device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
   said = []
-  resumed = restore.restore(tmp_path, checkpoint.abstract(create, device), said.append)
+  resumed = restore.restore(tmp_path, checkpoint.abstract_state(create, device), said.append)
   assert not said
   assert_identical(resumed, run(case, 5)[0])
   # Through the host: bound to a device, the state would compile the chunk again.
@@ -307,21 +307,21 @@ def test_members_of_a_sweep_are_the_single_runs(case, plain):
     batch = jax.jit(case.source.draw)(buffer, state.key, state.step)
     for name, value in batch.items():
       np.testing.assert_array_equal(batches[name][number], value)
-    one = take(after, number)
+    one = member_state(after, number)
     assert int(one.step) == STEPS
     assert_close(one, plain.after[number])
 
 
 def test_eight_devices_are_one(case, plain):
-  mesh = sharding.mesh(case.config.batch_size // case.config.optimizer.accumulate)
+  mesh = sharding.make_mesh(case.config.batch_size // case.config.optimizer.accumulate)
   if mesh.size != 8:
     pytest.skip(f'{jax.device_count()} devices')
-  put = sharding.Put(mesh)
+  put = sharding.MeshPlacement(mesh)
   source = load.train(
     case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
   )
   (buffer, _), *_ = source.buffers(0, STEPS)
-  chunk = jax.jit(averaged_chunk(plain.step, sharding.split_draw(mesh, source)))
+  chunk = jax.jit(averaged_chunk(plain.step, sharding.shard_draw(mesh, source)))
   after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(after.variables))
   assert_close(after, plain.after[0])
@@ -333,14 +333,16 @@ def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
   if case.config.method not in ('vae', 'gan', 'rvae'):
     pytest.skip('shown by a game of one player, of two, and of frames')
   parts = case.config.batch_size // case.config.optimizer.accumulate
-  mesh = sharding.mesh(parts, members=2, layout=sharding.Layout(2, 4))
+  mesh = sharding.make_mesh(parts, members=2, layout=sharding.Layout(2, 4))
   step, draw = make_sweep(plain.step, case.source.draw)
-  step, draw = sharding.split_step(mesh, step), sharding.split_draw(mesh, case.source, draw)
+  step, draw = sharding.shard_step(mesh, step), sharding.shard_draw(mesh, case.source, draw)
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
-  stack = jax.device_put(stack, jax.tree.map(sharding.place(mesh, stacked=True), stack))
+  stack = jax.device_put(stack, jax.tree.map(sharding.state_sharding(mesh, stacked=True), stack))
   (buffer, _), *_ = case.source.buffers(0, STEPS)
-  after, _ = jax.jit(averaged_chunk(step, draw))(stack, sharding.Put(mesh)(buffer), np.int32(STEPS))
+  after, _ = jax.jit(averaged_chunk(step, draw))(
+    stack, sharding.MeshPlacement(mesh)(buffer), np.int32(STEPS)
+  )
   kernel = jax.tree.leaves(after.variables)[0]
   assert {part.data.shape[0] for part in kernel.addressable_shards} == {1}
   for number, one in enumerate(plain.after):
-    assert_close(take(after, number), one)
+    assert_close(member_state(after, number), one)

@@ -81,7 +81,7 @@ def test_parameters_are_those_of_the_description(project, system):
   data = 'video' if len(shape) == 4 else 'image'
   example = Example({data: jax.ShapeDtypeStruct(shape, jnp.float32)}, 10, low, data=data)
   state = jax.eval_shape(
-    lambda: factory.initial(factory.make_method(config, example), config, example)
+    lambda: factory.initial_state(factory.make_method(config, example), config, example)
   )
   found = {
     net: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))

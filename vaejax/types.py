@@ -135,9 +135,9 @@ class Eval(NamedTuple):
   """A family of test values: what is looked at on the device, what the host makes of it.
 
   Attributes:
-    look: {stream: (variables, batch, key, hyper) -> (sums, rows)}, pure, vmapped over the members
-      of a sweep. The streams are 'test', the split that is tested, in its order; 'train', the
-      training split in its order; and 'samples', as many of the method's own as the tested split
+    extract: {stream: (variables, batch, key, hyper) -> (sums, rows)}, pure, vmapped over the
+      members of a sweep. The streams are 'test', the split that is tested, in its order; 'train',
+      the training split in its order; and 'samples', as many of the method's own as the tested split
       has rows, in the data's own range, with the fields that they were given, as 'label'. Where
       batch['mask'] [B] is 0 a row is padding. sums: a tree that is added up over batches. rows:
       {name: [B, ...]}, kept of every example; rows of one name and stream are the same for all
@@ -149,7 +149,7 @@ class Eval(NamedTuple):
     limit: of how many examples rows are kept, 0: all.
   """
 
-  look: Mapping[str, Callable[..., tuple[Any, Batch]]]
+  extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
   finish: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, tuple[float, float | None]]]
   names: Callable[[], Sequence[str]]
   protocol: Mapping[str, Any] = MappingProxyType({})
@@ -206,8 +206,8 @@ class Source(NamedTuple):
     example: shapes, dtypes, classes and range of what `draw` and `rows` give.
     size: number of examples.
     resident: whether the split lives on the device.
-    apart: whether a part of a batch can be drawn without the rest of it.
-    spread: how a buffer lies on a mesh, as a tree of PartitionSpec or the first levels of one.
+    row_shardable: whether a part of a batch can be drawn without the rest of it.
+    buffer_spec: how a buffer lies on a mesh, as a tree of PartitionSpec or the first levels of one.
     buffers: (first step, last step) -> iterator of (buffer, steps it serves) on the host.
     draw: (buffer, key, step, part=(0, 1)) -> the batch of that step, or part i of n equal parts of
       it, (i, n); pure, on the device.
@@ -218,8 +218,8 @@ class Source(NamedTuple):
   example: Example
   size: int
   resident: bool
-  apart: bool
-  spread: Any
+  row_shardable: bool
+  buffer_spec: Any
   buffers: Callable[[int, int], Any]
   draw: Callable[..., Batch]
   blocks: Callable[[int], Any]

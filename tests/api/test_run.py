@@ -36,7 +36,7 @@ def untrained(stem: str, **settings) -> Run:
   config = load_config(f'{ROOT}/configs/{stem}.py:smoke', settings.items())
   example = load.example(config.data, load.table(config.data, 'train', None))
   method = factory.make_method(config, example)
-  state = jax.jit(lambda: factory.initial(method, config, example))()
+  state = jax.jit(lambda: factory.initial_state(method, config, example))()
   return Run(TrainedRun(Path('w'), config, example, None, method, state), 'ema')
 
 

@@ -75,7 +75,7 @@ def sweep_of(flags, count: int, **layout):
   spec, members = str(ROOT / flags.config), ()
   config = load_config(spec)
   if count:
-    (group,) = axes.make(spec, [], [('grid', f'seed=0:{count}')]).groups
+    (group,) = axes.make_sweep(spec, [], [('grid', f'seed=0:{count}')]).groups
     config, members = group
   return config, set_up(config, flags.data_dir, members, sharding.Layout(**layout))
 

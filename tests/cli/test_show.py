@@ -25,7 +25,7 @@ def test_every_net_has_its_table_and_all_parameters_are_counted(project, spec):
   text = show(config)
   example = load.example(config.data, load.table(config.data, 'train', None))
   method = factory.make_method(config, example)
-  params = jax.eval_shape(lambda: factory.initial(method, config, example)).variables.params
+  params = jax.eval_shape(lambda: factory.initial_state(method, config, example)).variables.params
   count = lambda tree: sum(x.size for x in jax.tree.leaves(tree))
   assert f'parameters: {count(params):,} (' in text
   for name, tree in params.items():

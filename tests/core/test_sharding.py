@@ -19,41 +19,44 @@ pytestmark = pytest.mark.skipif(jax.device_count() < 8, reason='it takes 8 devic
   'batch, devices', [(128, 8), (16, 8), (20, 5), (12, 6), (7, 7), (11, 1), (1, 1), (4, 4)]
 )
 def test_the_mesh_is_the_most_devices_that_divide_the_batch(batch, devices):
-  mesh = sharding.mesh(batch)
+  mesh = sharding.make_mesh(batch)
   assert mesh.axis_names == ('sweep', 'data')
   assert dict(mesh.shape) == {'sweep': 1, 'data': devices}
 
 
 def test_the_mesh_takes_the_devices_that_it_is_given():
   given = jax.devices()[2:5]
-  assert list(sharding.mesh(6, given).devices.ravel()) == given
+  assert list(sharding.make_mesh(6, given).devices.ravel()) == given
 
 
 def test_each_process_gives_as_many_devices():
   process = lambda index, count: [SimpleNamespace(process_index=index)] * count
   with pytest.raises(UserError, match='batches of 9 do not split over 2 processes'):
-    sharding.mesh(9, process(0, 4) + process(1, 4))
+    sharding.make_mesh(9, process(0, 4) + process(1, 4))
 
 
 def test_rows_lie_on_their_devices():
-  put, rows = sharding.Put(sharding.mesh(12)), np.arange(3 * 12).reshape(3, 12)
-  assert put.own(12) == (0, 12) and [put.even(n) for n in (1, 6, 7)] == [6, 6, 12]
-  found = put.rows({'a': rows}, 12, axis=1)['a']
+  put, rows = sharding.MeshPlacement(sharding.make_mesh(12)), np.arange(3 * 12).reshape(3, 12)
+  assert put.local_range(12) == (0, 12) and [put.round_up(n) for n in (1, 6, 7)] == [6, 6, 12]
+  found = put.put_rows({'a': rows}, 12, axis=1)['a']
   assert np.array_equal(found, rows)
   assert {part.data.shape for part in found.addressable_shards} == {(3, 2)}
 
 
 def test_put_gives_every_device_the_whole():
-  found = sharding.Put(sharding.mesh(16))({'a': np.arange(3), 'b': np.int32(1)})
+  found = sharding.MeshPlacement(sharding.make_mesh(16))({'a': np.arange(3), 'b': np.int32(1)})
   for leaf in jax.tree.leaves(found):
     assert len(leaf.addressable_shards) == 8
     assert all(part.data.shape == leaf.shape for part in leaf.addressable_shards)
 
 
 def test_a_split_draw_has_the_same_rows_each_on_its_device():
-  mesh = sharding.mesh(16)
+  mesh = sharding.make_mesh(16)
   draw = lambda start: {'image': start + jnp.arange(48.0).reshape(16, 3), 'label': jnp.arange(16)}
-  one, found = draw(2.0), jax.jit(sharding.split(mesh, draw))(sharding.Put(mesh)(2.0))
+  one, found = (
+    draw(2.0),
+    jax.jit(sharding.shard_rows(mesh, draw))(sharding.MeshPlacement(mesh)(2.0)),
+  )
   for name, leaf in found.items():
     np.testing.assert_array_equal(leaf, one[name])
     assert {part.data.shape[0] for part in leaf.addressable_shards} == {2}
@@ -62,10 +65,10 @@ def test_a_split_draw_has_the_same_rows_each_on_its_device():
 
 def test_one_device_is_left_alone():
   draw = lambda: None
-  one = sharding.mesh(11)
-  assert sharding.split(one, draw) is draw
-  assert sharding.split_draw(one, SimpleNamespace(draw=draw)) is draw
-  assert sharding.split_step(one, draw) is draw
+  one = sharding.make_mesh(11)
+  assert sharding.shard_rows(one, draw) is draw
+  assert sharding.shard_draw(one, SimpleNamespace(draw=draw)) is draw
+  assert sharding.shard_step(one, draw) is draw
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_one_device_is_left_alone():
   ],
 )
 def test_a_sweep_takes_its_devices_first(batch, members, asked, found):
-  mesh = sharding.mesh(batch, members=members, layout=sharding.Layout(**asked))
+  mesh = sharding.make_mesh(batch, members=members, layout=sharding.Layout(**asked))
   assert (mesh.shape['sweep'], mesh.shape['data']) == found
 
 
@@ -90,20 +93,20 @@ def test_a_sweep_takes_its_devices_first(batch, members, asked, found):
     ('sweep:3', 'does not divide the 4 member(s)'),
     ('data:3', 'does not divide 16'),
     ('sweep:4,data:4', 'takes more devices than the 8'),
-    ('sweep', 'it takes sweep:N, data:N'),
-    ('sweep:0', 'it takes sweep:N, data:N'),
-    ('data:2,data:2', 'it takes sweep:N, data:N'),
+    ('sweep', 'Use sweep:N, data:M'),
+    ('sweep:0', 'Use sweep:N, data:M'),
+    ('data:2,data:2', 'Use sweep:N, data:M'),
   ],
 )
 def test_a_mesh_that_does_not_fit_is_told_of(text, told):
   with pytest.raises(UserError, match=re.escape(told)):
-    sharding.mesh(16, members=4, layout=sharding.layout(text))
+    sharding.make_mesh(16, members=4, layout=sharding.parse_layout(text))
 
 
 def test_large_leaves_are_divided_where_that_is_asked_for():
-  mesh = sharding.mesh(16, members=2, layout=sharding.Layout(2, 4))
+  mesh = sharding.make_mesh(16, members=2, layout=sharding.Layout(2, 4))
   spec = lambda shape, **kinds: (
-    sharding.place(mesh, **kinds)(jax.ShapeDtypeStruct(shape, 'float32')).spec
+    sharding.state_sharding(mesh, **kinds)(jax.ShapeDtypeStruct(shape, 'float32')).spec
   )
   large, small = (512, 1024), (512, 2)
   assert spec(large) == P(None, None) and spec(large, fsdp=True) == P(None, 'data')
@@ -114,13 +117,15 @@ def test_large_leaves_are_divided_where_that_is_asked_for():
 
 
 def test_each_device_draws_its_own_part():
-  mesh = sharding.mesh(16)
+  mesh = sharding.make_mesh(16)
 
   def draw(buffer, key, step, part=(0, 1)):
     number, parts = part
     return {'row': buffer[number * (16 // parts) + jnp.arange(16 // parts)]}
 
-  split = jax.jit(sharding.split_draw(mesh, SimpleNamespace(draw=draw, spread=P(), apart=True)))
-  found = split(sharding.Put(mesh)(np.arange(16)), 0, 0)['row']
+  split = jax.jit(
+    sharding.shard_draw(mesh, SimpleNamespace(draw=draw, buffer_spec=P(), row_shardable=True))
+  )
+  found = split(sharding.MeshPlacement(mesh)(np.arange(16)), 0, 0)['row']
   np.testing.assert_array_equal(found, np.arange(16))
   assert [part.data.tolist() for part in found.addressable_shards][3] == [6, 7]

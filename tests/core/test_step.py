@@ -8,7 +8,7 @@ import pytest
 from chunks import averaged_chunk
 from flax import linen as nn
 
-from vaejax.core.step import create, make_step, make_sweep, part, turn
+from vaejax.core.step import create_state, make_step, make_sweep, part, turn
 from vaejax.nets import lens
 from vaejax.types import Example, Method, Player, State, Variables, averaged
 
@@ -115,7 +115,7 @@ def draws(n):
 
 
 def start(method: Method, seed=0, **hyper) -> State:
-  return create(method, jax.random.key(seed), HYPER | hyper, EXAMPLE)
+  return create_state(method, jax.random.key(seed), HYPER | hyper, EXAMPLE)
 
 
 def batch_of(n, seed=7):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.core.step import create
+from vaejax.core.step import create_state
 from vaejax.data import load
 from vaejax.errors import UserError
 from vaejax.types import Method, Variables
@@ -84,7 +84,7 @@ def test_a_streamed_run_has_the_order_of_its_own_seed():
 def test_the_key_is_the_one_that_the_runs_state_holds():
   found, rows = digits()
   nothing = Method(lambda key, batch: Variables({}, {}), (), None, None, {})
-  state = create(nothing, jax.random.key(5), {}, load.example(found, rows))
+  state = create_state(nothing, jax.random.key(5), {}, load.example(found, rows))
   assert jax.random.key_data(state.key).tolist() == jax.random.key_data(load.run_key(5)).tolist()
 
 

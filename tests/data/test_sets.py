@@ -135,15 +135,15 @@ def test_what_suits_a_set():
   config = base('', {'lr': 1.0})
   config.model = dict(presets.AUTOENCODER)
   for name in ('mnist', '/x/mnist/3.0.1', 'kmnist:3.0.1'):
-    presets.suit(config, name)
+    presets.autoencoder_defaults(config, name)
     assert (config.data.name, config.data.binarise) == (name, 'dynamic')
     assert presets.drawn(name)
   presets.set_dataset(config, 'omniglot')
   assert (config.data.size, config.data.channels, config.model.net) == (28, 1, 'mlp')
-  presets.suit(config, 'unheard_of')  # photographs in colour
+  presets.autoencoder_defaults(config, 'unheard_of')  # photographs in colour
   assert config.model.net == 'resnet' and not presets.drawn('unheard_of')
   for name in sets.known():
-    presets.suit(config, name)
+    presets.autoencoder_defaults(config, name)
     assert check(config) is None
 
 

@@ -210,13 +210,13 @@ def small_blocks(monkeypatch):
   monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * 2 * source.row_bytes(table()))
 
 
-class Part(source.Here):
+class Part(source.SingleDevice):
   """Places rows as one process of several does, which has the middle half of them."""
 
-  def even(self, n):
+  def round_up(self, n):
     return -(-n // 4) * 4
 
-  def own(self, n):
+  def local_range(self, n):
     return n // 4, 3 * n // 4
 
 

@@ -18,7 +18,7 @@ COLLECTIVE = re.compile(
 )
 
 
-def collectives(config, members=(), layout=sharding.ANY):
+def collectives(config, members=(), layout=sharding.ANY_LAYOUT):
   """(kind, floats) of each one, and the floats of the parameters of a member."""
   setup = set_up(config, None, members, layout)
   text = compiled(config, setup).as_text()
@@ -44,13 +44,13 @@ def test_data_parallel_sums_the_gradients_once(stem):
 
 
 def test_a_sweep_over_devices_asks_nothing():
-  members = axes.make(f'{CONFIGS}/vae.py:smoke', [], [('grid', 'seed=0:8')]).groups[0].members
+  members = axes.make_sweep(f'{CONFIGS}/vae.py:smoke', [], [('grid', 'seed=0:8')]).groups[0].members
   assert collectives(config('vae'), members) == ([], collectives(config('vae'))[1])
 
 
 @pytest.mark.slow
 def test_members_over_two_devices_each_sum_their_own_gradients():
-  members = axes.make(f'{CONFIGS}/vae.py:smoke', [], [('grid', 'seed=0:4')]).groups[0].members
+  members = axes.make_sweep(f'{CONFIGS}/vae.py:smoke', [], [('grid', 'seed=0:4')]).groups[0].members
   found, parameters = collectives(config('vae'), members, sharding.Layout(4, 2))
   assert {kind for kind, _ in found} == {'all-reduce'}
   assert sum(size for _, size in found) == pytest.approx(parameters, rel=0.05)

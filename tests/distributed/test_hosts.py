@@ -73,14 +73,14 @@ from vaejax.core import sharding
 from vaejax.distributed import cluster
 
 group = cluster.join(cluster.place(sys.argv[1], 2, int(sys.argv[2]), {}), [])
-mesh = sharding.mesh(members=4)
-there = sharding.of_members(mesh, True)
+mesh = sharding.make_mesh(members=4)
+there = sharding.member_sharding(mesh, True)
 found = {'a': np.arange(8.0).reshape(4, 2), 'b': np.arange(4, dtype=np.int8)}
 split = lambda: jax.random.split(jax.random.key(0), 4)
-tree = sharding.lay(found, there) | {'key': jax.jit(split, out_shardings=there)()}
+tree = sharding.put_global(found, there) | {'key': jax.jit(split, out_shardings=there)()}
 assert mesh.shape['sweep'] == 4 and not tree['a'].is_fully_addressable
 for shard.GATHERED, hosts in ((0, 'ab'), (32, 'b'), (2**30, '')):  # 'a' has 32 bytes, 'b' 4
-  whole = sharding.whole(tree)
+  whole = sharding.replicate(tree)
   assert all(isinstance(whole[name], np.ndarray) == (name in hosts) for name in found)
   assert all((np.asarray(whole[name]) == found[name]).all() for name in found)
   assert (jax.random.key_data(whole['key']) == jax.random.key_data(split())).all()

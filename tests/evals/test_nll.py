@@ -55,7 +55,7 @@ def estimator(samples: int):
   image = jnp.asarray(X, jnp.float32).reshape(-1, *SHAPE)
 
   look = jax.jit(
-    lambda mask, key: e.look['test'](variables, {'image': image, 'mask': mask}, key, {})
+    lambda mask, key: e.extract['test'](variables, {'image': image, 'mask': mask}, key, {})
   )
 
   def estimate(mask, seed):

@@ -48,7 +48,7 @@ def sums(limit=0, traces=None):
 
 
 def mesh(count: int):
-  return sharding.mesh(devices=jax.devices()[:count])
+  return sharding.make_mesh(devices=jax.devices()[:count])
 
 
 @pytest.mark.parametrize('mode, devices', [('resident', 1), ('resident', 8), ('stream', 4)])
@@ -80,7 +80,7 @@ def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise)
   elbo = {'elbo': lookup('evals', 'elbo').make(run.method, run.config, run.example)}
 
   def values(mode, devices):
-    put = sharding.Put(mesh(devices))
+    put = sharding.MeshPlacement(mesh(devices))
     one = make_pass(elbo, run.method, source(mode, binarise=binarise), 64, mesh(devices))
     variables = put(averaged(run.state))
     return flat(one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))[0])

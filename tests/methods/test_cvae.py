@@ -185,7 +185,7 @@ def test_after_training_another_label_costs_bits(project):
   rows = load.table(config.data, 'train', None)
   method = factory.make_method(config, load.example(config.data, rows))
   source = load.train(config.data, rows, config.batch_size, config.seed)
-  state = jax.jit(lambda: factory.initial(method, config, source.example))()
+  state = jax.jit(lambda: factory.initial_state(method, config, source.example))()
   (buffer, _), *_ = source.buffers(0, 250)
   state, _ = jax.jit(averaged_chunk(make_step(method), source.draw))(state, buffer, np.int32(250))
   test = load.test(config.data, load.table(config.data, 'test', None))

@@ -11,7 +11,7 @@ from chunks import averaged_chunk
 from flax import linen as nn
 
 from vaejax.config.load import load_config, set_field
-from vaejax.core.step import create, make_step
+from vaejax.core.step import create_state, make_step
 from vaejax.errors import UserError
 from vaejax.methods import gan
 from vaejax.nets.adversarial import Critic, Generator
@@ -49,7 +49,7 @@ def test_the_best_critic_is_the_log_density_ratio(loss):
   critic = method.players[0]._replace(tx=optax.adam(1.0))
   method = method._replace(players=(critic,))
   # A Newton step costs nothing here, but the engine's own step is what is tested.
-  state = create(method, jax.random.key(0), {'lr_critic': 0.01, 'penalty': 0.0}, example)
+  state = create_state(method, jax.random.key(0), {'lr_critic': 0.01, 'penalty': 0.0}, example)
   draw = lambda buffer, key, step: {
     'image': jax.random.normal(jax.random.fold_in(key, step), (4096, 1, 1, 1))
   }
@@ -195,7 +195,7 @@ def test_every_mode_is_found(modes, loss):
     return {'image': (place + scale * jax.random.normal(noise, (n, 2))).reshape(-1, *POINT)}
 
   hyper = {'lr': 1e-3, 'lr_critic': 1e-3, 'penalty': weight}
-  state = create(method, jax.random.key(0), hyper, PLANE)
+  state = create_state(method, jax.random.key(0), hyper, PLANE)
   state = state.replace(ema=state.variables)
   falls = lambda step: jnp.maximum(0.05, 1 - step / steps)
   step = make_step(method, {'lr': falls, 'lr_critic': falls}, ema=0.99)

@@ -33,7 +33,7 @@ def make_state(step, width=4):
 
 
 def like(width=4, sharding=None, opt=True):
-  return checkpoint.abstract(lambda: make_state(0, width), sharding or one_device(), opt)
+  return checkpoint.abstract_state(lambda: make_state(0, width), sharding or one_device(), opt)
 
 
 def one_device():
@@ -93,7 +93,7 @@ def test_without_its_optimizers(saved):
 
 
 def test_onto_eight_devices_and_back(saved, tmp_path):
-  eight = sharding.replicated(sharding.mesh(8))
+  eight = sharding.replicated(sharding.make_mesh(8))
   state = restore.restore(saved, like(sharding=eight))
   assert all(x.sharding == eight for x in jax.tree.leaves(state.variables))
   with checkpoint.manage(tmp_path, CONFIG) as checkpoints:
@@ -177,7 +177,7 @@ def test_another_model_says_in_which_parameters(saved):
   said, net = [], {'bias': jnp.zeros(3), 'w': jnp.zeros((3, 5))}
   now = lambda: make_state(0).replace(variables=Variables({'net': net, 'more': net}, {}))
   with pytest.raises(UserError) as error:
-    restore.restore(saved, checkpoint.abstract(now, one_device()), said.append)
+    restore.restore(saved, checkpoint.abstract_state(now, one_device()), said.append)
   assert not said  # whether one before could be read is not asked
   text = str(error.value)
   assert f'{saved} was trained with other code: ' in text and f'init_from={saved}' in text
@@ -197,7 +197,7 @@ def test_another_optimizer_is_another_model(saved):
   opt = {'vae': optax.sgd(1e-3, momentum=0.9).init(make_state(0).variables.params)}
   now = lambda: make_state(0).replace(opt=opt)
   with pytest.raises(UserError, match='other code: opt/vae/0/trace/net/b is new'):
-    restore.restore(saved, checkpoint.abstract(now, one_device()))
+    restore.restore(saved, checkpoint.abstract_state(now, one_device()))
 
 
 def test_leaves_named_as_jax_shows_them_are_read(copied):
@@ -263,9 +263,9 @@ def test_the_best_of_each_member_is_kept(tmp_path):
   metrics = {step: [{'elbo': elbo} for elbo in each] for step, each in elbos.items()}
   write(tmp_path, metrics, SimpleNamespace(keep=1, best='elbo'))
   assert checkpoint.steps(tmp_path) == [10, 20, 40]
-  assert [restore.choose(tmp_path, 'best', 'elbo', place) for place in (0, 1)] == [10, 20]
+  assert [restore.select_step(tmp_path, 'best', 'elbo', place) for place in (0, 1)] == [10, 20]
   with pytest.raises(UserError, match='no checkpoint has a value of elbo: take latest or'):
-    restore.choose(tmp_path, 'best', 'elbo', 2)
+    restore.select_step(tmp_path, 'best', 'elbo', 2)
 
 
 def test_leftovers_are_removed(copied):

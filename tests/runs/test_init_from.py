@@ -175,8 +175,8 @@ def test_it_begins_so_on_any_mesh(project, trained):
   assert setup.mesh.size == 8
   taken = init_from.take(config, setup, lambda text: None)
   state = init_from.first_state(setup, taken)
-  ema = checkpoint.leaves(open_run(trained, print).state.ema)
-  for path, leaf in checkpoint.leaves(state.variables).items():
+  ema = checkpoint.named_leaves(open_run(trained, print).state.ema)
+  for path, leaf in checkpoint.named_leaves(state.variables).items():
     assert (
       leaf.is_fully_replicated and np.asarray(leaf).tobytes() == np.asarray(ema[path]).tobytes()
     )

@@ -136,7 +136,7 @@ def test_every_field_spoilt(run):
   for path, value in itertools.product(leaf_paths(saved), odd):
     (run / 'config.json').write_text(json.dumps(put(saved, path, value)))
     with contextlib.suppress(UserError):
-      assert isinstance(workdir.read_config(run), workdir.Saved)
+      assert isinstance(workdir.read_config(run), workdir.SavedRun)
 
 
 @pytest.mark.parametrize('verb', ['sample', 'evaluate', 'train'])

@@ -14,7 +14,7 @@ VAE = f'{CONFIGS}/vae.py:smoke'
 
 
 def make(*texts, spec=VAE, overrides=(), **settings):
-  return axes.make(spec, overrides, [tuple(text.split(' ', 1)) for text in texts], **settings)
+  return axes.make_sweep(spec, overrides, [tuple(text.split(' ', 1)) for text in texts], **settings)
 
 
 def test_the_last_axis_varies_fastest_and_members_are_their_values():

@@ -13,10 +13,10 @@ CONFIG = 'configs/vae.py:digits,smoke'
 @pytest.fixture
 def group(project):
   """group(n) -> n members that differ in the seed."""
-  return lambda n: axes.make(CONFIG, [], [('grid', f'seed=0:{n}')]).groups[0]
+  return lambda n: axes.make_sweep(CONFIG, [], [('grid', f'seed=0:{n}')]).groups[0]
 
 
-def sizes(group, limit, layout=sharding.ANY, at_once=0, setup=None):
+def sizes(group, limit, layout=sharding.ANY_LAYOUT, at_once=0, setup=None):
   setup = setup or set_up(group.config, None, group.members, layout)
   parts = partition.divide(group, setup, None, layout, at_once, limit)
   assert [member for part in parts for member in part] == list(group.members)
@@ -25,7 +25,7 @@ def sizes(group, limit, layout=sharding.ANY, at_once=0, setup=None):
 
 def on_one(size):
   """How many of so many members a device has, of eight with batches of 16."""
-  return size // sharding.mesh(16, members=size).shape['sweep']
+  return size // sharding.make_mesh(16, members=size).shape['sweep']
 
 
 @pytest.mark.parametrize('known', [False, True])

@@ -304,5 +304,5 @@ def test_a_frozen_step_is_read_as_it_was():
   from vaejax.types import State
 
   state = State(jnp.array([7, ~3, ~0]), jnp.zeros(3), jnp.zeros(3), {}, None, {})
-  assert stack.front(state) == 7 and stack.frozen(state) == {1, 2}
-  assert [int(stack.take(state, k).step) for k in range(3)] == [7, 3, 0]
+  assert stack.current_step(state) == 7 and stack.frozen_members(state) == {1, 2}
+  assert [int(stack.member_state(state, k).step) for k in range(3)] == [7, 3, 0]

@@ -106,7 +106,7 @@ def sweep(
   asked = [('grid', f, v) for f, v in (grid or {}).items()]
   asked += [('zip', f, v) for f, v in (zip or {}).items()]
   texts = [(kind, f'{field}={axis(field, values)}') for kind, field, values in asked]
-  plan = axes.make(config, overrides, texts, random, random_seed)
+  plan = axes.make_sweep(config, overrides, texts, random, random_seed)
   folder = Path(workdir).expanduser()
   heard(lambda stream: sweeps.sweep(plan, folder, source, stream=stream), progress)
   return rows(plan, folder)

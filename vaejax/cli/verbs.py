@@ -56,7 +56,7 @@ def train(flags, overrides, group) -> int:
   from vaejax.evaluation import judges
   from vaejax.training.train import train as run
 
-  layout = sharding.layout(flags.mesh, flags.fsdp)
+  layout = sharding.parse_layout(flags.mesh, flags.fsdp)
   config, folder = asked(flags, overrides) if group.main else (None, Path())
   if group.size > 1:
     plain = group.share(lambda: config_to_json(config))
@@ -75,7 +75,7 @@ def planned(flags, overrides):
   from vaejax.sweeps import axes
 
   spec = flags.config or 'configs/vae.py'
-  plan = axes.make(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
+  plan = axes.make_sweep(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
   return plan, flags.workdir or Path('runs') / f'{config_name(spec)}-sweep'
 
 
@@ -86,7 +86,7 @@ def sweep(flags, overrides, group) -> int:
   from vaejax.sweeps.sweep import sweep as run
 
   plan, folder = planned(flags, overrides)
-  layout = sharding.layout(flags.mesh, flags.fsdp)
+  layout = sharding.parse_layout(flags.mesh, flags.fsdp)
   settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr, 'group': group}
   table = run(plan, folder, flags.data_dir, layout, **settings)
   if not group.main:

@@ -63,13 +63,13 @@ def set_dataset(config: ConfigDict, dataset: str) -> None:
   config.update_from_flattened_dict({k: v for k, v in suited(dataset).items() if k in fields})
 
 
-def suit(config: ConfigDict, dataset: str) -> None:
+def autoencoder_defaults(config: ConfigDict, dataset: str) -> None:
   """Sets the dataset and all that suits it, for a config of an autoencoder."""
   config.data.name = dataset
   config.update_from_flattened_dict(suited(dataset) or PHOTOGRAPHS)
 
 
-def compete(config: ConfigDict, dataset: str, loss: str) -> None:
+def gan_defaults(config: ConfigDict, dataset: str, loss: str) -> None:
   """Sets the dataset, nets and length that suit a game of `model` against `model.critic`, and the
   loss of objectives.adversarial with the critic's norm, penalty and turns that it comes with: hinge
   and spectral norm, wasserstein and a gradient penalty."""

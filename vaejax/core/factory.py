@@ -44,14 +44,14 @@ def freeze(method: Method, moving: tuple[str, ...]) -> Method:
   return method._replace(players=tuple(p._replace(owns=owns) for p, owns in owned if owns))
 
 
-def initial(method: Method, config, example: Example, members=(), taken=None) -> State:
+def initial_state(method: Method, config, example: Example, members=(), taken=None) -> State:
   """The state before the first step of the run that a config describes, or of the stack of such
   members; pure. `taken`: variables of nets that all of them begin from, see runs.init_from."""
 
   def create(key, hyper):
-    state = step.create(method, key, hyper, example, taken)
+    state = step.create_state(method, key, hyper, example, taken)
     return state.replace(ema=state.variables) if config.optimizer.ema else state
 
   if members:
-    return stack.initial(create, members)
+    return stack.initial_state(create, members)
   return create(jax.random.key(config.seed), config.hyper)

@@ -57,16 +57,16 @@ def make_part(evals, method: Method, source: Source, streams, n: int, mesh, stac
   """Jitted: (variables, hyper, key, buffer, number, limit) -> ({eval: {stream: sums}}, {stream:
   {name: rows}}) of one batch of n, as far as it lies below the limit; of a stack of runs those of
   every member, which see the same. And {(eval, stream): names of its rows}, filled when traced."""
-  rows, names = sharding.split(mesh, source.rows), {}
+  rows, names = sharding.shard_rows(mesh, source.rows), {}
 
   def look(variables, batch, key, hyper):
     batches = {streams[0]: batch}
-    if any('samples' in e.look for e in evals.values()) and 'samples' in streams:
+    if any('samples' in e.extract for e in evals.values()) and 'samples' in streams:
       batches['samples'] = draw_samples(method, variables, batch, key, source.example.data)
     sums, kept = {}, {stream: {} for stream in batches}
     for name, e in evals.items():
-      for stream in (s for s in batches if s in e.look):
-        found, seen = e.look[stream](variables, batches[stream], key, hyper)
+      for stream in (s for s in batches if s in e.extract):
+        found, seen = e.extract[stream](variables, batches[stream], key, hyper)
         sums.setdefault(name, {})[stream] = found
         names[name, stream] = tuple(seen)
         kept[stream] = {**seen, **kept[stream]}  # rows of one name are the same
@@ -103,13 +103,13 @@ def make_pass(
   `start(variables, hyper, key, limit, show)` passes over the first `limit` examples (0: all), and
   tells `show(found, done, of)` of every batch; it does not wait for the device unless `show` does.
   """
-  streams = {stream for e in evals.values() for stream in e.look}
+  streams = {stream for e in evals.values() for stream in e.extract}
   loops = []
   for together, split in zip(LOOPS, (source, train), strict=True):
     if streams & set(together):
       size = -(-min(n, split.size) // mesh.shape['data']) * mesh.shape['data']
       loops.append((split, size, *make_part(evals, method, split, together, size, mesh, stacked)))
-  limits = {s: [e.limit or np.inf for e in evals.values() if s in e.look] for s in streams}
+  limits = {s: [e.limit or np.inf for e in evals.values() if s in e.extract] for s in streams}
   kept = {stream: max(each) for stream, each in limits.items()}
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, limit: int = 0, show=None):
@@ -134,7 +134,7 @@ def make_pass(
     axis = int(stacked)
     rows = {s: {k: np.concatenate(v, axis) for k, v in r.items()} for s, r in rows.items()}
     leaves = jax.tree.leaves((sums, rows))
-    each = stack.each((sums, rows), len(leaves[0])) if stacked else [(sums, rows)]
+    each = stack.unstack((sums, rows), len(leaves[0])) if stacked else [(sums, rows)]
     return [
       {name: e.finish(sums[name], own(name, e, rows, pending)) for name, e in evals.items()}
       for sums, rows in each
@@ -143,8 +143,8 @@ def make_pass(
   def own(name: str, e: Eval, rows, pending: Pending) -> dict:
     """The rows that an eval gave, without padding, up to its limit."""
     names = {key: found for *_, of_loop in loops for key, found in of_loop.items()}
-    ends = {s: min(pending.counts[s], e.limit or pending.counts[s]) for s in e.look}
-    return {s: {k: rows[s][k][: ends[s]] for k in names[name, s]} for s in e.look}
+    ends = {s: min(pending.counts[s], e.limit or pending.counts[s]) for s in e.extract}
+    return {s: {k: rows[s][k][: ends[s]] for k in names[name, s]} for s in e.extract}
 
   return Pass(start, finish)
 

@@ -16,36 +16,44 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from vaejax.errors import UserError
 from vaejax.types import Batch, Source
 
-# Arrays of fewer elements stay whole on every device: to gather them costs more than they take.
-SMALL = 2**16
-# Bytes of a device that copies of what is divided may take.
-GATHERED = 2**30
+# Smaller arrays are replicated: gathering them costs more than their memory.
+MIN_SHARDED_ELEMENTS = 2**16
+# Memory of each device that `replicate` may fill before it moves copies to the host.
+MAX_GATHER_BYTES = 2**30
 
 
 class Layout(NamedTuple):
-  """How the devices are to be used: sizes of the mesh's axes, 0: as fits; and whether large
-  parameters are divided over 'data' (FSDP) rather than kept whole on every device."""
+  """Requested device layout.
+
+  Attributes:
+    sweep, data: sizes of the mesh axes; 0 picks the largest that fits.
+    fsdp: shard large parameters over 'data' instead of replicating them.
+  """
 
   sweep: int = 0
   data: int = 0
   fsdp: bool = False
 
 
-ANY = Layout()
+ANY_LAYOUT = Layout()
 
 
-def layout(text: str | None, fsdp: bool = False) -> Layout:
+def parse_layout(text: str | None, fsdp: bool = False) -> Layout:
   """The layout of --mesh=sweep:4,data:2. Raises UserError."""
-  found = {}
+  sizes = {}
   for part in [] if text is None else text.split(','):
     match = re.fullmatch(r'(sweep|data):(\d{1,6})', part)
-    if not match or not int(match[2]) or match[1] in found:
-      raise UserError(f'--mesh={text}: it takes sweep:N, data:N or both, as in sweep:4,data:2')
-    found[match[1]] = int(match[2])
-  return Layout(**found, fsdp=fsdp)
+    if not match or not int(match[2]) or match[1] in sizes:
+      raise UserError(
+        f'--mesh={text} cannot be read. Use sweep:N, data:M or both, for example sweep:4,data:2.'
+      )
+    sizes[match[1]] = int(match[2])
+  return Layout(**sizes, fsdp=fsdp)
 
 
-def mesh(batch_size: int = 0, devices=None, members: int = 1, layout: Layout = ANY) -> Mesh:
+def make_mesh(
+  batch_size: int = 0, devices=None, members: int = 1, layout: Layout = ANY_LAYOUT
+) -> Mesh:
   """A mesh whose axes divide the members of a sweep and the batch (0: any), with as many devices
   of each process. What the layout leaves open is the most devices that do, first along 'sweep',
   along which nothing is communicated.
@@ -103,22 +111,22 @@ def replicated(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, PartitionSpec())
 
 
-def place(mesh: Mesh, stacked: bool = False, fsdp: bool = False):
+def state_sharding(mesh: Mesh, stacked: bool = False, fsdp: bool = False):
   """leaf of a state -> its sharding: the members of a stack over 'sweep'; with `fsdp` large leaves
   over 'data' too, along the longest of their axes that it divides; else whole everywhere."""
 
-  def place_leaf(leaf) -> NamedSharding:
+  def leaf_sharding(leaf) -> NamedSharding:
     axes = ['sweep' if stacked and i == 0 else None for i in range(leaf.ndim)]
     own = range(int(stacked), leaf.ndim)
     fitting = [i for i in own if leaf.shape[i] % mesh.shape['data'] == 0]
-    if fsdp and fitting and math.prod(leaf.shape[i] for i in own) >= SMALL:
+    if fsdp and fitting and math.prod(leaf.shape[i] for i in own) >= MIN_SHARDED_ELEMENTS:
       axes[max(fitting, key=lambda i: leaf.shape[i])] = 'data'
     return NamedSharding(mesh, PartitionSpec(*axes))
 
-  return place_leaf
+  return leaf_sharding
 
 
-class Put(NamedTuple):
+class MeshPlacement(NamedTuple):
   """Places trees of host arrays on a mesh: called, whole on every device.
 
   Of rows that are split over 'data' each process has, and gives, those of its own devices alone.
@@ -127,39 +135,39 @@ class Put(NamedTuple):
   mesh: Mesh
 
   def __call__(self, tree):
-    return lay(tree, replicated(self.mesh))
+    return put_global(tree, replicated(self.mesh))
 
-  def even(self, n: int) -> int:
+  def round_up(self, n: int) -> int:
     """The least number from n on that splits."""
     return -(-n // self.mesh.shape['data']) * self.mesh.shape['data']
 
-  def own(self, n: int) -> tuple[int, int]:
+  def local_range(self, n: int) -> tuple[int, int]:
     """Of n rows that split, the first and the end of those that this process has."""
     rows = NamedSharding(self.mesh, PartitionSpec('data'))
     parts = [part for (part,) in rows.addressable_devices_indices_map((n,)).values()]
     return min(p.start or 0 for p in parts), max(n if p.stop is None else p.stop for p in parts)
 
-  def rows(self, tree, n: int, axis: int = 0):
+  def put_rows(self, tree, n: int, axis: int = 0):
     """A tree of this process's own rows along an axis, of n in all."""
     sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, 'data'))
     if jax.process_count() == 1:
       return jax.device_put(tree, sharding)
-    first = self.own(n)[0]
+    first = self.local_range(n)[0]
 
-    def place(x):
-      return spread(x, (*x.shape[:axis], n, *x.shape[axis + 1 :]), sharding, axis, first)
+    def place_array(x):
+      return make_global_array(x, (*x.shape[:axis], n, *x.shape[axis + 1 :]), sharding, axis, first)
 
-    return jax.tree.map(place, tree)
+    return jax.tree.map(place_array, tree)
 
 
-def lay(tree, sharding):
+def put_global(tree, sharding):
   """A tree of host arrays, which every process has whole, on the devices as the sharding says."""
   if jax.process_count() == 1:
     return jax.device_put(tree, sharding)
-  return jax.tree.map(lambda x: spread(x, np.shape(x), sharding), tree)
+  return jax.tree.map(lambda x: make_global_array(x, np.shape(x), sharding), tree)
 
 
-def spread(x, shape, sharding, axis: int = 0, first: int = 0) -> jax.Array:
+def make_global_array(x, shape, sharding, axis: int = 0, first: int = 0) -> jax.Array:
   """An array of a shape of which this process has the part from `first` on along an axis."""
   x = np.asarray(x)
 
@@ -172,42 +180,44 @@ def spread(x, shape, sharding, axis: int = 0, first: int = 0) -> jax.Array:
   return jax.make_array_from_callback(tuple(shape), sharding, part)
 
 
-def whole(tree):
-  """The same tree with every array whole on every process, so that each can read it; all call it at
-  the same place. With one process nothing happens.
+def replicate(tree):
+  """The tree with every array replicated over all devices, so that each process can read it.
 
-  It is not waited for, but where that would take more than GATHERED bytes of each device: then what
-  goes beyond is brought to the host, array by array.
+  Every process must call it at the same point. With one process the tree is returned as it is.
+  Nothing is waited for, unless the copies take more than MAX_GATHER_BYTES of a device: from there
+  on arrays move to the host one by one.
   """
   if jax.process_count() == 1:
     return tree
   held = 0
 
-  def make_whole(x):
+  def replicate_array(x):
     nonlocal held
     if isinstance(x, np.ndarray) or x.is_fully_addressable or x.is_fully_replicated:
       return x
-    found = gathered(x.sharding.mesh)(x)
-    if held + x.nbytes > GATHERED and not jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+    found = replicating(x.sharding.mesh)(x)
+    if held + x.nbytes > MAX_GATHER_BYTES and not jax.dtypes.issubdtype(
+      x.dtype, jax.dtypes.prng_key
+    ):
       return np.asarray(found)
     held += x.nbytes
     return found
 
-  return jax.tree.map(make_whole, tree)
+  return jax.tree.map(replicate_array, tree)
 
 
 @functools.cache
-def gathered(mesh: Mesh):
+def replicating(mesh: Mesh):
   """Jitted: an array as it is, but whole on every device."""
   return jax.jit(lambda x: x, out_shardings=replicated(mesh))
 
 
-def of_members(mesh: Mesh, stacked: bool) -> NamedSharding:
+def member_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:
   """Of a stack each member's part where the member is; of a run the whole on every device."""
   return NamedSharding(mesh, PartitionSpec('sweep') if stacked else PartitionSpec())
 
 
-def split(mesh: Mesh, rows):
+def shard_rows(mesh: Mesh, rows):
   """`rows`, with every batch split over 'data': each device then gathers only its own."""
   if mesh.size == 1:
     return rows
@@ -219,7 +229,7 @@ def split(mesh: Mesh, rows):
   return split_rows
 
 
-def split_draw(mesh: Mesh, source: Source, draw=None):
+def shard_draw(mesh: Mesh, source: Source, draw=None):
   """`source.draw`, each device drawing only its own rows; or `draw`, its like for a stack, also of
   its own members alone.
 
@@ -232,18 +242,18 @@ def split_draw(mesh: Mesh, source: Source, draw=None):
   member = PartitionSpec('sweep') if draw else PartitionSpec()
   draw = draw or source.draw
   row = PartitionSpec(*member, 'data')
-  if not source.apart:
+  if not source.row_shardable:
     split_rows = NamedSharding(mesh, row)
     return lambda *args: jax.lax.with_sharding_constraint(draw(*args), split_rows)
 
-  def own(buffer, key, step) -> Batch:
+  def draw_local(buffer, key, step) -> Batch:
     return draw(buffer, key, step, (jax.lax.axis_index('data'), mesh.shape['data']))
 
-  specs = source.spread, member, member
-  return jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=row, check_vma=False)
+  specs = source.buffer_spec, member, member
+  return jax.shard_map(draw_local, mesh=mesh, in_specs=specs, out_specs=row, check_vma=False)
 
 
-def split_step(mesh: Mesh, step):
+def shard_step(mesh: Mesh, step):
   """The step of a stack, each device taking that of its own members: nothing is asked of others."""
   if mesh.shape['sweep'] == 1:
     return step

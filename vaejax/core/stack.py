@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.core.sharding import whole
+from vaejax.core.sharding import replicate
 from vaejax.types import State
 
 
@@ -19,7 +19,7 @@ class Member(NamedTuple):
   hyper: dict[str, float]
 
 
-def initial(create, members: Sequence[Member]) -> State:
+def initial_state(create, members: Sequence[Member]) -> State:
   """The stack of the members' first states, each `create(key, hyper)`; pure."""
   keys = jax.vmap(jax.random.key)(np.asarray([member.seed for member in members], np.uint32))
   names = members[0].hyper
@@ -27,24 +27,24 @@ def initial(create, members: Sequence[Member]) -> State:
   return jax.vmap(create)(keys, hyper)
 
 
-def take(state: State, number: int) -> State:
+def member_state(state: State, number: int) -> State:
   """The state of one member, as if it had never been in a stack."""
   one = jax.tree.map(lambda x: x[number], state)
   return one.replace(step=jnp.maximum(one.step, ~one.step))
 
 
-def each(tree, count: int) -> list:
+def unstack(tree, count: int) -> list:
   """A tree of host arrays [count, ...] as a list of trees."""
   return [jax.tree.map(lambda x, n=n: x[n], tree) for n in range(count)]
 
 
-def front(state: State) -> int:
+def current_step(state: State) -> int:
   """The step at which a run stands, or those of a stack that are not frozen; where all are, that of
   the one that came farthest."""
-  steps = np.asarray(whole(state.step))
+  steps = np.asarray(replicate(state.step))
   return int(np.max(steps if np.any(steps >= 0) else ~steps))
 
 
-def frozen(state: State) -> set[int]:
+def frozen_members(state: State) -> set[int]:
   """The members of a stack that are frozen, see step.make_sweep; of a run, none."""
-  return set(np.flatnonzero(np.asarray(whole(state.step)) < 0).tolist())
+  return set(np.flatnonzero(np.asarray(replicate(state.step)) < 0).tolist())

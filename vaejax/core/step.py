@@ -21,7 +21,7 @@ from vaejax.types import (
 )
 
 
-def create(
+def create_state(
   method: Method,
   key: jax.Array,
   hyper: Mapping[str, float],

@@ -47,6 +47,6 @@ def join(sources: Mapping[str, Source]) -> Source:
         left = {prefix: count - served for prefix, count in left.items()}
 
   resident = all(source.resident for source in sources.values())
-  spread = {prefix: source.spread for prefix, source in sources.items()}
-  apart = all(source.apart for source in sources.values())
+  spread = {prefix: source.buffer_spec for prefix, source in sources.items()}
+  apart = all(source.row_shardable for source in sources.values())
   return first._replace(resident=resident, apart=apart, spread=spread, buffers=buffers, draw=draw)

@@ -37,7 +37,7 @@ def splits(data, data_dir: Where) -> Splits:
   train, test = (read(data, split, data_dir) for split in ('train', 'test'))
   if data.get('validation'):
     return Splits(*subset.hold_out(train, data.validation), test)
-  own = 'validation' in there(data, data_dir)
+  own = 'validation' in available_splits(data, data_dir)
   return Splits(train, read(data, 'validation', data_dir) if own else None, test)
 
 
@@ -54,7 +54,7 @@ def table(data, split: str, data_dir: Where) -> Table:
   if data.get('validation') and split in ('train', 'validation'):
     rest, held = subset.hold_out(read(data, 'train', data_dir), data.validation)
     return rest if split == 'train' else held
-  if split == 'validation' and split not in (known := there(data, data_dir)):
+  if split == 'validation' and split not in (known := available_splits(data, data_dir)):
     raise UserError(
       f'{data.name} has no split {split!r}: there are {" and ".join(known)}; data.validation holds '
       'rows out of train'
@@ -86,7 +86,7 @@ def grey(data, name: str):
   return data
 
 
-def there(data, data_dir: Where) -> tuple[str, ...]:
+def available_splits(data, data_dir: Where) -> tuple[str, ...]:
   """The splits that a set has."""
   if data.name == arrays.NAME:
     return tuple(data_dir) if isinstance(data_dir, Mapping) else ()
@@ -106,7 +106,7 @@ def read(data, split: str, data_dir: Where) -> Table:
     return rows
   given['frames'] = data.get('frames')
   if module := sets.maker(data.name):
-    if split not in (known := there(data, data_dir)):
+    if split not in (known := available_splits(data, data_dir)):
       raise UserError(f'{data.name} has no split {split!r}: there are {" and ".join(known)}')
     rows = module.table(split, **given)
   else:

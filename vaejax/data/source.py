@@ -41,19 +41,19 @@ def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False)
   return Example(fields, table.classes, low, high, levels, name, count)
 
 
-class Here:
-  """Places trees of host arrays on the default device; see core.sharding.Put for a mesh."""
+class SingleDevice:
+  """Puts trees of host arrays on the default device; core.sharding.MeshPlacement is for a mesh."""
 
   def __call__(self, tree):
     return jax.tree.map(jnp.asarray, tree)
 
-  def even(self, n: int) -> int:
+  def round_up(self, n: int) -> int:
     return n
 
-  def own(self, n: int) -> tuple[int, int]:
+  def local_range(self, n: int) -> tuple[int, int]:
     return 0, n
 
-  def rows(self, tree, n: int, axis: int = 0):
+  def put_rows(self, tree, n: int, axis: int = 0):
     return self(tree)
 
 
@@ -78,9 +78,9 @@ def make(
     resident: raw rows live on the device; else the host streams the rows of the chunks to come.
     key: a fixed key for order and noise; None: each run's own. A stream needs it, because the host
       evaluates the order.
-    put: places host arrays on the devices, see Here.
+    put: places host arrays on the devices, see SingleDevice.
   """
-  put = put or Here()
+  put = put or SingleDevice()
   prepare = partial(
     transforms.prepare, kind=kind, scale=scale, flips=flips, styles=styles, pairs=pairs
   )
@@ -134,25 +134,25 @@ def make(
       return stream(table, n, key, step, steps, put)
 
     def blocks(size):
-      held = put.even(size)
-      begin, end = put.own(held)
+      held = put.round_up(size)
+      begin, end = put.local_range(held)
 
       def read(first):
         last = min(first + size, table.size)
         index = np.arange(min(first + begin, last - 1), max(min(first + end, last), first + 1))
         return jax.tree.map(partial(pad, size=end - begin), dict(table.fetch(index)))
 
-      with ahead(range(0, table.size, size), read, 4) as reader:
+      with prefetch(range(0, table.size, size), read, 4) as reader:
         for first, block in zip(range(0, table.size, size), reader, strict=True):
-          yield {'rows': put.rows(block, held), **put({'first': np.int32(first)})}
+          yield {'rows': put.put_rows(block, held), **put({'first': np.int32(first)})}
 
   example = describe(table, kind, scale, styles, pairs)
   # Blocks of a stream are [steps, n, ...], split over n.
   block = PartitionSpec(None, 'data')
   whole = PartitionSpec()
-  spread = whole if resident else {'rows': block, 'index': block, 'first': whole}
+  buffer_spec = whole if resident else {'rows': block, 'index': block, 'first': whole}
   # Of pairs each row's style is shown by the row before it.
-  return Source(example, table.size, resident, not pairs, spread, buffers, draw, blocks, rows)
+  return Source(example, table.size, resident, not pairs, buffer_spec, buffers, draw, blocks, rows)
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
@@ -163,7 +163,7 @@ def pad(rows: np.ndarray, size: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def ahead(numbers: range, read, count: int, batch: int = 0):
+def prefetch(numbers: range, read, count: int, batch: int = 0):
   """An iterator over read(number), `count` of them read ahead by Grain's threads; with `batch`,
   over stacks of so many."""
   import grain
@@ -191,15 +191,15 @@ def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
     return
   length = max(1, BLOCK_BYTES // (row_bytes(table) * n))
   start = step - step % length
-  own = put.own(n)
+  own = put.local_range(n)
   words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))
 
   def read(step: int):
     index = host_order(words, step * n + np.arange(*own, dtype=np.int64), table.size)
     return {'rows': dict(table.fetch(index)), 'index': index}
 
-  with ahead(range(start, steps), read, 2 * length, length) as reader:
+  with prefetch(range(start, steps), read, 2 * length, length) as reader:
     for begin, block in zip(range(start, steps, length), reader, strict=True):
-      block = put.rows(jax.tree.map(partial(pad, size=length), block), n, axis=1)
+      block = put.put_rows(jax.tree.map(partial(pad, size=length), block), n, axis=1)
       served = min(begin + length, steps) - max(begin, step)
       yield {**block, **put({'first': np.int32(begin)})}, served

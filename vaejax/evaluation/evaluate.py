@@ -64,7 +64,7 @@ def progress(name: str, say: Callable[[str], None]):
 def protocol(config, e: Eval, split: str, data: dict, seed: int, step: int, ema: bool) -> dict:
   """All that a value of this eval depends on, as evaluation.json has it.
 
-  `data` is the split's workdir.origin: a 'test' that a set has not is made of another split.
+  `data` is the split's workdir.provenance: a 'test' that a set has not is made of another split.
   """
   return {
     'split': split,
@@ -121,7 +121,7 @@ def evaluate(
   """
   for name in names:
     lookup('evals', name)  # a mistake is told before a run is read
-  mesh = sharding.mesh()
+  mesh = sharding.make_mesh()
   run = trained.open_run(folder, say, which, sharding.replicated(mesh), member)
   config = run.config.copy_and_resolve_references()
   if names:
@@ -133,17 +133,17 @@ def evaluate(
   evals, unfit = make_evals(config, run.method, run.example)
   for line in unfit:
     say(line)
-  rows, source = trained.open_split(run, split, data_dir, sharding.Put(mesh))
+  rows, source = trained.open_split(run, split, data_dir, sharding.MeshPlacement(mesh))
   train = None
-  if any('train' in e.look for e in evals.values()):
-    _, train = trained.open_split(run, 'train', data_dir, sharding.Put(mesh))
+  if any('train' in e.extract for e in evals.values()):
+    _, train = trained.open_split(run, 'train', data_dir, sharding.MeshPlacement(mesh))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   one = make_pass(evals, run.method, source, config.eval.batch_size, mesh, train=train)
   show = progress(', '.join(evals), say)
   (values,) = one.finish(one.start(variables, hyper, jax.random.key(seed), show=show))
   ema, step = weights == 'ema' and run.state.ema is not None, int(run.state.step)
-  about = split, workdir.origin(rows), seed, step, ema
+  about = split, workdir.provenance(rows), seed, step, ema
   run.folder.mkdir(parents=True, exist_ok=True)
   record(run.folder, values, {name: protocol(config, e, *about) for name, e in evals.items()})
   if run.folder == folder:

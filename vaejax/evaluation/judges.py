@@ -143,7 +143,7 @@ def opened(folder: Path, say=lambda text: None) -> trained.TrainedRun:
 
 def checksum(run: trained.TrainedRun) -> str:
   """SHA-256 of the parameters that a run is evaluated with."""
-  return digest({k: np.asarray(x) for k, x in checkpoint.leaves(averaged(run.state)).items()})
+  return digest({k: np.asarray(x) for k, x in checkpoint.named_leaves(averaged(run.state)).items()})
 
 
 def look(
@@ -172,7 +172,7 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
   """SHA-256 of named arrays, as hexadecimal digits."""
   found = hashlib.sha256()
   for name in sorted(arrays):
-    found.update(f'{name} {checkpoint.form(arrays[name])};'.encode())
+    found.update(f'{name} {checkpoint.dtype_and_shape(arrays[name])};'.encode())
     found.update(np.ascontiguousarray(arrays[name]).tobytes())
   return found.hexdigest()
 
@@ -226,7 +226,7 @@ def seen(run: trained.TrainedRun) -> dict[str, np.ndarray]:
   """What a judge makes of its own splits: from the cache, where it was asked before about the same
   data with the same parameters."""
   tables = [trained.open_split(run, split, None)[0] for split in ('train', 'test')]
-  about = [checksum(run), run.config.data.to_json_best_effort(), *map(workdir.origin, tables)]
+  about = [checksum(run), run.config.data.to_json_best_effort(), *map(workdir.provenance, tables)]
   name = hashlib.sha256(json.dumps(about).encode()).hexdigest()
   path = cached(run.config.data).with_name('seen') / f'{name}.npz'
   with contextlib.suppress(OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):

@@ -26,7 +26,7 @@ from vaejax.errors import RunError
 from vaejax.types import State
 
 # What a file leads to that is missing, or holds something else than was written.
-DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError)
+READ_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def encode(state: State) -> dict:
@@ -46,7 +46,7 @@ def decode(tree: dict) -> State:
   return State(**{'opt': {}, **tree, 'key': jax.random.wrap_key_data(tree['key'])})
 
 
-def abstract(create: Callable[[], State], sharding=None, opt: bool = True) -> dict:
+def abstract_state(create: Callable[[], State], sharding=None, opt: bool = True) -> dict:
   """What to restore: shapes and dtypes of `encode(create())` with the sharding it is to have, one
   for all or sharding(leaf), without the optimizers unless `opt`. Nothing is computed."""
   tree = jax.eval_shape(lambda: encode(create()))
@@ -56,14 +56,14 @@ def abstract(create: Callable[[], State], sharding=None, opt: bool = True) -> di
   return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place(x)), tree)
 
 
-def leaves(tree) -> dict:
+def named_leaves(tree) -> dict:
   """{path: array} of a tree, in its order: 'variables/params/encoder/Dense_0/kernel'."""
   found = jax.tree_util.tree_leaves_with_path(tree)
   name = lambda path: jax.tree_util.keystr(path, simple=True, separator='/')
   return {name(path): leaf for path, leaf in found}
 
 
-def form(array) -> str:
+def dtype_and_shape(array) -> str:
   """'float32[3,4]': what must agree before a leaf is read."""
   return f'{array.dtype.name}{list(array.shape)}'
 
@@ -108,9 +108,11 @@ class Checkpoints:
 
   def write(self, state: State, metrics: Sequence[dict[str, float]], row) -> None:
     """Writes a state and returns when it is on disk."""
-    host, step = jax.device_get(encode(state)), stack.front(state)
+    host, step = jax.device_get(encode(state)), stack.current_step(state)
     meta = {
-      'leaves': {path: [form(leaf), checksum(leaf)] for path, leaf in leaves(host).items()},
+      'leaves': {
+        path: [dtype_and_shape(leaf), checksum(leaf)] for path, leaf in named_leaves(host).items()
+      },
       'metrics': list(metrics),
       'row': row,
     }
@@ -208,7 +210,7 @@ def best(workdir: Path, found: list[int], name: str) -> dict[int, int]:
   metric, sign = name.lstrip('-'), -1 if name.startswith('-') else 1
   values, chosen = {}, {}
   for step in found if name else ():
-    with contextlib.suppress(*DAMAGE):  # a damaged one is not the best
+    with contextlib.suppress(*READ_ERRORS):  # a damaged one is not the best
       for place, one in enumerate(read_meta(workdir, step)['metrics']):
         value = sign * one[metric]
         if math.isfinite(value) and value > values.get(place, -math.inf):

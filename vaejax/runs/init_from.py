@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from vaejax.core.sharding import lay, replicated
+from vaejax.core.sharding import put_global, replicated
 from vaejax.core.step import unowned
 from vaejax.distributed.group import ALONE, Alone
 from vaejax.errors import UserError
@@ -45,7 +45,7 @@ def first_state(setup: Setup, taken: Taken | None, group: Alone = ALONE) -> Stat
     like = of_nets(abstract(setup), about['nets'])
     send = functools.partial(restore.from_main, group=group)
     variables = jax.tree.map(send, like, variables or like)
-  return create(lay(variables, replicated(setup.mesh)))
+  return create(put_global(variables, replicated(setup.mesh)))
 
 
 def abstract(setup: Setup) -> Variables:
@@ -96,7 +96,7 @@ def read(config, like: Variables, say) -> Taken:
   folder = folder if member is None else sweep_files.stack_of(folder, member)
   saved = workdir.read_config(folder)
   place, best = sweep_files.place_of(folder, saved, member), saved.config.checkpoint.best
-  chosen = restore.choose(folder, config.init_checkpoint, best, place, 'init_checkpoint')
+  chosen = restore.select_step(folder, config.init_checkpoint, best, place, 'init_checkpoint')
 
   def read_step(step: int):
     forms = {path: form for path, (form, _) in restore.saved_leaves(folder, step).items()}
@@ -108,7 +108,7 @@ def read(config, like: Variables, say) -> Taken:
     if saved.members:
       several = lambda x: jax.ShapeDtypeStruct((len(saved.members), *x.shape), x.dtype)
       wanted = jax.tree.map(several, wanted)
-    tree = restore.read_values(folder, step, wanted)
+    tree = restore.read_arrays(folder, step, wanted)
     tree = jax.tree.map(lambda x: x[place], tree) if saved.members else tree
     return nets, section, tree[section], int(tree['step'])
 
@@ -142,7 +142,10 @@ def fitting(forms, section: str, like: Variables, asked: tuple[str, ...], step: 
     asked: names of nets, (): all that fit.
     step: of the checkpoint.
   """
-  now = {path: checkpoint.form(x) for path, x in checkpoint.leaves({section: like}).items()}
+  now = {
+    path: checkpoint.dtype_and_shape(x)
+    for path, x in checkpoint.named_leaves({section: like}).items()
+  }
 
   def of(forms, net: str) -> dict[str, str]:
     own = tuple(f'{section}/{part}/{net}/' for part in ('params', 'extra'))
@@ -173,7 +176,7 @@ def fitting(forms, section: str, like: Variables, asked: tuple[str, ...], step: 
 def checksum(variables: Variables) -> str:
   """SHA-256 of the names, shapes and bytes of all arrays, as hexadecimal digits."""
   digest = hashlib.sha256()
-  for path, array in sorted(checkpoint.leaves(variables).items()):
-    digest.update(f'{path} {checkpoint.form(array)};'.encode())
+  for path, array in sorted(checkpoint.named_leaves(variables).items()):
+    digest.update(f'{path} {checkpoint.dtype_and_shape(array)};'.encode())
     digest.update(np.ascontiguousarray(array).tobytes())
   return digest.hexdigest()

@@ -12,10 +12,19 @@ import numpy as np
 import tensorstore
 from jax.experimental import multihost_utils
 
-from vaejax.core.sharding import lay
+from vaejax.core.sharding import put_global
 from vaejax.distributed.group import ALONE, Alone
 from vaejax.errors import UserError
-from vaejax.runs.checkpoint import DAMAGE, best, checksum, decode, form, leaves, read_meta, steps
+from vaejax.runs.checkpoint import (
+  READ_ERRORS,
+  best,
+  checksum,
+  decode,
+  dtype_and_shape,
+  named_leaves,
+  read_meta,
+  steps,
+)
 from vaejax.types import State
 
 # Renamed away rather than deleted: what could not be read is kept for whoever wants to look.
@@ -28,7 +37,7 @@ class OtherModel(UserError):
   """A checkpoint holds other parameters than the code makes now; the message says which."""
 
 
-def choose(
+def select_step(
   workdir: Path, which: str, best_by: str, place: int = 0, asked: str = '--checkpoint'
 ) -> int | None:
   """The step that a number means, or 'best', that of the member at a place in a stack; None for
@@ -75,7 +84,7 @@ def restore(
   if group.size > 1:
     send = functools.partial(from_main, group=group)
     tree = jax.tree.map(send, like, tree or like)
-  return decode(jax.tree.map(lambda x, leaf: lay(x, leaf.sharding), tree, like))
+  return decode(jax.tree.map(lambda x, leaf: put_global(x, leaf.sharding), tree, like))
 
 
 def newest(workdir: Path, like: dict, say, only: int | None = None) -> dict | None:
@@ -98,7 +107,7 @@ def newest_of(workdir: Path, read: Callable[[int], Any], say, only: int | None =
       return read(step)
     except OtherModel:
       raise
-    except DAMAGE as error:
+    except READ_ERRORS as error:
       reason = damage(error)
     if only is None:
       say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
@@ -138,12 +147,12 @@ def read_row(workdir: Path, step: int) -> dict | None:
     sums = {str(name): np.asarray(value, np.float32) for name, value in row['sums'].items()}
     seconds = {name: float(row[name]) for name in ('seconds', 'within')}
     return {'since': int(row['since']), 'sums': sums, **seconds}
-  except DAMAGE:
+  except READ_ERRORS:
     return None
 
 
 def saved_leaves(workdir: Path, step: int) -> dict[str, tuple[str, int]]:
-  """{path: (form, checksum)} of every leaf of a checkpoint. Raises one of DAMAGE."""
+  """{path: (form, checksum)} of every leaf of a checkpoint. Raises one of READ_ERRORS."""
   saved = read_meta(workdir, step)['leaves']
   # Paths were once written as JAX shows them, "['variables'].params['encoder']".
   plain = lambda path: '/'.join(re.findall(r"[^\[\].'/]+", path))
@@ -153,27 +162,27 @@ def saved_leaves(workdir: Path, step: int) -> dict[str, tuple[str, int]]:
 def read(workdir: Path, step: int, like: dict) -> dict:
   """What was saved at one step, as `encode` gives it, every value as it was, in the host's memory.
 
-  Raises OtherModel, UserError where a value is not what was saved, and otherwise one of DAMAGE.
+  Raises OtherModel, UserError where a value is not what was saved, or one of READ_ERRORS.
   """
-  expected, wanted = saved_leaves(workdir, step), leaves(like)
+  expected, wanted = saved_leaves(workdir, step), named_leaves(like)
   sections = {path.partition('/')[0] for path in wanted}
   saved = {p: form for p, (form, _) in expected.items() if p.partition('/')[0] in sections}
-  if changed := differences(saved, {p: form(leaf) for p, leaf in wanted.items()}, step):
+  if changed := differences(saved, {p: dtype_and_shape(leaf) for p, leaf in wanted.items()}, step):
     raise OtherModel('; '.join(changed))
-  return read_values(workdir, step, like)
+  return read_arrays(workdir, step, like)
 
 
-def read_values(workdir: Path, step: int, like):
+def read_arrays(workdir: Path, step: int, like):
   """The leaves of a checkpoint that `like` has, as a tree of it. Raises as `read`."""
   expected, found = saved_leaves(workdir, step), load(workdir, step, like)
   for path, leaf in found.items():
-    if expected[path] != (form(leaf), checksum(leaf)):
+    if expected[path] != (dtype_and_shape(leaf), checksum(leaf)):
       raise UserError(f'{path} differs from its checksum')
   return jax.tree.unflatten(jax.tree.structure(like), list(found.values()))
 
 
 def load(workdir: Path, step: int, like) -> dict[str, np.ndarray]:
-  """{path: array} of the leaves of a checkpoint that `like` has. Raises one of DAMAGE.
+  """{path: array} of the leaves of a checkpoint that `like` has. Raises one of READ_ERRORS.
 
   Read as orbax writes them, one array by one: where one is damaged, orbax's own reader leaves the
   others behind in an event loop that is closed, of which each has a traceback to print.
@@ -188,7 +197,7 @@ def load(workdir: Path, step: int, like) -> dict[str, np.ndarray]:
     store = {'driver': 'ocdbt', 'base': f'file://{folder}/', 'path': f'{name}/'}
     return {'driver': 'zarr', 'kvstore': store}
 
-  names = zip(leaves(like), jax.tree.leaves_with_path(like), strict=True)
+  names = zip(named_leaves(like), jax.tree.leaves_with_path(like), strict=True)
   opening = {path: tensorstore.open(spec(keys), open=True, read=True) for path, (keys, _) in names}
   reading = {path: array.result().read() for path, array in opening.items()}
   return {path: array.result() for path, array in reading.items()}

@@ -11,7 +11,7 @@ from vaejax.runs import checkpoint, sweep_files, workdir
 SHOWN = 5  # fields in which two configs differ that are named
 
 
-def compare(config, folder: Path, members=()) -> workdir.Saved | None:
+def compare(config, folder: Path, members=()) -> workdir.SavedRun | None:
   """What a workdir's run saved of itself, None where there is no run.
 
   Raises UserError where the workdir cannot be this config's.
@@ -22,7 +22,7 @@ def compare(config, folder: Path, members=()) -> workdir.Saved | None:
   if not members and stacks.name == 'stacks' and sweep_files.is_sweep(stacks.parent):
     raise UserError(f'{folder} is a part of the sweep in {stacks.parent}: go on with it by sweep')
   if not (folder / 'config.json').exists():
-    workdir.vacant(folder, 'run')
+    workdir.check_unused(folder, 'run')
     return None
   saved = workdir.read_config(folder)
   if saved.members != tuple(members):

@@ -8,10 +8,10 @@ import numpy as np
 from vaejax.core.stack import Member
 from vaejax.errors import UserError
 from vaejax.runs.files import read_json, write_json
-from vaejax.runs.workdir import Saved, read_config
+from vaejax.runs.workdir import SavedRun, read_config
 
 
-def place_of(folder: Path, saved: Saved, member: int | None) -> int:
+def place_of(folder: Path, saved: SavedRun, member: int | None) -> int:
   """The place of a member in the stack that a workdir holds; 0 for the run that it holds. Raises
   UserError."""
   if saved.members and member is None:

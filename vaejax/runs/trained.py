@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from vaejax.core import stack
-from vaejax.core.factory import initial, make_method
+from vaejax.core.factory import initial_state, make_method
 from vaejax.data import load
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -41,17 +41,17 @@ def open_run(
   saved = read_config(folder)
   config, example, members = saved.config, saved.example, saved.members
   method = make_method(config, example)
-  create = lambda: initial(method, config, example, members)
-  like, place = checkpoint.abstract(create, opt=False), place_of(folder, saved, member)
-  chosen = restore.choose(folder, which, config.checkpoint.best, place)
+  create = lambda: initial_state(method, config, example, members)
+  like, place = checkpoint.abstract_state(create, opt=False), place_of(folder, saved, member)
+  chosen = restore.select_step(folder, which, config.checkpoint.best, place)
   tree = restore.newest(folder, like, say, chosen)
   if tree is None:
     raise UserError(f'{workdir} has no checkpoint yet: train it first')
   state = checkpoint.decode(tree)
   if members:
     # In the host's memory still: a stack may fill more devices than there are here.
-    frozen = place in stack.frozen(state)
-    config, state = configured(config, members[place]), stack.take(state, place)
+    frozen = place in stack.frozen_members(state)
+    config, state = configured(config, members[place]), stack.member_state(state, place)
     if frozen:
       say(f'member {member} was frozen at step {int(state.step)}, after which it was no number')
     workdir = workdir / 'members' / str(member)

@@ -22,13 +22,13 @@ PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
 WRONG = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
-class Saved(NamedTuple):
+class SavedRun(NamedTuple):
   """What config.json holds: all that restoring, sampling and evaluating need.
 
   Attributes:
     config: the run's.
     example: of its data.
-    data: {'train', 'test': see `origin`}.
+    data: {'train', 'test': see `provenance`}.
     data_dir: where the data was looked for, None for the default place.
     members: of a stack, whose config is that of the first of them; of a run, none.
     init: what it began from, see runs.init_from; None where from nothing.
@@ -42,12 +42,12 @@ class Saved(NamedTuple):
   init: dict | None = None
 
 
-def origin(rows: Table) -> dict:
+def provenance(rows: Table) -> dict:
   """What tells whether the rows of a split are still those of before."""
   return {'read': rows.origin, 'rows': rows.size}
 
 
-def vacant(workdir: Path, what: str) -> None:
+def check_unused(workdir: Path, what: str) -> None:
   """Raises UserError where a workdir that holds no run, or no sweep, is in other use."""
   if workdir.exists() and not workdir.is_dir():
     raise UserError(f'{workdir} is not a folder: take another --workdir')
@@ -56,12 +56,12 @@ def vacant(workdir: Path, what: str) -> None:
     raise UserError(f'{workdir} is not empty and holds no {what}: take another --workdir')
 
 
-def write_config(workdir: Path, run: Saved) -> None:
+def write_config(workdir: Path, run: SavedRun) -> None:
   """Writes config.json."""
-  write_json(workdir / 'config.json', described(run))
+  write_json(workdir / 'config.json', to_json(run))
 
 
-def described(run: Saved) -> dict:
+def to_json(run: SavedRun) -> dict:
   """What config.json has of a run, as JSON takes it."""
   shapes = {k: {'shape': f.shape, 'dtype': f.dtype.name} for k, f in run.example.fields.items()}
   return {
@@ -76,7 +76,7 @@ def described(run: Saved) -> dict:
   }
 
 
-def read_config(workdir: Path) -> Saved:
+def read_config(workdir: Path) -> SavedRun:
   """What config.json holds. Raises UserError where it is not that of a run."""
   path = workdir / 'config.json'
   if not workdir.is_dir():
@@ -97,7 +97,7 @@ def read_config(workdir: Path) -> Saved:
     members = tuple(read_member(member, config) for member in saved.get('members', []))
   except (UserError, *WRONG) as error:
     raise UserError(f'{path} is not the config of a run: {describe(error)}') from None
-  return Saved(config, example, data, data_dir, members, saved.get('init'))
+  return SavedRun(config, example, data, data_dir, members, saved.get('init'))
 
 
 def read_member(saved: dict, config) -> Member:

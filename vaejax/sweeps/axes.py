@@ -18,7 +18,7 @@ MOST = 100_000  # members
 LARGEST = 1e38  # of what float32 holds
 
 
-class Group(NamedTuple):
+class CompileGroup(NamedTuple):
   """Members that differ in seed and hyper-parameters alone, and the config of the first of them."""
 
   config: ConfigDict
@@ -28,11 +28,11 @@ class Group(NamedTuple):
 class Sweep(NamedTuple):
   """All groups, and of each member the values of the swept fields, {field: text}, in its order."""
 
-  groups: tuple[Group, ...]
+  groups: tuple[CompileGroup, ...]
   values: tuple[dict[str, str], ...]
 
 
-def make(
+def make_sweep(
   spec: str | ConfigDict,
   overrides: Iterable[tuple[str, str]],
   axes: Iterable[tuple[str, str]],
@@ -73,7 +73,7 @@ def make(
     # What is of the config alone, the order of a stream, say, is that of its first member.
     config.seed = members[0].seed
     config.hyper.update(members[0].hyper)
-    found.append(Group(config, tuple(members)))
+    found.append(CompileGroup(config, tuple(members)))
   return Sweep(tuple(found), tuple(values))
 
 

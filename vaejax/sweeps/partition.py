@@ -12,7 +12,12 @@ from vaejax.training.setup import Setup, compiled, microbatch, set_up
 
 
 def divide(
-  group: axes.Group, setup: Setup, data_dir, layout: sharding.Layout, at_once: int, limit: int
+  group: axes.CompileGroup,
+  setup: Setup,
+  data_dir,
+  layout: sharding.Layout,
+  at_once: int,
+  limit: int,
 ) -> list[tuple[stack.Member, ...]]:
   """The members of a group in as few parts, of like size, as fit into memory.
 
@@ -46,20 +51,20 @@ def divide(
   return [group.members[part[0] : part[-1] + 1] for part in numbers]
 
 
-def share(group: axes.Group, size: int, layout: sharding.Layout) -> int:
+def share(group: axes.CompileGroup, size: int, layout: sharding.Layout) -> int:
   """How many members a device has of so many that train at once. Raises UserError as `mesh`."""
-  mesh = sharding.mesh(microbatch(group.config), members=size, layout=layout)
+  mesh = sharding.make_mesh(microbatch(group.config), members=size, layout=layout)
   return size // mesh.shape['sweep']
 
 
-def most_bytes(group: axes.Group, setup: Setup) -> float:
+def most_bytes(group: axes.CompileGroup, setup: Setup) -> float:
   """More than a member has ever been seen to take of its device."""
   size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
   batch = group.config.batch_size * size(setup.source.example.fields)
   return 6 * size(setup.like) / len(group.members) + 1000 * batch
 
 
-def program_bytes(group: axes.Group, size: int, data_dir, layout: sharding.Layout) -> int:
+def program_bytes(group: axes.CompileGroup, size: int, data_dir, layout: sharding.Layout) -> int:
   """What a device needs for a chunk of steps of so many members, by the compiled program's own
   account."""
   setup = set_up(group.config, data_dir, group.members[:size], layout)

@@ -27,7 +27,7 @@ def sweep(
   plan: axes.Sweep,
   folder: Path,
   data_dir: str | None = None,
-  layout: sharding.Layout = sharding.ANY,
+  layout: sharding.Layout = sharding.ANY_LAYOUT,
   at_once: int = 0,
   only: int | None = None,
   stream=None,
@@ -110,7 +110,7 @@ def compare(plan: axes.Sweep, folder: Path) -> dict | None:
   """What a workdir saved of its sweep, None where there is none. Raises UserError where the workdir
   cannot be this sweep's."""
   if not sweep_files.is_sweep(folder):
-    workdir.vacant(folder, 'sweep')
+    workdir.check_unused(folder, 'sweep')
     return None
   saved = sweep_files.read_sweep(folder)
   if saved['values'] != list(plan.values):
@@ -144,7 +144,7 @@ def numbered(stacks: list[Stack]) -> list[list[int]]:
   return [[member.number for member in members] for _, members in stacks]
 
 
-def stacked(group: axes.Group, members) -> Stack:
+def stacked(group: axes.CompileGroup, members) -> Stack:
   """The config of some members of a group, that of the first of them, and the members."""
   return sweep_files.configured(group.config, members[0]), tuple(members)
 

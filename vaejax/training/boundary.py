@@ -43,8 +43,8 @@ class Settler:
     self.config, self.folder, self.setup = config, folder, setup
     self.log, self.checkpoints, self.group = log, checkpoints, group
     self.before, self.began = seconds, time.monotonic()
-    self.last = (self.began, stack.front(state))
-    self.frozen = stack.frozen(state)
+    self.last = (self.began, stack.current_step(state))
+    self.frozen = stack.frozen_members(state)
     self.split = 'validation' if setup.validation else 'test'  # that is tested while training
     self.watched = setup.validation or setup.test
     self.size = min(config.eval.size or self.watched.size, self.watched.size)
@@ -80,7 +80,7 @@ class Settler:
     test = self.tested(step)
     # A test that decides which is best is of no use without the checkpoint that it is about.
     if due(step, config.checkpoint.every, config.steps) or (test and config.checkpoint.best):
-      left = left._replace(saved=sharding.whole(snapshot(state)))
+      left = left._replace(saved=sharding.replicate(snapshot(state)))
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
     if test:
       hyper = scheduled(state, setup.schedules)
@@ -90,11 +90,11 @@ class Settler:
     self.pictures = self.pictures or pictures.make(
       setup.method, self.watched, config.eval.images, bool(setup.members)
     )
-    return left._replace(pictures=sharding.whole(self.pictures(variables, key)))
+    return left._replace(pictures=sharding.replicate(self.pictures(variables, key)))
 
   def each(self, tree) -> list:
     """What a tree holds of each member; of a run, the tree itself."""
-    return stack.each(tree, len(self.setup.members)) if self.setup.members else [tree]
+    return stack.unstack(tree, len(self.setup.members)) if self.setup.members else [tree]
 
   @property
   def over(self) -> bool:
@@ -117,7 +117,7 @@ class Settler:
     """Waits for the steps since the last row, up to `step`; their metrics, averaged and checked."""
     count = step - self.last[1]
     mean = lambda sums: {name: float(value) / count for name, value in sums.items()}
-    values = [mean(one) for one in self.each(jax.device_get(sharding.whole(sums)))]
+    values = [mean(one) for one in self.each(jax.device_get(sharding.replicate(sums)))]
     self.check(values, self.last[1] + 1, step)
     return values
 
@@ -171,19 +171,19 @@ class Settler:
       self.check([{'parameters': math.nan}], first, last)
     if self.over and self.group.main:  # its step stands still, and may have been saved
       self.checkpoints.wait()
-      if stack.front(state) in checkpoint.steps(self.folder):
+      if stack.current_step(state) in checkpoint.steps(self.folder):
         return
     self.checkpoints.save(state, metrics, row)
 
   def suspend(self, step: int, sums: Metrics, state: State) -> None:
     """Saves a run that a signal ends between two boundaries, with the row that it was in."""
-    sums = sharding.whole(sums)
+    sums = sharding.replicate(sums)
     self.means(step, sums)
     now, (then, since) = time.monotonic(), self.last
     values = {name: np.asarray(value).tolist() for name, value in sums.items()}
     seconds = self.before + now - self.began
     row = {'since': since, 'sums': values, 'seconds': seconds, 'within': now - then}
-    self.save(sharding.whole(snapshot(state)), since + 1, step, row=row)
+    self.save(sharding.replicate(snapshot(state)), since + 1, step, row=row)
 
   def resume(self, step: int, zeros: Metrics) -> Metrics | None:
     """The sums that the row in which a run was suspended goes on from, None where there is none."""
@@ -233,7 +233,7 @@ class Settler:
 
   def finish(self, state: State) -> list[dict[str, tuple]]:
     """The values of the whole test split, logged and recorded, and the report."""
-    step, steps, group = stack.front(state), sharding.whole(state.step), self.group
+    step, steps, group = stack.current_step(state), sharding.replicate(state.step), self.group
     watched = None if self.over else self.found
     if self.setup.validation and watched is None:
       watched = self.run(self.watch, state, self.size)

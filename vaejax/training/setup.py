@@ -42,15 +42,15 @@ def set_up(
   config,
   data_dir: str | None,
   members: tuple[Member, ...] = (),
-  layout: sharding.Layout = sharding.ANY,
+  layout: sharding.Layout = sharding.ANY_LAYOUT,
 ) -> Setup:
   """Data, method and mesh of a config. Raises UserError, having written nothing."""
   # What needs no data comes first: a mistake there is told before a dataset is prepared.
   lookup('methods', config.method)
   optim.make(config.optimizer)
   schedules = optim.schedules(config.schedule, config.steps)
-  mesh = sharding.mesh(microbatch(config), members=max(1, len(members)), layout=layout)
-  put = sharding.Put(mesh)
+  mesh = sharding.make_mesh(microbatch(config), members=max(1, len(members)), layout=layout)
+  put = sharding.MeshPlacement(mesh)
   splits = load.splits(config.data, data_dir)
   rows = splits.train
   sources = {s: t and load.test(config.data, t, put) for s, t in splits._asdict().items()}
@@ -63,12 +63,15 @@ def set_up(
       f'steps={config.steps} of {most} examples are more than the {2**32:,} '
       'that the order of examples counts: take fewer steps, or a smaller batch_size'
     )
-  create = lambda taken=None: factory.initial(method, config, source.example, members, taken)
-  place = sharding.place(mesh, bool(members), layout.fsdp)
-  spread, like = jax.tree.map(place, jax.eval_shape(create)), checkpoint.abstract(create, place)
+  create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
+  place = sharding.state_sharding(mesh, bool(members), layout.fsdp)
+  spread, like = (
+    jax.tree.map(place, jax.eval_shape(create)),
+    checkpoint.abstract_state(create, place),
+  )
   evals, unfit = evaluate.make_evals(config, method, source.example)
   check_best(config, evals, unfit, splits.validation is not None)
-  data = {split: workdir.origin(table) for split, table in splits._asdict().items() if table}
+  data = {split: workdir.provenance(table) for split, table in splits._asdict().items() if table}
   return Setup(
     method=method,
     about=load.describe(rows, source.resident),
@@ -76,7 +79,7 @@ def set_up(
     source=source,
     test=sources['test'],
     validation=sources['validation'],
-    ordered=sources['train'] if any('train' in e.look for e in evals.values()) else None,
+    ordered=sources['train'] if any('train' in e.extract for e in evals.values()) else None,
     evals=evals,
     unfit=unfit,
     mesh=mesh,
@@ -131,11 +134,11 @@ def make_program(config, setup: Setup) -> Program:
   draw = None
   if stacked:
     step, draw = make_sweep(step, setup.source.draw)
-  draw = sharding.split_draw(setup.mesh, setup.source, draw)
-  chunk = make_chunk(sharding.split_step(setup.mesh, step), draw)
-  sums = sharding.of_members(setup.mesh, stacked)
+  draw = sharding.shard_draw(setup.mesh, setup.source, draw)
+  chunk = make_chunk(sharding.shard_step(setup.mesh, step), draw)
+  sums = sharding.member_sharding(setup.mesh, stacked)
   run = jax.jit(chunk.run, donate_argnums=0, out_shardings=(setup.spread, sums))
-  return Program(chunk, run, lambda tree: sharding.lay(tree, sums))
+  return Program(chunk, run, lambda tree: sharding.put_global(tree, sums))
 
 
 def compiled(config, setup: Setup):

@@ -39,7 +39,7 @@ def train(
   data_dir: str | None = None,
   stream=None,
   members: tuple[Member, ...] = (),
-  layout: sharding.Layout = sharding.ANY,
+  layout: sharding.Layout = sharding.ANY_LAYOUT,
   group: Alone = ALONE,
 ) -> list[dict[str, float]]:
   """Trains the run of a config in a workdir, from its newest checkpoint if it has one; or a stack
@@ -79,7 +79,7 @@ def train(
     state = restore.restore(folder, setup.like, say, group=group)
     if state is None:
       state = init_from.first_state(setup, taken, group)
-    start = stack.front(state)
+    start = stack.current_step(state)
     if start > config.steps:
       raise UserError(
         f'{folder} is at step {start}, past steps={config.steps}: give steps={start} or more, or '
@@ -88,7 +88,7 @@ def train(
     if group.main:
       restore.set_aside(folder, start)
       init = taken.about if taken else saved and saved.init
-      run = workdir.Saved(config, setup.source.example, setup.data, data_dir, members, init)
+      run = workdir.SavedRun(config, setup.source.example, setup.data, data_dir, members, init)
       workdir.write_config(folder, run)
     processes = f' of {group.size} processes' if group.size > 1 else ''
     several = f'; {len(members)} members' if members else ''
@@ -135,7 +135,7 @@ def signals() -> Iterator[list[int]]:
 def loop(config, setup: Setup, state: State, settler: Settler) -> State:
   """Every step from the state's own to the config's last. Raises Stopped, RunError."""
   program = make_program(config, setup)
-  step = seen = start = stack.front(state)
+  step = seen = start = stack.current_step(state)
   zeros, left, pace = None, None, Pace()
   blocks = contextlib.closing(setup.source.buffers(step, config.steps))
   with signals() as heard, blocks as buffers:
@@ -167,11 +167,11 @@ def loop(config, setup: Setup, state: State, settler: Settler) -> State:
       if stop or settler.over:
         break
     if left:
-      settler.settle(left._replace(saved=sharding.whole(snapshot(state))) if stop else left)
+      settler.settle(left._replace(saved=sharding.replicate(snapshot(state))) if stop else left)
     elif stop and step > start:
       settler.suspend(step, sums, state)
     if settler.over:  # so that its members can be looked at where they were frozen
-      settler.save((sharding.whole(state), True), step, step)
+      settler.save((sharding.replicate(state), True), step, step)
     settler.checkpoints.wait()
   if stop and (step < config.steps or setup.members):  # a sweep has other stacks
     raise Stopped(stop[0], step)
