@@ -13,33 +13,52 @@ import time
 import jax
 import numpy as np
 
-import vaejax
-from vaejax.core import step
-from vaejax.core.factory import initial_state, make_method
+from vaejax.config.base import base
+from vaejax.core import optim, step
 from vaejax.data import source
 from vaejax.data.table import Table
+from vaejax.methods.vae import vae
+from vaejax.nets.autoencoder import Decoder, Encoder
+from vaejax.nets.blocks import DTYPES
+from vaejax.nets.conv import ConvDecoder, ConvLayers
+from vaejax.nets.heads import LikelihoodHead
+from vaejax.nets.mlp import Mlp, MlpDecoder
+from vaejax.nets.priors import standard
+from vaejax.nets.trunk import FromVector, ToVector
 
-# The nets of peer.py.
-NETS = {
-  'mlp': 'configs/vae.py:mnist,widths=500,binarise=none',
-  'conv': 'configs/vae.py:mnist,net=conv28,widths=(),latents=32,binarise=none',
-}
+
+def make_nets(net: str, dtype):
+  """The nets of peer.py."""
+  shape = (28, 28, 1)
+  if net == 'mlp':
+    latents, trunks = 20, (Mlp((500,), dtype=dtype), MlpDecoder(shape, (500,), dtype=dtype))
+  else:
+    down = ToVector(ConvLayers((32, 64), (2, 2), dtype=dtype), Mlp(()))
+    body = ConvDecoder(shape, (64, 64, 32), (1, 2, 2), dtype=dtype)
+    up = FromVector(MlpDecoder(body.places, (), dtype=dtype), body)
+    latents, trunks = 32, (down, up)
+  head = LikelihoodHead('bernoulli')
+  return {'encoder': Encoder(trunks[0], latents), 'decoder': Decoder(trunks[1], head)}, latents
 
 
 def main():
   parser = argparse.ArgumentParser()
-  parser.add_argument('net', choices=tuple(NETS))
+  parser.add_argument('net', choices=('mlp', 'conv'))
   parser.add_argument('images')
-  parser.add_argument('--dtype', choices=('float32', 'bfloat16'), default='float32')
+  parser.add_argument('--dtype', choices=tuple(DTYPES), default='float32')
   parser.add_argument('--batch', type=int, default=128)
   flags = parser.parse_args()
   images = np.load(flags.images)
   row = {'image': jax.ShapeDtypeStruct(images.shape[1:], images.dtype)}
   table = Table(len(images), row, None, lambda: {'image': images}, lambda i: {'image': images[i]})
   data = source.make(table, flags.batch)
-  config = vaejax.get_config(f'{NETS[flags.net]},dtype={flags.dtype}')
-  method = make_method(config, data.example)
-  state = jax.jit(lambda: initial_state(method, config, data.example))()
+  nets, latents = make_nets(flags.net, DTYPES[flags.dtype])
+  prior = standard.make(None, (latents,), data.example)
+  method = vae(nets, prior, latents, data.example)
+  method = optim.equip(method, base('vae', {}).optimizer)
+  hyper = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
+  create = lambda: step.create(method, jax.random.key(0), hyper, data.example)
+  state = jax.jit(create)()
   chunk = step.make_chunk(step.make_step(method), data.draw)
   run = jax.jit(chunk.run, donate_argnums=0)
   buffer, _ = next(data.buffers(0, 1))

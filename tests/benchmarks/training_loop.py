@@ -9,10 +9,10 @@ import jax
 
 import vaejax
 
-# The nets of ours.py, of images that are binarised dynamically.
+# Of images that are binarised dynamically.
 NETS = {
   'mlp': 'configs/vae.py:mnist,widths=500',
-  'conv': 'configs/vae.py:mnist,net=conv28,widths=(),latents=32',
+  'conv': 'configs/vae.py:mnist,net=conv,model.channels=32,64,widths=(),latents=32',
 }
 
 
