@@ -55,6 +55,7 @@ PARTS = (
   Part('first step', 60, ('first_step.py',)),
 )
 LEAST = 5.0  # seconds under which no part is begun
+ENOUGH = 20.0  # seconds that a part gets at the least: those to start and to compile
 ENDING = 2.0  # seconds to end the last part and clear up
 ABOUT = """
 import importlib.metadata as m, json, platform, jax
@@ -149,6 +150,7 @@ def run(parts, seconds: float, out: Path, about: dict, small: bool) -> dict:
     for number, part in enumerate(parts):
       left = end - time.monotonic()
       share = left * part.share / sum(other.share for other in parts[number:])
+      share = min(left, max(share, ENOUGH))
       if share < LEAST:
         result['parts'][part.name] = {'status': 'left out: no time was left'}
       else:

@@ -57,7 +57,7 @@ def main():
   method = vae(nets, prior, latents, data.example)
   method = optim.equip(method, base('vae', {}).optimizer)
   hyper = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
-  create = lambda: step.create(method, jax.random.key(0), hyper, data.example)
+  create = lambda: step.create_state(method, jax.random.key(0), hyper, data.example)
   state = jax.jit(create)()
   chunk = step.make_chunk(step.make_step(method), data.draw)
   run = jax.jit(chunk.run, donate_argnums=0)
