@@ -15,7 +15,7 @@ from vaejax.objectives.adversarial import (
   critic_loss,
   generator_loss,
   gradient_penalty,
-  squared_slope,
+  squared_gradient_norm,
 )
 from vaejax.types import Example, Method, Player
 
@@ -60,7 +60,7 @@ def critic_objective(apply, loss, penalty, v, x, fake, label, key, hyper):
   if penalty != 'none':
     logits = lambda x: apply('critic', v, x, label)[0][0]
     if penalty == 'r1':
-      slope = jnp.mean(0.5 * squared_slope(logits, x))
+      slope = jnp.mean(0.5 * squared_gradient_norm(logits, x))
     else:
       slope = jnp.mean(gradient_penalty(logits, x, fake, key))
     value, found = value + hyper['penalty'] * slope, {**found, 'slope_penalty': slope}
