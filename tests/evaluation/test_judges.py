@@ -96,7 +96,7 @@ def test_it_is_found_by_dataset_or_by_name(judged, cache):
   for other in ({'name': 'mnist'}, {'size': 16}, {'channels': 3}):
     with pytest.raises(UserError, match='there is no judge of'):
       find('', ConfigDict(DATA.to_dict() | other))
-  with pytest.raises(UserError, match='holds no run'):
+  with pytest.raises(UserError, match='contains no run'):
     find(str(judged.parent), DATA)
 
 
@@ -230,7 +230,7 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   capsys.readouterr()
   for wrong, said in (
     (other, 'judge of digits needs images of (16, 16, 1), but the run has images of (8, 8, 1)'),
-    (tmp_path, 'holds no run'),
+    (tmp_path, 'contains no run'),
   ):
     assert main([*judge, f'--config.eval.judge.workdir={wrong}']) == 2
     told = capsys.readouterr().err
