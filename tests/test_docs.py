@@ -18,9 +18,8 @@ from running import wait_for
 ROOT = Path(__file__).parent.parent
 PAGES = ('README.md', 'configs/README.md', 'vaejax/README.md', 'tests/benchmarks/RESULTS.md')
 INSTALLS = ('pip', '.venv/bin/pip', 'source', '.venv/bin/pytest')  # .ci/run runs README's
-OTHERS = (
-  'source.py|cifar10_jpeg|stacked_mnist|overhead'  # what needs datasets that are not embedded
-)
+# What needs datasets that are not embedded.
+OTHERS = 'source.py|cifar10_jpeg|stacked_mnist|overhead'
 STEPS = 20
 
 
