@@ -30,11 +30,11 @@ submitit = pytest.mark.skipif(
 @pytest.mark.parametrize(
   'words, said',
   [
-    ((), 'submit takes a command behind --'),
-    (('--',), 'submit takes a command behind --'),
-    (('--', 'submit'), 'submit takes a command behind --'),
+    ((), 'submit needs another command after --'),
+    (('--',), 'submit needs another command after --'),
+    (('--', 'submit'), 'submit needs another command after --'),
     (('--gpu=8', '--', 'train'), 'unknown flag --gpu=8'),
-    (('--nodes=0', '--', 'train'), "argument --nodes: '0': it takes a whole number, 1 to 10,000"),
+    (('--nodes=0', '--', 'train'), "argument --nodes: '0' is not a whole number from 1 to 10,000"),
     (('--', 'train', '--config=configs/vea.py'), "(did you mean 'configs/vae.py'?)"),
     (('--', 'train', SMOKE, '--config.stepz=3'), 'stepz'),
     (('--', 'sweep', SMOKE, '--grid', 'sed=0:2'), "did you mean 'seed'"),
@@ -241,3 +241,26 @@ def test_srun_needs_no_flags(slurm, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert '4 device(s) of 2 processes' in done.stderr and done.stdout.count('test after 20') == 1
+
+
+# Of `srun --pty bash` the first task has the terminal; in the others the shell ends at once.
+PTY = 'script -qec "srun -n 2 --pty bash -c \'[ \\$SLURM_PROCID = 1 ] || {}\'" /dev/null'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('command', ['salloc -n 2 {}', PTY])
+def test_a_shell_of_several_tasks_starts_one_process(slurm, tmp_path, command):
+  launch = f'{sys.executable} launch.py train {SMOKE} --workdir={tmp_path / "run"}'
+  done = subprocess.run(
+    command.format(launch),
+    shell=True,
+    cwd=ROOT,
+    env=os.environ | slurm,
+    stdin=subprocess.DEVNULL,
+    capture_output=True,
+    text=True,
+    timeout=300,
+  )
+  shown = done.stdout + done.stderr
+  assert done.returncode == 0, shown
+  assert 'SLURM allocated 2 tasks' in shown and 'test after 20 steps' in shown

@@ -77,7 +77,7 @@ def test_a_malformed_file_is_a_users_mistake_in_one_line(tmp_path, content):
 
 
 def test_a_missing_file_says_what_it_should_be_and_what_to_do(tmp_path):
-  with pytest.raises(UserError, match=r'no such file.*configuration.*train'):
+  with pytest.raises(UserError, match=r'configuration.*does not exist.*train'):
     files.read_json(tmp_path / 'config.json')
   with pytest.raises(UserError, match='directory'):
     files.read_json(tmp_path)

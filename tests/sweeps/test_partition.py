@@ -49,7 +49,7 @@ def test_what_was_asked_for_is_heeded(group):
   assert sizes(group(6), roomy, at_once=4) == [3, 3]
   # Each part divides over the mesh.
   assert sizes(group(6), roomy, sharding.Layout(sweep=2), at_once=3) == [2, 2, 2]
-  with pytest.raises(UserError, match='does not divide the 3 member'):
+  with pytest.raises(UserError, match='does not divide the 3 members'):
     sizes(group(6), roomy, sharding.Layout(sweep=6), at_once=3)
 
 

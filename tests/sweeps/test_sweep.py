@@ -105,9 +105,9 @@ def test_verbs_take_a_member(command, swept, tmp_path):
 @pytest.mark.parametrize(
   'words, told',
   [
-    (('sample',), 'holds a sweep: name one, --member=0 to 3'),
-    (('evaluate', '--member=4'), 'has no member 4: name one, --member=0 to 3'),
-    (('sample', '--member=-1'), 'it takes a whole number'),
+    (('sample',), 'contains a sweep. Choose a member from 0 to 3'),
+    (('evaluate', '--member=4'), 'has no member 4. Choose a member from 0 to 3'),
+    (('sample', '--member=-1'), 'is not a whole number'),
     (('train', *PLAIN), 'holds a sweep: go on with it by sweep'),
     (
       ('sweep', *PLAIN, '--grid', 'seed=0:2'),
@@ -136,7 +136,7 @@ def test_mistakes_are_one_line_and_change_nothing(command, swept, words, told):
 def test_a_sweep_that_cannot_be_creates_nothing(command, tmp_path):
   for words, told in (
     ((SMOKE,), 'one axis at least'),
-    ((SMOKE, '--grid', 'seed=0:3', '--mesh=sweep:2'), 'does not divide the 3 member(s)'),
+    ((SMOKE, '--grid', 'seed=0:3', '--mesh=sweep:2'), 'does not divide the 3 members'),
     ((SMOKE, '--grid', 'model.activation=relu,rellu'), "'rellu'"),
     ((SMOKE, '--grid', 'data.name=digits,dgits'), 'dgits'),
   ):

@@ -38,7 +38,7 @@ def make(method: Method, config, example: Example) -> Eval:
     raise UserError(f'judge needs samples, which {config.method} does not give')
   judge, asks = judges.find(config.eval.judge.workdir, config.data), 'label' in method.given
   name = judge.name
-  if asks and name != judges.title(config.data):
+  if asks and name != judges.dataset_name(config.data):
     raise UserError(
       f'the judge is of {name}, whose labels are not those of {config.data.name}: name one '
       f'that was trained on {config.data.name} by eval.judge.workdir=DIR'

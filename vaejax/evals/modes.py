@@ -25,7 +25,7 @@ def make(method: Method, config, example: Example) -> Eval:
   single = config.data.copy_and_resolve_references()
   single.update({'name': base, 'channels': 0})
   judge = judges.find(config.eval.modes.workdir, single)
-  if judge.name != judges.title(single):
+  if judge.name != judges.dataset_name(single):
     raise UserError(f'the judge is of {judge.name}: name one of {base} by eval.modes.workdir=DIR')
   if not (judge.shares > 0).all():
     raise UserError(f'the judge of {base} never finds some of its classes: train a better one')

@@ -61,14 +61,14 @@ def most_bytes(group: axes.CompileGroup, setup: Setup) -> float:
   """More than a member has ever been seen to take of its device."""
   size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
   batch = group.config.batch_size * size(setup.source.example.fields)
-  return 6 * size(setup.like) / len(group.members) + 1000 * batch
+  return 6 * size(setup.abstract_state) / len(group.members) + 1000 * batch
 
 
 def program_bytes(group: axes.CompileGroup, size: int, data_dir, layout: sharding.Layout) -> int:
   """What a device needs for a chunk of steps of so many members, by the compiled program's own
   account."""
   setup = set_up(group.config, data_dir, group.members[:size], layout)
-  found = compiled(group.config, setup).memory_analysis()
+  found = compiled(setup).memory_analysis()
   # A checkpoint takes a copy of the state while the next steps run.
   return 2 * found.argument_size_in_bytes + found.temp_size_in_bytes
 

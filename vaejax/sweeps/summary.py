@@ -37,7 +37,7 @@ def tell(folder: Path) -> str:
   for number in range(len(saved['stacks'])):
     stack = sweep_files.stack_folder(folder, number)
     rows += lines(stack / 'metrics.jsonl')
-    results |= read_results(stack, saved['stacks'][number])
+    results |= read_results(stack)
   write_atomic(folder / 'metrics.jsonl', b''.join(line + b'\n' for line, _ in rows))
   names = list(dict.fromkeys(name for one in results.values() for name in one['values']))
   best = best_by(folder, names)
@@ -52,7 +52,7 @@ def tell(folder: Path) -> str:
 def frozen(folder: Path) -> set[int]:
   """The members of a sweep that were frozen. Raises UserError."""
   stacks = enumerate(sweep_files.read_sweep(folder)['stacks'])
-  every = (read_results(sweep_files.stack_folder(folder, n), numbers) for n, numbers in stacks)
+  every = (read_results(sweep_files.stack_folder(folder, n)) for n, _ in stacks)
   return {number for found in every for number, one in found.items() if one['frozen']}
 
 

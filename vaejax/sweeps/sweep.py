@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from vaejax.core import sharding
-from vaejax.distributed.group import ALONE, Alone
+from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 from vaejax.runs import sweep_files, workdir
 from vaejax.runs.files import write_atomic, write_json
@@ -31,49 +31,51 @@ def sweep(
   at_once: int = 0,
   only: int | None = None,
   stream=None,
-  group: Alone = ALONE,
 ) -> str:
-  """Trains a sweep in a workdir, or goes on with it, and returns its table as text.
+  """Trains a sweep in a workdir, or goes on with it, and returns its table as text. Of several
+  processes, process 0 alone writes, and has the table.
 
   Args:
     at_once: members of a stack at most, 0: as many as fit into memory.
     only: the number of the one group to train, for where each is a job of its own; None: all.
-    group: the processes that train together, of which process 0 alone writes, and has the table.
 
   Raises UserError, RunError and Stopped as `train` does; RunError also where no member went on.
   """
-  say = lambda text: group.main and print(text, file=stream, flush=True)
+  say = lambda text: processes.is_main() and print(text, file=stream, flush=True)
   last = len(plan.groups) - 1
   if only is not None and only > last:
     raise UserError(f'--group={only}: the sweep has {last + 1}, it takes 0 to {last}')
-  saved = compare(plan, folder) if group.main else None
+  saved = processes.on_main(lambda: compare(plan, folder))
   data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
-  numbers = group.share(lambda: saved and saved['stacks'])
+  numbers = processes.broadcast(lambda: saved and saved['stacks'])
   if numbers and at_once:
     say(f'{folder}: its stacks stay as they are, --slice={at_once} changes nothing')
-  stacks = restack(plan, numbers or make_stacks(plan, data_dir, layout, at_once, group))
+  stacks = restack(plan, numbers or make_stacks(plan, data_dir, layout, at_once))
   asked = plan.groups if only is None else plan.groups[only : only + 1]
   wanted = {member.number for each in asked for member in each.members}
-  held = workdir.locked(folder, shared=only is not None)
-  with held if group.main else contextlib.nullcontext():
-    if group.main:
+  with contextlib.ExitStack() as locks:
+
+    def lock():
+      locks.enter_context(workdir.locked(folder, shared=only is not None))
       written = compare(plan, folder)
       if written and written['stacks'] != numbered(stacks):
         raise UserError(f'{folder}: another job has divided the sweep otherwise: run this again')
       describe(plan, stacks, folder)
+
+    processes.on_main(lock)
     for number, (config, members) in enumerate(stacks):
       if members[0].number not in wanted:
         continue
       say(f'stack {number + 1} of {len(stacks)}: {told(plan, members)}')
       own = sweep_files.stack_folder(folder, number)
       try:
-        train(config, own, data_dir, stream, members, layout, group)
+        train(config, own, data_dir, stream, members, layout)
       except Stopped:  # there are rows and curves to look at
-        if group.main:
+        if processes.is_main():
           summary.gather(folder)
         raise
-      table = summary.gather(folder) if group.main else ''
-    if group.main and wanted <= summary.frozen(folder):
+      table = processes.on_main(lambda: summary.gather(folder))
+    if processes.broadcast(lambda: wanted <= summary.frozen(folder)):
       raise RunError(
         f'every member was frozen, where {folder}/results.csv says: try a smaller hyper.lr, or '
         'optimizer.clip=1, in another --workdir'
@@ -82,16 +84,16 @@ def sweep(
 
 
 def make_stacks(
-  plan: axes.Sweep, data_dir, layout: sharding.Layout, at_once: int, group: Alone
+  plan: axes.Sweep, data_dir, layout: sharding.Layout, at_once: int
 ) -> list[list[int]]:
   """The numbers of the members of each stack of a new sweep. Raises UserError as `set_up` does."""
-  found, limit = [], group.share(partition.memory)
+  found, limit = [], processes.broadcast(partition.memory)
   for each in plan.groups:
     config, members = stacked(each, each.members)
-    setup = group.first(lambda config=config, m=members: set_up(config, data_dir, m, layout))
+    setup = processes.first(lambda config=config, m=members: set_up(config, data_dir, m, layout))
     # All processes at once: where they compile for GPUs they wait for each other.
     found += partition.divide(each, setup, data_dir, layout, at_once, limit)
-  return group.share(lambda: [[member.number for member in members] for members in found])
+  return processes.broadcast(lambda: [[member.number for member in members] for members in found])
 
 
 def told(plan: axes.Sweep, members) -> str:
@@ -110,7 +112,7 @@ def compare(plan: axes.Sweep, folder: Path) -> dict | None:
   """What a workdir saved of its sweep, None where there is none. Raises UserError where the workdir
   cannot be this sweep's."""
   if not sweep_files.is_sweep(folder):
-    workdir.check_unused(folder, 'sweep')
+    workdir.check_unused(folder)
     return None
   saved = sweep_files.read_sweep(folder)
   if saved['values'] != list(plan.values):
@@ -146,7 +148,7 @@ def numbered(stacks: list[Stack]) -> list[list[int]]:
 
 def stacked(group: axes.CompileGroup, members) -> Stack:
   """The config of some members of a group, that of the first of them, and the members."""
-  return sweep_files.configured(group.config, members[0]), tuple(members)
+  return sweep_files.member_config(group.config, members[0]), tuple(members)
 
 
 def describe(plan: axes.Sweep, stacks: list[Stack], folder: Path) -> None:
