@@ -70,13 +70,13 @@ def test_the_groups_of_a_sweep_are_jobs_of_an_array(project, capsys, monkeypatch
 def test_no_slurm_here(project, capsys, monkeypatch):
   monkeypatch.setenv('PATH', '/nowhere')
   assert main(['submit', '--', 'train', SMOKE]) == 2
-  assert '--cluster=slurm: there is no sbatch' in capsys.readouterr().err
+  assert '--cluster=slurm: this machine has no sbatch' in capsys.readouterr().err
 
 
 @submitit
 def test_a_process_of_this_machine_has_gpus_of_its_own(monkeypatch, tmp_path):
-  found = [submit.own('0,1,2,3', rank, 2) for rank in range(2)]
-  assert found == ['0,1', '2,3'] and submit.own('', 1, 2) == ''
+  found = [submit.share_devices('0,1,2,3', rank, 2) for rank in range(2)]
+  assert found == ['0,1', '2,3'] and submit.share_devices('', 1, 2) == ''
   settings = submit.Settings('local', nodes=2, gpus=2, folder=tmp_path)
   asked = submit.make_executor(settings)._executor.parameters
   assert (asked['gpus_per_node'], asked['tasks_per_node']) == (4, 2)
@@ -199,7 +199,7 @@ def test_preempted_it_goes_on_and_cancelled_it_ends(launch, slurm, tmp_path):
   }
   for number, stop in enumerate(stops.values(), 1):
     ask(slurm, *stop)
-    wait_for(lambda n=number: log.read_text().count('is put again') == n, 60)
+    wait_for(lambda n=number: log.read_text().count('is requeued') == n, 60)
     steps = re.findall(r'stopped by SIGTERM at step (\d+)', log.read_text())
     assert len(steps) == number
     # SLURM waits two minutes before it starts such a job again.
@@ -212,7 +212,7 @@ def test_preempted_it_goes_on_and_cancelled_it_ends(launch, slurm, tmp_path):
   wait_for(lambda: log.read_text().count('stopped by SIGTERM') == 3, 60)
   wait_for(lambda: not ask(slurm, 'squeue', '-h', '-j', job), 90)
   time.sleep(2)
-  assert log.read_text().count('is put again') == 2
+  assert log.read_text().count('is requeued') == 2
   assert 'JobState=CANCELLED' in ask(slurm, 'scontrol', 'show', 'job', job)
 
 
