@@ -197,7 +197,7 @@ def test_a_sweep_has_the_rows_of_its_single_runs(place):
   [
     ({'grid': {'seed': 3}}, r'seed=3: an axis takes a list of values, as \[3\]'),
     ({'grid': {'bata': [1]}}, 'bata'),
-    ({}, 'one axis at least'),
+    ({}, 'a sweep needs an axis'),
     ({'grid': {'seed': range(2)}, 'data': 5}, 'data is a int'),
     ({'grid': {'seed': range(2)}, 'data_dir': 'none'}, 'no folder data_dir=none'),
   ],
