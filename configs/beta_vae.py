@@ -13,16 +13,16 @@ Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), smo
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, words
+from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits')
+  words = parse_words(arg, dataset='digits')
   config = base('vae', {'lr': 5e-4, 'beta': 4.0, 'capacity': 0.0, 'free_bits': 0.0})
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.VAE)
-  presets.autoencoder_defaults(config, asked.dataset)
+  presets.autoencoder_defaults(config, words.dataset)
   config.model.latents = 10
   config.batch_size = 64
-  config.steps = 3000 if asked.dataset == 'digits' else 20_000
-  return finish(config, asked, presets.TINY)
+  config.steps = 3000 if words.dataset == 'digits' else 20_000
+  return finish(config, words, presets.TINY)

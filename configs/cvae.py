@@ -8,27 +8,27 @@ the latents, so that each class has weights of its own there, and has its own pr
 
 Its bound is that of log p(x|y). Cost on two CPU cores and what it must reach, seed 0: digits 7 s,
 test ELBO -162.3 nats; mnist 11 min on a busy machine (5 min of processor time), test ELBO -90.1
-nats. Of 10 x 1000 samples of asked classes of mnist the judge (configs/judge.py) recognises 98.2 %.
+nats. Of 10 x 1000 samples of given classes of mnist the judge (configs/judge.py) recognises 98.2 %.
 
 Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), smoke, key=value.
 """
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, words
+from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits')
+  words = parse_words(arg, dataset='digits')
   config = base('vae', {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0})
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = {**presets.VAE, 'conditional': True, 'prior': 'by_class'}
-  presets.autoencoder_defaults(config, asked.dataset)
+  presets.autoencoder_defaults(config, words.dataset)
   config.steps = 1000  # of the digits: past them the test ELBO falls
-  if asked.dataset != 'digits':
+  if words.dataset != 'digits':
     config.steps = 15_000
     config.schedule.lr = 'cosine'
   if config.model.net == 'mlp':
     config.model.latents = 10
-    config.model.widths = (128,) if asked.dataset == 'digits' else (500, 500)
-  return finish(config, asked, presets.TINY)
+    config.model.widths = (128,) if words.dataset == 'digits' else (500, 500)
+  return finish(config, words, presets.TINY)

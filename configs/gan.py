@@ -18,16 +18,16 @@ and 5 turns of the critic.
 
 from vaejax.config import presets
 from vaejax.config.base import base, player
-from vaejax.config.words import finish, one, words
+from vaejax.config.words import choose_one, finish, parse_words
 from vaejax.objectives.adversarial import LOSSES
 
 TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits', flags=(*LOSSES, 'conditional'))
+  words = parse_words(arg, dataset='digits', options=(*LOSSES, 'conditional'))
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
-  config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in asked.flags}
-  presets.gan_defaults(config, asked.dataset, one(asked.flags, LOSSES, 'non_saturating'))
+  config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in words.options}
+  presets.gan_defaults(config, words.dataset, choose_one(words.options, LOSSES, 'non_saturating'))
   config.optimizer.critic, config.optimizer.generator = player(), player()
-  return finish(config, asked, TINY)
+  return finish(config, words, TINY)

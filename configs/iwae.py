@@ -15,24 +15,24 @@ key=value.
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, words
+from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits', flags=('paper',))
+  words = parse_words(arg, dataset='digits', options=('paper',))
   config = base('vae', {'lr': 1e-3, 'beta': 1.0})
   config.objective = {'name': 'iwae', 'samples': 5, 'kl': 'sampled'}
   config.model = dict(presets.VAE)
-  presets.autoencoder_defaults(config, asked.dataset)
+  presets.autoencoder_defaults(config, words.dataset)
   config.model.update({'net': 'mlp', 'widths': (200, 200), 'activation': 'tanh', 'latents': 50})
   config.steps = 3000
-  if asked.dataset != 'digits':
+  if words.dataset != 'digits':
     config.batch_size = 100
     config.steps = 200 * 600
     config.schedule.lr = 'cosine'
     config.eval.every = config.checkpoint.every = 10_000
     config.eval.log_every = 600
-  if 'paper' in asked.flags:
+  if 'paper' in words.options:
     config.batch_size = 20
     config.steps = 3280 * 3000
     ends = [sum(3**j for j in range(i)) * 3000 for i in range(1, 8)]
@@ -40,4 +40,4 @@ def get_config(arg=''):
     config.schedule.lr = 'piecewise:' + ','.join(factors)
     config.eval.every = config.checkpoint.every = 60_000
     config.optimizer.eps = 1e-4
-  return finish(config, asked, presets.TINY)
+  return finish(config, words, presets.TINY)

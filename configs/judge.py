@@ -21,28 +21,28 @@ smoke, key=value.
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, one, words
+from vaejax.config.words import choose_one, finish, parse_words
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits', flags=('content', 'style'))
-  field = one(asked.flags, ('content', 'style'), '')
+  words = parse_words(arg, dataset='digits', options=('content', 'style'))
+  field = choose_one(words.options, ('content', 'style'), '')
   config = base('classifier', {'lr': 2e-3})
   # Pixels by which an image is moved at most in training, and the field that is read.
   config.objective = {'shift': 2, 'target': 'style' if field == 'style' else 'label'}
   config.model = {**presets.TRUNK, 'net': 'conv', 'widths': (128,), 'norm': 'batch'}
-  presets.set_dataset(config, asked.dataset)
+  presets.set_dataset(config, words.dataset)
   config.data.validation = 0.1  # of every class; the best checkpoint is chosen by it
   if field:
-    config.data.styles = 'digits' if presets.drawn(asked.dataset) else 'photographs'
+    config.data.styles = 'digits' if presets.is_drawing(words.dataset) else 'photographs'
     # A slanted digit is interpolated, and anything soft would be read as one.
     config.objective.soften = float(field == 'style' and config.data.styles == 'digits')
   config.schedule.lr = 'cosine'
   config.steps = 5000
-  if asked.dataset == 'digits':
+  if words.dataset == 'digits':
     config.objective.shift = 1
     config.model.strides = (1, 2)
     config.steps = 1500
   config.checkpoint.best = 'accuracy'
   config.keep_as_judge = True
-  return finish(config, asked, {'model.widths': (32,), 'model.channels': (8, 8)})
+  return finish(config, words, {'model.widths': (32,), 'model.channels': (8, 8)})

@@ -21,21 +21,21 @@ Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name)
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, words
+from vaejax.config.words import finish, parse_words
 
 TINY = presets.TINY | {'data.labels': 20, 'data.labelled_batch': 8}
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits')
+  words = parse_words(arg, dataset='digits')
   config = base('m2', {'lr': 1e-3, 'classification': 10.0})
   config.objective = {}
   config.model = dict(presets.AUTOENCODER)
-  presets.autoencoder_defaults(config, asked.dataset)
+  presets.autoencoder_defaults(config, words.dataset)
   config.data.update({'labels': 100, 'labelled_batch': 25})
   config.model.latents = 5
   config.batch_size = 50
-  config.steps = 1500 if asked.dataset == 'digits' else 6000
+  config.steps = 1500 if words.dataset == 'digits' else 6000
   config.schedule.lr = 'cosine'
   config.eval.every = config.checkpoint.every = 1500
-  return finish(config, asked, TINY)
+  return finish(config, words, TINY)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, words
+from vaejax.config.words import finish, parse_words
 from vaejax.errors import UserError
 
 
@@ -30,18 +30,18 @@ def first_stage(path: str):
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits')
-  if asked.dataset == 'digits':
+  words = parse_words(arg, dataset='digits')
+  if words.dataset == 'digits':
     config = base('vae', {'lr': 1e-3, 'beta': 1.0})
     config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
     config.model = dict(presets.VAE)
-    presets.autoencoder_defaults(config, asked.dataset)
+    presets.autoencoder_defaults(config, words.dataset)
   else:
-    config = first_stage(asked.dataset)
+    config = first_stage(words.dataset)
   config.objective.base = config.objective.get('base', config.method)
   config.method = 'prior'
   config.model.update({'prior': 'mixture', 'components': 100})
   config.schedule = dict.fromkeys(config.hyper, 'constant')
   config.steps = 3000 if config.init_from else 100
   config.checkpoint.best = ''
-  return finish(config, asked, presets.TINY if asked.dataset == 'digits' else {})
+  return finish(config, words, presets.TINY if words.dataset == 'digits' else {})

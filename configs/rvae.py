@@ -19,20 +19,24 @@ none, smoke, key=value. data.size is 32, 64, ..., data.frames the length that vi
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, one, words
+from vaejax.config.words import choose_one, finish, parse_words
 from vaejax.nets.recurrent import CELLS
 
 TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16}
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='moving', flags=tuple(CELLS))
+  words = parse_words(arg, dataset='moving', options=tuple(CELLS))
   config = base('rvae', {'lr': 1.5e-3, 'beta': 1.0, 'free_bits': 0.0})
   config.objective = {'kl': 'analytic'}
-  config.data.update({'name': asked.dataset, 'size': 32, 'frames': 15})
-  config.model = {**presets.AUTOENCODER, 'cell': one(asked.flags, CELLS, 'gru'), 'state': 256}
+  config.data.update({'name': words.dataset, 'size': 32, 'frames': 15})
+  config.model = {
+    **presets.AUTOENCODER,
+    'cell': choose_one(words.options, CELLS, 'gru'),
+    'state': 256,
+  }
   config.model.update({'latents': 16, 'likelihood': 'bernoulli'})
-  if asked.dataset == 'moving':
+  if words.dataset == 'moving':
     config.model.update({'net': 'mlp', 'widths': (512, 256)})
   else:
     config.model.update({'net': 'conv', 'channels': (32, 64, 64), 'kernel': 4, 'widths': (256,)})
@@ -41,4 +45,4 @@ def get_config(arg=''):
   config.steps = 10_000
   config.schedule.lr = 'cosine'
   config.optimizer.ema = 0.99
-  return finish(config, asked, TINY)
+  return finish(config, words, TINY)

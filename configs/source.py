@@ -52,7 +52,7 @@ from ml_collections import ConfigDict
 from vaejax.config import presets
 from vaejax.config.base import base, player
 from vaejax.config.load import load_config
-from vaejax.config.words import finish, one, words
+from vaejax.config.words import choose_one, finish, parse_words
 from vaejax.errors import UserError
 
 SYSTEMS = ('conv28', 'shared_mlp', 'conv32', 'mlp', 'gan', 'rvae', 'style')
@@ -133,18 +133,18 @@ def style(dataset: str, smoke: bool) -> ConfigDict:
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='', flags=SYSTEMS)
-  system = one(asked.flags, SYSTEMS, 'mlp')
+  words = parse_words(arg, dataset='', options=SYSTEMS)
+  system = choose_one(words.options, SYSTEMS, 'mlp')
   own = OWN.get(system, 'mnist')
-  dataset = asked.dataset or ('digits' if asked.smoke and own != 'moving' else own)
-  config = style(dataset, asked.smoke) if system == 'style' else globals()[system]()
+  dataset = words.dataset or ('digits' if words.smoke and own != 'moving' else own)
+  config = style(dataset, words.smoke) if system == 'style' else globals()[system]()
   config.data.name = dataset
   if dataset == 'digits':
     config.data.size = {'conv28': 28, 'conv32': 32}.get(system, 0)
-  epochs = dict(asked.settings).get('epochs', str(EPOCHS.get(system, 100)))
+  epochs = dict(words.settings).get('epochs', str(EPOCHS.get(system, 100)))
   if not epochs.isdecimal() or not int(epochs):
     raise UserError(f'epochs={epochs}: it takes a whole number, 1 or more')
   config.steps = int(epochs) * ROWS.get(config.data.name, 60_000) // config.batch_size
   config.eval.every = config.checkpoint.every = max(1, config.steps // 20)
-  rest = tuple(setting for setting in asked.settings if setting[0] != 'epochs')
-  return finish(config, asked._replace(settings=rest), SMALL.get(system, {}))
+  rest = tuple(setting for setting in words.settings if setting[0] != 'epochs')
+  return finish(config, words._replace(settings=rest), SMALL.get(system, {}))

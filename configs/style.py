@@ -35,7 +35,7 @@ smoke, key=value.
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, words
+from vaejax.config.words import finish, parse_words
 
 # The fields of the nets, see nets.style: those of the style encoder, then those of all.
 STYLE = {name: presets.TRUNK[name] for name in ('kernel', 'norm', 'dtype')} | {
@@ -82,9 +82,9 @@ TINY |= {f'model.style.{name[6:]}': value for name, value in TINY.items()}
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits')
+  words = parse_words(arg, dataset='digits')
   config = base('style', {'lr': 2e-3, **WEIGHTS})
-  presets.set_dataset(config, asked.dataset)
+  presets.set_dataset(config, words.dataset)
   config.data.update({'styles': 'digits', 'pairs': True})
   config.model = MODEL
   config.model.style = STYLE | {'latents': 8}
@@ -92,7 +92,7 @@ def get_config(arg=''):
   config.batch_size = 32
   config.steps = 4000
   config.eval.size = 2000
-  if not presets.drawn(asked.dataset):
+  if not presets.is_drawing(words.dataset):
     config.data.styles = 'photographs'
     config.update_from_flattened_dict(PHOTOGRAPHS)
-  return finish(config, asked, TINY)
+  return finish(config, words, TINY)

@@ -12,18 +12,18 @@ key=value. classify trains a classifier of z together with it, weighted by hyper
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, words
+from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits', flags=('classify',))
+  words = parse_words(arg, dataset='digits', options=('classify',))
   hyper = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
   config = base(
-    'classified' if asked.flags else 'vae',
-    hyper | ({'classification': 10.0} if asked.flags else {}),
+    'classified' if words.options else 'vae',
+    hyper | ({'classification': 10.0} if words.options else {}),
   )
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.VAE)
-  presets.autoencoder_defaults(config, asked.dataset)
-  config.steps = 3000 if asked.dataset == 'digits' else 20_000
-  return finish(config, asked, presets.TINY)
+  presets.autoencoder_defaults(config, words.dataset)
+  config.steps = 3000 if words.dataset == 'digits' else 20_000
+  return finish(config, words, presets.TINY)

@@ -16,21 +16,21 @@ hinge comes with spectral norm, wasserstein with a gradient penalty and 5 turns 
 
 from vaejax.config import presets
 from vaejax.config.base import base, player
-from vaejax.config.words import finish, one, words
+from vaejax.config.words import choose_one, finish, parse_words
 from vaejax.objectives.adversarial import LOSSES
 
 TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits', flags=LOSSES)
+  words = parse_words(arg, dataset='digits', options=LOSSES)
   weights = {'beta': 1.0, 'features': 1.0, 'pixels': 0.0, 'adversarial': 5.0, 'penalty': 10.0}
   config = base('vaegan', {'lr': 5e-4, 'lr_critic': 5e-4} | weights)
   config.model = presets.VAE | {'likelihood': 'bernoulli', 'latents': 32}
-  presets.gan_defaults(config, asked.dataset, one(asked.flags, LOSSES, 'hinge'))
-  if asked.dataset == 'digits':
+  presets.gan_defaults(config, words.dataset, choose_one(words.options, LOSSES, 'hinge'))
+  if words.dataset == 'digits':
     config.hyper.features = 100.0  # those of its narrow critic are small, and 1 lets the KL win
-  if not presets.drawn(asked.dataset):
+  if not presets.is_drawing(words.dataset):
     config.model.latents = 128
   config.optimizer.critic, config.optimizer.autoencoder = player(), player()
-  return finish(config, asked, TINY)
+  return finish(config, words, TINY)

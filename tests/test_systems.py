@@ -101,7 +101,7 @@ def test_lengths_are_in_epochs(project, words, steps):
 @pytest.mark.parametrize(
   'words, said',
   [
-    ('conv28,mlp', 'conv28 and mlp are named: it takes one of them'),
+    ('conv28,mlp', 'conv28 and mlp exclude each other. Use one of them'),
     ('mlp,epochs=two', 'epochs=two: it takes a whole number, 1 or more'),
     ('mlp,epochs=0', 'epochs=0: it takes a whole number, 1 or more'),
   ],

@@ -30,11 +30,11 @@ submitit = pytest.mark.skipif(
 @pytest.mark.parametrize(
   'words, said',
   [
-    ((), 'submit takes a command behind --'),
-    (('--',), 'submit takes a command behind --'),
-    (('--', 'submit'), 'submit takes a command behind --'),
+    ((), 'submit needs another command after --'),
+    (('--',), 'submit needs another command after --'),
+    (('--', 'submit'), 'submit needs another command after --'),
     (('--gpu=8', '--', 'train'), 'unknown flag --gpu=8'),
-    (('--nodes=0', '--', 'train'), "argument --nodes: '0': it takes a whole number, 1 to 10,000"),
+    (('--nodes=0', '--', 'train'), "argument --nodes: '0' is not a whole number from 1 to 10,000"),
     (('--', 'train', '--config=configs/vea.py'), "(did you mean 'configs/vae.py'?)"),
     (('--', 'train', SMOKE, '--config.stepz=3'), 'stepz'),
     (('--', 'sweep', SMOKE, '--grid', 'sed=0:2'), "did you mean 'seed'"),

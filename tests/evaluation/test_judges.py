@@ -239,7 +239,7 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   assert main(['sample', f'--workdir={other}']) == 2
   assert main(['evaluate', f'--workdir={other}', '--evals=judge']) == 2
   told = capsys.readouterr().err
-  assert 'which has no samples to give' in told and 'judge needs samples' in told
+  assert 'a run of classifier has no sample' in told and 'judge needs samples' in told
 
 
 def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path, capsys):
@@ -251,4 +251,4 @@ def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path,
   np.testing.assert_array_equal(found[0], found[1])
   assert np.abs(found[0] - found[2]).max() > 1e-3
   assert main([*sample, '--label=10']) == 2
-  assert 'it takes 0 to 9' in capsys.readouterr().err
+  assert 'Use 0 to 9' in capsys.readouterr().err

@@ -48,7 +48,7 @@ def test_the_request_is_respected(group):
   assert sizes(group(6), enough, max_members=4) == [3, 3]
   # Each stack divides over the mesh.
   assert sizes(group(6), enough, sharding.Layout(sweep=2), max_members=3) == [2, 2, 2]
-  with pytest.raises(UserError, match='does not divide the 3 member'):
+  with pytest.raises(UserError, match='does not divide the 3 members'):
     sizes(group(6), enough, sharding.Layout(sweep=6), max_members=3)
 
 

@@ -226,7 +226,7 @@ def test_not_a_number(project, capsys, tmp_path, case):
   )
   last = capsys.readouterr().err.strip().splitlines()[-1]
   assert status == 1 and last.startswith('error: ') and said in last
-  assert 'player vae' in last and 'lr=3e+38)' in last and 'checkpoint 10 stands' in last
+  assert 'player vae' in last and 'lr=3e+38)' in last and 'checkpoint 10 is kept' in last
   assert [path.name for path in (tmp_path / 'checkpoints').iterdir()] == ['10']
   assert all(np.isfinite(v).all() for v in values(tmp_path, 10).values())
 

@@ -10,7 +10,7 @@ from running import SMOKE, assert_same_run, reached, rows, values, wait_for
 from vaejax.cli.main import main
 from vaejax.config.load import load_config
 from vaejax.training import train
-from vaejax.training.boundary import Settler
+from vaejax.training.boundary import BoundaryHandler
 
 PLAIN = '--config.schedule.lr=constant'
 
@@ -97,13 +97,13 @@ def test_another_config_is_refused(finished, command, tmp_path):
     'train', SMOKE, f'--workdir={run}', '--config.hyper.beta=4', '--config.seed=1'
   )
   assert status == 2 and len(lines) == 1
-  assert 'seed: 0 -> 1' in lines[0] and 'hyper.beta: 1.0 -> 4.0' in lines[0]
+  assert 'seed is 0 there, 1 here' in lines[0] and 'hyper.beta is 1.0 there, 4.0 here' in lines[0]
   assert (run / 'config.json').read_bytes() == before
   # A cosine ends with the run, so that another number of steps is another run.
   (run / 'config.json').write_bytes(before.replace(b'"lr": "constant"', b'"lr": "cosine"'))
   cosine = '--config.schedule.lr=cosine'
   status, lines = command('train', SMOKE, f'--workdir={run}', cosine, '--config.steps=40')
-  assert status == 2 and 'steps: 20 -> 40' in lines[0]
+  assert status == 2 and 'steps is 20 there, 40 here' in lines[0]
 
 
 MISTAKES = {
@@ -170,15 +170,15 @@ def test_a_signal_between_two_rows_leaves_them_as_they_are(project, tmp_path, mo
   """Chunks are shorter than a row at first: the run stops inside of one, and goes on inside it."""
   config = lambda: load_config(f'{SMOKE.partition("=")[2]},eval.log_every=20')
   train.train(config(), tmp_path / 'whole')
-  glance = Settler.glance
+  poll = BoundaryHandler.poll
 
   def interrupted(self, step, sums):
-    glance(self, step, sums)
+    poll(self, step, sums)
     if step == 3:
       signal.raise_signal(signal.SIGTERM)
 
   with monkeypatch.context() as patch:
-    patch.setattr(Settler, 'glance', interrupted)
+    patch.setattr(BoundaryHandler, 'poll', interrupted)
     patch.setattr(train, 'ChunkLength', Steady)
     with pytest.raises(train.Stopped, match='SIGTERM at step 4'):
       train.train(config(), tmp_path / 'run')

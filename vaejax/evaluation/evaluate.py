@@ -29,8 +29,10 @@ def evaluate(
   data_dir: str | None = None,
   member: int | None = None,
   log: Callable[[str], None] = print,
-) -> dict[str, tuple[float, float | None]]:
-  """Evaluates a checkpoint and records the values; returns {name: (value, standard error or None)}.
+) -> tuple[dict[str, tuple[float, float | None]], list[str]]:
+  """Evaluates a checkpoint of a run and records the values.
+
+  Returns {name: (value, standard error or None)}, and a line on each eval that does not fit.
 
   Args:
     folder: the run's workdir.
@@ -41,7 +43,7 @@ def evaluate(
     weights: 'ema', the average if the run keeps one, or 'raw'.
     which: checkpoint: 'latest', 'best' or a step.
     member: of a sweep, whose values are recorded in its own folder.
-    log: gets lines on progress, skipped evals and unreadable checkpoints.
+    log: gets lines on progress and unreadable checkpoints.
 
   Raises UserError.
   """
@@ -54,8 +56,6 @@ def evaluate(
     set_field(config, field, text)
   check(config)
   evals, skipped = make_evals(names or config.evals, config, run.method, run.example)
-  for line in skipped:
-    log(line)
   put, train = sharding.MeshPlacement(mesh), None
   table, source = trained.open_split(run, split, data_dir, put)
   if any('train' in e.extract for e in evals.values()):
@@ -71,7 +71,7 @@ def evaluate(
   record(run.folder, values, protocol(split, int(run.state.step), ema))
   if run.folder == folder:
     report.write_report(folder)
-  return {name: pair for of_eval in values.values() for name, pair in of_eval.items()}
+  return {name: pair for of_eval in values.values() for name, pair in of_eval.items()}, skipped
 
 
 def report_progress(name: str, log: Callable[[str], None]) -> Callable[..., None]:

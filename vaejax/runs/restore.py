@@ -37,7 +37,7 @@ class OtherModel(UserError):
 
 
 def select_step(
-  workdir: Path, which: str, best_by: str, place: int = 0, name: str = '--checkpoint'
+  workdir: Path, which: str, best_by: str, place: int = 0, name: str = 'checkpoint'
 ) -> int | None:
   """The step of checkpoint `which`: 'best' (of the member at a place of a stack), or a number.
 
@@ -91,7 +91,7 @@ def newest(
   except OtherModel as error:
     raise UserError(
       f'{workdir} was trained with other code: {error}. Go back to the code that trained it, or '
-      f'train in another --workdir, where init_from={workdir} takes the nets that still fit'
+      f'train in another workdir, where init_from={workdir} takes the nets that still fit'
     ) from None
 
 

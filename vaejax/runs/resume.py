@@ -18,7 +18,7 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
   Raises UserError if the workdir is in other use.
   """
   if sweep_files.is_sweep(folder):
-    raise UserError(f'{folder} contains a sweep. Resume it with sweep, or use another --workdir')
+    raise UserError(f'{folder} contains a sweep. Resume it with sweep, or use another workdir')
   sweep = folder.absolute().parent.parent
   if not members and folder.absolute().parent.name == 'stacks' and sweep_files.is_sweep(sweep):
     raise UserError(f'{folder} is part of the sweep in {sweep}. Resume it with sweep')
@@ -30,20 +30,20 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
     pairs = itertools.zip_longest(saved.members, members)
     before, now = next(pair for pair in pairs if pair[0] != pair[1])
     raise UserError(
-      f'{folder} contains a stack of other members ({in_words(before)} there, {in_words(now)} '
-      'here). Use the same values, or another --workdir'
+      f'{folder} contains a stack of other members ({member_in_words(before)} there, '
+      f'{member_in_words(now)} here). Use the same values, or another workdir'
     )
   if (folder / 'evaluation.json').exists() and not checkpoint.steps(folder):
     raise UserError(
       f'{folder} contains a run whose checkpoints are missing. Put them back, or use another '
-      '--workdir'
+      'workdir'
     )
   if changes := differences(saved.config, config):
     if len(changes) > MAX_FIELDS:
       changes[MAX_FIELDS:] = [f'{len(changes) - MAX_FIELDS} more']
     raise UserError(
       f'{folder} already contains a run with a different config ({"; ".join(changes)}). Use the '
-      'same values, or another --workdir'
+      'same values, or another workdir'
     )
   return saved
 
@@ -53,7 +53,7 @@ def check_same_data(folder: Path, saved: workdir.SavedRun, provenance, example: 
   if (saved.data, saved.example) != (provenance, example):
     raise UserError(
       f'{folder} was trained on other data ({describe(saved.data)} there, {describe(provenance)} '
-      'here). Use the same data, with the --data_dir of before, or another --workdir'
+      'here). Use the same data, with the data_dir of before, or another workdir'
     )
 
 
@@ -63,9 +63,13 @@ def describe(provenance: dict) -> str:
   return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in splits)
 
 
-def in_words(member: Member | None) -> str:
+def member_in_words(member: Member | None) -> str:
   """A member as 'member 3: seed=3, lr=0.001'."""
   if member is None:
     return 'none'
-  hyper = ', '.join(f'{name}={value:g}' for name, value in member.hyper.items())
-  return f'member {member.number}: seed={member.seed}, {hyper}'
+  return f'member {member.number}: seed={member.seed}, {hyper_in_words(member.hyper)}'
+
+
+def hyper_in_words(hyper) -> str:
+  """Hyper-parameters as 'lr=0.001, beta=4'."""
+  return ', '.join(f'{name}={value:g}' for name, value in hyper.items())

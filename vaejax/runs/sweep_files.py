@@ -33,12 +33,12 @@ def stack_folder(workdir: Path, number: int) -> Path:
 def stack_of(workdir: Path, member: int | None) -> Path:
   """The workdir of the stack that contains a member. Raises UserError if there is none."""
   if not is_sweep(workdir):
-    raise UserError(f'--member={member}: {workdir} is not a sweep. Leave --member out')
+    raise UserError(f'member={member}: {workdir} is not a sweep. Leave the member out')
   saved = read_sweep(workdir)
   last = len(saved['values']) - 1
   if member is None or member > last:
     problem = 'contains a sweep' if member is None else f'has no member {member}'
-    raise UserError(f'{workdir} {problem}. Choose --member=0 to {last}, see members.csv')
+    raise UserError(f'{workdir} {problem}. Choose a member from 0 to {last}, see members.csv')
   number = next(n for n, members in enumerate(saved['stacks']) if member in members)
   folder = stack_folder(workdir, number)
   if not (folder / 'config.json').exists():
@@ -58,7 +58,7 @@ def place_of(folder: Path, saved: SavedRun, member: int | None) -> int:
   if not saved.members:
     return 0
   if member is None:
-    raise UserError(f'{folder} is a stack of a sweep. Use the workdir of the sweep, and --member')
+    raise UserError(f'{folder} is a stack of a sweep. Use the workdir of the sweep, and a member')
   numbers = [one.number for one in saved.members]
   if member not in numbers:
     raise UserError(f'{folder}/config.json has no member {member}. Restore the original file')

@@ -47,12 +47,10 @@ def provenance(table: Table) -> dict:
 def check_unused(workdir: Path) -> None:
   """Raises UserError if a workdir that contains no run, or no sweep, is in other use."""
   if workdir.exists() and not workdir.is_dir():
-    raise UserError(f'{workdir} is not a folder. Use another --workdir')
+    raise UserError(f'{workdir} is not a folder. Use another workdir')
   # A run that was killed as it began leaves only hidden files.
   if workdir.exists() and any(not path.name.startswith('.') for path in workdir.iterdir()):
-    raise UserError(
-      f'{workdir} contains other files, but no run and no sweep. Use another --workdir'
-    )
+    raise UserError(f'{workdir} contains other files, but no run and no sweep. Use another workdir')
 
 
 def write_config(workdir: Path, run: SavedRun) -> None:
@@ -114,13 +112,13 @@ def locked(workdir: Path, shared: bool = False):
       file = open(workdir / '.lock', 'w')  # noqa: SIM115
   except OSError as error:
     raise UserError(
-      f'cannot write to the workdir {workdir} ({error.strerror}). Use another --workdir'
+      f'cannot write to the workdir {workdir} ({error.strerror}). Use another workdir'
     ) from None
   with file:
     try:
       fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
       raise UserError(
-        f'another process is training in {workdir}. Wait for it, stop it, or use another --workdir'
+        f'another process is training in {workdir}. Wait for it, stop it, or use another workdir'
       ) from None
     yield

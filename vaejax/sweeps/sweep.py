@@ -75,7 +75,7 @@ def sweep(
     if processes.broadcast(lambda: numbers <= summary.frozen_members(folder)):
       raise RunError(
         f'all members were frozen (see {folder}/results.csv). Try a smaller hyper.lr, or '
-        'optimizer.clip=1, in another --workdir'
+        'optimizer.clip=1, in another workdir'
       )
     return table
 
@@ -102,7 +102,7 @@ def read_stacks(plan: axes.Sweep, folder: Path) -> Stacks | None:
     describe = lambda values: f'{len(values)} members of {", ".join(values[0])}'
     raise UserError(
       f'{folder} already contains a sweep with different axes ({describe(saved["values"])} there, '
-      f'{describe(plan.values)} here). Use the same axes, or another --workdir'
+      f'{describe(plan.values)} here). Use the same axes, or another workdir'
     )
   return saved['stacks']
 

@@ -21,6 +21,7 @@ from vaejax.errors import RunError
 from vaejax.reporting import previews
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore
+from vaejax.runs.resume import hyper_in_words, member_in_words
 from vaejax.training.setup import Setup
 from vaejax.types import Metrics, State, averaged
 
@@ -229,14 +230,13 @@ class BoundaryHandler:
         f'{first} to {last}'
       )
     if reasons and not setup.members:
-      self.fail(f'{reasons[0]} ({in_words(setup.hyper)})')
+      self.fail(f'{reasons[0]} ({hyper_in_words(setup.hyper)})')
     self.frozen |= reasons.keys()
     for place, reason in reasons.items() if self.log else ():
       member = setup.members[place]
       rest = 'all members are frozen now' if self.all_frozen else 'the others go on'
       self.log.print(
-        f'member {member.number} (seed={member.seed}, {in_words(member.hyper)}): {reason}. It is '
-        f'frozen at its last good step; {rest}'
+        f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {rest}'
       )
 
   def fail(self, reason: str) -> None:
@@ -249,10 +249,5 @@ class BoundaryHandler:
 
     raise RunError(
       f'{reason}: {processes.broadcast(last_checkpoint)}. Try a smaller hyper.lr, or '
-      'optimizer.clip=1, in another --workdir'
+      'optimizer.clip=1, in another workdir'
     )
-
-
-def in_words(hyper) -> str:
-  """Hyper-parameters as 'lr=0.001, beta=4'."""
-  return ', '.join(f'{name}={value:g}' for name, value in hyper.items())

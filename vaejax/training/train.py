@@ -85,7 +85,7 @@ def train(
     if start > steps:
       raise UserError(
         f'{folder} is at step {start}, past steps={steps}. Use steps={start} or more, or another '
-        '--workdir'
+        'workdir'
       )
     several = f', {processes.count()} processes' if processes.count() > 1 else ''
     several += f', {len(members)} members' if members else ''
