@@ -58,7 +58,7 @@ def test_a_member_is_the_single_run(command, swept, tmp_path):
   words = '--config.seed=1', '--config.hyper.lr=2e-4'
   assert command('train', *PLAIN, *words, f'--workdir={tmp_path / "one"}')[0] == 0
   one, members = weights(tmp_path / 'one'), [weights(swept, k) for k in range(4)]
-  # Rounding apart, where members are thousands of times as far from each other.
+  # Equal up to rounding; the distance between members is thousands of times larger.
   np.testing.assert_allclose(members[3], one, rtol=1e-5, atol=2e-6)
   assert min(np.abs(members[k] - one).max() for k in range(3)) > 1e-3
   (row,) = [row for row in table(swept / 'results.csv') if row['member'] == '3']

@@ -65,11 +65,12 @@ def sweep(
         continue
       log(f'stack {number + 1} of {len(stacks)}: {describe_stack(plan, members)}')
       config, members = stack_runs(plan, members)
-      own = sweep_files.stack_folder(folder, number)
       try:
-        train(config, own, data_dir, stream, members, layout)
+        stack = sweep_files.stack_folder(folder, number)
+        train(config, stack, data_dir, stream, members, layout)
       except Stopped:
-        processes.is_main() and summary.write_summary(folder)
+        if processes.is_main():
+          summary.write_summary(folder)
         raise
       table = processes.on_main(lambda: summary.write_summary(folder))
     if processes.broadcast(lambda: numbers <= summary.frozen_members(folder)):
