@@ -15,6 +15,7 @@ from vaejax.core import passes, sharding, stack
 from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import UserError
+from vaejax.evaluation import judges
 from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, init_from, restore, workdir
 from vaejax.runs.resume import check_same_data, read_matching
@@ -110,7 +111,10 @@ def train(
         seconds,
       )
     handler = BoundaryHandler(setup, folder, state, *writers)
-    return final_test(handler, run_steps(setup, state, handler))
+    values = final_test(handler, run_steps(setup, state, handler))
+  if config.keep_as_judge and processes.is_main() and not members:
+    judges.keep(folder, log)
+  return values
 
 
 def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
