@@ -65,8 +65,8 @@ def alone(case):
 def test_a_player_alone_lowers_its_loss(case, alone):
   assert alone.keys() == {player.name for player in case.method.players}
   for name, (_, losses) in alone.items():
-    # Of 10 seeds of each game at most 2 of the 20 steps raised it, of all else none.
-    assert losses[-1] < losses[0] and (np.diff(losses) > 0).sum() <= 3, name
+    # Over 5 seeds each fell, by 0.02 (a GAN's generator) to hundreds of nats (a VAE).
+    assert losses[0] - losses[-1] > 0.005, name
 
 
 def test_players_of_a_game_pull_against_each_other(case, alone):
@@ -80,7 +80,7 @@ def test_players_of_a_game_pull_against_each_other(case, alone):
   }
   before = values(case.state)
   gap = lambda values: values['logit_real'] - values['logit_fake']
-  # Over 5 seeds of each game the gap rose by 0.21 to 0.65, the generator's logit by 0.009 to 0.10.
+  # Over 5 seeds of each game the gap rose by 0.11 to 0.65, the generator's logit by 0.006 to 0.10.
   assert gap(values(alone['critic'][0])) > gap(before) + 0.02
   if 'generator' in alone:  # that of a VAE-GAN has other terms too
     assert values(alone['generator'][0])['logit_fake'] > before['logit_fake'] + 0.002
