@@ -96,7 +96,7 @@ def stop(launch, command, workdir, number, when):
   assert result.status == 128 + number and 'Traceback' not in result.err
   last = result.lines[-1]
   assert last.startswith(f'stopped by {number.name} at step ')
-  step = int(last.split('at step ')[1].split(':')[0])
+  step = int(last.split('at step ')[1].split(';')[0])
   assert values(workdir, step)['step'] == step > 0
   return step
 

@@ -18,7 +18,6 @@ from vaejax.config.load import load_config
 from vaejax.core import passes
 from vaejax.data import arrays
 from vaejax.errors import UserError
-from vaejax.evaluation import judges
 from vaejax.runs import sweep_files
 from vaejax.sweeps import axes
 from vaejax.sweeps import sweep as sweeps
@@ -69,8 +68,6 @@ def train(
   overrides, source = parse_data(data, data_dir)
   config, folder = load_config(config, overrides), Path(workdir).expanduser()
   (values,) = run(lambda stream: training.train(config, folder, source, stream), progress)
-  if config.keep_as_judge:
-    judges.keep(folder, print if progress else lambda text: None)
   return passes.flat(values)
 
 

@@ -19,8 +19,8 @@ from vaejax.types import Example
 CELLS = {'gru': nn.GRUCell, 'lstm': nn.OptimizedLSTMCell, 'none': None}
 
 
-def draw(q: Gaussian, noise: jax.Array) -> jax.Array:
-  """z = mu + noise * sqrt(c), for noise of N(0, 1) and the variance c."""
+def reparameterise(q: Gaussian, noise: jax.Array) -> jax.Array:
+  """A draw mean + scale * noise from q, for noise from N(0, 1)."""
   return q.mean + jnp.exp(q.log_scale) * noise
 
 
@@ -74,7 +74,7 @@ class Core(nn.Module):
     """One frame, of (features of x [B, F], noise [B, latents])."""
     seen, noise = now
     q, prior = self.posterior(carry, seen, train), self.prior(carry, train)
-    z = draw(prior if replay else q, noise)
+    z = reparameterise(prior if replay else q, noise)
     return self.advance(carry, seen, z, train), (q, prior, z, self.state(carry))
 
   def __call__(self, seen, noise, train=False, replay=False):

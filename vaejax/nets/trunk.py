@@ -41,7 +41,7 @@ def to_vector(model, shape) -> nn.Module:
 
   Raises UserError for a net, or a value of its fields, that does not exist or fit.
   """
-  body = lookup('nets', model.net, having='encoder').encoder(model, shape)
+  body = lookup('nets', model.net, attribute='encoder').encoder(model, shape)
   if len(output_shape(body, shape)) == 1:
     return body
   return ToVector(body, Mlp(**settings(model) | {'norm': neck_norm(model)}))
@@ -52,7 +52,7 @@ def from_vector(model, shape) -> nn.Module:
 
   Raises UserError for a net, or a value of its fields, that does not exist or fit.
   """
-  body = lookup('nets', model.net, having='decoder').decoder(model, shape)
+  body = lookup('nets', model.net, attribute='decoder').decoder(model, shape)
   places = getattr(body, 'places', None)
   if places is None:
     return body
