@@ -144,7 +144,6 @@ class Place:
       'TFDS_DATA_DIR': str(SHARED),
       'PYTHONPATH': str(ROOT),
     }
-    self.environment.pop('XLA_FLAGS', None)
 
   def start(self, line: str) -> subprocess.Popen:
     self.count += 1
