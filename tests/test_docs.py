@@ -94,23 +94,18 @@ def smoke(word: str) -> str:
 
 
 def arguments(words: list[str], number: int) -> list[str]:
-  """A command at smoke size; `number` names the workdir of one that names none."""
+  """A command at smoke size; `number` names the workdir of a training that names none."""
+  if words == ['python', 'launch.py']:  # what that stands for
+    words = [*words, 'train', '--config=configs/vae.py', '--workdir=runs/vae']
   if words[1].startswith('tests/benchmarks'):
     words = [*words, *QUICK[Path(words[1]).stem]]
-  elif words[1:2] == ['launch.py'] and '--help' not in words:
-    if 'submit' in words:
-      words = [w for w in words if not w.startswith('--gpus')]
-      words = [w.replace('--cluster=slurm', '--cluster=local') for w in words]
-    verb = next((w for w in words if w in ('train', 'sweep')), None)
-    named = any(w.startswith(('--config=', '--workdir=')) for w in words)
-    if not named and 'show' not in words:
-      words = [*words, *([] if verb else ['train']), '--config=configs/vae.py']
-      words += ['--workdir=runs/vae']
-    elif verb and not any(w.startswith('--workdir=') for w in words):
+  elif {'train', 'sweep'} & {*words}:
+    local = [word.replace('--cluster=slurm', '--cluster=local') for word in words]
+    words = [word for word in local if not word.startswith('--gpus')]
+    if not any(word.startswith('--workdir=') for word in words):
       words = [*words, f'--workdir=runs/{number}']
-    if verb and any(w.startswith('--config=') for w in words):
-      words = [*words, f'--config.steps={STEPS}']
-    words = [f'--config.steps={2 * STEPS}' if w == '--config.steps=4000' else w for w in words]
+    longer = any(word.startswith('--config.steps=') for word in words)
+    words = [*words, f'--config.steps={2 * STEPS if longer else STEPS}']
   return [sys.executable, *map(smoke, words[1:])]
 
 
