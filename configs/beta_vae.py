@@ -1,28 +1,30 @@
-"""β-VAE (Higgins et al. 2017): the KL weighted by `hyper.beta`; capacity (Burgess et al. 2018,
-arXiv:1804.03599) and free bits (Kingma et al. 2016) by `hyper.capacity` and `hyper.free_bits`.
+"""β-VAE (Higgins et al. 2017): the KL is weighted by `hyper.beta`.
 
   python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/b
 
-Cost on two CPU cores, seed 0: digits 7 s, test loss 177.5 nats (ELBO -171.4: beta = 4
-leaves a KL of 2 nats on images of 64 pixels). shapes,steps=2000: 3 min 27 s of processor time, test
-loss 150.2 nats (ELBO -115.0): blobs in the right places and sizes. Its own 20,000 steps take ten
-times as long, and their number is open.
+Cost on two CPU cores and expected number, seed 0: digits 7 s, test loss 177.5 nats (ELBO -171.4:
+beta = 4 leaves a KL of 2 nats on images of 64 pixels). shapes,steps=2000 takes 3 min 27 s of
+processor time, test loss 150.2 nats (ELBO -115.0): blobs of the right place and size. The default
+20,000 steps take ten times as long; their number is open.
+
+`hyper.capacity` sets a capacity (Burgess et al. 2018, arXiv:1804.03599), `hyper.free_bits` free
+bits (Kingma et al. 2016).
 
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), smoke, key=value.
 """
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, words
+from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits')
+  words = parse_words(arg, dataset='digits')
   config = base('vae', {'lr': 5e-4, 'beta': 4.0, 'capacity': 0.0, 'free_bits': 0.0})
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.VAE)
-  presets.autoencoder_defaults(config, asked.dataset)
+  presets.autoencoder_defaults(config, words.dataset)
   config.model.latents = 10
   config.batch_size = 64
-  config.steps = 3000 if asked.dataset == 'digits' else 20_000
-  return finish(config, asked, presets.TINY)
+  config.steps = 3000 if words.dataset == 'digits' else 20_000
+  return finish(config, words, presets.TINY)

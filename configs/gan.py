@@ -1,14 +1,14 @@
-"""GAN (Goodfellow et al. 2014, arXiv:1406.2661), with the losses and penalties that came after.
+"""GAN (Goodfellow et al. 2014, arXiv:1406.2661), with later losses and penalties.
 
   python launch.py train --config=configs/gan.py --workdir=runs/gan
   python launch.py train --config=configs/gan.py:mnist,hinge --workdir=runs/g --data_dir=DIR
   python launch.py train --config=configs/gan.py:stacked_mnist,hinge --workdir=runs/s --data_dir=DIR
   python launch.py evaluate --workdir=runs/s --evals=modes
 
-Cost on two CPU cores, seed 0: digits 29 s of processor time; mnist 2 min 14 s, Fréchet distance of
-the judge's features 151, all classes covered; see the README for it beside
-a VAE and a VAE-GAN. stacked_mnist is of a size for a GPU, and its number is open. On a ring and a
-grid of Gaussians hinge and wasserstein find every mode (tests/methods/test_gan.py).
+Cost on two CPU cores and expected number, seed 0: digits 29 s of processor time; mnist 2 min 14 s,
+Fréchet distance of the judge's features 151, all classes covered. stacked_mnist is of a size for a
+GPU, and its number is open. On a ring and a grid of Gaussians, hinge and wasserstein reach every
+mode (tests/methods/test_gan.py).
 
 Words after the colon: a dataset (digits, mnist, ... any TFDS name; stacked_NAME: three of its
 images as channels), a loss (minimax, non_saturating, least_squares, hinge, wasserstein),
@@ -18,16 +18,16 @@ and 5 turns of the critic.
 
 from vaejax.config import presets
 from vaejax.config.base import base, player
-from vaejax.config.words import finish, one, words
+from vaejax.config.words import choose_one, finish, parse_words
 from vaejax.objectives.adversarial import LOSSES
 
 TINY = presets.TINY | {'model.critic.widths': (32,), 'model.critic.channels': (8, 8)}
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='digits', flags=(*LOSSES, 'conditional'))
+  words = parse_words(arg, dataset='digits', options=(*LOSSES, 'conditional'))
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
-  config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in asked.flags}
-  presets.gan_defaults(config, asked.dataset, one(asked.flags, LOSSES, 'non_saturating'))
+  config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in words.options}
+  presets.gan_defaults(config, words.dataset, choose_one(words.options, LOSSES, 'non_saturating'))
   config.optimizer.critic, config.optimizer.generator = player(), player()
-  return finish(config, asked, TINY)
+  return finish(config, words, TINY)

@@ -1,38 +1,43 @@
-"""Recurrent VAE of videos (VRNN, Chung et al. 2015, arXiv:1506.02216): a latent for each frame,
-its prior learned from the frames before it.
+"""Recurrent VAE of videos (VRNN, Chung et al. 2015, arXiv:1506.02216): a latent for each frame.
 
   python launch.py train --config=configs/rvae.py --workdir=runs/r
   python launch.py sample --workdir=runs/r --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py sample --workdir=runs/r --n=8 --given=5 --rollout --out=rollout.png
   python launch.py evaluate --workdir=runs/r --evals=elbo,video
 
-moving, seed 0, 10 CPU minutes on two cores (5 where both are free), the whole test split:
-test ELBO per frame -76.4 nats, and -93.9 with `none`, the same nets for the frames without
-recurrence (half the cost). The rollout after 5 given frames, against copying the last of them: PSNR
-27.4 and 17.2 dB one frame ahead, 19.4 and 11.9 dB ten ahead; SSIM 0.956 and 0.702, 0.769 and 0.354;
-it is ahead at every horizon. The likelihood is the cross-entropy of grey levels: that of the data
-with itself is about 68 nats a frame.
+Cost on two CPU cores and expected number, seed 0: moving 10 min of processor time (5 min if both
+cores are free), test ELBO per frame -76.4 nats, and -93.9 with `none`, the same nets without
+recurrence (half the cost). The rollout after 5 given frames, compared with copying the last of
+them: PSNR 27.4 and 17.2 dB one frame ahead, 19.4 and 11.9 dB ten ahead; SSIM 0.956 and 0.702, 0.769
+and 0.354. It is better at every horizon.
 
-Words after the colon: a dataset (moving, or any TFDS set of videos or image sequences), gru, lstm,
-none, smoke, key=value. data.size is 32, 64, ..., data.frames the length that videos are cut to.
+The prior of a frame's latent is learned from the frames before it. The likelihood is the
+cross-entropy of grey levels, which is about 68 nats a frame for the data with itself.
+
+Words after the colon: a dataset (moving, or any TFDS dataset of videos or image sequences), gru,
+lstm, none, smoke, key=value. data.size is 32, 64, ...; videos are cut to data.frames.
 """
 
 from vaejax.config import presets
 from vaejax.config.base import base
-from vaejax.config.words import finish, one, words
+from vaejax.config.words import choose_one, finish, parse_words
 from vaejax.nets.recurrent import CELLS
 
 TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16}
 
 
 def get_config(arg=''):
-  asked = words(arg, dataset='moving', flags=tuple(CELLS))
+  words = parse_words(arg, dataset='moving', options=tuple(CELLS))
   config = base('rvae', {'lr': 1.5e-3, 'beta': 1.0, 'free_bits': 0.0})
   config.objective = {'kl': 'analytic'}
-  config.data.update({'name': asked.dataset, 'size': 32, 'frames': 15})
-  config.model = {**presets.AUTOENCODER, 'cell': one(asked.flags, CELLS, 'gru'), 'state': 256}
+  config.data.update({'name': words.dataset, 'size': 32, 'frames': 15})
+  config.model = {
+    **presets.AUTOENCODER,
+    'cell': choose_one(words.options, CELLS, 'gru'),
+    'state': 256,
+  }
   config.model.update({'latents': 16, 'likelihood': 'bernoulli'})
-  if asked.dataset == 'moving':
+  if words.dataset == 'moving':
     config.model.update({'net': 'mlp', 'widths': (512, 256)})
   else:
     config.model.update({'net': 'conv', 'channels': (32, 64, 64), 'kernel': 4, 'widths': (256,)})
@@ -41,4 +46,4 @@ def get_config(arg=''):
   config.steps = 10_000
   config.schedule.lr = 'cosine'
   config.optimizer.ema = 0.99
-  return finish(config, asked, TINY)
+  return finish(config, words, TINY)

@@ -17,8 +17,11 @@ Buffer = Mapping[str, jax.Array]  # the raw rows that one chunk of steps draws f
 
 @struct.dataclass
 class Variables:
-  """Everything that nets hold: `params` move by gradients, `extra` by the forward pass. Nets named
-  in `frozen` use their statistics as they stand, in training too; a step sets it for its losses."""
+  """The variables of all nets: gradients move `params`, the forward pass moves `extra`.
+
+  Nets in `frozen` use their statistics as at test time, in training too; a step sets it for its
+  losses.
+  """
 
   params: Mapping[str, Any]  # {net: tree}
   extra: Mapping[str, Any]  # {net: {collection: tree}}
@@ -27,7 +30,7 @@ class Variables:
 
 @struct.dataclass
 class State:
-  """All of a run: with the config it is enough to go on bit for bit."""
+  """The whole state of a run: with its config, enough to resume bit for bit."""
 
   step: jax.Array
   key: jax.Array
@@ -38,7 +41,7 @@ class State:
 
 
 def averaged(state: State) -> Variables:
-  """The variables to evaluate and sample with: the moving average where one is kept."""
+  """The variables to evaluate and sample with: the moving average if there is one."""
   return state.variables if state.ema is None else state.ema
 
 
@@ -46,16 +49,16 @@ LossFn = Callable[[Variables, Batch, jax.Array, Hyper], tuple[jax.Array, tuple[M
 
 
 class Player(NamedTuple):
-  """A loss, the nets that it moves, and its optimizer.
+  """A loss, the nets that it trains, and its optimizer.
 
   Attributes:
-    name: of the player; metrics and errors carry it.
+    name: appears in metrics and errors.
     loss: (variables, batch, key, hyper) -> (scalar, (metrics, new extra)).
-    owns: the nets whose params this player moves; a net may have two owners.
-    tx: optax transformation at rate 1: it gives a direction, the rate is `hyper[lr]`. None until
-      the config's `optimizer` has given it one (see core.optim.equip).
-    lr: the entry of `hyper` that holds the rate.
-    turns: updates in one round, each on its own examples.
+    owns: the nets whose params this player trains; a net may have two owners.
+    tx: optax transformation at rate 1, which returns a direction. None: the one in the config's
+      `optimizer` section, see core.optim.equip.
+    lr: the entry of `hyper` that is the rate.
+    turns: number of updates in a round, each on its own examples.
   """
 
   name: str
@@ -67,17 +70,17 @@ class Player(NamedTuple):
 
 
 class Latent(NamedTuple):
-  """A latent-variable model p(z|c) p(x|z, c) and its q(z|x, c); vaejax/latent.py derives all else.
+  """A latent-variable model p(z|c) p(x|z, c) and its q(z|x, c); vaejax/latent.py derives the rest.
 
-  Each function gives a distribution and the variables that its nets leave, as `lens.apply` does.
-  z is an array [B, ...] or a tuple of them, x is in the data's own range.
+  Each function returns a distribution and the updated variables, as `lens.apply` does. z is an
+  array [B, ...] or a tuple of arrays, x is in the data's own range.
 
   Attributes:
     prior: (variables, n, given) -> p(z|given) of n latents.
     posterior: (variables, batch, *, train) -> q(z|x).
     likelihood: (variables, z, given, *, target, train) -> p(x|z); `target` is x while training.
-    data: the field that x is.
-    conditions: the fields c that every density is conditioned on, also when x is scored.
+    data: the name of the field x.
+    conditions: the names of the fields c; all densities are conditioned on them.
   """
 
   prior: Callable[..., tuple[Any, Variables]]
@@ -88,22 +91,24 @@ class Latent(NamedTuple):
 
 
 class Method(NamedTuple):
-  """A model family, as pure functions. All data is in its own range, from `example.low` to
-  `example.high`, in and out; Example.to_data and to_unit are the borders.
+  """A model family, as pure functions.
+
+  Inputs and outputs are in the data's own range, from `example.low` to `example.high`;
+  Example.to_data and to_unit convert them for users.
 
   Attributes:
     init: (key, batch) -> Variables.
-    players: who moves what, in the order of their turns.
-    sample: (variables, key, n, given, *, temperature, draw) -> Batch of n examples; `given` is a
-      Batch of n of the fields below, of any or of none. None where a method generates nothing.
-    metrics: (variables, batch, key, hyper) -> {name: [B]}, per example, nothing is trained; rows
-      where a 'mask' [B] in the batch is 0 are padding.
+    players: in the order of their turns.
+    sample: (variables, key, n, given, *, temperature, draw) -> Batch of n examples. `given` is a
+      Batch with n rows of any of the fields below. None if the method generates nothing.
+    metrics: (variables, batch, key, hyper) -> {name: [B]}, per example at test time. Rows where
+      batch['mask'] [B] is 0 are padding.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct',
       'criticise', 'translate' (an 'image' in the style of a 'style_image'), and 'log_weight':
       log p(x, z) - log q(z|x) in nats for one draw of z, [B].
-    dims: how many discrete values an example has, so that bits per dimension mean something; 0
-      where its likelihood is a density, or where there is none.
-    given: the fields that `sample` may be given: 'label', 'video'.
+    dims: number of discrete values in an example, for bits per dimension; 0 if the likelihood is a
+      density, or if there is none.
+    given: the fields that `sample` accepts: 'label', 'video'.
     latent: the three distributions of a latent-variable model; None for a GAN.
   """
 
@@ -118,11 +123,11 @@ class Method(NamedTuple):
 
 
 class Prior(NamedTuple):
-  """A part of a latent-variable model, made by nets/priors/NAME.py.
+  """The prior of a latent-variable model, made by nets/priors/NAME.py.
 
   Attributes:
-    nets: {} where nothing is learned, else {'prior': net}.
-    inputs: (n, label) -> {net: the arguments that shape it}.
+    nets: {'prior': net}, or {} if nothing is learned.
+    inputs: (n, label) -> {net: the arguments that it is initialised with}.
     of: (nets, posterior) -> the `prior` of a Latent.
   """
 
@@ -132,21 +137,21 @@ class Prior(NamedTuple):
 
 
 class Eval(NamedTuple):
-  """A family of test values: what is looked at on the device, what the host makes of it.
+  """A family of test values: sums and rows on the device, values and errors from them on the host.
 
   Attributes:
     extract: {stream: (variables, batch, key, hyper) -> (sums, rows)}, pure, vmapped over the
-      members of a sweep. The streams are 'test', the split that is tested, in its order; 'train',
-      the training split in its order; and 'samples', as many of the method's own as the tested split
-      has rows, in the data's own range, with the fields that they were given, as 'label'. Where
-      batch['mask'] [B] is 0 a row is padding. sums: a tree that is added up over batches. rows:
-      {name: [B, ...]}, kept of every example; rows of one name and stream are the same for all
-      evals of a pass, and are computed once.
+      members of a sweep. Streams are 'test', the tested split in its order; 'train', the training
+      split in its order; and 'samples', as many samples of the method as the tested split has rows,
+      in the data's own range, with the fields that they were given, for example 'label'. Rows where
+      batch['mask'] [B] is 0 are padding. sums: a tree that is added up over batches. rows:
+      {name: [B, ...]}, collected of each example; rows of the same name and stream are the same for
+      all evals of a pass, and are computed once.
     finish: ({stream: sums}, {stream: {name: [N, ...]}}) -> {name: (value, its standard error, or
-      None where that is not known)}, on the host.
+      None if that is unknown)}, on the host.
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
-    limit: of how many examples rows are kept, 0: all.
+    limit: of how many examples rows are collected, 0: all.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
@@ -157,16 +162,17 @@ class Eval(NamedTuple):
 
 
 class Example(NamedTuple):
-  """What a method must know of the data, and all that sampling needs.
+  """What one example of the data looks like: all that building a method and sampling need.
 
   Attributes:
     fields: shape and dtype of each field of one example, without a batch axis.
     classes: number of label classes, or None.
-    low, high: the range of the values of the data.
-    levels: how many values an element takes: 256, or 2 where it was binarised; 0 for real numbers,
-      which are in their own units on both sides of the border.
+    low, high: the range of the data inside a method.
+    levels: number of values that an element takes: 256, or 2 if it was binarised; 0 for real
+      numbers, which stay in their own units.
     data: the field that is modelled, 'image' or 'video'.
-    styles: in how many styles images are, whose index is the field 'style'; 0 for as they come.
+    styles: number of styles that images are drawn in, by the field 'style'; 0: images are not
+      restyled.
   """
 
   fields: Mapping[str, jax.ShapeDtypeStruct]
@@ -178,7 +184,7 @@ class Example(NamedTuple):
   styles: int = 0
 
   def to_data(self, x) -> jax.Array:
-    """uint8, or floats in [0, 1], as a method takes them; real numbers as they are."""
+    """Converts uint8, or floats in [0, 1], to the range inside a method; real numbers stay."""
     x = jnp.asarray(x)
     if not self.levels:
       return x.astype(jnp.float32)
@@ -186,11 +192,11 @@ class Example(NamedTuple):
     return self.low + (self.high - self.low) * unit
 
   def to_unit(self, x) -> jax.Array:
-    """What a method gives as floats in [0, 1], clipped; real numbers as they are."""
+    """Converts a method's output to floats in [0, 1], clipped; real numbers stay."""
     return x if not self.levels else self.to_picture(x)
 
   def to_picture(self, x) -> jax.Array:
-    """What a method gives, for the eye: in [0, 1]."""
+    """Converts a method's output to [0, 1], to be shown as a picture."""
     return jnp.clip((x - self.low) / (self.high - self.low), 0.0, 1.0)
 
 
@@ -200,19 +206,20 @@ def zeros(example: Example, n: int) -> Batch:
 
 
 class Source(NamedTuple):
-  """One split of a dataset, ready to be drawn from.
+  """One split of a dataset, from which batches are drawn.
 
   Attributes:
-    example: shapes, dtypes, classes and range of what `draw` and `rows` give.
+    example: shapes, dtypes, classes and range of what `draw` and `rows` return.
     size: number of examples.
-    resident: whether the split lives on the device.
+    resident: whether the split is kept on the device.
     row_shardable: whether a part of a batch can be drawn without the rest of it.
-    buffer_spec: how a buffer lies on a mesh, as a tree of PartitionSpec or the first levels of one.
-    buffers: (first step, last step) -> iterator of (buffer, steps it serves) on the host.
-    draw: (buffer, key, step, part=(0, 1)) -> the batch of that step, or part i of n equal parts of
-      it, (i, n); pure, on the device.
-    blocks: n -> iterator of buffers over the split in order, n rows a block.
-    rows: (buffer, index [n]) -> Batch in the split's own order, noise fixed by the index.
+    buffer_spec: how a buffer is sharded: a tree of PartitionSpec, or a prefix of one.
+    buffers: (first step, last step) -> iterator of (buffer, number of steps that it serves), on the
+      host.
+    draw: (buffer, key, step, part=(0, 1)) -> the batch of that step, or part i of n equal parts
+      with part=(i, n). Pure, on the device.
+    blocks: n -> iterator of buffers over the split in order, n rows each.
+    rows: (buffer, index [n]) -> Batch in the split's own order; noise depends on the index alone.
   """
 
   example: Example

@@ -1,4 +1,4 @@
-"""The verbs encode and reconstruct: files of a split, as a run in Python gives them."""
+"""The verbs encode and reconstruct write what a run in Python returns for a split."""
 
 import io
 
@@ -17,19 +17,19 @@ def digits(run, split):
 
 
 def test_encode_writes_the_latents_of_a_split_in_its_order(trained, tmp_path, monkeypatch, capsys):
-  monkeypatch.setattr(files, 'BLOCK', 100)  # more than one, the last not full
+  monkeypatch.setattr(files, 'ROWS_AT_ONCE', 100)  # several parts, the last one not full
   run, out = vaejax.load(trained), tmp_path / 'z.npz'
   for split, n in (('test', 297), ('train', 250)):
     words = [f'--workdir={trained}', f'--split={split}', f'--n={n}', f'--out={out}']
     assert main(['encode', *words]) == 0
     assert capsys.readouterr() == (f'{out}\n', '')
-    found, rows = np.load(out, allow_pickle=False), digits(run, split)
-    assert set(found) == {'mean', 'label'}
-    np.testing.assert_allclose(found['mean'], run.encode(rows['image'][:n]), atol=1e-5)
-    np.testing.assert_array_equal(found['label'], rows['label'][:n])
-  raw = files.encode(trained, n=3, weights='raw', out=out)
-  wanted = vaejax.load(trained, weights='raw').encode(digits(run, 'test')['image'][:3])
-  np.testing.assert_allclose(np.load(raw)['mean'], wanted, atol=1e-5)
+    saved, rows = np.load(out, allow_pickle=False), digits(run, split)
+    assert set(saved) == {'mean', 'label'}
+    np.testing.assert_allclose(saved['mean'], run.encode(rows['image'][:n]), atol=1e-5)
+    np.testing.assert_array_equal(saved['label'], rows['label'][:n])
+  raw = vaejax.load(trained, weights='raw')
+  saved = np.load(files.write_latents(raw, n=3, out=out))['mean']
+  np.testing.assert_allclose(saved, raw.encode(digits(run, 'test')['image'][:3]), atol=1e-5)
 
 
 def test_reconstruct_writes_originals_above_their_reconstructions(copied, capsys):
@@ -39,28 +39,28 @@ def test_reconstruct_writes_originals_above_their_reconstructions(copied, capsys
   run = vaejax.load(copied)
   x = digits(run, 'test')['image'][:5]
   with Image.open(io.BytesIO(out.read_bytes())) as file:
-    found = np.asarray(file)
-  scale = found.shape[0] // (2 * 8 + 1)
-  found = found[::scale, ::scale].astype(int)
+    picture = np.asarray(file)
+  scale = picture.shape[0] // (2 * 8 + 1)
+  picture = picture[::scale, ::scale].astype(int)
   for i in range(5):
-    cell = found[:, 9 * i : 9 * i + 8]
+    cell = picture[:, 9 * i : 9 * i + 8]
     np.testing.assert_array_equal(cell[:8], x[i, ..., 0])
-    wanted = 255 * run.reconstruct(x[i : i + 1])[0, ..., 0]
-    assert np.abs(cell[9:17] - wanted).max() <= 1
+    expected = 255 * run.reconstruct(x[i : i + 1])[0, ..., 0]
+    assert np.abs(cell[9:17] - expected).max() <= 1
 
 
 @pytest.mark.parametrize(
-  ('words', 'said'),
+  ('words', 'message'),
   [
     (['encode', '--out=x.png'], 'ends in .npz'),
     (['reconstruct', '--out=x.npz'], 'ends in .png'),
     (['encode', '--split=valid'], "no split 'valid'"),
     (['encode', '--out=none/x.npz'], 'there is no folder none'),
-    (['reconstruct', '--member=3'], 'is no sweep'),
-    (['encode', '--checkpoint=7'], 'a step that is there'),
+    (['reconstruct', '--member=3'], 'is not a sweep'),
+    (['encode', '--checkpoint=7'], 'one of the steps 10, 20'),
   ],
 )
-def test_a_mistake_is_one_line(trained, words, said, capsys):
+def test_a_mistake_is_one_line(trained, words, message, capsys):
   assert main([*words, f'--workdir={trained}']) == 2
-  found = capsys.readouterr()
-  assert said in found.err and found.err.count('\n') == 1 and not found.out
+  shown = capsys.readouterr()
+  assert message in shown.err and shown.err.count('\n') == 1 and not shown.out

@@ -1,4 +1,4 @@
-"""A run in Python: what it gives agrees with the mathematics, with itself, and with the shell."""
+"""A run in Python agrees with the mathematics, with itself, and with the shell."""
 
 import subprocess
 import sys
@@ -15,7 +15,6 @@ from scipy import stats
 import vaejax
 from vaejax.api import programs
 from vaejax.api.run import Run
-from vaejax.api.sample import sample
 from vaejax.cli.main import main
 from vaejax.config import presets
 from vaejax.config.load import load_config
@@ -32,7 +31,7 @@ IMAGES = load.table(load_config(f'{ROOT}/configs/vae.py').data, 'test', None).lo
 
 
 def untrained(stem: str, **settings) -> Run:
-  """The run of a config at its smoke size, as it is before its first step."""
+  """Returns the run of a config at its smoke size before its first step."""
   config = load_config(f'{ROOT}/configs/{stem}.py:smoke', settings.items())
   example = load.example(config.data, load.table(config.data, 'train', None))
   method = factory.make_method(config, example)
@@ -80,26 +79,26 @@ def test_log_prob_agrees_with_the_analytic_marginal():
   assert np.mean(run.log_prob(x.reshape(-1, *shape), samples=1) - exact) < -0.1
 
 
-def test_it_does_not_depend_on_how_many_there_are(run, monkeypatch):
-  asked = {
+def test_the_result_of_an_example_does_not_depend_on_their_number(run, monkeypatch):
+  functions = {
     'encode': run.encode,
     'draw': lambda x: run.encode(x, draw=True, seed=3),
     'reconstruct': run.reconstruct,
     'log_prob': lambda x: run.log_prob(x, samples=5),
   }
   x = np.concatenate([IMAGES, IMAGES])[:300]
-  for name, ask in asked.items():
-    whole = ask(x)
-    assert len(whole) == 300 and len(ask(x[:0])) == 0, name
+  for name, function in functions.items():
+    result = function(x)
+    assert len(result) == 300 and len(function(x[:0])) == 0, name
     for n in (1, 7):
-      np.testing.assert_array_equal(ask(x[:n]), whole[:n], err_msg=name)
+      np.testing.assert_array_equal(function(x[:n]), result[:n], err_msg=name)
   z = run.encode(x)
   np.testing.assert_array_equal(run.decode(z[:7]), run.decode(z)[:7])
-  found = {name: ask(x[:20]) for name, ask in asked.items()}
+  results = {name: function(x[:20]) for name, function in functions.items()}
   monkeypatch.setattr(run, '_at_once', 8)
   monkeypatch.setattr(programs, 'SCORED', 7)
-  for name, ask in asked.items():
-    np.testing.assert_allclose(ask(x[:20]), found[name], rtol=1e-5, atol=1e-5, err_msg=name)
+  for name, function in functions.items():
+    np.testing.assert_allclose(function(x[:20]), results[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize('scale', transforms.SCALES)
@@ -119,19 +118,19 @@ def test_encode_and_decode_agree_at_every_scale(scale):
   np.testing.assert_allclose(found, wanted.clip(0, 1), atol=1e-5)
 
 
-def test_a_seed_is_its_samples_and_those_of_the_shell(run, trained, tmp_path):
-  whole = run.sample(300, seed=5)
-  np.testing.assert_array_equal(run.sample(7, seed=5), whole[:7])
-  assert np.abs(run.sample(7, seed=6) - whole[:7]).max() > 1e-3
+def test_the_same_seed_gives_the_same_samples_in_python_and_in_the_shell(run, trained, tmp_path):
+  samples = run.sample(300, seed=5)
+  np.testing.assert_array_equal(run.sample(7, seed=5), samples[:7])
+  assert np.abs(run.sample(7, seed=6) - samples[:7]).max() > 1e-3
   out = tmp_path / 'x.npy'
-  words = f'--workdir={trained}', '--n=300', '--seed=5', f'--out={out}'
-  assert main(['sample', *words]) == 0
-  np.testing.assert_array_equal(np.load(out), whole)
-  drawn = np.load(sample(trained, 3, draw=True, temperature=0.5, out=out))
-  np.testing.assert_array_equal(run.sample(3, draw=True, temperature=0.5), drawn)
+  words = 'sample', f'--workdir={trained}', f'--out={out}'
+  assert main([*words, '--n=300', '--seed=5']) == 0
+  np.testing.assert_array_equal(np.load(out), samples)
+  assert main([*words, '--n=3', '--draw', '--temperature=0.5']) == 0
+  np.testing.assert_array_equal(run.sample(3, draw=True, temperature=0.5), np.load(out))
 
 
-def test_many_threads_may_ask_one_run(trained):
+def test_many_threads_may_use_one_run(trained):
   run = vaejax.load(trained)  # of which nothing is compiled yet
   ask = lambda i: (run.encode(IMAGES[i : i + 9]), run.sample(5, seed=i))
   with ThreadPoolExecutor(8) as threads:
@@ -151,54 +150,54 @@ def test_weights_and_checkpoints(trained):
 
 
 MISTAKES = {
-  'one image': (lambda r: r.encode(IMAGES[0]), r'\[8, 8, 1\].* takes \[N, 8, 8, 1\]; .*images\[No'),
+  'one image': (lambda r: r.encode(IMAGES[0]), r'\[8, 8, 1\].* needs \[N, 8, 8, 1\]. .*images\[No'),
   'size': (lambda r: r.encode(IMAGES[:, 1:]), r'\[N, 8, 8, 1\]'),
-  'bytes as floats': (lambda r: r.encode(IMAGES * 1.0), 'from 0 to 255.*divide by 255'),
-  'whole numbers': (lambda r: r.encode(IMAGES.astype(int)), 'int64.*takes uint8, or floats'),
-  'bool': (lambda r: r.encode(IMAGES > 0), 'bool.*takes uint8, or floats'),
+  'bytes as floats': (lambda r: r.encode(IMAGES * 1.0), 'from 0 to 255.*Divide by 255'),
+  'whole numbers': (lambda r: r.encode(IMAGES.astype(int)), 'int64.*needs uint8, or floats'),
+  'bool': (lambda r: r.encode(IMAGES > 0), 'bool.*needs uint8, or floats'),
   'text': (lambda r: r.encode(['a', 'b']), 'an array of numbers'),
-  'ragged': (lambda r: r.encode([[1], [1, 2]]), 'make no array'),
-  'nan': (lambda r: r.encode(np.full((1, 8, 8, 1), np.nan)), 'not finite'),
-  'label': (lambda r: r.encode(IMAGES, label=3), "no use for 'label'"),
-  'latents': (lambda r: r.decode(np.zeros((3, 9))), r'takes \[N, 4\]'),
-  'latents, dtype': (lambda r: r.decode(np.zeros((3, 4), bool)), 'takes real numbers'),
-  'n': (lambda r: r.sample(-1), 'n=-1: it takes a whole number from 0'),
+  'ragged': (lambda r: r.encode([[1], [1, 2]]), 'is not an array'),
+  'nan': (lambda r: r.encode(np.full((1, 8, 8, 1), np.nan)), 'non-finite'),
+  'label': (lambda r: r.encode(IMAGES, label=3), "no field 'label' here"),
+  'latents': (lambda r: r.decode(np.zeros((3, 9))), r'needs \[N, 4\]'),
+  'latents, dtype': (lambda r: r.decode(np.zeros((3, 4), bool)), 'needs real numbers'),
+  'n': (lambda r: r.sample(-1), 'n=-1 is not a whole number from 0'),
   'temperature': (lambda r: r.sample(1, temperature=np.nan), 'temperature=nan'),
   'seed': (lambda r: r.sample(1, seed=2**32), 'seed=4294967296'),
   'samples': (lambda r: r.log_prob(IMAGES, samples=0), 'samples=0'),
-  'program': (lambda r: r.classify(IMAGES), 'vae has no classify: it has encode, decode'),
+  'program': (lambda r: r.classify(IMAGES), 'vae has no classify, but it has encode, decode'),
 }
 
 
 @pytest.mark.parametrize('name', MISTAKES)
 def test_a_mistake_is_one_line(run, name):
-  ask, said = MISTAKES[name]
-  with pytest.raises(vaejax.UserError, match=said) as found:
-    ask(run)
-  assert '\n' not in str(found.value)
+  call, message = MISTAKES[name]
+  with pytest.raises(vaejax.UserError, match=message) as error:
+    call(run)
+  assert '\n' not in str(error.value)
 
 
 def test_what_cannot_be_loaded(trained, tmp_path):
-  for ask, said in (
+  for call, message in (
     (lambda: vaejax.load(tmp_path / 'none'), 'no workdir'),
-    (lambda: vaejax.load(trained, 7), 'latest, best or a step that is there: 10, 20'),
-    (lambda: vaejax.load(trained, member=1), 'is no sweep'),
-    (lambda: vaejax.load(trained, weights='mean'), "weights='mean': it takes ema or raw"),
+    (lambda: vaejax.load(trained, 7), 'Use latest, best or one of the steps 10, 20'),
+    (lambda: vaejax.load(trained, member=1), 'is not a sweep'),
+    (lambda: vaejax.load(trained, weights='mean'), "weights='mean' is unknown. Use ema or raw"),
   ):
-    with pytest.raises(vaejax.UserError, match=said):
-      ask()
+    with pytest.raises(vaejax.UserError, match=message):
+      call()
 
 
-def test_a_checkpoint_that_is_passed_over_is_a_warning(copied):
+def test_an_unreadable_checkpoint_is_a_warning(copied):
   for path in (copied / 'checkpoints' / '20' / 'state').rglob('*'):
     if path.is_file():
       path.unlink()
-  with pytest.warns(UserWarning, match='passed over for the one before') as found:
+  with pytest.warns(UserWarning, match='using the one before it') as found:
     assert vaejax.load(copied).step == 10
   assert found[0].filename == __file__
 
 
-def test_labels_are_of_each_or_of_all():
+def test_a_label_can_be_one_for_all_examples():
   run, x = untrained('cvae'), IMAGES[:5]
   three, each = run.encode(x, label=3), run.encode(x, label=[3, 3, 3, 4, 3])
   np.testing.assert_array_equal(three[:3], each[:3])
@@ -206,13 +205,13 @@ def test_labels_are_of_each_or_of_all():
   assert run.decode(three, label=np.full(5, 3)).shape == (5, 8, 8, 1)
   assert run.log_prob(x, label=3, samples=2).shape == (5,)
   assert np.abs(run.sample(4, label=1) - run.sample(4, label=2)).max() > 1e-4
-  for label, said in (
+  for label, message in (
     (None, 'needs the label of every example'),
-    (10, 'takes 0 to 9'),
-    ([1, 2], r'one of each example, \[5\]'),
+    (10, 'Use 0 to 9'),
+    ([1, 2], r'one for each example, \[5\]'),
     (1.5, 'whole numbers'),
   ):
-    with pytest.raises(vaejax.UserError, match=said):
+    with pytest.raises(vaejax.UserError, match=message):
       run.encode(x, label=label)
   with pytest.raises(vaejax.UserError, match=r"'lable' here \(did you mean 'label'\?\)"):
     run.encode(x, lable=3)
@@ -231,20 +230,20 @@ def test_latents_of_several_parts_are_a_tuple():
     run.decode((label * 1.0, code))
 
 
-def test_a_method_has_what_it_has():
+def test_what_a_gan_can_do():
   run = untrained('gan')
   assert run.sample(3).shape == (3, 8, 8, 1)
   for ask in (run.encode, run.log_prob, run.reconstruct):
-    with pytest.raises(vaejax.UserError, match=r'a run of gan has no .*: it has sample'):
+    with pytest.raises(vaejax.UserError, match=r'a run of gan has no .*, but it has sample'):
       ask(IMAGES)
 
 
-def test_binary_images_alone_have_a_probability_under_a_run_of_them():
+def test_log_prob_of_a_binary_run_needs_binary_images():
   run = untrained('vae', binarise='threshold', likelihood='bernoulli')
   binary = (IMAGES[:4] > 127).astype(np.float32)
   found = run.log_prob(binary, samples=3)
   np.testing.assert_allclose(run.log_prob((255 * binary).astype(np.uint8), samples=3), found)
-  with pytest.raises(vaejax.UserError, match='binarise them first'):
+  with pytest.raises(vaejax.UserError, match='Binarise them first'):
     run.log_prob(IMAGES[:4], samples=3)
 
 
@@ -260,14 +259,14 @@ def test_translate():
 
 
 @pytest.mark.slow
-def test_videos_go_on_from_their_first_frames():
+def test_samples_continue_given_frames():
   run = untrained('rvae')
   x = np.random.default_rng(0).random((3, *run.example.fields['video'].shape), np.float32)
   found = run.sample(3, video=x[:, :2])
   np.testing.assert_allclose(found[:, :2], x[:, :2], atol=1e-6)
   assert run.encode(x).shape[:2] == x.shape[:2] and run.reconstruct(x).shape == x.shape
-  for frames, said in ((x, 'takes .N, 1 to 5, '), (x[:2, :2], '2 examples, where there are 3')):
-    with pytest.raises(vaejax.UserError, match=said):
+  for frames, message in ((x, 'needs .N, 1 to 5, '), (x[:2, :2], '2 examples, but there are 3')):
+    with pytest.raises(vaejax.UserError, match=message):
       run.sample(3, video=frames)
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import vaejax
 from vaejax.api import programs
-from vaejax.api.sample import sample
+from vaejax.api.sample import write_samples
 from vaejax.data import load
 from vaejax.errors import UserError
 from vaejax.runs.trained import open_run
@@ -28,9 +29,9 @@ def no_data(monkeypatch):
 def draw(trained, tmp_path):
   """draw(n, **settings) -> the array that was written."""
 
-  def draw(n, **settings):
-    out = sample(trained, n, out=tmp_path / 'found.npy', **settings)
-    return np.load(out, allow_pickle=False)
+  def draw(n, weights='ema', **settings):
+    run = vaejax.load(trained, weights=weights)
+    return np.load(write_samples(run, n, tmp_path / 'x.npy', **settings), allow_pickle=False)
 
   return draw
 
@@ -73,7 +74,7 @@ def test_weights_are_the_average_or_raw(draw, trained):
 
 
 def test_a_grid_in_the_workdir(copied):
-  out = sample(copied, 9)
+  out = write_samples(vaejax.load(copied), 9)
   assert out == copied / 'samples.png'
   with Image.open(io.BytesIO(out.read_bytes())) as picture:
     assert min(picture.size) >= 3 * 8
@@ -81,12 +82,13 @@ def test_a_grid_in_the_workdir(copied):
 
 def test_where_it_cannot_write(trained, tmp_path):
   (tmp_path / 'folder.png').mkdir()
-  for name, said in (
+  run = vaejax.load(trained)
+  for name, message in (
     ('x.jpg', 'ends in .png or .npy'),
     ('x', 'ends in .png or .npy'),
     ('none/x.png', 'there is no folder'),
     ('folder.png', 'is a folder'),
   ):
-    with pytest.raises(UserError, match=said):
-      sample(trained, 1, out=tmp_path / name)
+    with pytest.raises(UserError, match=message):
+      write_samples(run, 1, tmp_path / name)
   assert [path.name for path in tmp_path.iterdir()] == ['folder.png']

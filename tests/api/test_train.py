@@ -32,20 +32,20 @@ def place(tmp_path, monkeypatch):
   return tmp_path
 
 
-def variables(folder, **which):
-  return jax.device_get(vaejax.load(folder, **which).variables)
+def variables(folder):
+  return jax.device_get(vaejax.load(folder).variables)
 
 
-def test_anywhere_it_is_the_run_of_the_shell(place, capfd):
+def test_python_trains_the_same_run_as_the_shell(place, capfd):
   assert main(['train', f'--config={CONFIG}', '--workdir=shell']) == 0
   before = signal.getsignal(signal.SIGINT)
   capfd.readouterr()
   values = {'main': vaejax.train(CONFIG, 'main'), 'again': vaejax.train(CONFIG, place / 'again')}
 
-  def aside():
+  def train_in_thread():
     values['thread'] = vaejax.train(CONFIG, 'thread')
 
-  thread = threading.Thread(target=aside)
+  thread = threading.Thread(target=train_in_thread)
   thread.start()
   thread.join()
 
@@ -56,11 +56,11 @@ def test_anywhere_it_is_the_run_of_the_shell(place, capfd):
   assert asyncio.run(loop()).shape == (2, 8, 8, 1)
   assert capfd.readouterr().out == ''
   recorded = json.loads((place / 'shell' / 'evaluation.json').read_text())
-  wanted = {name: one['value'] for name, one in recorded.items()}
-  assert wanted.keys() == values['main'].keys() > {'elbo'}
+  expected = {name: one['value'] for name, one in recorded.items()}
+  assert expected.keys() == values['main'].keys() > {'elbo'}
   assert values.keys() == {'main', 'again', 'thread', 'loop'}
   for name, found in values.items():
-    assert found == wanted, name
+    assert found == expected, name
     jax.tree.map(np.testing.assert_array_equal, variables(name), variables('shell'))
   assert signal.getsignal(signal.SIGINT) is before
 
@@ -79,7 +79,7 @@ def test_a_signal_is_raised_again_once_all_is_saved(place, monkeypatch, number):
   def stop(*_):
     raise train.Stopped(number, 10)
 
-  monkeypatch.setattr(train, 'loop', stop)
+  monkeypatch.setattr(train, 'run_steps', stop)
   monkeypatch.setattr(signal, 'raise_signal', heard.append)
   with pytest.raises(train.Stopped):
     vaejax.train(CONFIG, 'run')
@@ -90,9 +90,9 @@ def test_configs_are_texts_files_modules_or_objects(place, monkeypatch):
   (place / 'mine').mkdir()
   (place / 'mine' / 'flow.py').write_text(
     'from vaejax.config.base import base\n'
-    'from vaejax.config.words import finish, words\n'
+    'from vaejax.config.words import finish, parse_words\n'
     'def get_config(arg=""):\n'
-    '  return finish(base("vae", {"lr": 1e-3}), words(arg, "digits"), {})\n'
+    '  return finish(base("vae", {"lr": 1e-3}), parse_words(arg, "digits"), {})\n'
   )
   monkeypatch.syspath_prepend(place)
   assert vaejax.get_config('mine.flow:steps=7').steps == 7
@@ -105,12 +105,12 @@ def test_configs_are_texts_files_modules_or_objects(place, monkeypatch):
   config.steps = 20
   vaejax.train(config, 'arrays', data=BYTES)
   assert config.to_json_best_effort() == before
-  for spec, said in (
-    (ConfigDict({'steps': 3}), 'starts from base'),
-    (3, 'config is a int: it takes a text'),
+  for spec, message in (
+    (ConfigDict({'steps': 3}), 'is not complete'),
+    (3, 'config is of type int. Use a config or a str'),
     ('mine.flaw', 'no config'),
   ):
-    with pytest.raises(vaejax.UserError, match=said):
+    with pytest.raises(vaejax.UserError, match=message):
       vaejax.train(spec, 'other')
   assert not (place / 'other').exists()
 
@@ -129,7 +129,7 @@ def test_arrays_of_bytes_are_a_set_like_any_other(place):
     vaejax.train(CONFIG, 'run', data=other)
 
 
-def test_the_shell_says_that_arrays_are_not_kept(place, capsys):
+def test_the_shell_explains_that_arrays_are_not_saved(place, capsys):
   vaejax.train(CONFIG, 'run', data=BYTES)
   for words in (['evaluate'], ['encode'], ['train']):
     assert main([*words, '--workdir=run']) == 2
@@ -151,7 +151,7 @@ def test_real_numbers_stay_in_their_units(place):
   assert np.square(found - x).mean() < np.square(x - x.mean()).mean()
   assert abs(found.mean() - x.mean()) < 3
   assert run.log_prob(x, samples=1).mean() == pytest.approx(values['elbo'], rel=0.02)
-  with pytest.raises(vaejax.UserError, match='uint8, and this run takes real numbers in their own'):
+  with pytest.raises(vaejax.UserError, match='uint8, but this run needs real numbers in their own'):
     run.encode(BYTES['test'])
 
 
@@ -195,11 +195,11 @@ def test_a_sweep_has_the_rows_of_its_single_runs(place):
 @pytest.mark.parametrize(
   ('settings', 'said'),
   [
-    ({'grid': {'seed': 3}}, r'seed=3: an axis takes a list of values, as \[3\]'),
+    ({'grid': {'seed': 3}}, r'seed=3 is not an axis. Use a list of values such as \[3\]'),
     ({'grid': {'bata': [1]}}, 'bata'),
     ({}, 'one axis at least'),
-    ({'grid': {'seed': range(2)}, 'data': 5}, 'data is a int'),
-    ({'grid': {'seed': range(2)}, 'data_dir': 'none'}, 'no folder data_dir=none'),
+    ({'grid': {'seed': range(2)}, 'data': 5}, 'data is of type int'),
+    ({'grid': {'seed': range(2)}, 'data_dir': 'none'}, 'there is no folder none'),
   ],
 )
 def test_a_mistake_in_a_sweep_is_one_line(place, settings, said):

@@ -1,4 +1,4 @@
-"""The command line: every mistake is one line that creates nothing; what the verbs print."""
+"""The command line: a mistake is one line and creates nothing; what the verbs print."""
 
 import json
 import os
@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaejax.cli.main import VERBS, main, parse
+from vaejax.cli.flags import make_parser
+from vaejax.cli.main import main
+from vaejax.cli.parse import parse
 from vaejax.errors import RunError
 
 ROOT = Path(__file__).parents[2]
@@ -19,85 +21,94 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-  """An empty folder but for the project's configs, as the working directory."""
+  """The working directory: an empty folder with the project's configs."""
   (tmp_path / 'configs').symlink_to(ROOT / 'configs')
   monkeypatch.chdir(tmp_path)
   return tmp_path
 
 
 def files(folder: Path) -> dict[str, bytes]:
-  """Every file below a folder and what it holds."""
+  """Returns {path: content} of every file below a folder."""
   return {str(p): p.read_bytes() if p.is_file() else b'' for p in sorted(folder.rglob('*'))}
 
 
 def mistake(capsys, place, *argv) -> str:
-  """What a command says that ends with status 2, in one line, and leaves all as it was."""
+  """Returns the one line of a command that ends with status 2, and changes no file."""
   before = files(place)
   capsys.readouterr()
   status = main([str(word) for word in argv])
-  said = capsys.readouterr()
-  assert status == 2, said.err
-  assert said.out == '' and said.err.startswith('error: ')
-  assert said.err.count('\n') == 1 and said.err.endswith('\n')
+  shown = capsys.readouterr()
+  assert status == 2, shown.err
+  assert shown.out == '' and shown.err.startswith('error: ')
+  assert shown.err.count('\n') == 1 and shown.err.endswith('\n')
   assert files(place) == before
-  return said.err
+  return shown.err
 
 
 TRAIN = ('train', '--workdir=w', '--config=configs/vae.py:smoke')
 MISTAKES = {
-  'verb': (('trian',), "unknown verb 'trian' (did you mean 'train'?): it takes train, sweep, show"),
+  'verb': (('trian',), "invalid choice: 'trian' (choose from 'train', 'sweep', 'show'"),
   'flag': ((*TRAIN, '--wrokdir=x'), "unknown flag --wrokdir=x (did you mean '--workdir'?)"),
   'flag without config': ((*TRAIN, '--hyper.lr=1'), "(did you mean '--config.hyper.lr'?)"),
   'flag by its name': (
     ('sample', '--workdir=w', '--chekpoint=1'),
     "(did you mean '--checkpoint'?)",
   ),
-  'flag like no other': (('sample', '--workdir=w', '--foo=1'), 'unknown flag --foo=1; see python'),
+  'flag like no other': (('sample', '--workdir=w', '--foo=1'), 'unknown flag --foo=1. See python'),
   'flag of another verb': ((*TRAIN, '--n=3'), 'unknown flag --n=3'),
   'word': (('sample', 'w'), 'unknown flag w'),
-  'flag without value': (('sample', '--workdir'), '--workdir: expected one argument'),
+  'flag without value': (('sample', '--workdir'), '--workdir: expected one argument. See python'),
   'abbreviated flag': (('train', '--work=w'), 'unknown flag --work=w'),
   'config': (('--config=configs/vea.py',), "'configs/vea.py' (did you mean 'configs/vae.py'?)"),
-  'configs that exist': (('--config=vae',), 'there are configs/'),
+  'configs that exist': (('--config=vae',), 'Use one of configs/'),
   'field': ((*TRAIN, '--config.hyper.bata=4'), "'hyper.bata' (did you mean 'hyper.beta'?)"),
-  'field without value': ((*TRAIN, '--config.seed', '4'), '--config.seed=VALUE'),
+  'field without value': (
+    (*TRAIN, '--config.seed', '4'),
+    '--config.seed has no value. Use --config.seed=VALUE',
+  ),
   'field in words': (('train', '--config=configs/vae.py:latnts=3'), "'latents'"),
-  'type': ((*TRAIN, '--config.steps=ten'), "steps='ten': it takes a whole number"),
-  'bool': ((*TRAIN, '--config.seed=True'), "seed='True': it takes a whole number"),
-  'range': ((*TRAIN, '--config.batch_size=0'), 'batch_size=0 is out of range: it takes 1 to'),
-  'negative': ((*TRAIN, '--config.lr=-1'), 'hyper.lr=-1.0 is out of range: it takes at least 0'),
+  'type': ((*TRAIN, '--config.steps=ten'), "steps='ten' is not a whole number"),
+  'bool': ((*TRAIN, '--config.seed=True'), "seed='True' is not a whole number"),
+  'range': ((*TRAIN, '--config.batch_size=0'), 'batch_size=0 is out of range. Use 1 to'),
+  'negative': ((*TRAIN, '--config.lr=-1'), 'hyper.lr=-1.0 is out of range. Use at least 0'),
   'schedule': ((*TRAIN, '--config.schedule.lr=cosin'), "did you mean 'cosine'"),
   'optimizer': ((*TRAIN, '--config.optimizer.name=adm'), "did you mean 'adam'"),
   'likelihood': ((*TRAIN, '--config.likelihood=normal'), 'model.likelihood='),
   'method': ((*TRAIN, '--config.method=vea'), "unknown method 'vea' (did you mean 'vae'?)"),
   'best': ((*TRAIN, '--config.best=elob'), "did you mean 'elbo'"),
-  'best by test': ((*TRAIN, '--config.best=elbo'), 'hold rows out of train by data.validation=0.1'),
+  'best by test': (
+    (*TRAIN, '--config.best=elbo'),
+    'Hold rows out of train with data.validation=0.1',
+  ),
   'dataset': (('train', '--config=configs/vae.py:digit'), 'digits'),
   'two datasets': (('train', '--config=configs/vae.py:mnist,shapes'), 'mnist and shapes'),
-  'data_dir': ((*TRAIN, '--data_dir=none'), 'no folder --data_dir=none'),
+  'data_dir': ((*TRAIN, '--data_dir=none'), "--data_dir: there is no folder 'none'"),
   'no such set': (('train', '--config=configs/vae.py:emnist', '--data_dir=.'), 'emnist'),
   'workdir a file': ((*TRAIN, '--workdir=file'), 'file is not a folder'),
   'workdir in a file': ((*TRAIN, '--workdir=file/w'), 'file/w'),
-  'workdir of something else': ((*TRAIN, '--workdir=full'), 'full is not empty'),
+  'workdir of something else': ((*TRAIN, '--workdir=full'), 'full contains other files'),
   'no workdir': (('sample',), 'sample needs --workdir=DIR'),
   'workdir missing': (('sample', '--workdir=none'), "no workdir 'none'"),
-  'workdir empty': (('evaluate', '--workdir=empty'), 'empty holds no run'),
+  'workdir empty': (('evaluate', '--workdir=empty'), 'empty contains no run'),
   'field of sample': (
     ('sample', '--workdir=run', '--config.seed=1'),
-    'sample takes no config fields',
+    'unknown flag --config.seed=1. See python launch.py sample',
   ),
-  'n': (('sample', '--workdir=run', '--n=0'), "--n: '0': it takes a whole number, 1 to"),
-  'n, type': (('sample', '--workdir=run', '--n=some'), "--n: 'some': it takes a whole"),
-  'seed': (('sample', '--workdir=run', '--seed=-1'), "--seed: '-1': it takes a whole number, 0"),
+  'n': (('sample', '--workdir=run', '--n=0'), "--n: '0' is not a whole number from 1 to 1,000,000"),
+  'n, type': (('sample', '--workdir=run', '--n=some'), "--n: 'some' is not a whole number"),
+  'seed': (('sample', '--workdir=run', '--seed=-1'), "--seed: '-1' is not a whole number from 0"),
   'temperature': (
     ('sample', '--workdir=run', '--temperature=nan'),
-    "'nan': it takes a number from 0 up",
+    "'nan' is not a number from 0 on",
   ),
   'weights': (('sample', '--workdir=run', '--weights=new'), "--weights: invalid choice: 'new'"),
-  'suffix': (('sample', '--workdir=run', '--out=x.gif'), 'ends in .png or .npy'),
+  'suffix': (('sample', '--workdir=run', '--out=x.gif'), 'Use a name in .png or .npy'),
   'folder of out': (('sample', '--workdir=run', '--out=none/x.png'), 'there is no folder none'),
   'eval': (('evaluate', '--workdir=run', '--evals=elbo,nil'), "'nil' (did you mean 'nll'?)"),
-  'no eval': (('evaluate', '--workdir=run', '--evals=,'), '--evals names nothing'),
+  'no eval': (
+    ('evaluate', '--workdir=run', '--evals=,'),
+    "--evals: ',' has no names. Use for example elbo,nll",
+  ),
   'split': (
     ('evaluate', '--workdir=run', '--split=valid'),
     "no split 'valid': there are train and",
@@ -112,33 +123,43 @@ MISTAKES = {
   ),
   'field of evaluate': (
     ('evaluate', '--workdir=run', '--config.seed=1'),
-    'evaluate takes settings of evals alone',
+    'unknown flag --config.seed=1',
   ),
   'another config': (
     ('train', '--workdir=run', '--config=configs/vae.py:smoke,beta=2'),
-    'hyper.beta: 1.0 -> 2.0',
+    'hyper.beta is 1.0 there, 2.0 here',
   ),
-  'more steps under a cosine': (('train', '--workdir=run', '--config.steps=30'), 'steps: 20 -> 30'),
+  'more steps under a cosine': (
+    ('train', '--workdir=run', '--config.steps=30'),
+    'steps is 20 there, 30 here',
+  ),
 }
 
 
 @pytest.mark.parametrize('name', MISTAKES)
 def test_a_mistake_is_one_line_and_creates_nothing(name, capsys, place, trained):
-  argv, said = MISTAKES[name]
+  argv, message = MISTAKES[name]
   (place / 'file').write_text('')
   (place / 'empty').mkdir()
   (place / 'full').mkdir()
   (place / 'full' / 'thing').write_text('')
   if '--workdir=run' in argv:
     shutil.copytree(trained, place / 'run')
-  assert said in mistake(capsys, place, *argv)
+  assert message in mistake(capsys, place, *argv)
+
+
+def test_a_mistyped_dataset_comes_before_the_run_in_the_default_workdir(capsys, place, trained):
+  shutil.copytree(trained, place / 'runs' / 'vae')
+  message = mistake(capsys, place, '--config=configs/vae.py:digit')
+  assert 'no dataset is called digit' in message and 'digits' in message
+  assert 'different config' in mistake(capsys, place, '--config=configs/vae.py:shapes')
 
 
 def test_a_mistake_in_a_process_has_status_2_and_no_traceback(place):
   argv = [sys.executable, str(ROOT / 'launch.py'), 'train', '--config.beta=x']
-  found = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
-  assert found.returncode == 2 and found.stdout == ''
-  assert found.stderr == "error: hyper.beta='x': it takes a number\n"
+  ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+  assert ended.returncode == 2 and ended.stdout == ''
+  assert ended.stderr == "error: hyper.beta='x' is not a number\n"
   assert os.listdir(place) == ['configs']
 
 
@@ -146,7 +167,7 @@ def test_help_lists_everything(capsys, monkeypatch):
   monkeypatch.chdir(ROOT)
   assert main(['--help']) == 0
   shown = capsys.readouterr().out
-  for verb in VERBS:
+  for verb in make_parser()[1]:
     assert f'python launch.py {verb} ' in shown  # its example
     assert main([verb, '--help']) == 0
     flags = [w.strip('[],') for w in capsys.readouterr().out.split() if w.startswith('[--')]
@@ -171,7 +192,7 @@ def test_help_imports_no_jax():
   assert found.returncode == 0, found.stderr
 
 
-def test_who_stops_reading_gets_no_traceback():
+def test_a_reader_that_stops_gets_no_traceback():
   reader, writer = os.pipe()
   os.close(reader)
   found = subprocess.run(
@@ -193,7 +214,7 @@ def test_an_interrupt_ends_quietly(capsys, monkeypatch, trained):
   def interrupted(*_, **__):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(sample, 'sample', interrupted)
+  monkeypatch.setattr(sample, 'write_samples', interrupted)
   assert main(['sample', f'--workdir={trained}']) == 130
   assert capsys.readouterr() == ('', '')
 
@@ -209,15 +230,15 @@ def test_a_failed_run_has_status_1(capsys, monkeypatch, trained):
   assert capsys.readouterr() == ('', 'error: the disk is full\n')
 
 
-def test_where_a_mistake_was_found_is_shown_on_demand(capsys, place):
+def test_the_traceback_of_a_mistake_is_shown_on_demand(capsys, place):
   assert main(['train', '--config=configs/vae.py:smoke', '--config.beta=x', '--traceback']) == 2
   *shown, last = capsys.readouterr().err.splitlines()
-  assert shown[0].startswith('Traceback') and last == "error: hyper.beta='x': it takes a number"
+  assert shown[0].startswith('Traceback') and last == "error: hyper.beta='x' is not a number"
 
 
 @pytest.mark.parametrize('verb', ['train', 'sample', 'evaluate'])
 def test_a_bug_in_a_method_is_not_called_a_mistake(place, trained, monkeypatch, verb):
-  """Also on a resume, and from what lies in the folder where the command is run."""
+  """Also on a resume, and with a module in the working directory."""
   shutil.copytree(trained, place / 'run')
   (place / 'mylab_bug.py').write_text('def make(config, example):\n  return None + 1\n')
   path = place / 'run' / 'config.json'
@@ -234,10 +255,10 @@ def test_a_bug_in_a_method_is_not_called_a_mistake(place, trained, monkeypatch, 
 
 
 def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
-  asked = []
+  runs = []
 
-  def run(config, folder, data_dir, stream, layout, group):
-    asked.append((config.data.name, config.seed, folder, data_dir))
+  def run(config, folder, data_dir, *_, **__):
+    runs.append((config.data.name, config.seed, folder, data_dir))
     return [{'elbo': {'elbo': (-1.25, None)}}]
 
   from vaejax.training import train
@@ -247,7 +268,7 @@ def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
   assert main(['--config.seed=3']) == 0
   assert main(['--config=configs/iwae.py:digits', '--data_dir=.']) == 0
   assert main(['train', '--config=configs/vae.py:shapes', '--workdir=here']) == 0
-  assert asked == [
+  assert runs == [
     ('digits', 0, Path('runs/vae'), None),
     ('digits', 3, Path('runs/vae'), None),
     ('digits', 0, Path('runs/iwae'), '.'),
@@ -261,25 +282,34 @@ def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
 def test_a_finished_run_says_so_and_needs_no_config(capsys, copied, monkeypatch):
   monkeypatch.chdir(copied)  # where there are no configs
   assert main(['train', f'--workdir={copied}']) == 0
-  said = capsys.readouterr()
-  assert 'finished at step 20 of 20' in said.err and 'test after 20 steps: ' in said.out
+  shown = capsys.readouterr()
+  assert 'finished at step 20 of 20' in shown.err and 'test after 20 steps: ' in shown.out
 
 
 def test_sample_and_evaluate_print_what_they_wrote(capsys, copied, tmp_path):
-  out = tmp_path / 'found.npy'
+  out = tmp_path / 'x.npy'
   assert main(['sample', f'--workdir={copied}', '--n=3', f'--out={out}', '--data_dir=/']) == 0
   assert capsys.readouterr() == (f'{out}\n', '')
   assert np.load(out).shape == (3, 8, 8, 1)
   samples = '--config.eval.nll.samples=2'
   assert main(['evaluate', f'--workdir={copied}', '--evals=elbo,nll', samples]) == 0
-  said = capsys.readouterr()
+  shown = capsys.readouterr()
   recorded = json.loads((copied / 'evaluation.json').read_text())
-  lines = {name: value for name, value, *_ in map(str.split, said.out.splitlines()[:-1])}
-  assert f'± {recorded["nll"]["error"]:.4f}' in said.out
-  assert said.err == '' and {'elbo', 'nll', 'recon', 'kl'} <= lines.keys()
+  lines = {name: value for name, value, *_ in map(str.split, shown.out.splitlines()[:-1])}
+  assert f'± {recorded["nll"]["error"]:.4f}' in shown.out
+  assert shown.err == '' and {'elbo', 'nll', 'recon', 'kl'} <= lines.keys()
   for name, value in lines.items():
     assert float(value) == pytest.approx(recorded[name]['value'], abs=1e-4)
   assert recorded['nll']['samples'] == 2
+
+
+def test_an_eval_that_is_named_and_does_not_fit_is_status_1(capsys, copied):
+  """The values of the others are printed and recorded."""
+  assert main(['evaluate', f'--workdir={copied}', '--evals=elbo,style']) == 1
+  shown = capsys.readouterr()
+  assert shown.err.startswith('error: style is skipped: ')
+  assert shown.err.count('\n') == 1 and 'elbo' in shown.out
+  assert 'elbo' in json.loads((copied / 'evaluation.json').read_text())
 
 
 def test_a_tilde_is_the_users_home(monkeypatch, tmp_path):

@@ -67,7 +67,7 @@ def test_clipping_is_by_the_global_norm():
   [
     ({'name': 'sdg'}, ('optimizer.name', "did you mean 'sgd'", 'adam, ')),
     ({'name': 'apply_updates'}, ('optimizer.name', 'adam, ')),
-    ({'name': 'sgd', 'b1': 0.9}, ('optimizer.b1', 'sgd', 'it takes momentum')),
+    ({'name': 'sgd', 'b1': 0.9}, ('optimizer.b1', 'sgd', 'It has momentum')),
     ({'name': 'adam', 'weight_decay': 0.1}, ('optimizer.weight_decay', 'b1, b2, eps')),
   ],
 )
@@ -116,8 +116,8 @@ def test_schedules_at_points_by_hand(text, points):
     ('linear:start=-1', ("'start=-1'",)),
     ('linear:end=1,end=2', ("'end=2'",)),
     ('linear:steps=1e99', ("'steps=1e99'",)),
-    ('cosine:warmup=100', ('warmup must be less than the 100 steps',)),
-    ('cosine:warmup=30,steps=20', ('warmup must be less than the 20 steps',)),
+    ('cosine:warmup=100', ('warmup must be less than its 100 steps',)),
+    ('cosine:warmup=30,steps=20', ('warmup must be less than its 20 steps',)),
     ('exponential', ('every=STEPS',)),
     ('exponential:rate=0,every=5', ('rate above 0',)),
     ('piecewise', ('STEP=FACTOR',)),

@@ -90,9 +90,9 @@ def test_a_sweep_takes_its_devices_first(batch, members, asked, found):
 @pytest.mark.parametrize(
   'text, told',
   [
-    ('sweep:3', 'does not divide the 4 member(s)'),
-    ('data:3', 'does not divide 16'),
-    ('sweep:4,data:4', 'takes more devices than the 8'),
+    ('sweep:3', 'does not divide the 4 members'),
+    ('data:3', 'does not divide the 16'),
+    ('sweep:4,data:4', 'needs more devices than the 8'),
     ('sweep', 'Use sweep:N, data:M'),
     ('sweep:0', 'Use sweep:N, data:M'),
     ('data:2,data:2', 'Use sweep:N, data:M'),

@@ -8,7 +8,7 @@ import pytest
 from chunks import averaged_chunk
 from flax import linen as nn
 
-from vaejax.core.step import create_state, make_step, make_sweep, part, turn
+from vaejax.core.step import create_state, make_step, make_sweep, microbatch, turn
 from vaejax.nets import lens
 from vaejax.types import Example, Method, Player, State, Variables, averaged
 
@@ -137,8 +137,8 @@ def assert_close(a, b, atol=1e-6):
 
 def test_part_takes_every_count_th_example():
   batch = {'image': jnp.arange(12).reshape(6, 2), 'label': jnp.arange(6)}
-  np.testing.assert_array_equal(part(batch, 1, 3)['label'], [1, 4])
-  np.testing.assert_array_equal(part(batch, 1, 3)['image'], [[2, 3], [8, 9]])
+  np.testing.assert_array_equal(microbatch(batch, 1, 3)['label'], [1, 4])
+  np.testing.assert_array_equal(microbatch(batch, 1, 3)['image'], [[2, 3], [8, 9]])
 
 
 def test_a_round_is_its_turns_played_by_hand():
@@ -228,7 +228,7 @@ def test_microbatches_are_the_full_batch():
     assert_close(after.variables, whole.variables)
     assert_close(found, metrics)
   # One microbatch alone is another update.
-  few, _ = jax.jit(make_step(method))(first, part(batch, 0, 2))
+  few, _ = jax.jit(make_step(method))(first, microbatch(batch, 0, 2))
   gap = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), few.variables, whole.variables)
   assert max(jax.tree.leaves(gap)) > 1e-3
 
@@ -242,7 +242,7 @@ def test_microbatches_have_noise_of_their_own_and_move_extra_in_turn():
   for i in range(3):
     key = jax.random.fold_in(first.key, i)
     still = {**first.hyper, 'lr': jnp.float32(0)}
-    state, found = take(generator, state, part(batch, i, 3), key, still, 1)
+    state, found = take(generator, state, microbatch(batch, i, 3), key, still, 1)
     losses.append(float(found['loss']))
   assert len(set(losses)) == 3
   np.testing.assert_allclose(metrics['loss'], np.mean(losses), rtol=1e-5)

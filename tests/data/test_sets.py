@@ -137,11 +137,11 @@ def test_what_suits_a_set():
   for name in ('mnist', '/x/mnist/3.0.1', 'kmnist:3.0.1'):
     presets.autoencoder_defaults(config, name)
     assert (config.data.name, config.data.binarise) == (name, 'dynamic')
-    assert presets.drawn(name)
+    assert presets.is_drawing(name)
   presets.set_dataset(config, 'omniglot')
   assert (config.data.size, config.data.channels, config.model.net) == (28, 1, 'mlp')
   presets.autoencoder_defaults(config, 'unheard_of')  # photographs in colour
-  assert config.model.net == 'resnet' and not presets.drawn('unheard_of')
+  assert config.model.net == 'resnet' and not presets.is_drawing('unheard_of')
   for name in sets.known():
     presets.autoencoder_defaults(config, name)
     assert check(config) is None

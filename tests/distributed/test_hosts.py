@@ -1,6 +1,8 @@
 """Several real processes as one program, on CPU devices of this machine."""
 
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -36,11 +38,12 @@ def begin(launch, count, *words, devices=4, verb='train'):
 
 
 def finish(launch, processes, status=0):
-  """How they end: all alike, the others silent."""
+  """How they end: all alike; process 0 alone prints, but for what Gloo and JAX have to say."""
   results = [launch.end(process, 300) for process in processes]
   assert [r.status for r in results] == [status] * len(results), [r.err for r in results]
-  assert [r.out + r.err for r in results[1:]] == [''] * len(results[1:])
-  assert 'Gloo' not in results[0].out + results[0].err
+  theirs = re.compile(r'\[Gloo\]|[WIE][0-9]{4} ')
+  lines = [line for r in results[1:] for line in (r.out + r.err).splitlines()]
+  assert not [line for line in lines if not theirs.match(line)]
   return results[0]
 
 
@@ -70,21 +73,22 @@ import jax
 import numpy as np
 
 from vaejax.core import sharding
-from vaejax.distributed import cluster
+from vaejax.distributed import processes
 
-group = cluster.join(cluster.place(sys.argv[1], 2, int(sys.argv[2]), {}), [])
+processes.join(processes.find_place(sys.argv[1], 2, int(sys.argv[2]), {}), '')
 mesh = sharding.make_mesh(members=4)
 there = sharding.member_sharding(mesh, True)
 found = {'a': np.arange(8.0).reshape(4, 2), 'b': np.arange(4, dtype=np.int8)}
 split = lambda: jax.random.split(jax.random.key(0), 4)
 tree = sharding.put_global(found, there) | {'key': jax.jit(split, out_shardings=there)()}
 assert mesh.shape['sweep'] == 4 and not tree['a'].is_fully_addressable
-for shard.GATHERED, hosts in ((0, 'ab'), (32, 'b'), (2**30, '')):  # 'a' has 32 bytes, 'b' 4
+# 'a' has 32 bytes, 'b' 4.
+for sharding.MAX_GATHER_BYTES, hosts in ((0, 'ab'), (32, 'b'), (2**30, '')):
   whole = sharding.replicate(tree)
   assert all(isinstance(whole[name], np.ndarray) == (name in hosts) for name in found)
   assert all((np.asarray(whole[name]) == found[name]).all() for name in found)
   assert (jax.random.key_data(whole['key']) == jax.random.key_data(split())).all()
-group.close()
+processes.close()
 """
 
 
@@ -113,7 +117,7 @@ def assert_close(one, other, step=20):
 def test_they_train_to_the_result_of_one(launch, single, tmp_path):
   words = GAN, *PLAIN, *SGD
   result = train(launch, 2, *words, f'--workdir={tmp_path / "run"}')
-  assert '4 device(s) of 2 processes' in result.err
+  assert '4 device(s), 2 processes' in result.err
   assert_close(single(*words), tmp_path / 'run')
 
 
@@ -135,7 +139,7 @@ def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
   wait_for(lambda: reached(own) or started[0].poll() is not None, 120)
   started[1].terminate()
   stopped = finish(launch, started, 143)
-  assert '2 processes; 2 members' in stopped.err and 'member 1 (seed=0, ' in stopped.err
+  assert '2 processes, 2 members' in stopped.err and 'member 1 (seed=0, ' in stopped.err
   result = finish(launch, begin(launch, 2, *words, several, verb='sweep'))
   assert 'resuming at step' in result.err
   assert_close(tmp_path.joinpath('one', *stack), own, 400)
@@ -145,15 +149,16 @@ def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
   assert [line.split(',')[:4] for line in tables[0]] == [line.split(',')[:4] for line in tables[1]]
 
 
-def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path):
+@pytest.mark.parametrize('number, process', [(signal.SIGTERM, 1), (signal.SIGUSR1, 0)])
+def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path, number, process):
   """Resumed it has the bits of the run that was never stopped."""
   long = (SMOKE, '--config.schedule.lr=constant', '--config.checkpoint.every=1000000')
   long += ('--config.checkpoint.best=',)
   started = begin(launch, 2, *long, '--config.steps=100000', f'--workdir={tmp_path / "run"}')
   wait_for(lambda: reached(tmp_path / 'run') or started[0].poll() is not None)
-  started[1].terminate()
+  started[process].send_signal(number)
   last = finish(launch, started, 143).lines[-1]
-  step = int(last.removeprefix('stopped by SIGTERM at step ').split(':')[0])
+  step = int(last.removeprefix('stopped by SIGTERM at step ').split(';')[0])
   more = (*long, f'--config.steps={step + 20}')
   result = train(launch, 2, *more, f'--workdir={tmp_path / "run"}')
   assert f'resuming at step {step} of {step + 20}' in result.err
@@ -163,7 +168,8 @@ def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path):
 
 @pytest.mark.parametrize('killed, count', [(0, 2), (1, 4)])
 def test_one_is_killed(launch, tmp_path, killed, count):
-  """The other, or others, end at once, in one line; the next launch, of one process, goes on."""
+  """The others end within 30 s, by a line of ours or by JAX's; the next launch, of one process,
+  goes on."""
   started = begin(launch, count, *ENDLESS, f'--workdir={tmp_path}')
   saved = lambda: [int(p.name) for p in tmp_path.glob('checkpoints/*') if p.name.isdecimal()]
   wait_for(lambda: saved() or started[0].poll() is not None, 120)
@@ -172,10 +178,9 @@ def test_one_is_killed(launch, tmp_path, killed, count):
   for number, process in enumerate(started):
     result = launch.end(process, 60)
     if number != killed:
-      assert result.status not in (0, 2) and 'Traceback' not in result.err
-      last = result.lines[-1]
-      assert last.startswith('error: process ') and f'process {killed}' in last
-      assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[:-1])
+      assert result.status in (1, -signal.SIGABRT) and 'Traceback' not in result.err
+      ours = 'error: another process has ended: see what it printed.' in result.err
+      assert ours or 'the JAX distributed service detected fatal errors' in result.err
   assert time.monotonic() - since < 30
   stands = max(saved())
   shorter = [word.replace('100000', str(stands + 5)) for word in ENDLESS]

@@ -102,7 +102,7 @@ def test_an_eval_of_ones_own_is_logged_is_best_and_a_column(command, tmp_path):
 def test_what_is_best_is_chosen_by_validation_alone(command, tmp_path):
   best = f'--config={SMOKE},checkpoint.best=elbo'
   status, _, lines = command('train', best, f'--workdir={tmp_path / "a"}')
-  assert status == 2 and 'hold rows out of train by data.validation=0.1' in lines[0]
+  assert status == 2 and 'Hold rows out of train with data.validation=0.1' in lines[0]
   assert not (tmp_path / 'a').exists()
   held = best + ',validation=0.1,eval.size=0'
   status, _, lines = command('train', held, f'--workdir={tmp_path / "b"}')
@@ -119,7 +119,7 @@ def test_evals_may_change_on_a_resume_and_the_last_row_has_them(command, finishe
   words = f'--config={SMOKE},evals=elbo+mylab.toy+style'
   status, _, lines = command('train', words, f'--workdir={run}')
   assert status == 0
-  assert lines[0].startswith('style is left out: style needs transfers, which vae does not make')
+  assert lines[0].startswith('style is skipped: ')
   assert [row['split'] for row in rows(run)] == [row['split'] for row in rows(finished)]
   assert 'twice' in rows(run)[-1] and 'twice' not in rows(run)[-2]
   assert command('train', f'--config={SMOKE},evals=style', f'--workdir={run}')[0] == 2
@@ -141,7 +141,7 @@ def test_settings_are_only_those_that_an_eval_has(command, tmp_path):
   for word, said in (
     (
       'evals=elbo+mylab.toy,eval.toy.scale=11',
-      'eval.toy.scale=11.0 is out of range: it takes 0 to 10',
+      'eval.toy.scale=11.0 is out of range. Use 0 to 10',
     ),
     ('evals=elbo+mylab.toi', "unknown eval 'mylab.toi'"),
     ('eval.toi.scale=1', "unknown eval 'toi'"),

@@ -14,7 +14,7 @@ from vaejax.cli.main import main
 from vaejax.data import load
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
-from vaejax.evaluation.judges import cached, find, keep, title
+from vaejax.evaluation.judges import cache_path, dataset_name, find, keep
 from vaejax.runs.trained import open_run
 from vaejax.types import averaged
 
@@ -71,8 +71,8 @@ def test_what_it_says_and_saw_comes_back(judged, cache):
 
 def test_what_it_made_of_its_data_is_kept_and_made_again_where_damaged(judged, cache, monkeypatch):
   first, looked = find(str(judged), DATA), []
-  look = judges.look
-  monkeypatch.setattr(judges, 'look', lambda *args: looked.append(1) or look(*args))
+  look = judges.classify_split
+  monkeypatch.setattr(judges, 'classify_split', lambda *args: looked.append(1) or look(*args))
   assert find(str(judged), DATA).accuracy == first.accuracy and not looked
   (path,) = (cache / 'seen').iterdir()
   whole = path.read_bytes()
@@ -91,47 +91,47 @@ def test_it_is_found_by_dataset_or_by_name(judged, cache):
     find('', DATA)
   said = []
   keep(judged, said.append)
-  assert cached(DATA) == cache / 'digits.json' and str(cached(DATA)) in said[-1]
+  assert cache_path(DATA) == cache / 'digits.json' and str(cache_path(DATA)) in said[-1]
   assert find('', DATA).checksum == find(str(judged), DATA).checksum
   for other in ({'name': 'mnist'}, {'size': 16}, {'channels': 3}):
     with pytest.raises(UserError, match='there is no judge of'):
       find('', ConfigDict(DATA.to_dict() | other))
-  with pytest.raises(UserError, match='holds no run'):
+  with pytest.raises(UserError, match='contains no run'):
     find(str(judged.parent), DATA)
 
 
 def test_the_better_on_validation_stays(judged, cache):
   keep(judged)
-  about = json.loads(cached(DATA).read_text())
+  about = json.loads(cache_path(DATA).read_text())
   rows = [json.loads(line) for line in (judged / 'metrics.jsonl').read_text().splitlines()]
   best = max(row['accuracy'] for row in rows if row['split'] == 'validation')
   assert about['value'] == pytest.approx(best) and about['metric'] == 'accuracy'
   assert about['workdir'] == str(judged.absolute())
   other = shutil.copytree(judged, cache.parent / 'other')
   for value, stays in ((0.999, True), (0.001, False)):
-    cached(DATA).write_text(json.dumps(about | {'value': value, 'workdir': str(other)}))
+    cache_path(DATA).write_text(json.dumps(about | {'value': value, 'workdir': str(other)}))
     said = []
     keep(judged, said.append)
-    assert (json.loads(cached(DATA).read_text())['value'] == value) == stays
+    assert (json.loads(cache_path(DATA).read_text())['value'] == value) == stays
     assert (f'eval.judge.workdir={judged}' in said[-1]) == stays
   # One that can no longer be read gives way, however good it was.
   for text in ('damaged', '[]', json.dumps(about | {'value': 0.999, 'workdir': '/none'})):
-    cached(DATA).write_text(text)
+    cache_path(DATA).write_text(text)
     with pytest.raises(UserError):
       find('', DATA)
     keep(judged)
-    assert json.loads(cached(DATA).read_text()) == about
+    assert json.loads(cache_path(DATA).read_text()) == about
 
 
 def test_a_judge_that_changed_or_went_is_one_line(judged, cache):
   other = shutil.copytree(judged, cache.parent / 'other')
   keep(other)
-  about = json.loads(cached(DATA).read_text())
-  cached(DATA).write_text(json.dumps(about | {'checksum': 'x'}))
+  about = json.loads(cache_path(DATA).read_text())
+  cache_path(DATA).write_text(json.dumps(about | {'checksum': 'x'}))
   with pytest.raises(UserError, match='is no longer the judge that') as error:
     find('', DATA)
   assert '\n' not in str(error.value)
-  cached(DATA).write_text(json.dumps(about))
+  cache_path(DATA).write_text(json.dumps(about))
   shutil.rmtree(other)
   with pytest.raises(UserError, match='names a judge that cannot be read') as error:
     find('', DATA)
@@ -141,7 +141,7 @@ def test_a_judge_that_changed_or_went_is_one_line(judged, cache):
 def test_without_validation_none_is_kept(cache, tmp_path):
   words = 'judge.py:smoke,validation=0,best='
   train(words, tmp_path / 'run')
-  assert not cached(DATA).exists()
+  assert not cache_path(DATA).exists()
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(judged, tmp_path, monkeypatch):
@@ -162,8 +162,8 @@ def test_one_of_other_styles_or_that_reads_another_field_is_refused(judged):
 
 def test_judges_of_styles_have_files_of_their_own(cache):
   styled = ConfigDict(DATA.to_dict() | {'styles': 'digits'})
-  assert cached(styled) == cache / 'digits-digits_styles.json'
-  assert cached(styled, 'style') == cache / 'digits-digits_styles-style.json'
+  assert cache_path(styled) == cache / 'digits-digits_styles.json'
+  assert cache_path(styled, 'style') == cache / 'digits-digits_styles-style.json'
   for target, word in (('label', 'content'), ('style', 'style')):
     with pytest.raises(UserError, match=f'by {word}: .*configs/judge.py:digits,{word} '):
       find('', styled, target)
@@ -207,7 +207,7 @@ def test_transfers_are_judged_by_command(cache, tmp_path, capsys):
   ],
 )
 def test_a_dataset_has_one_title_however_it_is_named(name, said):
-  assert title(ConfigDict({'name': name})) == said
+  assert dataset_name(ConfigDict({'name': name})) == said
 
 
 @pytest.mark.slow
@@ -226,11 +226,11 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   assert found > floor > 0
   keep(judged)
   other = train('judge.py:smoke,data.size=16', tmp_path / 'other')  # trained, so kept for its size
-  assert cached(ConfigDict(DATA.to_dict() | {'size': 16})).is_file()
+  assert cache_path(ConfigDict(DATA.to_dict() | {'size': 16})).is_file()
   capsys.readouterr()
   for wrong, said in (
     (other, 'judge of digits needs images of (16, 16, 1), but the run has images of (8, 8, 1)'),
-    (tmp_path, 'holds no run'),
+    (tmp_path, 'contains no run'),
   ):
     assert main([*judge, f'--config.eval.judge.workdir={wrong}']) == 2
     told = capsys.readouterr().err
@@ -239,7 +239,7 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   assert main(['sample', f'--workdir={other}']) == 2
   assert main(['evaluate', f'--workdir={other}', '--evals=judge']) == 2
   told = capsys.readouterr().err
-  assert 'which has no samples to give' in told and 'judge eval needs samples' in told
+  assert 'a run of classifier has no sample' in told and 'judge eval needs samples' in told
 
 
 def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path, capsys):
@@ -251,4 +251,4 @@ def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path,
   np.testing.assert_array_equal(found[0], found[1])
   assert np.abs(found[0] - found[2]).max() > 1e-3
   assert main([*sample, '--label=10']) == 2
-  assert 'it takes 0 to 9' in capsys.readouterr().err
+  assert 'Use 0 to 9' in capsys.readouterr().err

@@ -251,7 +251,7 @@ def test_mistakes(project):
   with pytest.raises(UserError, match='5 given frames are more than the 4 frames of a video'):
     method.sample(v, KEY, B, {'video': jnp.zeros((B, 5, *SHAPE))})
   still = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
-  with pytest.raises(UserError, match=r'rvae is of videos and moving has images: name a set of'):
+  with pytest.raises(UserError, match=r'the method rvae models videos, but moving has images'):
     factory.make_method(config(), still)
-  with pytest.raises(UserError, match=r'vae is of images and digits has videos: name a set of im'):
+  with pytest.raises(UserError, match=r'the method vae models images, but digits has videos'):
     factory.make_method(load_config('configs/vae.py'), example())

@@ -129,5 +129,5 @@ def test_mistakes(fields, said):
 
 
 def test_a_config_takes_one_loss():
-  with pytest.raises(UserError, match='hinge and wasserstein are named: it takes one'):
+  with pytest.raises(UserError, match='hinge and wasserstein exclude each other'):
     config('hinge,wasserstein')

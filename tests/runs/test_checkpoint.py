@@ -13,7 +13,7 @@ from running import values
 from vaejax.core import sharding
 from vaejax.errors import RunError, UserError
 from vaejax.runs import checkpoint, restore
-from vaejax.training.cadence import snapshot
+from vaejax.training.boundary import take_snapshot
 from vaejax.types import State, Variables
 
 CONFIG = SimpleNamespace(keep=2, best='')
@@ -286,6 +286,6 @@ def test_a_snapshot_is_saved_as_it_was(tmp_path):
   state = jax.jit(lambda: make_state(10))()
   expected = bits(state)
   with checkpoint.manage(tmp_path, CONFIG) as checkpoints:
-    checkpoints.save(snapshot(state)[0])
+    checkpoints.save(take_snapshot(state)[0])
     jax.tree.map(lambda x: x.delete(), state)
   assert bits(restore.restore(tmp_path, like())) == expected

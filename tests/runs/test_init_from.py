@@ -74,7 +74,7 @@ def test_a_net_that_was_not_asked_for_starts_fresh(trained, begin):
   still = '--config.hyper.lr=0'
   fresh = of(begin('fresh', still), 10, 'variables')
   some = begin('some', still, f'--config.init_from={trained}', '--config.init_nets=encoder')
-  assert f'encoder from {trained} at step 20; decoder starts fresh\n' in begin.said
+  assert f'initial encoder from {trained} at step 20; initialised anew: decoder\n' in begin.said
   some, theirs = of(some, 10, 'variables'), of(trained, 20, 'ema')
   for path in some:
     assert some[path] == (theirs if path.startswith('params.encoder') else fresh)[path]
@@ -93,7 +93,7 @@ def test_its_source_may_vanish(copied, begin):
   one, other = (json.loads((run / 'config.json').read_text()) for run in (whole, cut))
   assert one['init'] == other['init'] is not None
   begin('new', take, status=2)
-  assert begin.said.startswith(f'error: init_from={copied}: no workdir')
+  assert begin.said.startswith(f'error: init_from={copied}: there is no workdir')
 
 
 def test_what_nobody_moves_stands_still(project, begin, trained):
@@ -173,8 +173,10 @@ def test_it_begins_so_on_any_mesh(project, trained):
   config.batch_size = 16
   setup = set_up(config, None)
   assert setup.mesh.size == 8
-  taken = init_from.take(config, setup, lambda text: None)
-  state = init_from.first_state(setup, taken)
+  initial = init_from.read(config, setup.method, setup.create, False, lambda text: None)
+  state = init_from.first_state(
+    setup.create, setup.state_sharding, setup.mesh, initial, stacked=False
+  )
   ema = checkpoint.named_leaves(open_run(trained, print).state.ema)
   for path, leaf in checkpoint.named_leaves(state.variables).items():
     assert (
@@ -183,11 +185,14 @@ def test_it_begins_so_on_any_mesh(project, trained):
 
 
 MISTAKES = {
-  'no run': (('--config.init_from=none',), "init_from=none: no workdir 'none'"),
-  'nets of nothing': (('--config.init_nets=encoder',), 'init_nets=encoder names nets of another'),
+  'no run': (('--config.init_from=none',), "init_from=none: there is no workdir 'none'"),
+  'nets of nothing': (
+    ('--config.init_nets=encoder',),
+    'init_nets=encoder needs the run to take them from',
+  ),
   'an unknown net': (
     ('--config.init_from=RUN', '--config.init_nets=encodr'),
-    "has no net 'encodr' (did you mean 'encoder'?); both have decoder, encoder",
+    "has no net 'encodr' (did you mean 'encoder'?). Both have decoder, encoder",
   ),
   'a net that does not fit': (
     ('--config.init_from=RUN', '--config.init_nets=decoder', '--config.model.latents=3'),
@@ -196,11 +201,11 @@ MISTAKES = {
   'nothing fits': (('--config.init_from=RUN', '--config.model.widths=7'), 'no net fits ('),
   'a step': (
     ('--config.init_from=RUN', '--config.init_checkpoint=15'),
-    'init_checkpoint=15: it takes latest, best or a step that is there: 10, 20',
+    'init_checkpoint=15 does not exist. Use latest, best or one of the steps 10, 20',
   ),
   'an unknown net to train': (
     ('--config.train=encoder+decodr',),
-    "no player moves 'decodr' (did you mean 'decoder'?)",
+    "no player trains 'decodr' (did you mean 'decoder'?)",
   ),
 }
 

@@ -1,83 +1,138 @@
-import math
-from types import SimpleNamespace
+"""What runs leave at their boundaries: rows, tests, checkpoints, and how a NaN ends them."""
+
+import json
+from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from running import reached, values
 
-from vaejax.training import boundary, cadence
-from vaejax.types import State, Variables
+import vaejax
 
-
-def config(steps=100, log=30, save=50, test=0, best=''):
-  return SimpleNamespace(
-    steps=steps,
-    eval=SimpleNamespace(log_every=log, every=test),
-    checkpoint=SimpleNamespace(every=save, best=best),
-  )
+CONFIG = f'{Path(__file__).parents[2]}/configs/vae.py:smoke,steps=12,eval.log_every=4,eval.images=1'
+CONFIG += ',checkpoint.every=6,checkpoint.keep=9'
+SGD = 'optimizer.name=sgd,lr=1e38'  # infinite weights by one step
 
 
-def test_chunks_end_at_every_mark_wherever_the_run_was_taken_up():
-  expected = [30, 50, 60, 90, 100]
-  for start in range(100):
-    stops, step = [], start
-    while step < 100:
-      step = cadence.next_stop(config(), step)
-      stops.append(step)
-    assert stops == [s for s in expected if s > start]
+def train(folder: Path, *words: str) -> None:
+  vaejax.train(','.join([CONFIG, *words]), folder)
+
+
+def rows(folder: Path) -> list[tuple]:
+  """(step, split, whether it is the final one) of each row, the metrics of which are finite."""
+  found = [json.loads(line) for line in (folder / 'metrics.jsonl').read_text().splitlines()]
+  for row in found:
+    assert all(np.isfinite(value) for value in row.values() if not isinstance(value, str))
+  return [(row['step'], row['split'], row.get('final', False)) for row in found]
+
+
+def saved(folder: Path) -> list[int]:
+  return sorted(int(path.name) for path in (folder / 'checkpoints').iterdir())
+
+
+# {case: (words, tests, checkpoints)}, where rows come each 4 steps and checkpoints each 6.
+EVERY = {
+  'never': ('eval.every=0', [(12, 'test', True)], [6, 12]),
+  'all of test': (
+    'eval.every=5,eval.size=0',
+    [(5, 'test', False), (10, 'test', False), (12, 'test', False)],
+    [6, 12],
+  ),
+  'what is best is saved': (
+    'eval.every=5,data.validation=0.1,best=elbo',
+    [(step, 'validation', False) for step in (5, 10, 12)] + [(12, 'test', True)],
+    [5, 6, 10, 12],
+  ),
+  # At the end a test of the whole split follows, and one of a part of it only where it is due.
+  'a part of test': (
+    'eval.every=5,eval.size=8',
+    [(5, 'test', False), (10, 'test', False), (12, 'test', True)],
+    [6, 12],
+  ),
+  'a part of test, also at the end': (
+    'eval.every=6,eval.size=8',
+    [(6, 'test', False), (12, 'test', False), (12, 'test', True)],
+    [6, 12],
+  ),
+  'validation': (
+    'eval.every=5,eval.size=8,data.validation=0.1',
+    [(step, 'validation', False) for step in (5, 10, 12)] + [(12, 'test', True)],
+    [6, 12],
+  ),
+}
+
+
+DEFAULT = ('what is best is saved', 'a part of test')
 
 
 @pytest.mark.parametrize(
-  ('step', 'every', 'expected'),
-  [(10, 5, True), (11, 5, False), (11, 0, False), (100, 0, True), (100, 7, True)],
+  'case', [pytest.param(c, marks=[] if c in DEFAULT else pytest.mark.slow) for c in EVERY]
 )
-def test_due(step, every, expected):
-  assert cadence.due(step, every, 100) is expected
+def test_rows_tests_and_checkpoints_come_when_they_are_due(tmp_path, case):
+  words, tests, checkpoints = EVERY[case]
+  train(tmp_path / 'run', words)
+  found = rows(tmp_path / 'run')
+  assert [row for row in found if row[1] != 'train'] == tests
+  every = int(words.partition('eval.every=')[2].partition(',')[0])
+  steps = [s for s in range(1, 13) if s % 4 == 0 or s % 6 == 0 or (every and s % every == 0)]
+  assert [row for row in found if row[1] == 'train'] == [(step, 'train', False) for step in steps]
+  assert saved(tmp_path / 'run') == checkpoints
 
 
-def state(value):
-  variables = Variables({'net': {'w': jnp.asarray(value, jnp.float32)}}, {})
-  return State(jnp.int32(1), jax.random.key(0), variables, {}, None, {'lr': jnp.float32(1)})
-
-
-@pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])
-def test_a_snapshot_sees_what_is_not_finite(bad):
-  assert bool(cadence.snapshot(state([1.0, 2.0]))[1])
-  assert not bool(cadence.snapshot(state([1.0, bad]))[1])
-
-
-def test_a_snapshot_outlives_its_original():
-  original = state([1.0, 2.0])
-  copy, _ = cadence.snapshot(original)
-  jax.jit(lambda s: jax.tree.map(lambda x: x * 0, s.variables), donate_argnums=0)(original)
-  np.testing.assert_array_equal(copy.variables.params['net']['w'], [1.0, 2.0])
-
-
-def settler(size=10, validation=None, **fields):
-  """A Settler whose passes are names, to see what `start` asks for."""
-  made = object.__new__(boundary.Settler)
-  made.config = config(**fields)
-  made.setup = SimpleNamespace(schedules={}, validation=validation, test=SimpleNamespace(size=10))
-  made.watch, made.size = SimpleNamespace(start=lambda *args: 'sums'), size
-  made.pictures = lambda *args: 'pictures'
-  return made
+@pytest.mark.slow
+def test_boundaries_are_the_same_wherever_a_run_is_taken_up(tmp_path):
+  """And what is saved is the state of that step, which the steps after it did not overwrite."""
+  train(tmp_path / 'short', 'steps=7')
+  train(tmp_path / 'whole')
+  assert rows(tmp_path / 'short')[-1] == (7, 'test', True) and saved(tmp_path / 'short') == [6, 7]
+  train(tmp_path / 'short')
+  assert [row for row in rows(tmp_path / 'short') if row[0] > 7] == [
+    row for row in rows(tmp_path / 'whole') if row[0] > 7
+  ]
+  for step in (6, 12):
+    one, other = (values(tmp_path / name, step) for name in ('short', 'whole'))
+    assert one['step'] == step and one.keys() == other.keys()
+    assert all(one[name].tobytes() == other[name].tobytes() for name in one)
 
 
 @pytest.mark.parametrize(
-  ('fields', 'step', 'saved', 'tested'),
+  ('step', 'every', 'said'),
   [
-    ({}, 30, False, False),
-    ({}, 50, True, False),
-    ({'test': 60}, 60, False, True),
-    ({'test': 60, 'best': 'elbo'}, 60, True, True),
-    ({'test': 60}, 100, True, True),
-    # At the end a pass over all of test follows; over part of it none is made beside it.
-    ({'test': 60, 'size': 5}, 100, True, False),
-    ({'test': 50, 'size': 5}, 100, True, True),
-    ({'test': 60, 'size': 5, 'validation': 'some'}, 100, True, True),
+    # The rate is that of step 9 alone, and the loss of the next one is not finite.
+    (9, 4, 'elbo, kl, loss, recon of the player vae became (nan|inf) in steps 9 to 1[0-2] '),
+    # In the last step before a save no loss shows it: what is saved is checked too.
+    (11, 0, 'parameters of the player vae became nan in steps 9 to 12 '),
   ],
+  ids=['seen in the loss', 'seen in the parameters'],
 )
-def test_what_a_boundary_asks_for(fields, step, saved, tested):
-  left = settler(**fields).start(step, {}, state([1.0]))
-  assert (left.saved is not None, left.test is not None) == (saved, tested)
+def test_a_run_ends_where_its_loss_is_not_a_number(tmp_path, step, every, said):
+  config = vaejax.get_config(f'{CONFIG},{SGD},eval.every={every}')
+  config.schedule.lr = f'piecewise:0=0,{step}=1,{step + 1}=0'
+  with pytest.raises(
+    vaejax.RunError, match=said + r'.*checkpoint 6 is kept. Try a smaller hyper.lr'
+  ):
+    vaejax.train(config, tmp_path)
+  # No row of a step after the last good ones, and the checkpoint that stands is a good one.
+  assert max(reached(tmp_path)) == 8 and rows(tmp_path) and saved(tmp_path) == [6]
+  run = vaejax.load(tmp_path)
+  assert run.step == 6 and np.isfinite(run.sample(2)).all()
+
+
+@pytest.mark.slow
+def test_a_member_whose_loss_is_not_a_number_is_frozen_before_that_step(tmp_path, capfd):
+  config = vaejax.get_config(f'{CONFIG},{SGD}')
+  config.schedule.lr = 'piecewise:0=0,9=1'
+  good, bad = vaejax.sweep(config, tmp_path, {'lr': [1e-5, 1e38]}, progress=True)
+  assert (good['step'], good['frozen'], bad['step'], bad['frozen']) == (12, False, 9, True)
+  (line,) = [line for line in capfd.readouterr().err.splitlines() if 'frozen' in line]
+  assert line.startswith('member 1 (seed=0, ') and 'lr=1e+38' in line and ' in steps 9 to 1' in line
+  # Nothing moved before step 9, and the frozen member not at all.
+  config = vaejax.get_config(f'{CONFIG},{SGD}')
+  config.schedule.lr = 'constant'
+  config.hyper.lr = 0.0
+  vaejax.train(config, tmp_path / 'still')
+  still, one = (vaejax.load(tmp_path / 'still'), vaejax.load(tmp_path, member=1))
+  jax.tree.map(np.testing.assert_array_equal, one.variables, still.variables)
+  moved = jax.tree.leaves(vaejax.load(tmp_path, member=0).variables)
+  assert all((a != b).any() for a, b in zip(moved, jax.tree.leaves(still.variables), strict=True))

@@ -96,7 +96,7 @@ def stop(launch, command, workdir, number, when):
   assert result.status == 128 + number and 'Traceback' not in result.err
   last = result.lines[-1]
   assert last.startswith(f'stopped by {number.name} at step ')
-  step = int(last.split('at step ')[1].split(':')[0])
+  step = int(last.split('at step ')[1].split(';')[0])
   assert values(workdir, step)['step'] == step > 0
   return step
 
@@ -226,7 +226,7 @@ def test_not_a_number(project, capsys, tmp_path, case):
   )
   last = capsys.readouterr().err.strip().splitlines()[-1]
   assert status == 1 and last.startswith('error: ') and said in last
-  assert 'player vae' in last and 'lr=3e+38)' in last and 'checkpoint 10 stands' in last
+  assert 'player vae' in last and 'lr=3e+38)' in last and 'checkpoint 10 is kept' in last
   assert [path.name for path in (tmp_path / 'checkpoints').iterdir()] == ['10']
   assert all(np.isfinite(v).all() for v in values(tmp_path, 10).values())
 

@@ -10,7 +10,7 @@ from running import SMOKE, assert_same_run, reached, rows, values, wait_for
 from vaejax.cli.main import main
 from vaejax.config.load import load_config
 from vaejax.training import train
-from vaejax.training.boundary import Settler
+from vaejax.training.boundary import BoundaryHandler
 
 PLAIN = '--config.schedule.lr=constant'
 
@@ -97,13 +97,13 @@ def test_another_config_is_refused(finished, command, tmp_path):
     'train', SMOKE, f'--workdir={run}', '--config.hyper.beta=4', '--config.seed=1'
   )
   assert status == 2 and len(lines) == 1
-  assert 'seed: 0 -> 1' in lines[0] and 'hyper.beta: 1.0 -> 4.0' in lines[0]
+  assert 'seed is 0 there, 1 here' in lines[0] and 'hyper.beta is 1.0 there, 4.0 here' in lines[0]
   assert (run / 'config.json').read_bytes() == before
   # A cosine ends with the run, so that another number of steps is another run.
   (run / 'config.json').write_bytes(before.replace(b'"lr": "constant"', b'"lr": "cosine"'))
   cosine = '--config.schedule.lr=cosine'
   status, lines = command('train', SMOKE, f'--workdir={run}', cosine, '--config.steps=40')
-  assert status == 2 and 'steps: 20 -> 40' in lines[0]
+  assert status == 2 and 'steps is 20 there, 40 here' in lines[0]
 
 
 MISTAKES = {
@@ -170,16 +170,16 @@ def test_a_signal_between_two_rows_leaves_them_as_they_are(project, tmp_path, mo
   """Chunks are shorter than a row at first: the run stops inside of one, and goes on inside it."""
   config = lambda: load_config(f'{SMOKE.partition("=")[2]},eval.log_every=20')
   train.train(config(), tmp_path / 'whole')
-  glance = Settler.glance
+  poll = BoundaryHandler.poll
 
   def interrupted(self, step, sums):
-    glance(self, step, sums)
+    poll(self, step, sums)
     if step == 3:
       signal.raise_signal(signal.SIGTERM)
 
   with monkeypatch.context() as patch:
-    patch.setattr(Settler, 'glance', interrupted)
-    patch.setattr(train, 'Pace', Steady)
+    patch.setattr(BoundaryHandler, 'poll', interrupted)
+    patch.setattr(train, 'ChunkLength', Steady)
     with pytest.raises(train.Stopped, match='SIGTERM at step 4'):
       train.train(config(), tmp_path / 'run')
   assert values(tmp_path / 'run', 4)['step'] == 4 and not rows(tmp_path / 'run')
@@ -188,43 +188,46 @@ def test_a_signal_between_two_rows_leaves_them_as_they_are(project, tmp_path, mo
 
 
 class Steady:
-  """A Pace of single steps."""
+  """Chunks of single steps."""
 
-  length = 1
+  warming_up = False
 
-  def took(self, steps):
-    pass
+  def next(self):
+    return 1
 
 
 @pytest.mark.slow
-def test_a_pace_is_told_of_the_steps_that_were_waited_for(project, tmp_path, monkeypatch):
-  lengths, told = iter([3, 1, 5, 2, 4, 1, 4, 9]), []
+def test_the_first_chunks_are_timed(project, tmp_path, monkeypatch):
+  lengths, recorded = iter([3, 1, 5, 2, 4, 1, 4, 9]), []
 
   class Given:
-    length = property(lambda self: next(lengths))
+    warming_up = True
 
-    def took(self, steps):
-      told.append(steps)
+    def next(self):
+      return next(lengths)
 
-  monkeypatch.setattr(train, 'Pace', Given)
+    def record(self, steps, seconds):
+      recorded.append(steps)
+
+  monkeypatch.setattr(train, 'ChunkLength', Given)
   config = load_config(f'{SMOKE.partition("=")[2]},eval.log_every=20')
   train.train(config, tmp_path / 'run')
-  # Chunks of 3, 1, 5, 1 (cut by the test at step 10), 4, 1, 4 and 1: each is told one chunk late.
-  assert told == [0, 3, 1, 5, 1, 4, 1, 4]
+  # One is cut by the test at step 10, and the last one by the end of the run.
+  assert recorded == [3, 1, 5, 1, 4, 1, 4, 1]
 
 
-def test_a_pace_grows_to_half_a_second_and_falls_at_once(monkeypatch):
-  now = 0.0
-  monkeypatch.setattr(train.time, 'monotonic', lambda: now)
-  pace, lengths = train.Pace(), []
-  for _ in range(10):
-    lengths.append(pace.length)
-    now += pace.length / 128
-    pace.took(pace.length)
-  assert lengths == [1, 2, 4, 8, 16, 32, 64, 64, 64, 64]
-  now += 25.0
-  pace.took(64)
-  assert pace.length == 1
+def test_the_length_of_chunks_grows_to_half_a_second_and_stays(monkeypatch):
+  shared = []
+  broadcast = lambda make: shared.append(make()) or shared[-1]
+  monkeypatch.setattr(train.processes, 'broadcast', broadcast)
+  chunks, lengths = train.ChunkLength(), []
+  for number in range(40):
+    lengths.append(chunks.next())
+    if chunks.warming_up:
+      # The first one compiles, and one is disturbed.
+      chunks.record(lengths[-1], lengths[-1] / 128 + 25 * (number in (0, 4)))
+  assert lengths[0] == 1 and lengths[10:] == [64] * 30
+  assert len(shared) == train.ChunkLength.WARM_UP - 1  # and then nothing
 
 
 @pytest.mark.slow

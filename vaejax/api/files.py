@@ -14,91 +14,75 @@ from vaejax.reporting import images
 from vaejax.runs import trained
 from vaejax.runs.files import write_atomic
 
-BLOCK = 4096  # rows that are in memory at once
+ROWS_AT_ONCE = 4096  # that are in memory
 
 
-def encode(
-  folder: Path,
-  split: str = 'test',
-  n: int | None = None,
-  out: Path | None = None,
-  weights: str = 'ema',
-  which: str = 'latest',
-  data_dir: str | None = None,
-  member: int | None = None,
-  say=print,
+def write_latents(
+  run: Run, split: str = 'test', n: int | None = None, out: Path | None = None
 ) -> Path:
-  """Writes the latents' means of a split, in its order, to a .npz and returns the path.
+  """Writes the posterior means of a split, in its order, to a .npz, and returns its path.
 
-  It holds 'mean' [N, ...], or 'mean_0', 'mean_1', ... of several latents, and the 'label' [N] of
-  data that has one: plain arrays, for np.load.
+  The file contains 'mean' [N, ...], or 'mean_0', 'mean_1', ... for several latents, and 'label' [N]
+  if the data has labels.
 
   Args:
-    n: the first so many rows; None: all.
+    n: the number of rows, from the first on; None: all.
     out: by default latents.npz in the run's folder.
-    weights, which, member, say: as of `sample`. data_dir: of the data, by default the run's.
 
   Raises UserError.
   """
-  run = Run(trained.open_run(folder, say, which, member=member), weights)
-  out = writable(run.folder, out, 'latents.npz', ('.npz',))
-  parts = []
-  for batch in rows(run, split, n, data_dir):
+  out, parts = check_out(run, out, 'latents.npz', ('.npz',)), []
+  for batch in read_rows(run, split, n):
     z = run.encode(batch[run.example.data], **run.conditions(batch))
-    named = {f'mean_{i}': x for i, x in enumerate(z)} if isinstance(z, tuple) else {'mean': z}
-    parts.append(named | {name: x for name, x in batch.items() if name == 'label'})
-  found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-  return array_file(out, np.savez, **found)
+    part = {f'mean_{i}': x for i, x in enumerate(z)} if isinstance(z, tuple) else {'mean': z}
+    parts.append(part | ({'label': batch['label']} if 'label' in batch else {}))
+  arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+  return write_arrays(out, np.savez, **arrays)
 
 
-def reconstruct(
-  folder: Path,
-  split: str = 'test',
-  n: int | None = None,
-  out: Path | None = None,
-  weights: str = 'ema',
-  which: str = 'latest',
-  data_dir: str | None = None,
-  member: int | None = None,
-  say=print,
+def write_reconstructions(
+  run: Run, split: str = 'test', n: int | None = None, out: Path | None = None
 ) -> Path:
-  """Writes a picture of the first n rows of a split, by default 64 images or 8 videos, above their
-  reconstructions, to a .png, by default reconstructions.png in the run's folder. Returns the path.
-  The arguments are those of `encode`. Raises UserError."""
-  run = Run(trained.open_run(folder, say, which, member=member), weights)
-  out = writable(run.folder, out, 'reconstructions.png', ('.png',))
-  pairs = []
-  for batch in rows(run, split, n or (8 if run.example.data == 'video' else 64), data_dir):
+  """Writes a picture of the first n rows of a split, each above its reconstruction, to a .png.
+
+  By default these are 64 images or 8 videos, in reconstructions.png in the run's folder. Returns
+  the path. Raises UserError.
+  """
+  out, pairs = check_out(run, out, 'reconstructions.png', ('.png',)), []
+  for batch in read_rows(run, split, n or (8 if run.example.data == 'video' else 64)):
     x = batch[run.example.data]
     y = run.reconstruct(x, **run.conditions(batch))
-    pairs.append([np.asarray(run.example.to_picture(run.example.to_data(a))) for a in (x, y)])
-  originals, found = (np.concatenate(each) for each in zip(*pairs, strict=True))
+    pairs.append((as_picture(run, x), as_picture(run, y)))
+  originals, reconstructions = (np.concatenate(part) for part in zip(*pairs, strict=True))
   out.parent.mkdir(parents=True, exist_ok=True)
-  images.write_png(out, images.pairs(originals, found, 16))
+  images.write_png(out, images.pairs(originals, reconstructions, 16))
   return out
 
 
-def rows(
-  run: Run, split: str, n: int | None = None, data_dir: str | None = None
-) -> Iterator[dict[str, np.ndarray]]:
-  """The first n rows of a split of a run's data (None: all), in parts, as Run's methods take them.
-  Raises UserError."""
-  _, source = trained.open_split(run, split, data_dir)
+def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, np.ndarray]]:
+  """Yields the first n rows of a split of the run's data (None: all), in parts, in the form that
+  Run's methods take. Raises UserError."""
+  _, source = trained.open_split(run, split, run.data_dir)
   data, n = run.example.data, min(n or source.size, source.size)
-  size = min(n, BLOCK)
+  size = min(n, ROWS_AT_ONCE)
 
   @jax.jit
-  def block(buffer, index):
+  def part(buffer, index):
     batch = source.rows(buffer, index)
     return batch | {data: run.example.to_unit(batch[data])}
 
   for first, buffer in zip(range(0, n, size), source.blocks(size), strict=False):
-    found = jax.device_get(block(buffer, jnp.minimum(first + np.arange(size), source.size - 1)))
-    yield {name: x[: n - first] for name, x in found.items()}
+    rows = jax.device_get(part(buffer, jnp.minimum(first + np.arange(size), source.size - 1)))
+    yield {name: x[: n - first] for name, x in rows.items()}
 
 
-def array_file(out: Path, save: Callable, *arrays: np.ndarray, **named: np.ndarray) -> Path:
-  """Writes what np.save or np.savez makes of arrays, atomically. Returns the path."""
+def as_picture(run: Run, x: np.ndarray) -> np.ndarray:
+  """Returns images as Run's methods take and give them in [0, 1]."""
+  return np.asarray(run.example.to_picture(run.example.to_data(x)))
+
+
+def write_arrays(out: Path, save: Callable, *arrays: np.ndarray, **named: np.ndarray) -> Path:
+  """Writes arrays with np.save or np.savez, atomically, and returns the path."""
   buffer = io.BytesIO()
   save(buffer, *arrays, **named)
   out.parent.mkdir(parents=True, exist_ok=True)
@@ -106,14 +90,14 @@ def array_file(out: Path, save: Callable, *arrays: np.ndarray, **named: np.ndarr
   return out
 
 
-def writable(folder: Path, out: Path | None, name: str, endings: tuple[str, ...]) -> Path:
-  """Where something is written, by default under `name` in a run's folder. Raises UserError where
-  it cannot be."""
-  out = out or folder / name
+def check_out(run: Run, out: Path | None, name: str, endings: tuple[str, ...]) -> Path:
+  """Returns the path to write to, by default `name` in the run's folder. Raises UserError if it
+  cannot be written, or has another ending."""
+  out = out or run.folder / name
   if out.suffix not in endings:
-    raise UserError(f'--out={out}: it takes a name that ends in {" or ".join(endings)}')
-  if not out.absolute().parent.is_dir() and out.parent != folder:
-    raise UserError(f'--out={out}: there is no folder {out.parent}')
+    raise UserError(f'cannot write {out}. Use a name that ends in {" or ".join(endings)}')
+  if not out.absolute().parent.is_dir() and out.parent != run.folder:
+    raise UserError(f'cannot write {out}: there is no folder {out.parent}. Create it first')
   if out.is_dir():
-    raise UserError(f'--out={out} is a folder: it takes the name of a file')
+    raise UserError(f'cannot write {out}: it is a folder. Use the name of a file')
   return out

@@ -1,4 +1,4 @@
-"""A trained run in Python: encode, decode, reconstruct, sample, score, translate, classify."""
+"""A trained run in Python, which encodes, decodes, samples, scores, translates and classifies."""
 
 import math
 import warnings
@@ -26,48 +26,49 @@ def load(
   member: int | None = None,
   weights: Literal['ema', 'raw'] = 'ema',
 ) -> 'Run':
-  """The run in a workdir, or one member of a sweep, ready to be asked. No data is read.
+  """Returns the run in a workdir, or a member of a sweep. No data is read.
 
   Args:
     workdir: the run's folder.
     checkpoint: 'latest', 'best' or a step.
-    member: of a sweep, its number in members.csv.
-    weights: 'ema', the average where one is kept, or 'raw'.
+    member: the number of a sweep's member, see members.csv.
+    weights: 'ema' for the averaged weights if there are any, or 'raw'.
 
-  Raises UserError where there is no such run, member or checkpoint. A checkpoint that cannot be
-  read, and is passed over for the one before, is a warning.
+  Raises UserError if there is no such run, member or checkpoint. If the latest checkpoint cannot be
+  read, the one before it is used, with a warning.
   """
   if weights not in ('ema', 'raw'):
-    raise UserError(f'weights={weights!r}: it takes ema or raw')
+    raise UserError(f'weights={weights!r} is unknown. Use ema or raw')
   if member is not None:
-    inputs.count('member', member, 0)
+    inputs.integer('member', member, 0)
   if not isinstance(workdir, str | PathLike):
-    raise UserError(f'workdir={workdir!r}: it takes the folder of a trained run')
-  folder, passed_over = Path(workdir).expanduser(), []
-  opened = trained.open_run(folder, passed_over.append, str(checkpoint), member=member)
-  for text in passed_over:
+    raise UserError(f'workdir={workdir!r} is not a path. Use the folder of a trained run')
+  folder, messages = Path(workdir).expanduser(), []
+  opened = trained.open_run(folder, messages.append, str(checkpoint), member=member)
+  for text in messages:
     warnings.warn(text, stacklevel=2)
   return Run(opened, weights)
 
 
 class Run:
-  """A trained run, as `load` gives it.
+  """A trained run, as `load` returns it.
 
-  Images go in as uint8 or as floats in [0, 1], [N, H, W, C] ([N, H, W] of one channel) of any N,
-  and come out as float32 in [0, 1]; of a run of real numbers both are in the data's own units.
-  Videos are [N, T, H, W, C]. What else an example has goes by name, as in label=labels, one of each
-  example or one for all. Every method raises UserError, in one line, for what it cannot take.
+  Images go in as uint8 or as floats in [0, 1], [N, H, W, C] (or [N, H, W] with one channel), and
+  come out as float32 in [0, 1]; if the run was trained on real numbers, both are in their own
+  units. Videos are [N, T, H, W, C]. Other fields of the examples are given by name, as in
+  label=labels, one for each example or one for all. Every method raises UserError, in one line, for
+  input that it cannot use.
 
-  What it gives of an example does not depend on how many there are. It may be used from any thread.
+  The result for an example does not depend on how many there are. Any thread may use a run.
 
   Attributes:
-    folder: where what is made of it goes: the workdir, or the member's own folder in a sweep's.
+    folder: where outputs go: the workdir, or SWEEP/members/K of a member.
     config: the run's config.
     example: shapes, classes and range of its data, see vaejax.types.
     method: its pure functions, which take data in its own range, see vaejax.types.
-    variables: what its nets hold, the average or the raw ones.
-    step: of the checkpoint.
-    data_dir: where its data was, None for the default place.
+    variables: parameters and statistics of its nets, averaged or raw.
+    step: the step of the checkpoint.
+    data_dir: the folder of its data, None for the default one.
   """
 
   def __init__(self, opened: trained.TrainedRun, weights: str):
@@ -91,22 +92,24 @@ class Run:
   def encode(
     self, images: ArrayLike, *, draw: bool = False, seed: int = 0, **fields: Any
   ) -> Latents:
-    """The mean of q(z|x) of every image, [N, ...] float32, or a tuple of arrays where there are
-    several latents (whole numbers where they are codes); with `draw` a draw from it."""
+    """Returns the mean of q(z|x) for every image, [N, ...] float32, or with `draw` a sample of it.
+
+    A run with several latents returns a tuple of arrays, which are int32 if they are codes.
+    """
     rows, n = self._rows('encode', images, fields)
     return self._run('draw' if draw else 'encode', rows, n, seed)
 
   def decode(self, latents: ArrayLike | tuple[ArrayLike, ...], **fields: Any) -> np.ndarray:
-    """The mean of p(x|z) of latents as `encode` gives them: [N, H, W, C] float32."""
+    """Returns the mean of p(x|z), [N, H, W, C] float32, for latents as `encode` returns them."""
     self._check('decode')
     z = inputs.latents(latents, self._latents())
     n = len(jax.tree.leaves(z)[0])
-    rows = inputs.fields(fields, self._conditions, self._conditions, n, self.example)
+    rows = inputs.fields(fields, (), self._conditions, n, self.example)
     return self._run('decode', {**rows, 'latents': z}, n)
 
   def reconstruct(self, images: ArrayLike, **fields: Any) -> np.ndarray:
-    """Images from their latents' means, [N, H, W, C] float32; of a video every frame from the
-    latents and the frames before it."""
+    """Returns the images that their latents' means decode to, [N, H, W, C] float32. The frames of a
+    video are decoded from the latents and the frames before them."""
     rows, n = self._rows('reconstruct', images, fields)
     return self._run('reconstruct', rows, n)
 
@@ -119,21 +122,20 @@ class Run:
     draw: bool = False,
     **given: Any,
   ) -> np.ndarray:
-    """n samples, [n, H, W, C] or [n, T, H, W, C] float32. The same seed gives the same ones, of
-    which a smaller n gives the first.
+    """Returns n samples, [n, H, W, C] or [n, T, H, W, C] float32. With the same seed, a smaller n
+    returns the first of them.
 
     Args:
-      seed: of the draw.
       temperature: scale of the prior's standard deviation.
-      draw: a draw from p(x|z) rather than its mean.
-      given: what they are conditioned on, where the method can be: label=3, or one of each; or
-        video=frames [n, k, H, W, C], the first frames that they go on from.
+      draw: return a draw from p(x|z) instead of its mean.
+      given: conditions, if the method has any: label=3, or a label for each; or video=frames
+        [n, k, H, W, C], the first frames, which the samples continue.
     """
     self._check('sample')
-    inputs.count('n', n, 0)
+    inputs.integer('n', n, 0)
     real = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
     if not real or not 0 <= temperature < math.inf:
-      raise UserError(f'temperature={temperature!r}: it takes a number from 0 up')
+      raise UserError(f'temperature={temperature!r} is not a number from 0 on')
     rows = inputs.fields(given, self.method.given, (), n, self.example)
     settings = {'temperature': np.float32(temperature), 'draw': bool(draw)}
     return self._run('sample', rows, n, seed, **settings)
@@ -141,60 +143,61 @@ class Run:
   def log_prob(
     self, images: ArrayLike, *, samples: int = 500, seed: int = 0, **fields: Any
   ) -> np.ndarray:
-    """log p(x) in nats of every image, [N] float32, by importance sampling (Burda et al. 2016,
-    equation 8): a lower bound on average, which rises with the samples."""
+    """Returns log p(x) of every image in nats, [N] float32, by importance sampling (Burda et al.
+    2016, equation 8). On average it is a lower bound, which more samples make tighter."""
     rows, n = self._rows('log_prob', images, fields)
     x = rows[self.example.data]
     top = 255 if x.dtype == np.uint8 else 1
     if self.example.levels == 2 and not np.isin(x, (0, top)).all():
       raise UserError(
-        'this run is of binary images, and what has other values has no probability: binarise them '
-        'first, as (images > 127).astype(np.float32)'
+        'this run models binary images, under which other values have no probability. Binarise '
+        'them first, for example (images > 127).astype(np.float32)'
       )
-    samples = inputs.count('samples', samples, 1)
+    samples = inputs.integer('samples', samples, 1)
     return self._run('log_prob', rows, n, seed, programs.SCORED, samples=samples)
 
   def translate(self, images: ArrayLike, style_images: ArrayLike, **fields: Any) -> np.ndarray:
-    """What every image shows, in the style of its style image: [N, H, W, C] float32."""
+    """Returns the content of every image in the style of its style image, [N, H, W, C] float32."""
     rows, n = self._rows('translate', images, fields)
     rows['style_image'] = inputs.pixels('style_images', style_images, self.example)
     if len(rows['style_image']) != n:
-      raise UserError(f'{n} images and {len(rows["style_image"])} style images: give one of each')
+      raise UserError(
+        f'there are {n} images and {len(rows["style_image"])} style images. Use as many of each'
+      )
     return self._run('translate', rows, n)
 
   def classify(self, images: ArrayLike, **fields: Any) -> np.ndarray:
-    """The probability of every class, [N, classes] float32."""
+    """Returns the probability of every class, [N, classes] float32."""
     rows, n = self._rows('classify', images, fields)
     return self._run('classify', rows, n)
 
   def conditions(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The fields of a batch that its examples are conditioned on, as other methods take them."""
+    """Returns the fields of a batch that the run is conditioned on, as its methods take them."""
     return {name: batch[name] for name in self._conditions}
 
   def _check(self, name: str) -> None:
-    """Raises UserError where the method has no such program."""
+    """Raises UserError if the method has no such program."""
     if name not in self._programs:
       known = ', '.join(n for n in self._programs if n != 'draw')
-      raise UserError(f'a run of {self.config.method} has no {name}: it has {known}')
+      raise UserError(f'a run of {self.config.method} has no {name}, but it has {known}')
 
   def _rows(self, name: str, images: Any, fields: dict) -> tuple[dict[str, np.ndarray], int]:
-    """Images and the fields that they are conditioned on, checked, and how many they are."""
+    """Returns images with the fields that they are conditioned on, checked, and their number."""
     self._check(name)
     data = self.example.data
     x = inputs.pixels(f'{data}s', images, self.example)
-    wants = self._conditions
-    return {data: x, **inputs.fields(fields, wants, wants, len(x), self.example)}, len(x)
+    return {data: x, **inputs.fields(fields, (), self._conditions, len(x), self.example)}, len(x)
 
   def _latents(self) -> Any:
-    """The shape and dtype of one example's latents."""
-    look = lambda: self.method.predict['encode'](
-      self.variables, zeros(self.example, 1), jax.random.key(0)
-    )['mean']
-    found = jax.eval_shape(look)
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), found)
+    """Returns the shape and dtype of one example's latents."""
+    batch, key = zeros(self.example, 1), jax.random.key(0)
+    encode = lambda: self.method.predict['encode'](self.variables, batch, key)['mean']
+    return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), jax.eval_shape(encode)
+    )
 
   def _run(self, name: str, rows, n: int, seed: int = 0, size: int | None = None, **settings):
-    """What a program gives of n rows."""
-    key = jax.random.key(inputs.count('seed', seed, 0, 2**32 - 1))
+    """Runs a program on n rows."""
+    key = jax.random.key(inputs.integer('seed', seed, 0, 2**32 - 1))
     program = lambda rows, index: self._programs[name](self.variables, rows, index, key, **settings)
     return programs.in_batches(program, rows, n, size or self._at_once)

@@ -1,98 +1,81 @@
-"""Samples of a run, as an array, a picture or a film; only given frames are read from data."""
+"""Samples of a run as an array, a picture or a film. Only given frames are read from data."""
 
 from pathlib import Path
 
 import numpy as np
 
-from vaejax.api.files import array_file, rows, writable
+from vaejax.api.files import as_picture, check_out, read_rows, write_arrays
 from vaejax.api.run import Run
 from vaejax.errors import UserError
-from vaejax.reporting import gif, images
-from vaejax.runs import trained
+from vaejax.reporting import images
 
 
-def sample(
-  folder: Path,
+def write_samples(
+  run: Run,
   n: int | None = None,
+  out: Path | None = None,
   seed: int = 0,
   temperature: float = 1.0,
   draw: bool = False,
-  weights: str = 'ema',
-  which: str = 'latest',
   label: int | None = None,
-  given: int | None = None,
-  futures: int | None = None,
+  given: int = 0,
+  futures: int = 0,
   rollout: bool = False,
-  out: Path | None = None,
-  data_dir: str | None = None,
-  member: int | None = None,
-  say=print,
 ) -> Path:
-  """Writes n samples of a checkpoint of a run and returns the path. Raises UserError.
+  """Writes n samples of a run, by default 64 images or 16 videos, and returns the path.
 
   Args:
-    folder: the run's workdir.
-    n: how many, by default 64 images or 16 videos.
+    out: a .npy, float32 [n, H, W, C] as Run.sample returns them, or [n * futures, T, H, W, C] for
+      videos; a .png grid, with a row for each video; or a .gif of videos. In a picture of
+      continued videos the test video comes before its futures. By default samples.png in the run's
+      folder.
     seed, temperature, draw: see Run.sample.
-    weights: 'ema', the average where one is kept, or 'raw'.
-    which: checkpoint: 'latest', 'best' or a step.
-    member: of a sweep, whose samples go to its own folder by default.
-    say: is told of checkpoints that are passed over.
-    label: the class to sample from, of a method that may be given one; None: of any.
-    given: the first frames of test videos to go on from; None: from nothing.
-    futures: how often each of those n videos is continued, 1 by default.
-    rollout: by the means of the prior, nothing is drawn.
-    out: a .npy, float32 [n, H, W, C] as Run.sample gives them, or [n * futures, T, H, W, C] of
-      videos; a .png grid, a row for each video; or a .gif of videos. Where frames are given, the
-      test video is before its futures in a picture. Default: samples.png in the run's folder.
-    data_dir: of the test videos, by default the run's.
+    label: the class to sample from, for a conditional run; None: any class.
+    given: how many first frames of test videos the samples continue.
+    futures: how often each of these n videos is continued; 0 stands for 1.
+    rollout: continue with the means of the prior instead of draws.
+
+  Raises UserError.
   """
-  run = Run(trained.open_run(folder, say, which, member=member), weights)
   n = n or (16 if run.example.data == 'video' else 64)
-  out = writable(run.folder, out, 'samples.png', ('.png', '.npy', '.gif'))
-  check(run, out, label, given, futures, rollout, draw)
-  temperature, futures = 0.0 if rollout else temperature, futures or 1
-  conditions = {} if label is None else {'label': label}
+  out = check_out(run, out, 'samples.png', ('.png', '.npy', '.gif'))
+  check(run, out, given, futures, rollout, draw)
+  conditions, futures = {} if label is None else {'label': label}, futures or 1
   if given:
-    videos = np.concatenate([x['video'] for x in rows(run, 'test', n, data_dir)])
+    videos = np.concatenate([rows['video'] for rows in read_rows(run, 'test', n)])
     if n > len(videos):
-      raise UserError(f'--n={n}: the test split has {len(videos)} videos to go on from')
+      raise UserError(f'cannot continue n={n} videos: the test split has {len(videos)}')
     conditions['video'] = np.repeat(videos[:, :given], futures, axis=0)
+  temperature = 0.0 if rollout else temperature
   settings = {'seed': seed, 'temperature': temperature, 'draw': draw}
-  found = run.sample(n * futures, **settings, **conditions)
+  samples = run.sample(n * futures, **settings, **conditions)
   if out.suffix == '.npy':
-    return array_file(out, np.save, found)
-  found = np.asarray(run.example.to_picture(run.example.to_data(found)))
+    return write_arrays(out, np.save, samples)
+  samples = as_picture(run, samples)
   if given:
-    truth = np.asarray(run.example.to_picture(run.example.to_data(videos)))[:, None]
-    found = np.concatenate([truth, found.reshape(n, futures, *found.shape[1:])], axis=1)
-    found = found.reshape(-1, *found.shape[2:])
+    samples = samples.reshape(n, futures, *samples.shape[1:])
+    samples = np.concatenate([as_picture(run, videos)[:, None], samples], axis=1)
+    samples = samples.reshape(-1, *samples.shape[2:])
   out.parent.mkdir(parents=True, exist_ok=True)
   if out.suffix == '.gif':
-    gif.write_gif(out, gif.film(found, futures + 1 if given else None))
+    images.write_gif(out, images.video_grid(samples, futures + 1 if given else None))
   else:
-    images.write_png(out, images.grid(found))
+    images.write_png(out, images.grid(samples))
   return out
 
 
-def check(run: Run, out: Path, label, given, futures, rollout, draw) -> None:
-  """Raises UserError where a run cannot be asked for that."""
+def check(run: Run, out: Path, given: int, futures: int, rollout: bool, draw: bool) -> None:
+  """Raises UserError for settings that do not fit the run or each other."""
   name = run.config.method
-  if run.method.sample is None:
-    raise UserError(f'{run.folder} is a run of {name}, which has no samples to give')
-  if label is not None and 'label' not in run.method.given:
-    raise UserError(f'--label={label}: this run takes no label; train one with model.conditional')
-  if label is not None and not 0 <= label < run.example.classes:
-    raise UserError(f'--label={label} is out of range: it takes 0 to {run.example.classes - 1}')
   if out.suffix == '.gif' and run.example.data != 'video':
-    raise UserError(f'--out={out}: {name} makes images: it takes a name that ends in .png or .npy')
-  asked = {'--given': given, '--futures': futures, '--rollout': rollout}
-  asked = [flag for flag, value in asked.items() if value]
-  if asked and 'video' not in run.method.given:
-    raise UserError(f'{asked[0]}: {name} continues no videos; leave it out')
+    raise UserError(f'cannot write {out}: {name} makes images. Use a name in .png or .npy')
+  if (given or futures or rollout) and 'video' not in run.method.given:
+    raise UserError(f'{name} cannot continue videos. Leave out given, futures and rollout')
   if futures and not given:
-    raise UserError('--futures continues given frames: set --given=K too')
-  if rollout and (draw or (futures or 1) > 1):
-    raise UserError('--rollout draws nothing: leave out --draw and --futures')
-  if given and given >= (length := run.example.fields['video'].shape[0]):
-    raise UserError(f'--given={given}: videos of {length} frames take 1 to {length - 1}')
+    raise UserError(f'futures={futures} continue given frames. Set given too, for example given=5')
+  if rollout and (draw or futures > 1):
+    raise UserError('a rollout has no random draws. Leave out draw and futures')
+  if given and given >= (frames := run.example.fields['video'].shape[0]):
+    raise UserError(
+      f'given={given} is too much for videos of {frames} frames. Use 1 to {frames - 1}'
+    )

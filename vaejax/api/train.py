@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,11 +18,10 @@ from vaejax.config.load import load_config
 from vaejax.core import passes
 from vaejax.data import arrays
 from vaejax.errors import UserError
-from vaejax.evaluation import judges
 from vaejax.runs import sweep_files
 from vaejax.sweeps import axes
 from vaejax.sweeps import sweep as sweeps
-from vaejax.training import train as loop
+from vaejax.training import train as training
 
 Config: TypeAlias = str | ConfigDict
 Data: TypeAlias = str | Mapping[str, Any]
@@ -30,10 +29,10 @@ Axes: TypeAlias = Mapping[str, str | Iterable[Any]]
 
 
 def get_config(spec: Config) -> ConfigDict:
-  """The config of a spec, to be looked at, changed and trained.
+  """Returns the config of a spec, to read, change and train.
 
-  spec: 'configs/vae.py:digits,steps=500', the path of a file anywhere; or 'mylab.flow:digits', the
-    dotted name of a module. The words after the colon are the config's own. Raises UserError.
+  A spec is a file or a module, and then its words: 'configs/vae.py:digits,steps=500', or
+  'mylab.flow:digits'. Raises UserError.
   """
   return load_config(spec)
 
@@ -46,33 +45,29 @@ def train(
   *,
   progress: bool = False,
 ) -> dict[str, float]:
-  """Trains the run of a config in a workdir, or goes on with it, and returns the values of the
-  whole test split at its end, {name: value}.
+  """Trains a config in a workdir, or resumes it, and returns {name: value} of the test split.
 
   Args:
-    config: a spec, see `get_config`, or a config.
-    workdir: the run's folder, which is made.
-    data: {'train': arrays, 'test': arrays}, and 'validation' where there is one; or the name of a
-      set; None: the config's own. Arrays are images [N, H, W, C] or [N, H, W], or {'image': images,
-      'label': int [N]}, with 'video' [N, T, H, W, C] in place of 'image' for videos. 8-bit data is
-      uint8. Floats are real numbers in their own units, for a likelihood of real numbers. Arrays
-      are not kept: to go on with the run, give the same again.
-    data_dir: where prepared sets lie.
-    progress: shows on stderr how far it has come.
+    config: a config, or a spec, see `get_config`.
+    workdir: the run's folder, which is created.
+    data: {'train': arrays, 'test': arrays}, optionally with 'validation'; or the name of a
+      dataset; None: that of the config. Arrays are images [N, H, W, C] or [N, H, W], or
+      {'image': images, 'label': int [N]}, with 'video' [N, T, H, W, C] in place of 'image' for
+      videos. They are uint8, or floats, which are real numbers in their own units. Arrays are not
+      saved: give the same ones again to resume the run.
+    data_dir: the folder of prepared datasets.
+    progress: print progress to stderr.
 
   Raises:
     UserError: the config, the data or the workdir cannot be used; nothing was created.
-    RunError: a loss is not a number, or the disk is full; the last good checkpoint stands.
+    RunError: a loss is not finite, or the disk is full; the last good checkpoint stands.
 
-  In the main thread a signal that ends it (SIGINT, SIGTERM) is raised again when the state has been
-  saved: Ctrl-C is a KeyboardInterrupt, from which the same call goes on.
+  In the main thread, a signal that ends the run is raised again once the state is saved: Ctrl-C
+  becomes KeyboardInterrupt, and the same call resumes the run.
   """
-  overrides, source = read(data, data_dir)
-  built = load_config(config, overrides)
-  run = lambda stream: loop.train(built, Path(workdir).expanduser(), source, stream)
-  (values,) = heard(run, progress)
-  if built.keep_as_judge:
-    judges.keep(Path(workdir).expanduser(), print if progress else lambda text: None)
+  overrides, source = parse_data(data, data_dir)
+  config, folder = load_config(config, overrides), Path(workdir).expanduser()
+  (values,) = run(lambda stream: training.train(config, folder, source, stream), progress)
   return passes.flat(values)
 
 
@@ -88,96 +83,85 @@ def sweep(
   *,
   progress: bool = False,
 ) -> list[dict[str, Any]]:
-  """Trains many runs of a config as one program, or goes on with them. Returns a row for each
-  member, in their order: 'member', the swept fields by their full names ('seed', 'hyper.beta'),
-  'step', 'frozen' and its test values, NaN where one is no number.
+  """Trains many runs of a config as one program, or resumes them.
+
+  Returns a row for each member, in their order: 'member', the swept fields by their full names
+  ('seed', 'hyper.beta'), 'step', 'frozen' and its test values, NaN for those that are not finite.
 
   Args:
-    grid: {field: values}, as {'seed': range(8), 'beta': [1, 4]}: axes that are crossed, the last
-      one varying fastest. Values may be a text as the command line takes it: 'log:1e-4:1e-2'.
-    zip: axes that vary together as one.
-    random, random_seed: how many to draw from the ranges 'log:LOW:HIGH' and 'uniform:LOW:HIGH', and
-      the seed of that.
-    The others are those of `train`.
+    grid: {field: values}, for example {'seed': range(8), 'beta': [1, 4]}. Every combination is
+      trained, and the last axis varies fastest. Values can be a str as on the command line,
+      'log:1e-4:1e-2'.
+    zip: axes that vary together.
+    random, random_seed: how many values to draw from 'log:LOW:HIGH' and 'uniform:LOW:HIGH', and the
+      seed of these draws.
+    config, workdir, data, data_dir, progress: see `train`.
 
-  Raises UserError and RunError as `train` does; a member whose loss is not a number is frozen.
+  Raises UserError and RunError as `train` does. A member whose loss is not finite is frozen.
   """
-  overrides, source = read(data, data_dir)
-  asked = [('grid', f, v) for f, v in (grid or {}).items()]
-  asked += [('zip', f, v) for f, v in (zip or {}).items()]
-  texts = [(kind, f'{field}={axis(field, values)}') for kind, field, values in asked]
+  overrides, source = parse_data(data, data_dir)
+  kinds = {'grid': grid or {}, 'zip': zip or {}}
+  texts = [(k, f'{f}={axis_text(f, values)}') for k, a in kinds.items() for f, values in a.items()]
   plan = axes.make_sweep(config, overrides, texts, random, random_seed)
   folder = Path(workdir).expanduser()
-  heard(lambda stream: sweeps.sweep(plan, folder, source, stream=stream), progress)
-  return rows(plan, folder)
+  run(lambda stream: sweeps.sweep(plan, folder, source, stream=stream), progress)
+  return read_rows(plan, folder)
 
 
-def read(data: Any, data_dir: Any) -> tuple[list[tuple[str, str]], Any]:
-  """The overrides of a config that data are, and where they come from. Raises UserError."""
+def parse_data(data: Any, data_dir: Any) -> tuple[list[tuple[str, str]], Any]:
+  """Returns a config's overrides for `data`, and where to read it from. Raises UserError."""
   if isinstance(data, Mapping):
     return [('data.name', arrays.NAME)], arrays.tables(data)
   if not isinstance(data, str | None):
     raise UserError(
-      f"data is a {type(data).__name__}: it takes {{'train': arrays, 'test': arrays}}, or the name "
-      'of a set'
+      f"data is of type {type(data).__name__}. Use {{'train': arrays, 'test': arrays}}, or the "
+      'name of a dataset'
     )
   folder = None if data_dir is None else os.path.expanduser(os.fspath(data_dir))
   if folder and not Path(folder).is_dir():
-    raise UserError(f'no folder data_dir={folder}')
+    raise UserError(f'there is no folder {folder}. Use the data_dir of your prepared datasets')
   return [('data.name', data)] if data else [], folder
 
 
-def heard(run: Callable[[Any], Any], progress: bool) -> Any:
-  """run(stream); a signal that ended it goes to whoever heard it before."""
-  try:
-    with stream(progress) as shown:
-      return run(shown)
-  except loop.Stopped as stopped:
-    signal.raise_signal(stopped.number)
-    raise
+def run(train: Callable[[Any], Any], progress: bool) -> Any:
+  """Returns train(stream), with progress on stderr or nowhere; raises a signal that ended it."""
+  with contextlib.nullcontext(sys.stderr) if progress else open(os.devnull, 'w') as stream:
+    try:
+      return train(stream)
+    except training.Stopped as stopped:
+      signal.raise_signal(stopped.number)
+      raise
 
 
-@contextlib.contextmanager
-def stream(progress: bool) -> Iterator[Any]:
-  """Where progress goes: stderr, or nowhere."""
-  if progress:
-    yield sys.stderr
-    return
-  with open(os.devnull, 'w') as nowhere:
-    yield nowhere
-
-
-def axis(field: str, values: Any) -> str:
-  """The text of an axis, as --grid takes it. Raises UserError."""
+def axis_text(field: str, values: Any) -> str:
+  """Returns the values of an axis as --grid takes them. Raises UserError."""
   if isinstance(values, str):
     return values
   if not isinstance(values, Iterable):
-    raise UserError(f'{field}={values!r}: an axis takes a list of values, as [{values!r}]')
-  return ','.join(map(text, values))
+    raise UserError(f'{field}={values!r} is not an axis. Use a list of values such as [{values!r}]')
+  return ','.join(map(value_text, values))
 
 
-def text(value: Any) -> str:
-  """A value as --grid takes it: 0.5, mlp, (64,32)."""
-  if isinstance(value, np.generic):
-    value = value.item()
+def value_text(value: Any) -> str:
+  """Returns a value as --grid takes it: 0.5, mlp, (64,32)."""
   if isinstance(value, tuple | list):
-    return f'({",".join(map(text, value))})'
-  return value if isinstance(value, str) else repr(value)
+    return f'({",".join(map(value_text, value))})'
+  return str(value.item() if isinstance(value, np.generic) else value)
 
 
-def rows(plan: axes.Sweep, folder: Path) -> list[dict[str, Any]]:
-  """What `sweep` returns of the members that have ended."""
+def read_rows(plan: axes.Sweep, folder: Path) -> list[dict[str, Any]]:
+  """Returns the rows that `sweep` returns."""
   results: dict[int, dict] = {}
-  for number, members in enumerate(sweep_files.read_sweep(folder)['stacks']):
-    results |= sweep_files.read_results(sweep_files.stack_folder(folder, number), members)
-  found = []
+  for number in range(len(sweep_files.read_sweep(folder)['stacks'])):
+    results |= sweep_files.read_results(sweep_files.stack_folder(folder, number))
+  rows = []
   for group in plan.groups:
     fields = flat(group.config)
     for member in group.members:
       own = {'seed': member.seed} | {f'hyper.{k}': v for k, v in member.hyper.items()}
       swept = {f: own.get(f, fields[f]) for f in plan.values[member.number]}
-      one = results[member.number]
-      values = {k: math.nan if v is None else v for k, v in one['values'].items()}
-      ended = {'step': one['step'], 'frozen': one['frozen']}
-      found.append({'member': member.number, **swept, **ended, **values})
-  return sorted(found, key=lambda row: row['member'])
+      result = results[member.number]
+      values = {k: math.nan if v is None else v for k, v in result['values'].items()}
+      end = {'step': result['step'], 'frozen': result['frozen']}
+      rows.append({'member': member.number, **swept, **end, **values})
+  return sorted(rows, key=lambda row: row['member'])

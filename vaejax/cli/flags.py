@@ -1,129 +1,220 @@
-"""What flags take, and the flags of the verb that has most of them."""
+"""The flags of every verb."""
 
 import argparse
-import contextlib
 import os
+import re
+from functools import partial
 from pathlib import Path
 
+from vaejax.config.load import available_configs
+from vaejax.errors import UserError
 
-def whole(low: int, high: int):
-  """The type of a flag that takes a whole number."""
+EXAMPLES = """
+examples:
+  python launch.py
+  python launch.py train --config=configs/vae.py:mnist --workdir=runs/m --data_dir=DIR
+  python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/s --config.hyper.beta=4
+  python launch.py sweep --config=configs/beta_vae.py:digits --grid seed=0:8 --grid beta=1,4,16
+  python launch.py show --config=configs/vae.py:mnist --data_dir=DIR
+  python launch.py sample --workdir=runs/m --n=64 --out=samples.png
+  python launch.py sample --workdir=runs/rvae --n=8 --given=5 --futures=3 --out=futures.gif
+  python launch.py evaluate --workdir=runs/m --evals=elbo,nll
+  python launch.py encode --workdir=runs/m --split=test --out=latents.npz
+  python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
+  python launch.py submit --nodes=2 --gpus=8 -- sweep --config=configs/gan.py --grid seed=0:8
+"""
 
-  def read(text: str) -> int:
+
+class Parser(argparse.ArgumentParser):
+  """argparse, but a mistake is a UserError instead of a usage and an exit."""
+
+  def error(self, message):
+    raise UserError(f'{message}. See python {self.prog} --help')
+
+
+def integer(low: int, high: int):
+  """Returns the type of a flag that takes a whole number in this range."""
+
+  def parse(text: str) -> int:
     if not text.isdecimal() or not low <= int(text) <= high:
-      raise argparse.ArgumentTypeError(f'{text!r}: it takes a whole number, {low} to {high:,}')
+      raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {low} to {high:,}')
     return int(text)
 
-  return read
+  return parse
 
 
-count, number, seed = whole(1, 10**6), whole(0, 10**6), whole(0, 2**32 - 1)
+count, index, seed = integer(1, 10**6), integer(0, 10**6), integer(0, 2**32 - 1)
+
+
+def nonnegative(text: str) -> float:
+  """The type of a flag that takes a finite number from 0 on."""
+  try:
+    number = float(text)
+  except ValueError:
+    number = -1.0
+  if not 0 <= number < float('inf'):
+    raise argparse.ArgumentTypeError(f'{text!r} is not a number from 0 on')
+  return number
 
 
 def path(text: str) -> Path:
-  """A path; ~ is the user's home, also where the shell leaves it alone."""
+  """The type of a flag that takes a path; ~ is the user's home, also where the shell keeps it."""
   return Path(os.path.expanduser(text))
 
 
-def positive(text: str) -> float:
-  """A finite number from 0 up."""
-  with contextlib.suppress(ValueError):
-    if 0 <= float(text) < float('inf'):
-      return float(text)
-  raise argparse.ArgumentTypeError(f'{text!r}: it takes a number from 0 up')
+def folder(text: str) -> str:
+  """The type of a flag that takes an existing folder."""
+  if not path(text).is_dir():
+    raise argparse.ArgumentTypeError(f'there is no folder {text!r}')
+  return str(path(text))
 
 
-def several(verb: argparse.ArgumentParser) -> None:
-  """Adds the flags that name a process among those of one program."""
-  verb.add_argument('--coordinator', metavar='HOST:PORT', help='where process 0 of several is')
-  verb.add_argument('--processes', metavar='N', type=count, help='how many there are')
-  verb.add_argument('--process', metavar='I', type=whole(0, 10**6), help='which one this is')
+def names(text: str) -> tuple[str, ...]:
+  """The type of a flag that takes names: elbo,nll or elbo+nll."""
+  parts = tuple(name for name in re.split('[,+]', text) if name)
+  if not parts:
+    raise argparse.ArgumentTypeError(f'{text!r} has no names. Use for example elbo,nll')
+  return parts
 
 
-def placing(verb: argparse.ArgumentParser) -> None:
-  """Adds the flags of `submit`."""
-  verb.add_argument('--cluster', choices=('slurm', 'local'), default='slurm', help='(slurm)')
-  verb.add_argument('--nodes', type=whole(1, 10**4), default=1, help='a process on each (1)')
-  verb.add_argument('--gpus', type=whole(0, 64), default=0, help='of each node (0)')
-  verb.add_argument('--cpus', type=whole(0, 1024), default=0, help="of each node (the cluster's)")
-  verb.add_argument(
-    '--minutes', type=count, help='after which it saves and is put again (slurm: 60, local: never)'
+def make_parser() -> tuple[Parser, dict[str, Parser]]:
+  """Returns the parser of the command line, and those of its verbs by name."""
+  top = Parser(
+    prog='launch.py',
+    description='Train, sample and evaluate latent-variable and adversarial image models.',
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
   )
-  verb.add_argument('--partition', metavar='NAME', help="of the cluster (the cluster's own choice)")
-  verb.add_argument('--name', default='vaejax', help='of the job (vaejax)')
-  verb.add_argument(
-    '--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='of logs (runs/jobs)'
-  )
+  adder = top.add_subparsers(dest='verb', title='verbs', metavar='VERB', required=True)
+
+  def add_verb(name: str, about: str, *parts) -> None:
+    verb = adder.add_parser(name, help=about, description=about, allow_abbrev=False)
+    for add_flags in parts:
+      add_flags(verb)
+
+  latents = partial(add_split_flags, out='latents.npz', rows='all')
+  reconstructions = {'out': 'reconstructions.png', 'rows': '64 images, or 8 videos'}
+  training = add_common_flags, add_config_flags, add_training_flags, add_process_flags
+  trained = add_common_flags, add_checkpoint_flags
+  add_verb('train', 'Train the run of a config, or resume it.', *training)
+  add_verb('sweep', 'Train many runs of a config as one program.', *training, add_sweep_flags)
+  about = 'Print the fields, players and nets of a config, without training.'
+  add_verb('show', about, add_common_flags, add_config_flags)
+  add_verb('sample', 'Write samples of a trained run.', *trained, add_sample_flags)
+  add_verb('evaluate', 'Compute test values of a trained run.', *trained, add_evaluate_flags)
+  add_verb('encode', 'Write the latents of a split.', *trained, latents)
+  about = 'Write a picture of images above their reconstructions.'
+  add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
+  about = 'Submit commands, each after a --, as cluster jobs that resume when interrupted.'
+  add_verb('submit', about, add_submit_flags)
+  usages = ''.join(verb.format_usage() for verb in adder.choices.values())
+  configs = ', '.join(available_configs())
+  top.epilog = f'{usages}\nconfigs: {configs}\n{EXAMPLES}'
+  return top, adder.choices
 
 
-def sampling(verb: argparse.ArgumentParser) -> None:
+def add_common_flags(verb: Parser) -> None:
+  """Adds the flags of all verbs but submit."""
+  add = verb.add_argument
+  add('--workdir', metavar='DIR', type=path, help='folder of the run')
+  add('--data_dir', metavar='DIR', type=folder, help='prepared TFDS datasets')
+  add('--traceback', action='store_true', help='show where an error was raised')
+
+
+def add_config_flags(verb: Parser) -> None:
+  """Adds the flags that choose a config."""
+  about = 'for example configs/vae.py:mnist (configs/vae.py); WORDS: dataset,smoke,key=value'
+  verb.add_argument('--config', metavar='FILE[:WORDS]', help=about)
+  about = 'any field of the config, for example --config.hyper.beta=4; the verb show prints them'
+  verb.add_argument('--config.FIELD=VALUE', action='store_true', help=about)
+
+
+def add_training_flags(verb: Parser) -> None:
+  """Adds the flags that place a run on devices."""
+  about = 'mesh of devices, for example sweep:4,data:2 (the largest that divides runs and batch)'
+  verb.add_argument('--mesh', metavar='AXES', help=about)
+  verb.add_argument('--fsdp', action='store_true', help='shard large parameters over devices')
+
+
+def add_process_flags(verb: Parser) -> None:
+  """Adds the flags that name one of several processes."""
+  verb.add_argument('--coordinator', metavar='HOST:PORT', help='address of process 0')
+  verb.add_argument('--processes', metavar='N', type=count, help='number of processes')
+  verb.add_argument('--process', metavar='I', type=index, help='index of this process')
+
+
+def add_sweep_flags(verb: Parser) -> None:
+  """Adds the axes of a sweep, and how it is divided."""
+  add = verb.add_argument
+  axes = {'dest': 'axes', 'metavar': 'FIELD=VALUES', 'action': 'append', 'default': []}
+  about = 'an axis: seed=0:8, beta=1,4,16 or, with --random, lr=log:1e-4:1e-2'
+  add('--grid', type=lambda text: ('grid', text), help=about, **axes)
+  about = 'an axis that varies together with the other --zip'
+  add('--zip', type=lambda text: ('zip', text), help=about, **axes)
+  about = 'draws from log:LOW:HIGH and uniform:LOW:HIGH'
+  add('--random', metavar='N', type=count, default=0, help=about)
+  add('--random_seed', metavar='S', type=seed, default=0, help='seed of these draws (0)')
+  about = 'members that train at once (as many as memory holds)'
+  add('--slice', metavar='N', type=count, default=0, help=about)
+  about = 'train only this group of members that share a compiled program'
+  add('--group', metavar='K', type=index, help=about)
+
+
+def add_checkpoint_flags(verb: Parser) -> None:
+  """Adds the flags that choose the weights of a trained run."""
+  add = verb.add_argument
+  add('--member', metavar='K', type=index, help='of a sweep, see its members.csv')
+  add('--checkpoint', metavar='WHICH', default='latest', help='latest, best or a step (latest)')
+  about = 'averaged, if there are any, or raw (ema)'
+  add('--weights', choices=('ema', 'raw'), default='ema', help=about)
+
+
+def add_sample_flags(verb: Parser) -> None:
   """Adds the flags of `sample`."""
-  verb.add_argument('--n', type=count, help='how many (64 images, or 16 videos)')
-  verb.add_argument('--seed', type=seed, default=0)
-  verb.add_argument('--temperature', type=positive, default=1.0, help='scale of the prior (1)')
-  verb.add_argument('--draw', action='store_true', help='draw from p(x|z), not its mean')
-  verb.add_argument('--label', type=number, help='the class, of a run that is conditional')
-  verb.add_argument('--given', metavar='K', type=count, help='first frames, of test videos')
-  verb.add_argument('--futures', type=count, help='how often each video is continued (1)')
-  verb.add_argument('--rollout', action='store_true', help="by the prior's means, nothing drawn")
-  verb.add_argument(
-    '--out',
-    metavar='FILE',
-    type=path,
-    help='FILE.png, FILE.npy or, of videos, FILE.gif (WORKDIR/samples.png)',
-  )
+  add = verb.add_argument
+  add('--n', metavar='N', type=count, help='how many (64 images, or 16 videos)')
+  add('--seed', metavar='S', type=seed, default=0, help='of the random draws (0)')
+  about = "scale of the prior's standard deviation (1)"
+  add('--temperature', metavar='T', type=nonnegative, default=1.0, help=about)
+  add('--draw', action='store_true', help='draw from p(x|z) instead of its mean')
+  add('--label', metavar='K', type=index, help='class, for a conditional run')
+  about = 'continue test videos from their first K frames'
+  add('--given', metavar='K', type=count, default=0, help=about)
+  add('--futures', metavar='N', type=count, default=0, help='of each of these videos (1)')
+  add('--rollout', action='store_true', help='continue with means of the prior, not draws')
+  about = 'FILE.png, FILE.npy or, for videos, FILE.gif (WORKDIR/samples.png)'
+  add('--out', metavar='FILE', type=path, help=about)
 
 
-def configured(verb: argparse.ArgumentParser) -> None:
-  """Adds the flags of what takes a config."""
-  verb.add_argument(
-    '--config', metavar='FILE[:WORDS]', help='e.g. configs/vae.py:mnist; WORDS: dataset,smoke,k=v'
-  )
-  verb.add_argument(
-    '--config.FIELD=VALUE',
-    action='store_true',
-    help='any field of the config, as in --config.hyper.beta=4 --config.seed=3; config.json in the '
-    'workdir shows them all',
-  )
+def add_evaluate_flags(verb: Parser) -> None:
+  """Adds the flags of `evaluate`."""
+  add = verb.add_argument
+  about = 'for example elbo,nll; see vaejax/evals (those of the config)'
+  add('--evals', metavar='NAMES', type=names, default=(), help=about)
+  add('--split', default='test', help='of the dataset (test)')
+  add('--seed', metavar='S', type=seed, default=0, help='of the random draws (0)')
+  about = "a setting of an eval, for example --config.eval.nll.samples=50; see the eval's file"
+  add('--config.eval.NAME.FIELD=VALUE', action='store_true', help=about)
 
 
-def training(verb: argparse.ArgumentParser) -> None:
-  """Adds the flags of what trains."""
-  configured(verb)
-  verb.add_argument(
-    '--mesh', metavar='AXES', help='devices, as sweep:4,data:2 (as many as divide runs and batch)'
-  )
-  verb.add_argument('--fsdp', action='store_true', help='divide large parameters over devices')
+def add_split_flags(verb: Parser, out: str, rows: str) -> None:
+  """Adds the flags of `encode` and `reconstruct`, with their defaults in the help."""
+  add = verb.add_argument
+  add('--split', default='test', help='of the dataset (test)')
+  add('--n', metavar='N', type=count, help=f'number of rows, from the first on ({rows})')
+  add('--out', metavar=f'FILE{Path(out).suffix}', type=path, help=f'(WORKDIR/{out})')
 
 
-def sweeping(verb: argparse.ArgumentParser) -> None:
-  """Adds the flags of `sweep`."""
-  for kind, about in (
-    ('grid', 'an axis: seed=0:8, beta=1,4,16, or, with --random, lr=log:1e-4:1e-2'),
-    ('zip', 'the same, paired with all other --zip'),
-  ):
-    verb.add_argument(
-      f'--{kind}',
-      dest='axes',
-      metavar='FIELD=VALUES',
-      action='append',
-      type=lambda text, kind=kind: (kind, text),
-      help=about,
-    )
-  verb.add_argument(
-    '--random', metavar='N', type=count, default=0, help='draws from log:LOW:HIGH, uniform:LOW:HIGH'
-  )
-  verb.add_argument('--random_seed', metavar='S', type=seed, default=0, help='of those draws (0)')
-  verb.add_argument(
-    '--slice', metavar='N', type=count, default=0, help='members at once (what memory takes)'
-  )
-  verb.add_argument(
-    '--group', metavar='K', type=number, help='train this one of the groups of a program each'
-  )
-
-
-def reading(verb: argparse.ArgumentParser, ending: str, most: str, name: str) -> None:
-  """Adds the flags of `encode` and `reconstruct`."""
-  verb.add_argument('--split', default='test', help='(test)')
-  verb.add_argument('--n', type=count, help=f'the first so many rows ({most})')
-  verb.add_argument('--out', metavar=f'FILE{ending}', type=path, help=f'(WORKDIR/{name}{ending})')
+def add_submit_flags(verb: Parser) -> None:
+  """Adds the flags of `submit`."""
+  add = verb.add_argument
+  add('--cluster', choices=('slurm', 'local'), default='slurm', help='(slurm)')
+  add('--nodes', metavar='N', type=integer(1, 10**4), default=1, help='of a job (1)')
+  add('--gpus', metavar='N', type=integer(0, 64), default=0, help='of a node (0)')
+  about = "of a node (the cluster's choice)"
+  add('--cpus', metavar='N', type=integer(0, 1024), default=0, help=about)
+  about = 'after which a job saves and is requeued (slurm: 60, local: never)'
+  add('--minutes', metavar='N', type=count, help=about)
+  add('--partition', metavar='NAME', help="of the cluster (the cluster's choice)")
+  add('--name', default='vaejax', help='of a job (vaejax)')
+  add('--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='of logs (runs/jobs)')

@@ -1,95 +1,92 @@
-"""The verbs of the command line: each takes its flags and gives an exit status."""
+"""The verbs: each takes flags and config overrides, and returns the exit status."""
 
 import functools
-import re
 import shlex
 import sys
 from pathlib import Path
 
-from vaejax.config.fields import check
-from vaejax.config.load import config_name, load_config, set_field
+from vaejax.config.load import config_name, load_config
 from vaejax.config.serialise import config_from_json, config_to_json
-from vaejax.errors import UserError
+from vaejax.distributed import processes
+from vaejax.errors import RunError, UserError
+
+CONFIG = 'configs/vae.py'  # of a command without --config
 
 
-def asked(flags, overrides):
-  """The config and the workdir of `train`. Raises UserError."""
+def resolve_run(flags, overrides):
+  """Returns the config and the workdir of `train` and `show`. Raises UserError."""
+  from vaejax.data import load
   from vaejax.runs.sweep_files import is_sweep
   from vaejax.runs.workdir import read_config
 
   folder = flags.workdir
   if flags.config is None and folder and is_sweep(folder):
-    raise UserError(f'{folder} holds a sweep: name a --config, or one of its members')
+    raise UserError(f'{folder} contains a sweep. Add --config, or use the workdir of a member')
   if flags.config is None and folder and (folder / 'config.json').exists():
-    config = read_config(folder).config
-    for field, text in overrides:
-      set_field(config, field, text)
-    check(config)
-    return config, folder
-  spec = 'configs/vae.py' if flags.config is None else flags.config
+    return load_config(read_config(folder).config, overrides), folder
+  spec = flags.config or CONFIG
   config = load_config(spec, overrides)
-  return config, folder or Path('runs') / config_name(spec)
+  folder = folder or Path('runs') / config_name(spec)
+  used = flags.workdir is None and (folder / 'config.json').exists()
+  if used and config.data.name != read_config(folder).config.data.name:
+    load.table(config.data, 'train', flags.data_dir)  # a mistyped dataset is the likelier mistake
+  return config, folder
 
 
 def stoppable(verb):
-  """A verb that a signal may end, which process 0 says."""
+  """Makes a signal that stopped a verb its exit status, which process 0 logs."""
 
   @functools.wraps(verb)
-  def run(flags, overrides, group) -> int:
+  def run(flags, overrides) -> int:
     from vaejax.training.train import Stopped
 
     try:
-      return verb(flags, overrides, group)
+      return verb(flags, overrides)
     except Stopped as stopped:
-      if group.main:
-        say(str(stopped))
+      if processes.is_main():
+        log(str(stopped))
       return 128 + stopped.number
 
   return run
 
 
 @stoppable
-def train(flags, overrides, group) -> int:
+def train(flags, overrides) -> int:
   """The verb `train`."""
   from vaejax.core import sharding
   from vaejax.core.passes import flat
-  from vaejax.evaluation import judges
   from vaejax.training.train import train as run
 
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  config, folder = asked(flags, overrides) if group.main else (None, Path())
-  if group.size > 1:
-    plain = group.share(lambda: config_to_json(config))
-    config = config_from_json(plain)
-  (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout, group=group)
-  if not group.main:
+  config, folder = processes.on_main(lambda: resolve_run(flags, overrides)) or (None, Path())
+  if processes.count() > 1:
+    config = config_from_json(processes.broadcast(lambda: config_to_json(config)))
+  (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout)
+  if not processes.is_main():
     return 0
   print(summary(folder, config, flat(values)))
-  if config.keep_as_judge:
-    judges.keep(folder, say)
   return 0
 
 
-def planned(flags, overrides):
-  """The members and the workdir of `sweep`. Raises UserError."""
+def plan_sweep(flags, overrides):
+  """Returns the members and the workdir of `sweep`. Raises UserError."""
   from vaejax.sweeps import axes
 
-  spec = flags.config or 'configs/vae.py'
-  plan = axes.make_sweep(spec, overrides, flags.axes or (), flags.random, flags.random_seed)
+  spec = flags.config or CONFIG
+  plan = axes.make_sweep(spec, overrides, flags.axes, flags.random, flags.random_seed)
   return plan, flags.workdir or Path('runs') / f'{config_name(spec)}-sweep'
 
 
 @stoppable
-def sweep(flags, overrides, group) -> int:
+def sweep(flags, overrides) -> int:
   """The verb `sweep`."""
   from vaejax.core import sharding
   from vaejax.sweeps.sweep import sweep as run
 
-  plan, folder = planned(flags, overrides)
+  plan, folder = plan_sweep(flags, overrides)
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr, 'group': group}
-  table = run(plan, folder, flags.data_dir, layout, **settings)
-  if not group.main:
+  table = run(plan, folder, flags.data_dir, layout, flags.slice, flags.group, sys.stderr)
+  if not processes.is_main():
     return 0
   print(table)
   print(f'members:    {folder / "members.csv"}, {folder / "results.csv"}, {folder / "table.csv"}')
@@ -100,68 +97,85 @@ def sweep(flags, overrides, group) -> int:
 
 
 def summary(folder: Path, config, values: dict[str, float]) -> str:
-  """What a finished run shows: test values, where things are, what to try next."""
+  """Returns what a finished run prints: test values, its files, and a next command."""
   from vaejax.runs import checkpoint
 
-  listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
   name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
+  listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  lines = [f'test after {config.steps} steps: {listed}']
   best = checkpoint.best(folder, steps, config.checkpoint.best).get(0)
   if best and best != steps[-1]:
     value = checkpoint.read_meta(folder, best)['metrics'][0][name]
-    listed += f'\nbest:       {name} {value:.4g} at step {best}, for --checkpoint=best'
+    lines.append(f'best:       {name} {value:.4g} at step {best}, use --checkpoint=best')
   verb = 'sample' if 'latents' in config.model else 'evaluate'
-  return '\n'.join(
-    [
-      f'test after {config.steps} steps: {listed}',
-      f'pictures:   {folder / "images"} and {folder / "report.html"}',
-      f'checkpoint: {folder / "checkpoints"}',
-      f'next:       python launch.py {verb} --workdir={folder}',
-    ]
-  )
+  lines.append(f'pictures:   {folder / "images"} and {folder / "report.html"}')
+  lines.append(f'checkpoint: {folder / "checkpoints"}')
+  lines.append(f'next:       python launch.py {verb} --workdir={folder}')
+  return '\n'.join(lines)
 
 
 def show(flags, overrides) -> int:
   """The verb `show`."""
-  from vaejax.cli.show import show as text
+  from vaejax.cli.show import show as describe
   from vaejax.runs.workdir import read_config
 
-  config, folder = asked(flags, overrides)
+  config, folder = resolve_run(flags, overrides)
   saved = read_config(folder) if flags.config is None and flags.workdir else None
-  data_dir = flags.data_dir or (saved and saved.data_dir)
-  print(text(config, saved and saved.example, data_dir))
+  print(describe(config, saved and saved.example, flags.data_dir or (saved and saved.data_dir)))
   return 0
+
+
+def open_run(flags):
+  """Returns the trained run that the flags name. Raises UserError."""
+  from vaejax.api.run import Run
+  from vaejax.runs import trained
+
+  opened = trained.open_run(flags.workdir, log, flags.checkpoint, member=flags.member)
+  return Run(opened._replace(data_dir=flags.data_dir or opened.data_dir), flags.weights)
 
 
 def sample(flags, overrides) -> int:
   """The verb `sample`."""
-  from vaejax.api.sample import sample as run
+  from vaejax.api.sample import write_samples
 
-  names = 'n', 'seed', 'temperature', 'draw', 'weights', 'which', 'label', 'out', 'data_dir'
-  names += 'given', 'futures', 'rollout', 'member'
-  print(run(flags.workdir, **{name: getattr(flags, name) for name in names}, say=say))
+  settings = flags.seed, flags.temperature, flags.draw, flags.label
+  video_settings = flags.given, flags.futures, flags.rollout
+  print(write_samples(open_run(flags), flags.n, flags.out, *settings, *video_settings))
+  return 0
+
+
+def encode(flags, overrides) -> int:
+  """The verb `encode`."""
+  from vaejax.api.files import write_latents
+
+  print(write_latents(open_run(flags), flags.split, flags.n, flags.out))
+  return 0
+
+
+def reconstruct(flags, overrides) -> int:
+  """The verb `reconstruct`."""
+  from vaejax.api.files import write_reconstructions
+
+  print(write_reconstructions(open_run(flags), flags.split, flags.n, flags.out))
   return 0
 
 
 def evaluate(flags, overrides) -> int:
-  """The verb `evaluate`."""
+  """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
   from vaejax.evaluation.evaluate import evaluate as run
 
-  names = None if flags.evals is None else [name for name in re.split('[,+]', flags.evals) if name]
-  if names == []:
-    raise UserError('--evals names nothing: it takes one or more, as in --evals=elbo,nll')
-  wanted = 'split', 'seed', 'weights', 'which', 'data_dir', 'member'
-  values = run(
-    flags.workdir,
-    names or (),
-    overrides=overrides,
-    **{k: getattr(flags, k) for k in wanted},
-    say=say,
-  )
+  evals = flags.evals, flags.split, flags.seed, overrides
+  which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
+  values, skipped = run(flags.workdir, *evals, *which, log)
   width = max(map(len, values))
   for name, (value, error) in values.items():
     print(f'{name:>{width}} {value:.4f}' + (f' ± {error:.4f}' if error is not None else ''))
-  own = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
-  print(f'recorded in {own / "evaluation.json"}')
+  folder = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
+  print(f'recorded in {folder / "evaluation.json"}')
+  if flags.evals and skipped:
+    raise RunError('; '.join(skipped))
+  for line in skipped:
+    log(line)
   return 0
 
 
@@ -169,8 +183,7 @@ def submit(flags, overrides) -> int:
   """The verb `submit`."""
   from vaejax.distributed import submit as jobs
 
-  names = jobs.Settings._fields
-  settings = jobs.Settings(**{name: getattr(flags, name) for name in names})
+  settings = jobs.Settings(*(getattr(flags, name) for name in jobs.Settings._fields))
   for line, job in zip(flags.lines, jobs.submit(flags.lines, settings), strict=True):
     stop = f'kill {job.job_id}' if flags.cluster == 'local' else f'scancel {job.job_id}'
     print(f'job {job.job_id} ({flags.name}): python launch.py {shlex.join(line)}')
@@ -178,18 +191,6 @@ def submit(flags, overrides) -> int:
   return 0
 
 
-def to_file(flags, overrides) -> int:
-  """The verbs `encode` and `reconstruct`."""
-  from vaejax.api import files
-
-  names = 'split', 'n', 'out', 'weights', 'which', 'data_dir', 'member'
-  settings = {name: getattr(flags, name) for name in names}
-  print(getattr(files, flags.verb)(flags.workdir, **settings, say=say))
-  return 0
-
-
-encode = reconstruct = to_file
-
-
-def say(text: str) -> None:
+def log(text: str) -> None:
+  """Prints a line to stderr."""
   print(text, file=sys.stderr, flush=True)

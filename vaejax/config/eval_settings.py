@@ -1,7 +1,7 @@
-"""Settings of evals: sections of a config, eval.NAME.FIELD, whose defaults each eval's file has.
+"""Settings of evals: the sections eval.NAME of a config, with defaults from each eval's file.
 
-A file may have SETTINGS, {field: default}; SMOKE, those of a smoke run; and RANGES, {field: (least,
-largest)}.
+The file of an eval may define SETTINGS, {field: default}; SMOKE, those of a smoke run; and RANGES,
+{field: (smallest, largest)}.
 """
 
 from collections.abc import Iterable
@@ -13,33 +13,36 @@ from vaejax.errors import UserError
 from vaejax.lookup import lookup
 
 
-def section(name: str) -> str:
-  """The section of an eval: 'mig' of 'mylab.mig'."""
+def section_name(name: str) -> str:
+  """Returns the section of an eval: 'mig' for 'mylab.mig'."""
   return name.rpartition('.')[2]
 
 
 def add(config: ConfigDict, names: Iterable[str] = (), smoke: bool = False) -> None:
-  """Adds the sections that the evals of a config, and those of other names, lack. Raises UserError
-  for an eval that is not there, for two of one section, and for a value out of range."""
+  """Adds the missing settings of the config's evals, and of others that are named.
+
+  Raises UserError for an unknown eval, for two evals with the same section, and for a value out of
+  range.
+  """
   modules = {}
   for name in dict.fromkeys((*config.evals, *names)):
-    module, own = lookup('evals', name), section(name)
-    if modules.setdefault(own, module) is not module:
-      raise UserError(f'two evals are called {own}, whose settings are eval.{own}: rename one')
+    module, section = lookup('evals', name), section_name(name)
+    if modules.setdefault(section, module) is not module:
+      raise UserError(f'two evals have the settings eval.{section}. Rename one of them')
     if defaults := getattr(module, 'SETTINGS', None):
       fields = defaults | (getattr(module, 'SMOKE', {}) if smoke else {})
-      held = config.eval.get(own, {})
-      if not isinstance(held, ConfigDict | dict):
-        raise UserError(f'eval.{own} is a field of every config: call the eval {own} otherwise')
+      present = config.eval.get(section, {})
+      if not isinstance(present, ConfigDict | dict):
+        raise UserError(f'eval.{section} is already a field of every config. Rename the eval')
       with config.eval.unlocked():
-        config.eval[own] = ConfigDict(fields | dict(held))
-      limits = {f'eval.{own}.{k}': pair for k, pair in getattr(module, 'RANGES', {}).items()}
-      for field, value in config.eval[own].items():
-        check_range(f'eval.{own}.{field}', value, limits)
+        config.eval[section] = ConfigDict(fields | dict(present))
+      limits = {f'eval.{section}.{k}': pair for k, pair in getattr(module, 'RANGES', {}).items()}
+      for field, value in config.eval[section].items():
+        check_range(f'eval.{section}.{field}', value, limits)
 
 
 def of_field(config: ConfigDict, field: str) -> list[str]:
-  """The eval that a field is a setting of, eval.NAME.FIELD, where the config does not name it."""
+  """Returns the eval NAME of a field eval.NAME.FIELD, if the config does not have that eval yet."""
   path = field.split('.')
-  own = path[1] if path[0] == 'eval' and len(path) == 3 else ''
-  return [own] if own and own not in map(section, config.evals) else []
+  name = path[1] if path[0] == 'eval' and len(path) == 3 else ''
+  return [name] if name and name not in map(section_name, config.evals) else []

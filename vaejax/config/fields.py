@@ -1,4 +1,4 @@
-"""The fields of a config: their names, types and ranges, and how a text sets one."""
+"""The fields of a config: their names, types and ranges, and setting one from text."""
 
 import ast
 import math
@@ -13,11 +13,11 @@ from ml_collections.config_dict import FieldReference
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 
-NAMES = 'evals', 'init_nets', 'train'  # fields that take names, as in elbo,nll or elbo+nll
+NAMES = 'evals', 'init_nets', 'train'  # fields whose value is several names: elbo,nll or elbo+nll
 
 
 def flat(config: ConfigDict) -> dict[str, Any]:
-  """{dotted field: value}, in alphabetical order."""
+  """Returns {dotted field: value}, in alphabetical order."""
   fields = {}
   for name in config:
     value = config[name]
@@ -27,23 +27,27 @@ def flat(config: ConfigDict) -> dict[str, Any]:
 
 
 def locate(config: ConfigDict, field: str) -> str:
-  """The whole name of a field. The last part of its name is enough where only one field has it;
-  `schedule` does not count, it has the names of `hyper`, nor does a section within a section, which
-  has those of the one around it. Raises UserError, with the nearest name."""
+  """Returns the full name of a field: 'hyper.lr' for 'lr', if only one field ends in that.
+
+  Fields of `schedule`, and of a section inside a section, need their full name. Raises UserError
+  for an unknown or ambiguous name.
+  """
   fields = flat(config)
-  outer = [n for n in fields if n.count('.') < 2 and not n.startswith('schedule.')]
-  short = [n for n in outer if n.split('.')[-1] == field]
-  field = short[0] if field not in fields and len(short) == 1 else field
-  if field not in fields:
-    close = nearest(field, [*fields, *(name.split('.')[-1] for name in fields)])
-    several = f': there are {", ".join(short)}' if short else close
-    raise UserError(f'unknown config field {field!r}{several}')
-  return field
+  if field in fields:
+    return field
+  outer = [name for name in fields if name.count('.') < 2 and not name.startswith('schedule.')]
+  matches = [name for name in outer if name.split('.')[-1] == field]
+  if len(matches) == 1:
+    return matches[0]
+  if matches:
+    raise UserError(f'config field {field!r} is ambiguous. Use one of {", ".join(matches)}')
+  close = nearest(field, [*fields, *(name.split('.')[-1] for name in fields)])
+  raise UserError(f'unknown config field {field!r}{close}')
 
 
 def assign(config: ConfigDict, field: str, text: str) -> None:
-  """Sets a field, named as `locate` takes it, from its text. Raises UserError, with the nearest
-  name or the type that the field takes."""
+  """Sets a field, by its full or short name, from text. Raises UserError for a name that is unknown
+  or a text that is not a value of the field's type."""
   field = locate(config, field)
   *path, last = field.split('.')
   inner = config
@@ -54,7 +58,8 @@ def assign(config: ConfigDict, field: str, text: str) -> None:
 
 
 def read(field: str, kind: type, text: str) -> Any:
-  """A value of that type from its text. Raises UserError."""
+  """Returns the value of a type that a text means: 1e4 as an int too, 64,32 as a tuple. Raises
+  UserError."""
   if kind is str:
     return text
   if field in NAMES:
@@ -63,30 +68,22 @@ def read(field: str, kind: type, text: str) -> Any:
     value = ast.literal_eval(text)
   except (ValueError, SyntaxError, MemoryError, RecursionError):
     value = {'true': True, 'false': False}.get(text)
-  if kind is tuple and not isinstance(value, tuple | list):
-    value = (value,)
-  return convert(field, kind, value, text)
-
-
-def convert(field: str, kind: type, value: Any, text: str | None = None) -> Any:
-  """A value as that type has it: 1e4 as a whole number, a list as a tuple. Raises UserError."""
-  number = type(value) in (int, float) and abs(value) <= sys.float_info.max
-  if kind is float and number:
+  is_number = type(value) in (int, float) and abs(value) <= sys.float_info.max
+  if kind is float and is_number:
     return float(value)
-  if kind is int and number and value == int(value):
+  if kind is int and is_number and value == int(value):
     return int(value)
-  inner = str if field in NAMES else int
-  if kind is tuple and isinstance(value, tuple | list) and all(type(v) is inner for v in value):
-    return tuple(value)
-  if kind in (bool, str) and type(value) is kind:
+  if kind is bool and type(value) is bool:
     return value
-  wanted = {tuple: 'whole numbers, as in 64,32', bool: 'True or False', int: 'a whole number'}
-  wanted |= {str: 'a text', ConfigDict: 'fields of its own'}
-  given = repr(value if text is None else text)[:80]
-  raise UserError(f'{field}={given}: it takes {wanted.get(kind, "a number")}')
+  if kind is tuple:
+    value = tuple(value) if isinstance(value, tuple | list) else (value,)
+    if all(type(element) is int for element in value):
+      return value
+  expected = {tuple: 'whole numbers such as 64,32', bool: 'True or False', int: 'a whole number'}
+  raise UserError(f'{field}={text[:80]!r} is not {expected.get(kind, "a number")}')
 
 
-# Smallest and largest value of numeric fields; the models' own are checked as well.
+# {field: (smallest, largest) value}.
 RANGES = {
   'seed': (0, 2**32 - 1),
   'steps': (1, 2**31 - 2),
@@ -135,30 +132,30 @@ RANGES = {
 
 
 def check_range(field: str, given: Any, ranges: Mapping[str, tuple] = RANGES) -> None:
-  """Raises UserError for a value that is out of its field's range."""
-  # A player's own optimizer has the fields of the shared one, and another net those of a net.
+  """Raises UserError for a value outside its field's range, or one that is not a number there."""
+  # A player's own optimizer has the fields of the shared one, and a net inside `model` those of it.
   name = re.sub(r'^(optimizer|model)\.\w+\.', r'\1.', field)
   name = 'hyper' if name.startswith('hyper.') else name
   low, high = ranges.get(name, (-math.inf, math.inf))
   for value in given if isinstance(given, tuple) else (given,):
-    number = type(value) in (int, float)
-    if name in ranges and value is not None and not number:
-      raise UserError(f'{field}={repr(value)[:80]}: it takes a number')
-    if number and not (low <= value <= high and abs(value) <= sys.float_info.max):
-      wanted = f'at least {low:g}' if high == math.inf else f'{low:g} to {high:,}'
-      raise UserError(f'{field}={str(value)[:40]} is out of range: it takes {wanted}')
+    is_number = type(value) in (int, float)
+    if name in ranges and value is not None and not is_number:
+      raise UserError(f'{field}={repr(value)[:80]} is not a number')
+    if is_number and not (low <= value <= high and abs(value) <= sys.float_info.max):
+      limits = f'at least {low:g}' if high == math.inf else f'{low:g} to {high:,}'
+      raise UserError(f'{field}={str(value)[:40]} is out of range. Use {limits}')
 
 
 def check(config: ConfigDict) -> None:
-  """Raises UserError for a value out of range, or numbers that do not fit together."""
-  for field, given in flat(config).items():
-    check_range(field, given)
+  """Raises UserError for a value out of range, and for numbers that do not fit together."""
+  fields = flat(config)
+  for field, value in fields.items():
+    check_range(field, value)
   for field in ('batch_size', 'data.labelled_batch'):
-    rows = flat(config).get(field, 0)
-    if rows % config.optimizer.accumulate:
+    if fields.get(field, 0) % config.optimizer.accumulate:
       raise UserError(
-        f'{field}={rows} does not split into optimizer.accumulate={config.optimizer.accumulate} '
-        'equal parts'
+        f'{field}={fields[field]} is not a multiple of '
+        f'optimizer.accumulate={config.optimizer.accumulate}'
       )
   if config.data.channels == 2:
-    raise UserError('data.channels=2: it takes 1, 3, or 0 for the data as it comes')
+    raise UserError('data.channels=2 is not possible. Use 1, 3, or 0 for the channels of the data')

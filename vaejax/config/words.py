@@ -11,20 +11,40 @@ from vaejax.config.load import set_field
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 
+SMOKE = {
+  'steps': 20,
+  'batch_size': 16,
+  'eval.every': 10,
+  'eval.size': 64,
+  'eval.batch_size': 32,
+  'eval.log_every': 5,
+  'eval.images': 16,
+  'checkpoint.every': 10,
+}
+
 
 class Words(NamedTuple):
-  """What stands after a config's colon: 'mnist,smoke,latents=32'."""
+  """The words after a config's colon.
+
+  Attributes:
+    dataset: its name.
+    smoke: whether to train the small size that tests use.
+    options: the words that this config alone knows.
+    settings: (field, text) of each key=value.
+  """
 
   dataset: str
   smoke: bool
-  flags: tuple[str, ...]
+  options: tuple[str, ...]
   settings: tuple[tuple[str, str], ...]
 
 
-def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
-  """Reads the comma-separated words; `dataset` is the one meant where none is named, `flags` are
-  the words of this config alone. Raises UserError for two datasets."""
-  smoke, named, given, settings = False, False, [], []
+def parse_words(arg: str | None, dataset: str, options: tuple[str, ...] = ()) -> Words:
+  """Parses the comma-separated words of a config, whose default dataset and own options are given.
+
+  Raises UserError if they name two datasets.
+  """
+  smoke, has_dataset, chosen, settings = False, False, [], []
   for word in filter(None, (arg or '').split(',')):
     key, equals, value = word.partition('=')
     if equals:
@@ -33,35 +53,34 @@ def words(arg: str | None, dataset: str, flags: tuple[str, ...] = ()) -> Words:
       settings[-1] = (settings[-1][0], f'{settings[-1][1]},{word}')
     elif word == 'smoke':
       smoke = True
-    elif word in flags:
-      given.append(word)
-    elif named:
-      close = nearest(word, ('smoke', *flags))
-      several = settings and settings[-1][0] in NAMES
-      hint = f'; several names are {settings[-1][0]}={settings[-1][1]}+{word}' if several else ''
-      raise UserError(
-        f'{arg!r} names two datasets, {dataset} and {word}{close}: it takes one{hint}'
-      )
+    elif word in options:
+      chosen.append(word)
+    elif has_dataset:
+      close, hint = nearest(word, ('smoke', *options)), ''
+      if settings and settings[-1][0] in NAMES:
+        hint = f', or {settings[-1][0]}={settings[-1][1]}+{word} for several names'
+      raise UserError(f'{arg!r} names two datasets, {dataset} and {word}{close}. Use one{hint}')
     else:
-      dataset, named = word, True
-  return Words(dataset, smoke, tuple(given), tuple(settings))
+      dataset, has_dataset = word, True
+  return Words(dataset, smoke, tuple(chosen), tuple(settings))
 
 
-def one(flags: Iterable[str], choices: Iterable[str], default: str) -> str:
-  """The one of the flags that is among the choices, or the default. Raises UserError for two."""
-  named = [flag for flag in dict.fromkeys(flags) if flag in choices]
-  if len(named) > 1:
-    raise UserError(f'{" and ".join(named)} are named: it takes one of them')
-  return named[0] if named else default
+def choose_one(options: Iterable[str], choices: Iterable[str], default: str) -> str:
+  """Returns the option that is one of the choices, or the default. Raises UserError for two."""
+  chosen = [option for option in dict.fromkeys(options) if option in choices]
+  if len(chosen) > 1:
+    raise UserError(f'{" and ".join(chosen)} exclude each other. Use one of them')
+  return chosen[0] if chosen else default
 
 
 def finish(config: ConfigDict, words: Words, smoke: dict[str, Any]) -> ConfigDict:
-  """Applies `smoke` (dotted fields) where asked for, then the settings, and locks the fields."""
+  """Applies the smoke size, {dotted field: value}, if it was asked for, and then the settings.
+
+  Returns the config, whose fields are locked.
+  """
   config.lock()
-  tiny = {'steps': 20, 'batch_size': 16, 'eval.every': 10, 'eval.size': 64, 'eval.batch_size': 32}
-  tiny |= {'eval.log_every': 5, 'eval.images': 16, 'checkpoint.every': 10}
   if words.smoke:
-    config.update_from_flattened_dict(tiny | smoke)
+    config.update_from_flattened_dict(SMOKE | smoke)
   eval_settings.add(config, smoke=words.smoke)
   for key, value in words.settings:
     set_field(config, key, value, words.smoke)

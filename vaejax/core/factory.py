@@ -9,44 +9,50 @@ from vaejax.types import Example, Method, State
 
 
 def make_method(config, example: Example) -> Method:
-  """The method that a config names, for such data, with the nets that `config.train` lets move.
-  Raises UserError."""
+  """The method that a config names, for such data; players train only the nets in `config.train`.
+
+  Raises UserError.
+  """
   module = lookup('methods', config.method)
-  wanted = getattr(module, 'DATA', 'image')
-  if example.data != wanted:
+  kind = getattr(module, 'DATA', 'image')
+  if example.data != kind:
     raise UserError(
-      f'method {config.method} is of {wanted}s and {config.data.name} has {example.data}s: name a '
-      f'set of {wanted}s, or another method'
+      f'the method {config.method} models {kind}s, but {config.data.name} has {example.data}s. Use '
+      f'a dataset of {kind}s, or another method'
     )
   method = module.make(config, example)
   if not isinstance(method, Method):
-    raise TypeError(f'make of {config.method} gave {method!r}, which is no vaejax.types.Method')
+    raise TypeError(f'make of {config.method} returned {method!r}, not a vaejax.types.Method')
   method = optim.equip(freeze(method, config.train), config.optimizer)
   for player in method.players:
     if player.lr not in config.hyper:
-      raise UserError(f'hyper has no {player.lr!r}, the rate of the player {player.name!r}')
+      raise UserError(f'hyper.{player.lr} is missing: it is the rate of the player {player.name!r}')
   return method
 
 
-def freeze(method: Method, moving: tuple[str, ...]) -> Method:
-  """The method, its players owning only the nets named in `moving` (none: all that they own); one
-  that owns none of them is left out. Raises UserError for a net that nobody moves anyway."""
+def freeze(method: Method, trained: tuple[str, ...]) -> Method:
+  """The method whose players own only the nets in `trained`, or all of theirs if it is ().
+
+  Players that own none of them are left out. Raises UserError for a net that no player trains.
+  """
   known = sorted({net for player in method.players for net in player.owns})
-  for net in moving:
+  for net in trained:
     if net not in known:
       raise UserError(
-        f'train={"+".join(moving)}: no player moves {net!r}{nearest(net, known)}; the nets that '
-        f'can be trained are {", ".join(known)}'
+        f'train={"+".join(trained)}: no player trains {net!r}{nearest(net, known)}. Use some of '
+        f'{", ".join(known)}'
       )
-  if not moving:
+  if not trained:
     return method
-  owned = ((p, tuple(net for net in p.owns if net in moving)) for p in method.players)
+  owned = ((p, tuple(net for net in p.owns if net in trained)) for p in method.players)
   return method._replace(players=tuple(p._replace(owns=owns) for p, owns in owned if owns))
 
 
 def initial_state(method: Method, config, example: Example, members=(), taken=None) -> State:
-  """The state before the first step of the run that a config describes, or of the stack of such
-  members; pure. `taken`: variables of nets that all of them begin from, see runs.init_from."""
+  """The state before the first step of a config's run, or of a stack of members. Pure.
+
+  `taken` has variables of nets that all of them start from, see runs.init_from.
+  """
 
   def create(key, hyper):
     state = step.create_state(method, key, hyper, example, taken)

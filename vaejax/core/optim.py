@@ -1,4 +1,4 @@
-"""Optimizers without their rate, and schedules: both named in the config."""
+"""Optimizers at rate 1, and schedules, from their sections of the config."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -20,17 +20,17 @@ ARGUMENTS = ('b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay')
 
 
 def make(optimizer, player: str = '') -> optax.GradientTransformation:
-  """The optax optimizer at rate 1: it gives a direction, and the step multiplies it by the rate.
+  """The optax optimizer at rate 1: it returns a direction, which the step multiplies by the rate.
 
-  `optimizer` has a name, `clip` (the largest global norm of a gradient, 0: off) and those of
-  ARGUMENTS that are not None; a player's own section in it overrides those that it sets. Raises
-  UserError for an unknown name or an argument it has not.
+  `optimizer` has a name, `clip` (the largest global norm of a gradient, 0: off) and ARGUMENTS, of
+  which None means optax's default. A player's own section overrides what it sets. Raises UserError
+  for an unknown name, or an argument that the optimizer does not have.
   """
   name, clip, given = settings(optimizer, player)
   section = f'optimizer.{player}' if player in optimizer else 'optimizer'
   if name not in OPTIMIZERS:
     raise UserError(
-      f'{section}.name={name!r} is unknown{nearest(name, OPTIMIZERS)}: it takes '
+      f'{section}.name={name!r} is unknown{nearest(name, OPTIMIZERS)}. Use one of '
       f'{", ".join(OPTIMIZERS)}'
     )
   factory = getattr(optax, name)
@@ -38,14 +38,14 @@ def make(optimizer, player: str = '') -> optax.GradientTransformation:
   for argument in given:
     if argument not in takes:
       accepted = ', '.join(a for a in ARGUMENTS if a in takes)
-      raise UserError(f'{section}.{argument} means nothing to {name}: it takes {accepted}')
+      raise UserError(f'{name} has no argument {section}.{argument}. It has {accepted}')
   tx = factory(learning_rate=1.0, **given)
   return optax.chain(optax.clip_by_global_norm(clip), tx) if clip > 0 else tx
 
 
 def settings(optimizer, player: str) -> tuple[str, float, dict[str, float]]:
-  """Name, clip and arguments of a player's optimizer. Arguments are an optimizer's own: where the
-  player names another one, those of the first are not its."""
+  """Name, clip and arguments of a player's optimizer. If the player names another optimizer, the
+  arguments of the shared one do not apply to it."""
   own = {k: v for k, v in (optimizer.get(player) or {}).items() if v is not None}
   other = own.get('name', optimizer.name) != optimizer.name
   shared = {} if other else {a: optimizer[a] for a in ARGUMENTS}
@@ -54,7 +54,7 @@ def settings(optimizer, player: str) -> tuple[str, float, dict[str, float]]:
 
 
 def equip(method: Method, optimizer) -> Method:
-  """The method, each player with the optimizer that the config gives it. Raises UserError."""
+  """The method with an optimizer for each player, from that section of the config."""
   players = [p._replace(tx=p.tx or make(optimizer, p.name)) for p in method.players]
   return method._replace(players=tuple(players))
 
@@ -78,7 +78,7 @@ def schedule(field: str, text: str, steps: int) -> Schedule:
     total = int(a['steps'] or steps)
     start = 0.0 if a['warmup'] else 1.0
     if a['warmup'] >= total:
-      raise UserError(f'{field}={text!r}: warmup must be less than the {total} steps it is part of')
+      raise UserError(f'{field}={text!r}: warmup must be less than its {total} steps')
     return optax.warmup_cosine_decay_schedule(start, 1.0, int(a['warmup']), total, a['end'])
   if name == 'exponential':
     return optax.exponential_decay(1.0, int(a['every']), a['rate'], staircase=bool(a['staircase']))
@@ -93,7 +93,7 @@ def schedule(field: str, text: str, steps: int) -> Schedule:
 
 
 def schedules(config: Mapping[str, str], steps: int) -> dict[str, Schedule]:
-  """The schedules that change anything, by the entry of `hyper` that each multiplies."""
+  """The schedules that are not constant, by the entry of `hyper` that each multiplies."""
   return {
     name: schedule(f'schedule.{name}', text, steps)
     for name, text in config.items()

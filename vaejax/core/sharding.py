@@ -54,12 +54,12 @@ def parse_layout(text: str | None, fsdp: bool = False) -> Layout:
 def make_mesh(
   batch_size: int = 0, devices=None, members: int = 1, layout: Layout = ANY_LAYOUT
 ) -> Mesh:
-  """A mesh whose axes divide the members of a sweep and the batch (0: any), with as many devices
-  of each process. What the layout leaves open is the most devices that do, first along 'sweep',
-  along which nothing is communicated.
+  """A mesh whose axes divide the members of a sweep and the batch.
 
-  Raises UserError for a layout that does not divide them or takes more devices than there are, and
-  where a process would have none.
+  It has equally many devices of each process. Axes that the layout leaves open are as large as
+  possible, first 'sweep', along which nothing is communicated. batch_size=0 is divided by any size.
+  Raises UserError for a layout that does not divide them, that needs more devices than there are,
+  or that leaves a process without any.
   """
   each = {}
   for device in devices or jax.devices():
@@ -67,26 +67,26 @@ def make_mesh(
   processes, most = len(each), min(map(len, each.values())) * len(each)
   if max(layout.sweep, 1) * max(layout.data, 1) > most:
     raise UserError(
-      f'--mesh=sweep:{max(layout.sweep, 1)},data:{max(layout.data, 1)} takes more devices than '
-      f'the {most} that there are'
+      f'--mesh=sweep:{max(layout.sweep, 1)},data:{max(layout.data, 1)} needs more devices than the '
+      f'{most} there are'
     )
   if members == 1 and layout.sweep > 1:
     raise UserError(
-      f'--mesh=sweep:{layout.sweep}: one run or member trains at once; leave sweep out, or take '
-      'another --slice'
+      f'--mesh=sweep:{layout.sweep}: only one run or member trains at a time. Leave sweep out, or '
+      'use another --slice'
     )
   if members % (layout.sweep or 1):
     raise UserError(
-      f'--mesh=sweep:{layout.sweep} does not divide the {members} member(s) that train at once: '
-      'take one that does, or another --slice'
+      f'--mesh=sweep:{layout.sweep} does not divide the {members} members that train together. Use '
+      'a divisor, or another --slice'
     )
   if batch_size % (layout.data or 1):
     raise UserError(
-      f'--mesh=data:{layout.data} does not divide {batch_size}, the examples of a batch that are '
-      'worked through at once: take one that does, or another batch_size'
+      f'--mesh=data:{layout.data} does not divide the {batch_size} examples of a (micro)batch. '
+      'Use a divisor, or another batch_size'
     )
-  divisors = lambda total, asked: [
-    n for n in range(1, most + 1) if total % n == 0 and asked in (0, n)
+  divisors = lambda total, size: [
+    n for n in range(1, most + 1) if total % n == 0 and size in (0, n)
   ]
   fitting = [
     (sweep, data)
@@ -96,8 +96,8 @@ def make_mesh(
   ]
   if not fitting:
     raise UserError(
-      f'batches of {batch_size} do not split over {processes} processes: take a batch_size that is '
-      f'a multiple of {processes}, per microbatch, or fewer processes'
+      f'(micro)batches of {batch_size} do not split over {processes} processes. Use a batch_size '
+      f'that is a multiple of {processes}, or fewer processes'
     )
   shape = max(fitting)
   own = math.prod(shape) // processes
@@ -107,19 +107,22 @@ def make_mesh(
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-  """Whole on every device."""
+  """A full copy on every device."""
   return NamedSharding(mesh, PartitionSpec())
 
 
 def state_sharding(mesh: Mesh, stacked: bool = False, fsdp: bool = False):
-  """leaf of a state -> its sharding: the members of a stack over 'sweep'; with `fsdp` large leaves
-  over 'data' too, along the longest of their axes that it divides; else whole everywhere."""
+  """A function from a leaf of a state to its sharding.
+
+  Members of a stack are sharded over 'sweep'. With `fsdp` large leaves are sharded over 'data' too,
+  along their longest axis that it divides. All else is replicated.
+  """
 
   def leaf_sharding(leaf) -> NamedSharding:
     axes = ['sweep' if stacked and i == 0 else None for i in range(leaf.ndim)]
-    own = range(int(stacked), leaf.ndim)
-    fitting = [i for i in own if leaf.shape[i] % mesh.shape['data'] == 0]
-    if fsdp and fitting and math.prod(leaf.shape[i] for i in own) >= MIN_SHARDED_ELEMENTS:
+    inner = range(int(stacked), leaf.ndim)
+    fitting = [i for i in inner if leaf.shape[i] % mesh.shape['data'] == 0]
+    if fsdp and fitting and math.prod(leaf.shape[i] for i in inner) >= MIN_SHARDED_ELEMENTS:
       axes[max(fitting, key=lambda i: leaf.shape[i])] = 'data'
     return NamedSharding(mesh, PartitionSpec(*axes))
 
@@ -127,9 +130,9 @@ def state_sharding(mesh: Mesh, stacked: bool = False, fsdp: bool = False):
 
 
 class MeshPlacement(NamedTuple):
-  """Places trees of host arrays on a mesh: called, whole on every device.
+  """Puts trees of host arrays on a mesh; a call replicates them over all devices.
 
-  Of rows that are split over 'data' each process has, and gives, those of its own devices alone.
+  Rows can be sharded over 'data': each process then holds only those of its own devices.
   """
 
   mesh: Mesh
@@ -138,17 +141,17 @@ class MeshPlacement(NamedTuple):
     return put_global(tree, replicated(self.mesh))
 
   def round_up(self, n: int) -> int:
-    """The least number from n on that splits."""
+    """The smallest multiple of the 'data' axis that is at least n."""
     return -(-n // self.mesh.shape['data']) * self.mesh.shape['data']
 
   def local_range(self, n: int) -> tuple[int, int]:
-    """Of n rows that split, the first and the end of those that this process has."""
+    """The range, (first, end), of this process's own rows among n sharded ones."""
     rows = NamedSharding(self.mesh, PartitionSpec('data'))
     parts = [part for (part,) in rows.addressable_devices_indices_map((n,)).values()]
     return min(p.start or 0 for p in parts), max(n if p.stop is None else p.stop for p in parts)
 
   def put_rows(self, tree, n: int, axis: int = 0):
-    """A tree of this process's own rows along an axis, of n in all."""
+    """A tree of arrays with n rows along an axis, of which each process gives its local_range."""
     sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, 'data'))
     if jax.process_count() == 1:
       return jax.device_put(tree, sharding)
@@ -161,14 +164,14 @@ class MeshPlacement(NamedTuple):
 
 
 def put_global(tree, sharding):
-  """A tree of host arrays, which every process has whole, on the devices as the sharding says."""
+  """Puts a tree of host arrays, of which every process has a full copy, on the devices."""
   if jax.process_count() == 1:
     return jax.device_put(tree, sharding)
   return jax.tree.map(lambda x: make_global_array(x, np.shape(x), sharding), tree)
 
 
 def make_global_array(x, shape, sharding, axis: int = 0, first: int = 0) -> jax.Array:
-  """An array of a shape of which this process has the part from `first` on along an axis."""
+  """A global array of a shape; x is this process's part of it, from `first` on along an axis."""
   x = np.asarray(x)
 
   def part(index):
@@ -189,36 +192,36 @@ def replicate(tree):
   """
   if jax.process_count() == 1:
     return tree
-  held = 0
+  filled = 0
 
   def replicate_array(x):
-    nonlocal held
+    nonlocal filled
     if isinstance(x, np.ndarray) or x.is_fully_addressable or x.is_fully_replicated:
       return x
-    found = replicating(x.sharding.mesh)(x)
-    if held + x.nbytes > MAX_GATHER_BYTES and not jax.dtypes.issubdtype(
+    copy = replicating(x.sharding.mesh)(x)
+    if filled + x.nbytes > MAX_GATHER_BYTES and not jax.dtypes.issubdtype(
       x.dtype, jax.dtypes.prng_key
     ):
-      return np.asarray(found)
-    held += x.nbytes
-    return found
+      return np.asarray(copy)
+    filled += x.nbytes
+    return copy
 
   return jax.tree.map(replicate_array, tree)
 
 
 @functools.cache
 def replicating(mesh: Mesh):
-  """Jitted: an array as it is, but whole on every device."""
+  """A jitted identity that replicates its argument over a mesh."""
   return jax.jit(lambda x: x, out_shardings=replicated(mesh))
 
 
 def member_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:
-  """Of a stack each member's part where the member is; of a run the whole on every device."""
+  """Over 'sweep' for values with an axis of members, else replicated."""
   return NamedSharding(mesh, PartitionSpec('sweep') if stacked else PartitionSpec())
 
 
 def shard_rows(mesh: Mesh, rows):
-  """`rows`, with every batch split over 'data': each device then gathers only its own."""
+  """`rows` with its batches sharded over 'data', so that each device gathers only its own rows."""
   if mesh.size == 1:
     return rows
   sharding = NamedSharding(mesh, PartitionSpec('data'))
@@ -230,12 +233,10 @@ def shard_rows(mesh: Mesh, rows):
 
 
 def shard_draw(mesh: Mesh, source: Source, draw=None):
-  """`source.draw`, each device drawing only its own rows; or `draw`, its like for a stack, also of
-  its own members alone.
+  """`source.draw`, or a stack's `draw`, such that each device draws only its own rows and members.
 
-  It tells each its part, where rows can be drawn apart, instead of a split of the whole: how often
-  the order of examples is evaluated depends on the rows, which XLA would ask all devices about, in
-  every step.
+  Each device is passed its part, rather than sharding the whole: the order of examples is evaluated
+  a number of times that depends on the rows, and XLA would ask all devices about it in every step.
   """
   if mesh.size == 1:
     return draw or source.draw
@@ -254,7 +255,7 @@ def shard_draw(mesh: Mesh, source: Source, draw=None):
 
 
 def shard_step(mesh: Mesh, step):
-  """The step of a stack, each device taking that of its own members: nothing is asked of others."""
+  """The step of a stack, each device computing only that of its own members."""
   if mesh.shape['sweep'] == 1:
     return step
   member = PartitionSpec('sweep')

@@ -1,4 +1,4 @@
-"""A stack of runs, trained as one: State with an axis of members in front."""
+"""A stack of runs that train as one: a State with a leading axis of members."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,23 +28,22 @@ def initial_state(create, members: Sequence[Member]) -> State:
 
 
 def member_state(state: State, number: int) -> State:
-  """The state of one member, as if it had never been in a stack."""
+  """The state of one member, as that of a single run."""
   one = jax.tree.map(lambda x: x[number], state)
   return one.replace(step=jnp.maximum(one.step, ~one.step))
 
 
 def unstack(tree, count: int) -> list:
-  """A tree of host arrays [count, ...] as a list of trees."""
+  """A tree of host arrays [count, ...] as a list of `count` trees."""
   return [jax.tree.map(lambda x, n=n: x[n], tree) for n in range(count)]
 
 
 def current_step(state: State) -> int:
-  """The step at which a run stands, or those of a stack that are not frozen; where all are, that of
-  the one that came farthest."""
+  """The step of a run, or of the members that are not frozen; if all are, the latest of theirs."""
   steps = np.asarray(replicate(state.step))
   return int(np.max(steps if np.any(steps >= 0) else ~steps))
 
 
 def frozen_members(state: State) -> set[int]:
-  """The members of a stack that are frozen, see step.make_sweep; of a run, none."""
+  """The places of frozen members, see step.make_sweep; of a run none."""
   return set(np.flatnonzero(np.asarray(replicate(state.step)) < 0).tolist())

@@ -28,8 +28,10 @@ def create_state(
   example: Example,
   taken: Variables | None = None,
 ) -> State:
-  """The state before the first step; `ema` starts off (see `averaging`). `taken`: the variables of
-  nets that begin from another run, in place of those of `method.init`."""
+  """The state before the first step, without a moving average. Pure.
+
+  `taken` has the variables of nets from another run, which replace those of `method.init`.
+  """
   init_key, run_key = jax.random.split(key)
   variables = method.init(init_key, zeros(example, 1))
   if taken is not None:
@@ -45,19 +47,21 @@ def create_state(
   )
 
 
-def part(batch: Batch, index, count: int) -> Batch:
+def microbatch(batch: Batch, index, count: int) -> Batch:
   """Every count-th example from `index` on, so that rows stay on their device."""
   return jax.tree.map(lambda x: x.reshape(-1, count, *x.shape[1:])[:, index], batch)
 
 
 def unowned(players, variables: Variables) -> tuple[str, ...]:
-  """The nets that no player moves."""
+  """The nets that no player trains."""
   return tuple(sorted(set(variables.params).difference(*(player.owns for player in players))))
 
 
 def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: int, frozen=()):
-  """One update by one player; gradients are the mean over equal microbatches. Of the statistics
-  that its loss leaves only those of its own nets are kept."""
+  """One update of one player, with the mean gradient of equal microbatches.
+
+  Its loss returns the statistics of all nets; only those of its own nets are kept.
+  """
   params = state.variables.params
   owned = {name: params[name] for name in player.owns}
 
@@ -72,10 +76,8 @@ def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: i
   else:
 
     def accumulate(extra, i):
-      microbatch = part(batch, i, microbatches)
-      (loss, (metrics, extra)), grads = gradient(
-        owned, extra, microbatch, jax.random.fold_in(key, i)
-      )
+      examples = microbatch(batch, i, microbatches)
+      (loss, (metrics, extra)), grads = gradient(owned, extra, examples, jax.random.fold_in(key, i))
       return extra, (loss, metrics, grads)
 
     extra, every = jax.lax.scan(accumulate, state.variables.extra, jnp.arange(microbatches))
@@ -89,15 +91,15 @@ def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: i
 
 
 def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0, microbatches=1):
-  """(State, Batch) -> (State, Metrics): one round, each player in its turns.
+  """A function (State, Batch) -> (State, Metrics): one round, in which each player takes its turns.
 
-  The batch holds B * max(turns) examples, B of them for an update.
+  The batch has B * max(turns) examples, B for each update.
 
   Args:
-    method: whose players play.
+    method: its players.
     schedules: {entry of hyper: step -> factor}.
     ema: decay of the moving average of parameters and statistics, 0 for none.
-    microbatches: in how many parts an update's batch is worked through.
+    microbatches: the number of parts that an update's batch is split into.
   """
   players = method.players
   rounds = max(player.turns for player in players)
@@ -112,7 +114,7 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
       player_key = jax.random.fold_in(key, number)
 
       def play(state, t, player=player, key=player_key):
-        examples = batch if rounds == 1 else part(batch, t, rounds)
+        examples = batch if rounds == 1 else microbatch(batch, t, rounds)
         turn_key = jax.random.fold_in(key, t)
         return turn(player, state, examples, turn_key, hyper, microbatches, frozen)
 
@@ -139,30 +141,30 @@ def scheduled(state: State, schedules: Mapping | None) -> Hyper:
 
 
 def averaging(state: State, decay: float, frozen=()) -> Variables:
-  """The moving average after this step; the decay grows from 0.1, so that it forgets the start. Of
-  nets that nobody moves it stays as it is, to the bit."""
+  """The moving average after this step. The decay grows from 0.1, so that the start is forgotten.
+  Nets that no player trains stay the same to the bit."""
   rate = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
-  found = jax.tree.map(lambda a, b: rate * a + (1 - rate) * b, state.ema, state.variables)
-  still = lambda old, new: {name: old[name] if name in frozen else new[name] for name in new}
-  return Variables(still(state.ema.params, found.params), still(state.ema.extra, found.extra))
+  moved = jax.tree.map(lambda a, b: rate * a + (1 - rate) * b, state.ema, state.variables)
+  select = lambda old, new: {name: old[name] if name in frozen else new[name] for name in new}
+  return Variables(select(state.ema.params, moved.params), select(state.ema.extra, moved.extra))
 
 
 def make_sweep(step, draw):
-  """The same step and draw for a stack of runs, its members: one axis over all of State.
+  """A step and a draw for a stack of runs, its members: State gets a leading axis.
 
-  A member whose step gives what is not finite does not take it, nor any later one: it is frozen
-  where it was, and its `step` s becomes ~s, which is negative.
+  A member whose step gives a non-finite value does not take it, nor any later one: it is frozen
+  at the state before, and its `step` s becomes ~s, which is negative.
   """
 
   def member(state, batch):
     after, metrics = step(state, batch)
     going = state.step >= 0
-    well = going & finite((after.variables, after.opt, after.ema, metrics))
-    kept = jax.tree.map(partial(jnp.where, well), after, state)
-    step_kept = jnp.where(going & ~well, ~state.step, kept.step)
-    # So that whoever reads them sees it, whatever it was that was not finite.
-    told = jax.tree.map(lambda value: jnp.where(well, value, jnp.nan), metrics)
-    return kept.replace(step=step_kept), told
+    good = going & finite((after.variables, after.opt, after.ema, metrics))
+    kept = jax.tree.map(partial(jnp.where, good), after, state)
+    step_kept = jnp.where(going & ~good, ~state.step, kept.step)
+    # Metrics show the failure even if only a parameter is not finite.
+    metrics = jax.tree.map(lambda value: jnp.where(good, value, jnp.nan), metrics)
+    return kept.replace(step=step_kept), metrics
 
   def sweep_draw(buffer, key, step, *part):
     return jax.vmap(lambda key, step: draw(buffer, key, step, *part))(key, step)
@@ -171,7 +173,7 @@ def make_sweep(step, draw):
 
 
 def finite(tree) -> jax.Array:
-  """Whether every float of a tree is a finite number."""
+  """Whether all floats of a tree are finite."""
   floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
   return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))
 
@@ -180,10 +182,10 @@ class Chunk(NamedTuple):
   """Steps in one program.
 
   Attributes:
-    zeros: (State, Buffer) -> what sums of metrics begin from; nothing is run.
+    zeros: (State, Buffer) -> the initial sums of metrics; runs nothing.
     run: (State, sums, Buffer, length) -> (State, sums) after `length` more steps. The length is an
-      argument, so any chunk runs the same compiled steps; and the sums are handed on, so they are
-      the same however a run is cut into chunks.
+      argument, so that all chunks run the same compiled steps. The sums are passed on, so that they
+      do not depend on how a run is cut into chunks.
   """
 
   zeros: Callable[[State, Buffer], Metrics]
@@ -191,7 +193,7 @@ class Chunk(NamedTuple):
 
 
 def make_chunk(step, draw) -> Chunk:
-  """The chunk of a step and of the draw that feeds it."""
+  """The chunk of a step and of the draw that provides its batches."""
 
   # Jitted within, so that finding the metrics' shapes does not trace the step a second time.
   @jax.jit

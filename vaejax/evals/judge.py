@@ -44,7 +44,7 @@ def make(method: Method, config, example: Example) -> Eval:
     raise UserError(f'The judge eval needs samples, but the method {config.method!r} has none.')
   judge, labelled = judges.find(config.eval.judge.workdir, config.data), 'label' in method.given
   name = judge.name
-  if labelled and name != judges.title(config.data):
+  if labelled and name != judges.dataset_name(config.data):
     raise UserError(
       f'The judge was trained on {name}, which has other labels than {config.data.name}. Give the '
       f'workdir of a judge of {config.data.name} by eval.judge.workdir=DIR.'

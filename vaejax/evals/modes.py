@@ -31,7 +31,7 @@ def make(method: Method, config, example: Example) -> Eval:
   single = config.data.copy_and_resolve_references()
   single.update({'name': base, 'channels': 0})
   judge = judges.find(config.eval.modes.workdir, single)
-  if judge.name != judges.title(single):
+  if judge.name != judges.dataset_name(single):
     raise UserError(
       f'The judge was trained on {judge.name}, but the modes eval needs one of {base}. Give its '
       'workdir by eval.modes.workdir=DIR.'

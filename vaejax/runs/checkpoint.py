@@ -1,19 +1,19 @@
-"""Checkpoints: orbax writes them in the background, and what they hold is checked when it is read.
+"""Writing checkpoints: orbax writes them in the background, checksums guard what is read.
 
-A directory per step holds `state` (all of State) and `meta`: the shape, dtype and checksum of
-every leaf, and the metrics of the run, or of each member, that decide which is best. It gets its
-name when it is whole. One that cannot be read, or whose values are not those that were saved, is
-passed over for the one before.
+Each step has a directory with `state` (all of State) and `meta`: the dtype, shape and checksum of
+every leaf, and the metrics of the run, or of each member, that decide which checkpoint is best. A
+directory gets its name once it is complete.
 """
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,9 +23,10 @@ import orbax.checkpoint as ocp
 
 from vaejax.core import stack
 from vaejax.errors import RunError
+from vaejax.runs.files import is_disk_full
 from vaejax.types import State
 
-# What a file leads to that is missing, or holds something else than was written.
+# What reading a file can raise that is missing or damaged.
 READ_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
@@ -42,29 +43,32 @@ def encode(state: State) -> dict:
 
 
 def decode(tree: dict) -> State:
-  """The State of `encode`; a tree restored without its optimizers gives one without."""
+  """The State of `encode`; a tree that was restored without 'opt' gives one without optimizers."""
   return State(**{'opt': {}, **tree, 'key': jax.random.wrap_key_data(tree['key'])})
 
 
 def abstract_state(create: Callable[[], State], sharding=None, opt: bool = True) -> dict:
-  """What to restore: shapes and dtypes of `encode(create())` with the sharding it is to have, one
-  for all or sharding(leaf), without the optimizers unless `opt`. Nothing is computed."""
+  """Shapes, dtypes and shardings of `encode(create())`, which restoring needs; nothing is computed.
+
+  `sharding` is one for all leaves, or a function of a leaf. Without `opt` there are no optimizers.
+  """
   tree = jax.eval_shape(lambda: encode(create()))
   if not opt:
     tree.pop('opt')
-  place = sharding if callable(sharding) else lambda leaf: sharding
-  return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place(x)), tree)
+  leaf_sharding = sharding if callable(sharding) else lambda leaf: sharding
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=leaf_sharding(x)), tree
+  )
 
 
 def named_leaves(tree) -> dict:
-  """{path: array} of a tree, in its order: 'variables/params/encoder/Dense_0/kernel'."""
-  found = jax.tree_util.tree_leaves_with_path(tree)
+  """{path: leaf} of a tree, in its order: 'variables/params/encoder/Dense_0/kernel'."""
   name = lambda path: jax.tree_util.keystr(path, simple=True, separator='/')
-  return {name(path): leaf for path, leaf in found}
+  return {name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def dtype_and_shape(array) -> str:
-  """'float32[3,4]': what must agree before a leaf is read."""
+  """'float32[3, 4]': what must agree before a leaf is read."""
   return f'{array.dtype.name}{list(array.shape)}'
 
 
@@ -73,14 +77,23 @@ def checksum(array) -> int:
   return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
-def by_itself() -> dict:
-  """What orbax takes so as not to wait for the other processes, of which only this one writes."""
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+  """SHA-256 of the names, dtypes, shapes and bytes of arrays, in hexadecimal."""
+  sha = hashlib.sha256()
+  for name, array in sorted(arrays.items()):
+    sha.update(f'{name} {dtype_and_shape(array)};'.encode())
+    sha.update(np.ascontiguousarray(array).tobytes())
+  return sha.hexdigest()
+
+
+def single_process_options() -> dict:
+  """Options with which orbax does not wait for the other processes, which write nothing."""
   if jax.process_count() == 1:
     return {}
   options = ocp.options.MultiprocessingOptions(
     primary_host=jax.process_index(),
     active_processes={jax.process_index()},
-    barrier_sync_key_prefix='alone',
+    barrier_sync_key_prefix='process_0',
   )
   return {'multiprocessing_options': options}
 
@@ -90,20 +103,22 @@ class Checkpoints:
 
   def __init__(self, workdir: Path, keep: int, best: str):
     self.folder, self.keep, self.best = (workdir / 'checkpoints').absolute(), keep, best
-    alone = by_itself()
-    handler = {'composite_options': ocp.CompositeOptions(**alone)} if alone else {}
-    self.writer = ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handler), **alone)
+    options = single_process_options()
+    handler = {'composite_options': ocp.CompositeOptions(**options)} if options else {}
+    self.writer = ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handler), **options)
     self.thread, self.pending = ThreadPoolExecutor(1, 'checkpoint'), None
 
   def save(self, state: State, metrics: Sequence[dict[str, float]] = (), row=None) -> None:
-    """Starts writing a state, once the one before is written; nothing may overwrite or donate its
-    arrays. Raises RunError.
+    """Starts writing a state once the previous one is written. Raises RunError if the disk is full.
 
-    metrics: what decides which is best, of each member of a stack, of a run its own alone; row: of
-    the log, where it is saved unfinished.
+    Nothing may overwrite or donate the state's arrays.
+
+    Args:
+      metrics: of each member of a stack, or of the run alone; they decide which is best.
+      row: of the log, if it is unfinished.
     """
     self.wait()
-    # Not orbax's own background: before that begins it takes as long as a dozen steps.
+    # Not orbax's own background thread: starting that takes as long as a dozen small steps.
     self.pending = self.thread.submit(self.write, state, metrics, row)
 
   def write(self, state: State, metrics: Sequence[dict[str, float]], row) -> None:
@@ -117,114 +132,99 @@ class Checkpoints:
       'row': row,
     }
     self.folder.mkdir(parents=True, exist_ok=True)
-    make_sure_of_room(self.folder, host)
-    # From the host: of several processes orbax would want all for what is on their devices.
+    check_room(self.folder, host)
+    # From the host: otherwise orbax wants every process to write what is on its own devices.
     items = {'state': ocp.args.StandardSave(host), 'meta': ocp.args.JsonSave(meta)}
     self.writer.save(self.folder / str(step), args=ocp.args.Composite(**items))
 
   def wait(self) -> None:
     """Waits until the last save is on disk, and deletes those it replaces. Raises RunError."""
     pending, self.pending = self.pending, None
-    with self.disk():
+    with self.full_disk_as_run_error():
       if pending:
         pending.result()
       self.prune()
 
-  def standing(self) -> str:
-    """What a run that fails can still be taken up from, in words."""
-    found = steps(self.folder.parent)
-    return f'checkpoint {found[-1]} stands' if found else 'there is no checkpoint yet'
+  def describe_latest(self) -> str:
+    """From which checkpoint a failed run can resume, in words."""
+    available = steps(self.folder.parent)
+    return f'checkpoint {available[-1]} is kept' if available else 'there is no checkpoint yet'
 
   def prune(self) -> None:
-    """Deletes what is neither among the latest nor the best, and what a killed run left behind."""
-    found = steps(self.folder.parent)
-    kept = {*found[-self.keep :], *best(self.folder.parent, found, self.best).values()}
-    for step in found:
-      if step not in kept:
-        # Under its own name a checkpoint is whole, so it loses that before it loses any file.
-        (self.folder / str(step)).rename(self.folder / f'{step}.deleted')
+    """Deletes all but the latest and the best, and what a killed run left behind."""
+    available = steps(self.folder.parent)
+    best_steps = best(self.folder.parent, available, self.best).values()
+    for step in set(available).difference(available[-self.keep :], best_steps):
+      # A directory with a step's name is complete, so it loses the name before any file.
+      (self.folder / str(step)).rename(self.folder / f'{step}.deleted')
     for path in self.folder.glob('*.*'):
       shutil.rmtree(path, ignore_errors=True)
 
   @contextlib.contextmanager
-  def disk(self):
+  def full_disk_as_run_error(self):
     """Turns what a full disk raises, here or in orbax's threads, into a RunError."""
     try:
       yield
     except Exception as error:
-      if not full(error):
+      if not is_disk_full(error):
         raise
       self.prune()
       raise RunError(
-        f'{self.folder}: the disk is full; {self.standing()}: free some space, then run the same '
-        'command again'
+        f'{self.folder}: the disk is full; {self.describe_latest()}. Free some space, then run the '
+        'same command again'
       ) from error
 
 
-def make_sure_of_room(folder: Path, state: dict) -> None:
-  """Raises OSError where a disk has no room for a state. Asked before it is written, since every
-  thread of orbax that finds the disk full has a traceback to print."""
+def check_room(folder: Path, state: dict) -> None:
+  """Raises OSError if the disk has no room for a state. Checked before writing, because every
+  thread of orbax that meets a full disk prints a traceback."""
   arrays = jax.tree.leaves(state)
-  index = 2**11 * len(arrays) + 2**16  # what orbax writes besides, more or less
+  index = 2**11 * len(arrays) + 2**16  # roughly what orbax writes besides
   if shutil.disk_usage(folder).free < sum(x.nbytes for x in arrays) + index:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
-def full(error: BaseException | None) -> bool:
-  """Whether an error, or what led to it, says that the disk (or the quota) is full."""
-  if error is None:
-    return False
-  numbers = errno.ENOSPC, errno.EDQUOT
-  text = str(error)
-  said = any(word in text for word in ('No space left', 'ENOSPC', 'quota exceeded'))
-  return (
-    said
-    or (isinstance(error, OSError) and error.errno in numbers)
-    or full(error.__cause__ or error.__context__)
-  )
-
-
 @contextlib.contextmanager
-def manage(workdir: Path, config) -> Iterator[Checkpoints]:
-  """The checkpoints of a workdir: the latest `config.keep` and the best, of a stack that of each
-  member, are kept: of M members at T tests those are min(M, T) at most.
+def manage(workdir: Path, keep: int, best: str) -> Iterator[Checkpoints]:
+  """The checkpoints of a workdir, of which the latest `keep` and the best ones stay.
 
-  `config.best` names a metric that is given to `save`, with '-' before it where smaller is better.
-  On leaving, the last save is waited for. Raises RunError where the disk is full.
+  `best` names a metric that is given to `save`, with '-' before it if smaller is better. Of a stack
+  the best of each member stays. On leaving, the last save is waited for. Raises RunError if the
+  disk is full.
   """
-  found = Checkpoints(workdir, config.keep, config.best)
+  checkpoints = Checkpoints(workdir, keep, best)
   try:
-    found.prune()
-    yield found
+    checkpoints.prune()
+    yield checkpoints
   finally:
     try:
-      found.wait()
+      checkpoints.wait()
     finally:
-      found.thread.shutdown()
-      found.writer.close()
+      checkpoints.thread.shutdown()
+      checkpoints.writer.close()
 
 
-def best(workdir: Path, found: list[int], name: str) -> dict[int, int]:
-  """{place: step}: where among `found` each member of a stack, or a run, which is at place 0, has
-  its best value of a metric. One that has none is left out."""
+def best(workdir: Path, available: list[int], name: str) -> dict[int, int]:
+  """{place: step}: at which of the available steps each member of a stack (a run is at place 0) has
+  its best finite value of a metric. Members without one are left out."""
   metric, sign = name.lstrip('-'), -1 if name.startswith('-') else 1
   values, chosen = {}, {}
-  for step in found if name else ():
-    with contextlib.suppress(*READ_ERRORS):  # a damaged one is not the best
-      for place, one in enumerate(read_meta(workdir, step)['metrics']):
-        value = sign * one[metric]
+  for step in available if name else ():
+    with contextlib.suppress(*READ_ERRORS):  # a damaged checkpoint is not the best
+      for place, metrics in enumerate(read_meta(workdir, step)['metrics']):
+        value = sign * metrics[metric]
         if math.isfinite(value) and value > values.get(place, -math.inf):
           values[place], chosen[place] = value, step
   return chosen
 
 
 def steps(workdir: Path) -> list[int]:
-  """The steps of the checkpoints that are whole, ascending."""
+  """The steps of the complete checkpoints, ascending."""
   folder = workdir / 'checkpoints'
   names = [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
   return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
 
 
 def read_meta(workdir: Path, step: int) -> dict:
-  """What `save` wrote beside the state at one step. Raises whatever the damage leads to."""
+  """What `save` wrote beside the state of a step. Raises one of READ_ERRORS."""
   return json.loads((workdir / 'checkpoints' / str(step) / 'meta' / 'metadata').read_bytes())

@@ -1,4 +1,4 @@
-"""Files of a workdir: whole or not at all, whatever kills the process."""
+"""Files of a workdir: written completely or not at all, whatever ends the process."""
 
 import contextlib
 import errno
@@ -12,20 +12,31 @@ import numpy as np
 from vaejax.errors import RunError, UserError
 
 _KNOWN = {
-  'config.json': ("a run's configuration", 'name a workdir that `train` has written'),
-  'evaluation.json': ("a run's test results", 'write it anew with `evaluate`'),
+  'config.json': ("a run's configuration", 'Use a workdir that `train` has written'),
+  'evaluation.json': ("a run's test results", 'Write it again with `evaluate`'),
 }
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+  """Whether an error, or one that caused it, says that the disk, or the quota, is full."""
+  if error is None:
+    return False
+  if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    return True
+  if any(words in str(error) for words in ('No space left', 'ENOSPC', 'quota exceeded')):
+    return True
+  return is_disk_full(error.__cause__ or error.__context__)
 
 
 @contextlib.contextmanager
 def full_disk(path):
-  """Turns an OSError that says that the disk (or the quota) is full into a RunError."""
+  """Turns an OSError that says that the disk is full into a RunError."""
   try:
     yield
   except OSError as error:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
       raise RunError(
-        f'{path}: the disk is full; free some space, then run the same command again'
+        f'{path}: the disk is full. Free some space, then run the same command again'
       ) from error
     raise
 
@@ -35,10 +46,10 @@ def write_atomic(path, data: bytes | str) -> None:
 
   Raises:
     RunError: the disk is full; `path` is as it was.
-    OSError: the folder is missing or closed to us; `path` is as it was.
+    OSError: the folder is missing or may not be written; `path` is as it was.
   """
   path = pathlib.Path(path)
-  # In the same folder, since a rename is atomic within one file system only.
+  # In the same folder, because a rename is atomic only within a file system.
   temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
   try:
     with full_disk(path):
@@ -48,14 +59,14 @@ def write_atomic(path, data: bytes | str) -> None:
         os.fsync(file.fileno())
       os.replace(temporary, path)
   except BaseException:
-    # What cannot be removed must not hide what went wrong.
+    # A failure to remove it must not hide the error.
     with contextlib.suppress(OSError):
       temporary.unlink(missing_ok=True)
     raise
 
 
 def plain(obj):
-  """`obj` as standard JSON takes it: numpy values as numbers and lists, NaN and ±inf as None."""
+  """`obj` as JSON can hold it: numpy values as numbers and lists, NaN and ±inf as None."""
   if isinstance(obj, (np.generic, np.ndarray)):
     obj = obj.tolist()
   if isinstance(obj, float) and not math.isfinite(obj):
@@ -71,7 +82,7 @@ def write_json(path, obj) -> None:
   """Writes `plain(obj)` as indented JSON, atomically. Keys keep their order.
 
   Raises:
-    TypeError: `obj` holds something that JSON has no word for; nothing is written.
+    TypeError: `obj` has a value that JSON cannot hold; nothing is written.
     RunError: the disk is full.
   """
   write_atomic(path, json.dumps(plain(obj), indent=2, allow_nan=False) + '\n')
@@ -84,29 +95,29 @@ def read_json(path):
     UserError: there is no such file, it cannot be read, or it is not JSON.
   """
   path = pathlib.Path(path)
-  what, remedy = _KNOWN.get(path.name, ('a JSON file', 'check the path'))
+  what, remedy = _KNOWN.get(path.name, ('a JSON file', 'Check the path'))
   try:
     return json.loads(path.read_bytes())
   except FileNotFoundError:
-    raise UserError(f'{path}: no such file; it should be {what}: {remedy}') from None
+    raise UserError(f'{path}, {what}, does not exist. {remedy}') from None
   except OSError as error:
-    raise UserError(f'{path}: {error.strerror}; it should be {what}: {remedy}') from None
+    raise UserError(f'{path}, {what}, cannot be read ({error.strerror}). {remedy}') from None
   except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
-    raise UserError(f'{path} should be {what}, but is not JSON ({error}): {remedy}') from None
+    raise UserError(f'{path} should be {what}, but is not JSON ({error}). {remedy}') from None
 
 
 def read_rows(path) -> list[dict]:
-  """The rows of a metrics.jsonl in their order; [] if there is no file. Other lines are skipped."""
+  """The rows of a metrics.jsonl in order; [] if there is no file. Other lines are skipped."""
   path = pathlib.Path(path)
   lines = path.read_bytes().split(b'\n') if path.is_file() else []
   return [row for row in map(parse_row, lines) if row]
 
 
 def parse_row(line: bytes) -> dict | None:
-  """One line of metrics.jsonl, or None where it is not a row: torn by a kill, or garbage.
+  """One line of metrics.jsonl, or None if it is not a complete row.
 
-  In a row, `step` is an int, `split` a str, `seconds` a finite number. The other values
-  are as they stand in the file: of any type, where others have written it.
+  A row has an int `step`, a str `split` and a finite number `seconds`; other values may be of any
+  type.
   """
   try:
     row = json.loads(line)

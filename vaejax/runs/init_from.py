@@ -1,13 +1,12 @@
-"""Nets that a new run begins from: those of another run, read once, before the first step.
+"""Initial nets from another run, read once before the first step.
 
-What was taken stands in config.json under 'init'; once the new run has a checkpoint of its own, the
-other one may be gone.
+What was read is recorded in config.json under 'init'; once the new run has a checkpoint of its own,
+the other run is no longer needed.
 """
 
-import functools
-import hashlib
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,43 +15,46 @@ import numpy as np
 
 from vaejax.core.sharding import put_global, replicated
 from vaejax.core.step import unowned
-from vaejax.distributed.group import ALONE, Alone
+from vaejax.distributed import processes
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.runs import checkpoint, restore, sweep_files, workdir
-from vaejax.training.setup import Setup
-from vaejax.types import State, Variables
+from vaejax.types import Method, State, Variables
 
 
-class Taken(NamedTuple):
-  """Variables of the nets that are taken, on the host (of other processes than 0: None), and where
-  they are from: {'from', 'member', 'step', 'nets', 'weights', 'checksum'}, as config.json has it.
-  """
+class InitialNets(NamedTuple):
+  """Nets of another run: their variables on the host, and where they come from: {'from', 'member',
+  'step', 'nets', 'weights', 'checksum'}, as config.json has it."""
 
-  variables: Variables | None
+  variables: Variables
   about: dict
 
 
-def first_state(setup: Setup, taken: Taken | None, group: Alone = ALONE) -> State:
-  """The state before the first step, on the devices; `taken` is process 0's."""
-  about = group.share(lambda: taken and taken.about)
-  create = jax.jit(setup.create, out_shardings=setup.spread)
-  if about is None:
-    return create()
-  # An argument and not a constant of the program, which would be as large as they are.
-  variables = taken.variables if group.main else None
-  if group.size > 1:
-    like = of_nets(abstract(setup), about['nets'])
-    send = functools.partial(restore.from_main, group=group)
-    variables = jax.tree.map(send, like, variables or like)
-  return create(put_global(variables, replicated(setup.mesh)))
+def first_state(
+  create: Callable[..., State],
+  state_sharding: State,
+  mesh: jax.sharding.Mesh,
+  initial: InitialNets | None,
+  stacked: bool,
+) -> State:
+  """The state before the first step, on the devices; `initial` is process 0's."""
+  nets = processes.broadcast(lambda: initial and initial.about['nets'])
+  create_sharded = jax.jit(create, out_shardings=state_sharding)
+  if nets is None:
+    return create_sharded()
+  # An argument rather than a constant of the program, which would be as large as they are.
+  variables = initial.variables if processes.is_main() else None
+  if processes.count() > 1:
+    like = of_nets(abstract_variables(create, stacked), nets)
+    variables = jax.tree.map(restore.from_main, like, variables or like)
+  return create_sharded(put_global(variables, replicated(mesh)))
 
 
-def abstract(setup: Setup) -> Variables:
-  """Shapes and dtypes of the variables of one run, also where a stack of them is trained."""
-  variables = jax.eval_shape(setup.create).variables
-  cut = lambda x: jax.ShapeDtypeStruct(x.shape[1:] if setup.members else x.shape, x.dtype)
-  return jax.tree.map(cut, variables)
+def abstract_variables(create: Callable[..., State], stacked: bool) -> Variables:
+  """Shapes and dtypes of the variables of one run, also where a stack of runs is created."""
+  variables = jax.eval_shape(create).variables
+  single = lambda x: jax.ShapeDtypeStruct(x.shape[1:] if stacked else x.shape, x.dtype)
+  return jax.tree.map(single, variables)
 
 
 def of_nets(variables: Variables, nets) -> Variables:
@@ -61,65 +63,73 @@ def of_nets(variables: Variables, nets) -> Variables:
   return Variables(pick(variables.params), pick(variables.extra))
 
 
-def take(config, setup: Setup, say) -> Taken | None:
-  """The nets that `config.init_from` is to give, None where nothing is asked for.
+def read(
+  config, method: Method, create: Callable[..., State], stacked: bool, log: Callable[[str], None]
+) -> InitialNets | None:
+  """The nets that `config.init_from` provides, None if it is empty.
 
-  Of the moving average where the other run kept one. `say` is told what is taken. Raises UserError
-  where there is no such run, and where a net that was asked for does not fit.
+  They are those of the moving average if the other run keeps one. Raises UserError if there is no
+  such run, or if a requested net does not fit.
   """
-  if not config.init_from:
-    if config.init_nets:
+  source, nets = config.init_from, config.init_nets
+  if not source:
+    if nets:
       raise UserError(
-        f'init_nets={"+".join(config.init_nets)} names nets of another run: name that too, as in '
-        'init_from=runs/m'
+        f'init_nets={"+".join(nets)} needs the run to take them from. Set init_from too, for '
+        'example init_from=runs/m'
       )
     return None
-  like = abstract(setup)
+  like = abstract_variables(create, stacked)
   try:
-    taken = read(config, like, say)
+    initial = read_run(source, nets, config.init_checkpoint, like, log)
   except UserError as error:
-    raise UserError(f'init_from={config.init_from}: {error}') from None
-  fresh = sorted(set(unowned(setup.method.players, like)) - set(taken.about['nets']))
-  if fresh:
+    raise UserError(f'init_from={source}: {error}') from None
+  missing = sorted(set(unowned(method.players, like)) - set(initial.about['nets']))
+  if missing:
     raise UserError(
-      f'init_from={config.init_from} does not give {", ".join(fresh)}, which nobody moves: take '
-      'them too (init_nets), or train them (train)'
+      f'init_from={source} does not provide {", ".join(missing)}, which no player trains. Take '
+      'them from there too (init_nets), or train them (train)'
     )
-  return taken
+  return initial
 
 
-def read(config, like: Variables, say) -> Taken:
-  """What `take` gives of a run that there is."""
-  folder, member = sweep_files.parse_member(Path(os.path.expanduser(config.init_from)))
+def read_run(
+  source: str, requested: tuple[str, ...], which: str, like: Variables, log: Callable[[str], None]
+) -> InitialNets:
+  """The nets of the run in a workdir; `requested`: their names, (): all that fit; `which`: the
+  checkpoint; `like`: the variables of the new run."""
+  folder, member = sweep_files.parse_member(Path(os.path.expanduser(source)))
   if member is None and sweep_files.is_sweep(folder):
-    raise UserError(f'it holds a sweep: name one of its members, as in {folder}/members/0')
+    raise UserError(f'this is a sweep. Name one of its members, for example {folder}/members/0')
   folder = folder if member is None else sweep_files.stack_of(folder, member)
   saved = workdir.read_config(folder)
   place, best = sweep_files.place_of(folder, saved, member), saved.config.checkpoint.best
-  chosen = restore.select_step(folder, config.init_checkpoint, best, place, 'init_checkpoint')
+  only = restore.select_step(folder, which, best, place, 'init_checkpoint')
 
   def read_step(step: int):
     forms = {path: form for path, (form, _) in restore.saved_leaves(folder, step).items()}
     if saved.members:
       forms = {path: re.sub(r'\[\d+(, )?', '[', form) for path, form in forms.items()}
     section = 'ema' if any(path.startswith('ema/') for path in forms) else 'variables'
-    nets = fitting(forms, section, like, config.init_nets, step)
-    wanted = {'step': jax.ShapeDtypeStruct((), np.int32), section: of_nets(like, nets)}
+    nets = fitting(forms, section, like, requested, step)
+    shapes = {'step': jax.ShapeDtypeStruct((), np.int32), section: of_nets(like, nets)}
     if saved.members:
-      several = lambda x: jax.ShapeDtypeStruct((len(saved.members), *x.shape), x.dtype)
-      wanted = jax.tree.map(several, wanted)
-    tree = restore.read_arrays(folder, step, wanted)
+      stack = lambda x: jax.ShapeDtypeStruct((len(saved.members), *x.shape), x.dtype)
+      shapes = jax.tree.map(stack, shapes)
+    tree = restore.read_arrays(folder, step, shapes)
     tree = jax.tree.map(lambda x: x[place], tree) if saved.members else tree
     return nets, section, tree[section], int(tree['step'])
 
-  found = restore.newest_of(folder, read_step, say, chosen)
-  if found is None:
-    raise UserError(f'{folder} has no checkpoint yet: train it first')
-  nets, section, variables, step = found
+  checkpoint_read = restore.newest_of(folder, read_step, log, only)
+  if checkpoint_read is None:
+    raise UserError(f'{folder} has no checkpoint yet. Train it first')
+  nets, section, variables, step = checkpoint_read
   step = max(step, ~step)  # that of a frozen member is negative
-  fresh = sorted(set(like.params) - set(nets))
-  rest = f'; {", ".join(fresh)} {"starts" if len(fresh) == 1 else "start"} fresh' if fresh else ''
-  say(f'{", ".join(nets)} from {config.init_from} at step {step}{rest}')
+  fresh = ', '.join(sorted(set(like.params) - set(nets)))
+  log(
+    f'initial {", ".join(nets)} from {source} at step {step}'
+    + (f'; initialised anew: {fresh}' if fresh else '')
+  )
   about = {
     'from': str(folder.absolute()),
     'member': member,
@@ -128,55 +138,56 @@ def read(config, like: Variables, say) -> Taken:
     'weights': 'ema' if section == 'ema' else 'raw',
     'checksum': checksum(variables),
   }
-  return Taken(variables, about)
+  return InitialNets(variables, about)
 
 
-def fitting(forms, section: str, like: Variables, asked: tuple[str, ...], step: int) -> list[str]:
-  """The nets to take, those that were asked for, or all that have the same parameters, in name and
-  shape, as in a checkpoint. Raises OtherModel.
+def fitting(
+  forms: dict[str, str], section: str, like: Variables, requested: tuple[str, ...], step: int
+) -> list[str]:
+  """The requested nets, or all whose parameters have the same names and shapes as in a checkpoint.
 
   Args:
-    forms: {path: form} of all that the checkpoint holds of one run.
-    section: 'variables' or 'ema', of which they are taken.
+    forms: {path: dtype and shape} of everything that the checkpoint holds of one run.
+    section: 'variables' or 'ema': where the nets are read from.
     like: the variables of the new run.
-    asked: names of nets, (): all that fit.
-    step: of the checkpoint.
+    requested: names of nets, (): all that fit.
+    step: of the checkpoint, for messages.
+
+  Raises OtherModel if a requested net, or every net, has other parameters.
   """
-  now = {
-    path: checkpoint.dtype_and_shape(x)
-    for path, x in checkpoint.named_leaves({section: like}).items()
-  }
+  leaves = checkpoint.named_leaves({section: like})
+  here = {path: checkpoint.dtype_and_shape(leaf) for path, leaf in leaves.items()}
 
-  def of(forms, net: str) -> dict[str, str]:
-    own = tuple(f'{section}/{part}/{net}/' for part in ('params', 'extra'))
-    kept = ((path, form) for path, form in forms.items() if path.startswith(own))
-    return {path.replace(section, 'variables', 1): form for path, form in kept}
+  def of_net(forms, net: str) -> dict[str, str]:
+    prefixes = tuple(f'{section}/{part}/{net}/' for part in ('params', 'extra'))
+    return {
+      path.replace(section, 'variables', 1): form
+      for path, form in forms.items()
+      if path.startswith(prefixes)
+    }
 
-  theirs = {path.split('/')[2] for path in forms if path.startswith(f'{section}/params/')}
-  known = sorted(theirs & set(like.params))
-  for net in asked:
-    if net not in known:
-      whose = 'the new run' if net in theirs else 'that run'
+  there = {path.split('/')[2] for path in forms if path.startswith(f'{section}/params/')}
+  shared = sorted(there & set(like.params))
+  for net in requested:
+    if net not in shared:
+      which = 'the new run' if net in there else 'that run'
       raise restore.OtherModel(
-        f'init_nets={"+".join(asked)}: {whose} has no net {net!r}{nearest(net, known)}; both have '
-        f'{", ".join(known) or "none"}'
+        f'init_nets={"+".join(requested)}: {which} has no net {net!r}{nearest(net, shared)}. Both '
+        f'have {", ".join(shared) or "none"}'
       )
-  changed = {n: restore.differences(of(forms, n), of(now, n), step) for n in asked or known}
-  nets = [net for net in changed if not changed[net]]
-  if len(nets) == len(asked) > 0 or (nets and not asked):
+  names = requested or shared
+  changes = {n: restore.differences(of_net(forms, n), of_net(here, n), step) for n in names}
+  nets = [net for net in names if not changes[net]]
+  if nets and len(nets) >= len(requested):
     return nets
-  words = '; '.join(part for parts in changed.values() for part in parts)
-  both = f'that run has {", ".join(sorted(theirs))}, the new one {", ".join(sorted(like.params))}'
+  words = '; '.join(part for parts in changes.values() for part in parts)
+  words = words or f'that run has {", ".join(sorted(there))}, the new one {", ".join(like.params)}'
   raise restore.OtherModel(
-    f'{"a net that was asked for does not fit" if asked else "no net fits"} ({words or both}): '
-    'give both runs the same model, or name nets that fit, as in init_nets=encoder'
+    f'{"a requested net does not fit" if requested else "no net fits"} ({words}). Give both runs '
+    'the same model, or name nets that fit, for example init_nets=encoder'
   )
 
 
 def checksum(variables: Variables) -> str:
-  """SHA-256 of the names, shapes and bytes of all arrays, as hexadecimal digits."""
-  digest = hashlib.sha256()
-  for path, array in sorted(checkpoint.named_leaves(variables).items()):
-    digest.update(f'{path} {checkpoint.dtype_and_shape(array)};'.encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
-  return digest.hexdigest()
+  """SHA-256 of the names, shapes and bytes of all arrays, in hexadecimal."""
+  return checkpoint.digest(checkpoint.named_leaves(variables))

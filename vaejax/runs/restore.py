@@ -1,6 +1,5 @@
-"""Checkpoints read again: the newest whole one, or another, onto any number of devices."""
+"""Reading checkpoints: the newest readable one, or another, onto any number of devices."""
 
-import functools
 import re
 import shutil
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import tensorstore
 from jax.experimental import multihost_utils
 
 from vaejax.core.sharding import put_global
-from vaejax.distributed.group import ALONE, Alone
+from vaejax.distributed import processes
 from vaejax.errors import UserError
 from vaejax.runs.checkpoint import (
   READ_ERRORS,
@@ -27,121 +26,126 @@ from vaejax.runs.checkpoint import (
 )
 from vaejax.types import State
 
-# Renamed away rather than deleted: what could not be read is kept for whoever wants to look.
+# Unreadable checkpoints are moved here rather than deleted, for whoever wants to look at them.
 BROKEN = 'broken'
 
-SHOWN = 5  # parameters in which two models differ that are named
+MAX_LEAVES = 5  # differing parameters that a message names
 
 
 class OtherModel(UserError):
-  """A checkpoint holds other parameters than the code makes now; the message says which."""
+  """A checkpoint has other parameters than the code makes now; the message says which."""
 
 
 def select_step(
-  workdir: Path, which: str, best_by: str, place: int = 0, asked: str = '--checkpoint'
+  workdir: Path, which: str, best_by: str, place: int = 0, name: str = 'checkpoint'
 ) -> int | None:
-  """The step that a number means, or 'best', that of the member at a place in a stack; None for
-  'latest', the newest that can be read. Raises UserError, with the name of what asked, where there
-  is no such checkpoint."""
-  found = steps(workdir)
+  """The step of checkpoint `which`: 'best' (of the member at a place of a stack), or a number.
+
+  None for 'latest', the newest that can be read. Raises UserError, with the name of the flag or
+  field, if there is no such checkpoint.
+  """
   if which == 'latest':
     return None
-  if which == 'best' and not best_by:
-    raise UserError(f'{asked}=best: the run has no checkpoint.best; take latest or a step')
-  there = ', '.join(map(str, found)) or 'none'
+  available = steps(workdir)
+  listed = ', '.join(map(str, available)) or 'none'
   if which == 'best':
-    chosen = best(workdir, found, best_by).get(place)
-    if chosen is None:
+    if not best_by:
+      raise UserError(f'{name}=best: the run has no checkpoint.best. Use latest or a step')
+    step = best(workdir, available, best_by).get(place)
+    if step is None:
       raise UserError(
-        f'{asked}=best: no checkpoint has a value of {best_by.lstrip("-")}: take latest or a '
-        f'step that is there: {there}'
+        f'{name}=best: no checkpoint has a value of {best_by.lstrip("-")}. Use latest or one of '
+        f'the steps {listed}'
       )
-    return chosen
-  if which not in map(str, found):
-    raise UserError(f'{asked}={which}: it takes latest, best or a step that is there: {there}')
+    return step
+  if which not in map(str, available):
+    raise UserError(f'{name}={which} does not exist. Use latest, best or one of the steps {listed}')
   return int(which)
 
 
-def restore(
-  workdir: Path,
-  like: dict,
-  say: Callable[[str], None] = print,
-  group: Alone = ALONE,
-) -> State | None:
-  """The newest checkpoint that can be read, or None where there is none at all.
+def restore(workdir: Path, abstract: dict, log: Callable[[str], None] = print) -> State | None:
+  """The state of the newest checkpoint that can be read, or None if there is no checkpoint.
+
+  Of several processes, process 0 alone reads the workdir.
 
   Args:
-    like: see `abstract`; the checkpoint may come from another number of devices.
-    say: is told of each checkpoint that is passed over.
-    group: the processes that want it, of which process 0 alone reads the workdir.
+    abstract: see checkpoint.abstract_state; the checkpoint may be from other devices.
+    log: gets a line about each checkpoint that is skipped.
 
-  Raises:
-    UserError: none of the checkpoints can be read.
+  Raises UserError if none of the checkpoints can be read.
   """
-  tree = newest(workdir, like, say) if group.main else None
-  if not group.share(lambda: tree is not None):
+  tree = processes.on_main(lambda: newest(workdir, abstract, log))
+  if not processes.broadcast(lambda: tree is not None):
     return None
-  if group.size > 1:
-    send = functools.partial(from_main, group=group)
-    tree = jax.tree.map(send, like, tree or like)
-  return decode(jax.tree.map(lambda x, leaf: put_global(x, leaf.sharding), tree, like))
+  if processes.count() > 1:
+    tree = jax.tree.map(from_main, abstract, tree or abstract)
+  return decode(jax.tree.map(lambda x, leaf: put_global(x, leaf.sharding), tree, abstract))
 
 
-def newest(workdir: Path, like: dict, say, only: int | None = None) -> dict | None:
-  """What `restore` reads, or the checkpoint of one step, in the host's memory."""
+def newest(
+  workdir: Path, abstract: dict, log: Callable[[str], None], only: int | None = None
+) -> dict | None:
+  """The newest readable checkpoint, or the one of step `only`, in the host's memory."""
   try:
-    return newest_of(workdir, lambda step: read(workdir, step, like), say, only)
+    return newest_of(workdir, lambda step: read(workdir, step, abstract), log, only)
   except OtherModel as error:
     raise UserError(
       f'{workdir} was trained with other code: {error}. Go back to the code that trained it, or '
-      f'train in another --workdir, where init_from={workdir} takes the nets that still fit'
+      f'train in another workdir, where init_from={workdir} takes the nets that still fit'
     ) from None
 
 
-def newest_of(workdir: Path, read: Callable[[int], Any], say, only: int | None = None) -> Any:
-  """read(step) of the newest checkpoint that is not damaged, or of one step; None where there is
-  none. Raises UserError where none can be read, and what `read` raises of OtherModel."""
-  found = steps(workdir) if only is None else [only]
-  for step in reversed(found):
+def newest_of(
+  workdir: Path,
+  read_step: Callable[[int], Any],
+  log: Callable[[str], None],
+  only: int | None = None,
+) -> Any:
+  """read_step(step) of the newest undamaged checkpoint, or of step `only`; None if there is none.
+
+  Raises UserError if none can be read, and lets OtherModel through.
+  """
+  candidates = steps(workdir) if only is None else [only]
+  for step in reversed(candidates):
     try:
-      return read(step)
+      return read_step(step)
     except OtherModel:
       raise
     except READ_ERRORS as error:
-      reason = damage(error)
+      reason = describe_damage(error)
     if only is None:
-      say(f'{workdir}/checkpoints/{step} cannot be read ({reason}): passed over for the one before')
-  if not found:
+      log(f'{workdir}/checkpoints/{step} cannot be read ({reason}); using the one before it')
+  if not candidates:
     return None
   if only is not None:
     raise UserError(
-      f'{workdir}/checkpoints/{only} cannot be read ({reason}): take latest or another step'
+      f'{workdir}/checkpoints/{only} cannot be read ({reason}). Use latest or another step'
     )
   raise UserError(
-    f'{workdir}/checkpoints: none of the checkpoints {found} can be read; start again in another '
-    'workdir'
+    f'{workdir}/checkpoints: none of the checkpoints {candidates} can be read. Start again in '
+    'another workdir'
   )
 
 
-def damage(error: Exception) -> str:
-  """What is wrong with a checkpoint, in some words; tensorstore has a page of them."""
+def describe_damage(error: Exception) -> str:
+  """What is wrong with a checkpoint, in a few words; tensorstore has a page of them."""
   if isinstance(error, UserError):
     return str(error)
   missing = isinstance(error, FileNotFoundError) or 'NOT_FOUND' in str(error)
   return 'files are missing' if missing else 'files are damaged'
 
 
-def from_main(leaf, array, group: Alone) -> np.ndarray:
-  """An array of process 0 on every process. One at a time, since each device has it for that."""
-  array = array if group.main else np.zeros(leaf.shape, leaf.dtype)
-  # As bytes: they are sent as sums with zeros, and -0.0 + 0.0 is 0.0.
+def from_main(leaf, array) -> np.ndarray:
+  """An array of process 0, on every process. Arrays go one by one, since each fills the devices."""
+  array = array if processes.is_main() else np.zeros(leaf.shape, leaf.dtype)
+  # As bytes: broadcasting adds zeros, and -0.0 + 0.0 is 0.0.
   data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-  data = np.asarray(multihost_utils.broadcast_one_to_all(data, group.main))
+  data = np.asarray(multihost_utils.broadcast_one_to_all(data))
   return data.view(leaf.dtype).reshape(leaf.shape)
 
 
 def read_row(workdir: Path, step: int) -> dict | None:
-  """The unfinished row that was saved with a state, None where there is none or it is damaged."""
+  """The unfinished row that was saved with a state, None if there is none or it is damaged."""
   try:
     row = read_meta(workdir, step)['row']
     sums = {str(name): np.asarray(value, np.float32) for name, value in row['sums'].items()}
@@ -152,77 +156,82 @@ def read_row(workdir: Path, step: int) -> dict | None:
 
 
 def saved_leaves(workdir: Path, step: int) -> dict[str, tuple[str, int]]:
-  """{path: (form, checksum)} of every leaf of a checkpoint. Raises one of READ_ERRORS."""
+  """{path: (dtype and shape, checksum)} of every leaf of a checkpoint. Raises READ_ERRORS."""
   saved = read_meta(workdir, step)['leaves']
-  # Paths were once written as JAX shows them, "['variables'].params['encoder']".
-  plain = lambda path: '/'.join(re.findall(r"[^\[\].'/]+", path))
-  return {plain(path): (form, checksum) for path, (form, checksum) in saved.items()}
+  return {path: (form, checksum) for path, (form, checksum) in saved.items()}
 
 
-def read(workdir: Path, step: int, like: dict) -> dict:
-  """What was saved at one step, as `encode` gives it, every value as it was, in the host's memory.
+def read(workdir: Path, step: int, abstract: dict) -> dict:
+  """The tree of `checkpoint.encode` as it was saved at one step, in the host's memory.
 
-  Raises OtherModel, UserError where a value is not what was saved, or one of READ_ERRORS.
+  Raises OtherModel; UserError if a value is not the one that was saved; one of READ_ERRORS.
   """
-  expected, wanted = saved_leaves(workdir, step), named_leaves(like)
-  sections = {path.partition('/')[0] for path in wanted}
-  saved = {p: form for p, (form, _) in expected.items() if p.partition('/')[0] in sections}
-  if changed := differences(saved, {p: dtype_and_shape(leaf) for p, leaf in wanted.items()}, step):
-    raise OtherModel('; '.join(changed))
-  return read_arrays(workdir, step, like)
+  leaves = named_leaves(abstract)
+  sections = {path.partition('/')[0] for path in leaves}
+  saved = {
+    path: form
+    for path, (form, _) in saved_leaves(workdir, step).items()
+    if path.partition('/')[0] in sections
+  }
+  now = {path: dtype_and_shape(leaf) for path, leaf in leaves.items()}
+  if changes := differences(saved, now, step):
+    raise OtherModel('; '.join(changes))
+  return read_arrays(workdir, step, abstract)
 
 
-def read_arrays(workdir: Path, step: int, like):
-  """The leaves of a checkpoint that `like` has, as a tree of it. Raises as `read`."""
-  expected, found = saved_leaves(workdir, step), load(workdir, step, like)
-  for path, leaf in found.items():
-    if expected[path] != (dtype_and_shape(leaf), checksum(leaf)):
+def read_arrays(workdir: Path, step: int, abstract):
+  """The leaves of a checkpoint that a tree `abstract` has, as such a tree. Raises as `read`."""
+  saved, arrays = saved_leaves(workdir, step), load_arrays(workdir, step, abstract)
+  for path, array in arrays.items():
+    if saved[path] != (dtype_and_shape(array), checksum(array)):
       raise UserError(f'{path} differs from its checksum')
-  return jax.tree.unflatten(jax.tree.structure(like), list(found.values()))
+  return jax.tree.unflatten(jax.tree.structure(abstract), list(arrays.values()))
 
 
-def load(workdir: Path, step: int, like) -> dict[str, np.ndarray]:
-  """{path: array} of the leaves of a checkpoint that `like` has. Raises one of READ_ERRORS.
+def load_arrays(workdir: Path, step: int, abstract) -> dict[str, np.ndarray]:
+  """{path: array} of the leaves of a checkpoint that `abstract` has. Raises one of READ_ERRORS.
 
-  Read as orbax writes them, one array by one: where one is damaged, orbax's own reader leaves the
-  others behind in an event loop that is closed, of which each has a traceback to print.
+  They are read as orbax writes them, one by one: if one is damaged, orbax's own reader leaves the
+  others in a closed event loop, and each prints a traceback.
   """
   folder = (workdir / 'checkpoints' / str(step) / 'state').absolute()
   if not folder.is_dir():
     raise FileNotFoundError(folder)
 
   def spec(path) -> dict:
-    # Not by the path as text: a name in it may have a slash, as those of spectral norm do.
+    # Not the path as text: a name in it may have a slash, as those of spectral norm do.
     name = jax.tree_util.keystr(path, simple=True, separator='.')
     store = {'driver': 'ocdbt', 'base': f'file://{folder}/', 'path': f'{name}/'}
     return {'driver': 'zarr', 'kvstore': store}
 
-  names = zip(named_leaves(like), jax.tree.leaves_with_path(like), strict=True)
-  opening = {path: tensorstore.open(spec(keys), open=True, read=True) for path, (keys, _) in names}
-  reading = {path: array.result().read() for path, array in opening.items()}
-  return {path: array.result() for path, array in reading.items()}
+  pairs = zip(named_leaves(abstract), jax.tree.leaves_with_path(abstract), strict=True)
+  stores = {path: tensorstore.open(spec(keys), open=True, read=True) for path, (keys, _) in pairs}
+  reads = {path: store.result().read() for path, store in stores.items()}
+  return {path: array.result() for path, array in reads.items()}
 
 
 def differences(saved: dict[str, str], now: dict[str, str], step: int) -> list[str]:
-  """In what the leaves of a checkpoint and those wanted now differ, {path: form} each, in words:
-  the first few. What differs besides the variables only follows from them, where they do."""
+  """How the leaves of a checkpoint differ from those of the code, {path: dtype and shape} each.
+
+  Names the first few. Only variables are named if they differ, since the rest follows from them.
+  """
   changed = [path for path in {**now, **saved} if saved.get(path) != now.get(path)]
-  own = [path for path in changed if path.startswith('variables/')]
+  variables = [path for path in changed if path.startswith('variables/')]
   words = []
-  for path in (own or changed)[:SHOWN]:
+  for path in (variables or changed)[:MAX_LEAVES]:
     name = re.sub('^variables/(params|extra)/', '', path)
     if path not in saved:
       words.append(f'{name} is new')
     elif path not in now:
-      words.append(f'{name} is gone')
+      words.append(f'{name} is missing')
     else:
       words.append(f'{name} is {saved[path]} in checkpoint {step} and {now[path]} now')
-  more = len(own or changed) - SHOWN
+  more = len(variables or changed) - MAX_LEAVES
   return [*words, f'and {more} more'] if more > 0 else words
 
 
 def set_aside(workdir: Path, after: int) -> None:
-  """Moves checkpoints later than `after`, which could not be read, out of the way."""
+  """Moves checkpoints later than step `after`, which could not be read, out of the way."""
   for step in steps(workdir):
     if step > after:
       target = workdir / BROKEN / str(step)

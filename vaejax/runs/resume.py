@@ -1,4 +1,4 @@
-"""Whether what a workdir holds is the run, or the stack, that is to go on in it."""
+"""Whether a workdir holds the run, or the stack of runs, that is to resume in it."""
 
 import itertools
 from pathlib import Path
@@ -7,52 +7,69 @@ from vaejax.config.serialise import differences
 from vaejax.core.stack import Member
 from vaejax.errors import UserError
 from vaejax.runs import checkpoint, sweep_files, workdir
+from vaejax.types import Example
 
-SHOWN = 5  # fields in which two configs differ that are named
+MAX_FIELDS = 5  # differing fields that a message names
 
 
-def compare(config, folder: Path, members=()) -> workdir.SavedRun | None:
-  """What a workdir's run saved of itself, None where there is no run.
+def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
+  """What a workdir saved of the run of this config, None if the workdir is unused.
 
-  Raises UserError where the workdir cannot be this config's.
+  Raises UserError if the workdir is in other use.
   """
   if sweep_files.is_sweep(folder):
-    raise UserError(f'{folder} holds a sweep: go on with it by sweep, or take another --workdir')
-  stacks = folder.absolute().parent
-  if not members and stacks.name == 'stacks' and sweep_files.is_sweep(stacks.parent):
-    raise UserError(f'{folder} is a part of the sweep in {stacks.parent}: go on with it by sweep')
+    raise UserError(f'{folder} contains a sweep. Resume it with sweep, or use another workdir')
+  sweep = folder.absolute().parent.parent
+  if not members and folder.absolute().parent.name == 'stacks' and sweep_files.is_sweep(sweep):
+    raise UserError(f'{folder} is part of the sweep in {sweep}. Resume it with sweep')
   if not (folder / 'config.json').exists():
-    workdir.check_unused(folder, 'run')
+    workdir.check_unused(folder)
     return None
   saved = workdir.read_config(folder)
   if saved.members != tuple(members):
     pairs = itertools.zip_longest(saved.members, members)
     before, now = next(pair for pair in pairs if pair[0] != pair[1])
     raise UserError(
-      f'{folder} holds a stack of other members ({named(before)}; now {named(now)}): give the same '
-      'values, or take another --workdir'
+      f'{folder} contains a stack of other members ({member_in_words(before)} there, '
+      f'{member_in_words(now)} here). Use the same values, or another workdir'
     )
-  for name in ('checkpoints', 'images', 'tensorboard'):
-    if (folder / name).exists() and not (folder / name).is_dir():
-      raise UserError(f'{folder / name} is in the way: it takes a folder; move the file elsewhere')
   if (folder / 'evaluation.json').exists() and not checkpoint.steps(folder):
     raise UserError(
-      f'{folder} holds a run whose checkpoints are gone: put them back, or take another --workdir'
+      f'{folder} contains a run whose checkpoints are missing. Put them back, or use another '
+      'workdir'
     )
-  found = differences(saved.config, config)
-  if found:
-    if found[SHOWN:]:
-      found[SHOWN:] = [f'{len(found) - SHOWN} more']
+  if changes := differences(saved.config, config):
+    if len(changes) > MAX_FIELDS:
+      changes[MAX_FIELDS:] = [f'{len(changes) - MAX_FIELDS} more']
     raise UserError(
-      f'{folder} holds a run of another config ({"; ".join(found)}): give the same values, or take '
-      'another --workdir'
+      f'{folder} already contains a run with a different config ({"; ".join(changes)}). Use the '
+      'same values, or another workdir'
     )
   return saved
 
 
-def named(member: Member | None) -> str:
-  """A member in words."""
+def check_same_data(folder: Path, saved: workdir.SavedRun, provenance, example: Example) -> None:
+  """Raises UserError if a run was trained on other data than it would resume on."""
+  if (saved.data, saved.example) != (provenance, example):
+    raise UserError(
+      f'{folder} was trained on other data ({describe(saved.data)} there, {describe(provenance)} '
+      'here). Use the same data, with the data_dir of before, or another workdir'
+    )
+
+
+def describe(provenance: dict) -> str:
+  """What was read, as 'mnist/3.0.1 train, 60000 rows; ...'."""
+  splits = [split for split in provenance.values() if isinstance(split, dict)]
+  return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in splits)
+
+
+def member_in_words(member: Member | None) -> str:
+  """A member as 'member 3: seed=3, lr=0.001'."""
   if member is None:
     return 'none'
-  hyper = ', '.join(f'{name}={value:g}' for name, value in member.hyper.items())
-  return f'member {member.number}: seed={member.seed}, {hyper}'
+  return f'member {member.number}: seed={member.seed}, {hyper_in_words(member.hyper)}'
+
+
+def hyper_in_words(hyper) -> str:
+  """Hyper-parameters as 'lr=0.001, beta=4'."""
+  return ', '.join(f'{name}={value:g}' for name, value in hyper.items())

@@ -1,4 +1,4 @@
-"""The files of a sweep: sweep.json, and results.json of each stack."""
+"""The files of a sweep: sweep.json, the workdir of each stack, and its results.json."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,34 +11,61 @@ from vaejax.runs.files import read_json, write_json
 from vaejax.runs.workdir import SavedRun, read_config
 
 
-def place_of(folder: Path, saved: SavedRun, member: int | None) -> int:
-  """The place of a member in the stack that a workdir holds; 0 for the run that it holds. Raises
-  UserError."""
-  if saved.members and member is None:
-    raise UserError(f'{folder} is a stack of a sweep: take the --workdir of that, and a --member')
-  numbers = [one.number for one in saved.members]
-  if saved.members and member not in numbers:
-    raise UserError(f'{folder}/config.json has no member {member}: put back that of the sweep')
-  return numbers.index(member) if saved.members else 0
+def is_sweep(workdir: Path) -> bool:
+  """Whether a workdir is that of a sweep."""
+  return (workdir / 'sweep.json').is_file()
+
+
+def read_sweep(workdir: Path) -> dict:
+  """The content of sweep.json: 'values', the swept fields of each member as {field: text}, and
+  'stacks', the numbers of the members that train together. Raises UserError."""
+  saved = read_json(workdir / 'sweep.json')
+  if not isinstance(saved, dict) or not {'values', 'stacks'} <= saved.keys():
+    raise UserError(f'{workdir}/sweep.json does not describe a sweep. Restore the original file')
+  return saved
+
+
+def stack_folder(workdir: Path, number: int) -> Path:
+  """The workdir of a stack of a sweep."""
+  return workdir / 'stacks' / str(number)
+
+
+def stack_of(workdir: Path, member: int | None) -> Path:
+  """The workdir of the stack that contains a member. Raises UserError if there is none."""
+  if not is_sweep(workdir):
+    raise UserError(f'member={member}: {workdir} is not a sweep. Leave the member out')
+  saved = read_sweep(workdir)
+  last = len(saved['values']) - 1
+  if member is None or member > last:
+    problem = 'contains a sweep' if member is None else f'has no member {member}'
+    raise UserError(f'{workdir} {problem}. Choose a member from 0 to {last}, see members.csv')
+  number = next(n for n, members in enumerate(saved['stacks']) if member in members)
+  folder = stack_folder(workdir, number)
+  if not (folder / 'config.json').exists():
+    raise UserError(f'{workdir}: member {member} is not trained yet. Resume the sweep first')
+  return folder
 
 
 def parse_member(path: Path) -> tuple[Path, int | None]:
-  """(SWEEP, K) of SWEEP/members/K, and (path, None) of any other."""
+  """(SWEEP, K) of SWEEP/members/K, and (path, None) of any other path."""
   if path.parent.name == 'members' and path.name.isdecimal() and is_sweep(path.parent.parent):
     return path.parent.parent, int(path.name)
   return path, None
 
 
-def config_of(path: Path):
-  """The config of the run that a workdir holds, or SWEEP/members/K names. Raises UserError."""
-  folder, number = parse_member(path)
-  folder = folder if number is None and not is_sweep(folder) else stack_of(folder, number)
-  saved = read_config(folder)
-  place = place_of(folder, saved, number)
-  return configured(saved.config, saved.members[place]) if saved.members else saved.config
+def place_of(folder: Path, saved: SavedRun, member: int | None) -> int:
+  """The index of a member in the stack that a workdir contains; 0 for a run. Raises UserError."""
+  if not saved.members:
+    return 0
+  if member is None:
+    raise UserError(f'{folder} is a stack of a sweep. Use the workdir of the sweep, and a member')
+  numbers = [one.number for one in saved.members]
+  if member not in numbers:
+    raise UserError(f'{folder}/config.json has no member {member}. Restore the original file')
+  return numbers.index(member)
 
 
-def configured(config, member: Member):
+def member_config(config, member: Member):
   """The config of the single run that a member is."""
   config = config.copy_and_resolve_references()
   config.seed = member.seed
@@ -46,72 +73,26 @@ def configured(config, member: Member):
   return config
 
 
-def is_sweep(workdir: Path) -> bool:
-  """Whether a workdir is that of a sweep."""
-  return (workdir / 'sweep.json').is_file()
-
-
-def read_sweep(workdir: Path) -> dict:
-  """What sweep.json holds: 'values' of each member, {field: text}; and 'stacks', the numbers of the
-  members that train at once. Raises UserError."""
-  path = workdir / 'sweep.json'
-  saved = read_json(path)
-  try:
-    values, stacks = saved['values'], saved['stacks']
-    counted = sorted(number for members in stacks for number in members)
-    texts = (text for one in values for pair in one.items() for text in pair)
-    whole = counted == list(range(len(values))) and all(type(n) is int for n in counted)
-    if not (values and whole and all(isinstance(text, str) for text in texts)):
-      raise ValueError
-  except (LookupError, TypeError, ValueError, AttributeError):
-    raise UserError(f'{path} is not that of a sweep: put it back') from None
-  return saved
-
-
-def stack_folder(workdir: Path, number: int) -> Path:
-  """The workdir of a sweep's stack of that number."""
-  return workdir / 'stacks' / str(number)
-
-
-def stack_of(workdir: Path, member: int | None) -> Path:
-  """The workdir of the stack that a sweep's member is in. Raises UserError where there is none."""
-  if not is_sweep(workdir):
-    raise UserError(f'--member={member}: {workdir} is no sweep; leave it out')
-  saved = read_sweep(workdir)
-  last = len(saved['values']) - 1
-  if member is None or member > last:
-    given = 'holds a sweep' if member is None else f'has no member {member}'
-    raise UserError(f'{workdir} {given}: name one, --member=0 to {last}, as members.csv lists them')
-  number = next(n for n, members in enumerate(saved['stacks']) if member in members)
-  folder = stack_folder(workdir, number)
-  if not (folder / 'config.json').exists():
-    raise UserError(f'{workdir}: member {member} is not trained yet: go on with the sweep first')
-  return folder
+def read_run_config(path: Path):
+  """The config of the run in a workdir, or of the member SWEEP/members/K. Raises UserError."""
+  folder, number = parse_member(path)
+  folder = folder if number is None and not is_sweep(folder) else stack_of(folder, number)
+  saved = read_config(folder)
+  place = place_of(folder, saved, number)
+  return member_config(saved.config, saved.members[place]) if saved.members else saved.config
 
 
 def write_results(folder: Path, members: Sequence[Member], steps, values, protocols: dict) -> None:
-  """Writes the members' test values and the protocol of each eval to results.json; `steps` [M] are
-  those of the stack's state."""
+  """Writes the members' test values, and the protocol of each eval, to results.json; `steps` [M]
+  are those of the stack's state."""
   rows = [
-    {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0, 'values': found}
-    for member, step, found in zip(members, np.asarray(steps).tolist(), values, strict=True)
+    {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0, 'values': one}
+    for member, step, one in zip(members, np.asarray(steps).tolist(), values, strict=True)
   ]
   write_json(folder / 'results.json', {'protocols': protocols, 'members': rows})
 
 
-def read_results(stack: Path, numbers: list[int]) -> dict[int, dict]:
-  """{member: what results.json of a stack says of it}; {} where there is none. Raises UserError."""
+def read_results(stack: Path) -> dict[int, dict]:
+  """{member: its 'step', 'frozen' and 'values'} of a stack; {} before it has finished."""
   path = stack / 'results.json'
-  if not path.is_file():
-    return {}
-  saved = read_json(path)
-  try:
-    found = {one['member']: one for one in saved['members']}
-    for number, one in found.items():
-      plain = type(one['step']) is int and type(one['frozen']) is bool and number in numbers
-      values = one['values'].values()
-      if not (plain and all(value is None or type(value) is float for value in values)):
-        raise ValueError
-  except (LookupError, TypeError, ValueError, AttributeError):
-    raise UserError(f'{path} is not that of a stack: delete it, and run the sweep again') from None
-  return found
+  return {one['member']: one for one in read_json(path)['members']} if path.is_file() else {}

@@ -1,279 +1,253 @@
-"""What the host does with a chunk that the device has finished: log, evaluate, save."""
+"""What the host does at a boundary between steps: log a row, test, draw pictures, save.
+
+It works one chunk behind the device, which never waits for it. Metrics of a boundary are a list of
+{name: value}: one of each member of a stack, a single one of a run.
+"""
 
 import contextlib
 import math
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vaejax.core import passes, sharding, stack
-from vaejax.core.step import scheduled
-from vaejax.distributed.group import Alone
+from vaejax.core.step import finite, scheduled
+from vaejax.distributed import processes
 from vaejax.errors import RunError
-from vaejax.evaluation import evaluate
-from vaejax.reporting import pictures, report
+from vaejax.reporting import previews
 from vaejax.reporting.log import Log
-from vaejax.runs import checkpoint, restore, sweep_files
-from vaejax.training.cadence import Left, due, snapshot
+from vaejax.runs import checkpoint, restore
+from vaejax.runs.resume import hyper_in_words, member_in_words
+from vaejax.training.setup import Setup
 from vaejax.types import Metrics, State, averaged
 
 EVAL_SEED = 0
 
 
-class Settler:
-  """The host's side of a run, or of a stack of them. `start` dispatches what a boundary needs,
-  `settle` reads it.
+class Pending(NamedTuple):
+  """Work of a boundary that was dispatched to the device and not waited for.
 
-  Values of a boundary are a list of {name: value}, one of each member, and of a run its own alone.
+  Attributes:
+    step: of the boundary.
+    sums: metrics, summed over all steps since the last row.
+    snapshot: the state to save, if a checkpoint is due.
+    test: the pass over the watched split, if a test is due.
+    pictures: as arrays, if they are due.
+  """
+
+  step: int
+  sums: Metrics
+  snapshot: tuple[State, jax.Array] | None = None
+  test: Any = None
+  pictures: Any = None
+
+
+@jax.jit
+def take_snapshot(state: State) -> tuple[State, jax.Array]:
+  """A copy that the next chunk does not overwrite, and whether all of it is finite: a chunk's own
+  metrics do not show what its last update did."""
+  return jax.tree.map(jnp.copy, state), finite(state)
+
+
+class BoundaryHandler:
+  """Finishes the boundaries of a run, or of a stack of runs.
+
+  Args:
+    log, checkpoints: of process 0, which alone writes; None on the others.
+    seconds: of training in earlier starts.
   """
 
   def __init__(
     self,
-    config,
+    setup: Setup,
     folder: Path,
-    setup,
-    log: Log,
-    checkpoints,
-    seconds: float,
     state: State,
-    group: Alone,
+    log: Log | None,
+    checkpoints: checkpoint.Checkpoints | None,
+    seconds: float,
   ):
-    self.config, self.folder, self.setup = config, folder, setup
-    self.log, self.checkpoints, self.group = log, checkpoints, group
-    self.before, self.began = seconds, time.monotonic()
-    self.last = (self.began, stack.current_step(state))
+    self.setup, self.folder, self.log, self.checkpoints = setup, folder, log, checkpoints
+    self.earlier, self.began = seconds, time.monotonic()
+    self.row_step, self.row_time = stack.current_step(state), self.began  # of the last row
     self.frozen = stack.frozen_members(state)
-    self.split = 'validation' if setup.validation else 'test'  # that is tested while training
-    self.watched = setup.validation or setup.test
-    self.size = min(config.eval.size or self.watched.size, self.watched.size)
-    self.watch = self.make_pass(self.watched)
-    self.test = self.make_pass(setup.test) if setup.validation else self.watch
-    self.found = None
-    self.pictures = None  # made when first due: the first step does not wait for test images
-
-  def make_pass(self, source):
-    """A pass of all evals over a split."""
-    setup, n = self.setup, self.config.eval.batch_size
-    stacked = bool(setup.members)
-    return passes.make_pass(
-      setup.evals, setup.method, source, n, setup.mesh, stacked, setup.ordered
-    )
+    self.watched = setup.passes[setup.watched]
+    self.test_values = None  # of the last test while training
+    self.make_pictures = None  # made when first due: the first step does not wait for test images
 
   @property
-  def partial(self) -> bool:
-    """Whether tests while training are of another split, or of a part, than the last one."""
-    return bool(self.setup.validation) or self.size < self.setup.test.size
-
-  def tested(self, step: int) -> bool:
-    """Whether a test follows a step; at the end `finish` makes one of its own, beside which another
-    is wanted for what is chosen, or where a longer run would have it too."""
-    every, steps = self.config.eval.every, self.config.steps
-    alone = self.partial and not self.setup.validation
-    return due(step, every, 0 if alone else steps)
-
-  def start(self, step: int, sums: Metrics, state: State) -> Left:
-    """Dispatches the copy, the test pass and the pictures that are due after `step`."""
-    config, setup = self.config, self.setup
-    left = Left(step, sums)
-    test = self.tested(step)
-    # A test that decides which is best is of no use without the checkpoint that it is about.
-    if due(step, config.checkpoint.every, config.steps) or (test and config.checkpoint.best):
-      left = left._replace(saved=sharding.replicate(snapshot(state)))
-    variables, key = averaged(state), jax.random.key(EVAL_SEED)
-    if test:
-      hyper = scheduled(state, setup.schedules)
-      left = left._replace(test=self.watch.start(variables, hyper, key, self.size))
-    if not due(step, config.eval.every, config.steps):
-      return left
-    self.pictures = self.pictures or pictures.make(
-      setup.method, self.watched, config.eval.images, bool(setup.members)
-    )
-    return left._replace(pictures=sharding.replicate(self.pictures(variables, key)))
-
-  def each(self, tree) -> list:
-    """What a tree holds of each member; of a run, the tree itself."""
-    return stack.unstack(tree, len(self.setup.members)) if self.setup.members else [tree]
-
-  @property
-  def over(self) -> bool:
+  def all_frozen(self) -> bool:
     """Whether all members of a stack are frozen."""
     return 0 < len(self.setup.members) == len(self.frozen)
 
-  def going(self, values: list) -> list:
-    """Those of the members that are not frozen."""
-    return [value for number, value in enumerate(values) if number not in self.frozen]
+  def dispatch(self, step: int, sums: Metrics, state: State) -> Pending:
+    """Dispatches the copy, the test and the pictures that are due after a step."""
+    setup, cadence = self.setup, self.setup.cadence
+    pending = Pending(step, sums)
+    test = self.is_test_due(step)
+    # A test that decides which checkpoint is best is useless without that checkpoint.
+    if cadence.is_due(step, cadence.save) or (test and setup.best):
+      pending = pending._replace(snapshot=sharding.replicate(take_snapshot(state)))
+    variables, key = averaged(state), jax.random.key(EVAL_SEED)
+    if test:
+      hyper = scheduled(state, setup.schedules)
+      pending = pending._replace(test=self.watched.start(variables, hyper, key, setup.watch_size))
+    if cadence.is_due(step, cadence.test):
+      self.make_pictures = self.make_pictures or setup.make_pictures()
+      pending = pending._replace(pictures=sharding.replicate(self.make_pictures(variables, key)))
+    return pending
 
-  def mean(self, values: list[dict[str, float]]) -> dict[str, float]:
-    """The mean over the members that are not frozen, where it is a number."""
-    going, means = self.going(values), {}
+  def is_test_due(self, step: int) -> bool:
+    """Whether a test follows a step. After the last one `final_test` tests the whole split anyway;
+    another is wanted of a validation split, or where a longer run would have it too."""
+    cadence = self.setup.cadence
+    if step == cadence.steps and self.setup.watched == 'test' and self.setup.partial:
+      return cadence.test > 0 and step % cadence.test == 0
+    return cadence.is_due(step, cadence.test)
+
+  def poll(self, step: int, sums: Metrics) -> None:
+    """Waits for a chunk that ends before a boundary, and shows its metrics."""
+    if step > self.row_step:
+      metrics = self.mean_metrics(step, sums)
+      if self.log:
+        self.log.show_progress(step, self.mean_over_members(metrics))
+
+  def finish(self, pending: Pending) -> None:
+    """Waits for a boundary, logs its row, and saves its state once all of it is known finite."""
+    setup, step, first = self.setup, pending.step, self.row_step + 1
+    metrics = self.mean_metrics(step, pending.sums)
+    now = time.monotonic()
+    rate = {'steps_per_s': (step - self.row_step) / max(now - self.row_time, 1e-9)}
+    self.row_step, self.row_time = step, now
+    self.write_row('train', [one | rate for one in metrics])
+    if self.log:
+      self.log.show_progress(step, self.mean_over_members(metrics))
+    values = []
+    if pending.test is not None:
+      self.test_values = self.watched.finish(pending.test)
+      values = [passes.flat(one) for one in self.test_values]
+      if not setup.members and not any(map(math.isfinite, values[0].values())):
+        self.check_finite([{f'test {k}': v for k, v in values[0].items()}], first, step)
+      self.write_row(setup.watched, values)
+      # Tests are not training: the rates leave out their time.
+      waited, self.row_time = time.monotonic() - now, time.monotonic()
+      if self.log:
+        self.log.exclude(waited)
+    if pending.pictures is not None and self.log:
+      example, stacked = setup.source.example, bool(setup.members)
+      previews.write(self.log, step, pending.pictures, setup.method, example, stacked)
+    if pending.snapshot is not None:
+      self.save(pending.snapshot, first, values)
+
+  def mean_metrics(self, step: int, sums: Metrics) -> list[dict[str, float]]:
+    """Waits for the steps since the last row; their metrics, averaged and checked."""
+    sums, count = jax.device_get(sharding.replicate(sums)), step - self.row_step
+    every = stack.unstack(sums, len(self.setup.members)) if self.setup.members else [sums]
+    metrics = [{name: float(value) / count for name, value in one.items()} for one in every]
+    self.check_finite(metrics, self.row_step + 1, step)
+    return metrics
+
+  def training(self, values) -> list:
+    """The values of those members that are not frozen; of a run its own."""
+    return [value for place, value in enumerate(values) if place not in self.frozen]
+
+  def mean_over_members(self, values: list[dict[str, float]]) -> dict[str, float]:
+    """Means of the finite values of the members that are not frozen."""
+    means, training = {}, self.training(values)
     for name in values[0]:
-      found = [one[name] for one in going if math.isfinite(one.get(name, math.nan))]
-      means[name] = sum(found) / len(found) if found else math.nan
+      numbers = [v for one in training if math.isfinite(v := one.get(name, math.nan))]
+      means[name] = sum(numbers) / len(numbers) if numbers else math.nan
     return means
 
-  def means(self, step: int, sums: Metrics) -> list[dict[str, float]]:
-    """Waits for the steps since the last row, up to `step`; their metrics, averaged and checked."""
-    count = step - self.last[1]
-    mean = lambda sums: {name: float(value) / count for name, value in sums.items()}
-    values = [mean(one) for one in self.each(jax.device_get(sharding.replicate(sums)))]
-    self.check(values, self.last[1] + 1, step)
-    return values
-
-  def glance(self, step: int, sums: Metrics) -> None:
-    """Waits for a chunk that ends before a boundary, and shows it."""
-    if step > self.last[1]:
-      self.log.progress(step, self.mean(self.means(step, sums)))
-
-  def row(
-    self, step: int, split: str, seconds: float, values: list[dict[str, float]], final=False
-  ) -> None:
-    """Logs a row, or one of each member that is not frozen; `final`: see Log.scalars."""
+  def write_row(self, split: str, values: list[dict[str, float]], final: bool = False) -> None:
+    """Logs a row, or one of each member that is not frozen, at the step of the last row."""
+    if not self.log:
+      return
+    seconds = self.earlier + self.row_time - self.began
     if self.setup.members:
-      numbers = [member.number for member in self.going(list(self.setup.members))]
-      rows = dict(zip(numbers, self.going(values), strict=True))
-      self.log.members(step, split, seconds, rows, self.mean(values), final)
+      numbers = [member.number for member in self.training(self.setup.members)]
+      rows = dict(zip(numbers, self.training(values), strict=True))
+      mean = self.mean_over_members(values)
+      self.log.write_members(self.row_step, split, seconds, rows, mean, final)
     else:
-      self.log.scalars(step, split, seconds, values[0], final)
+      self.log.write_scalars(self.row_step, split, seconds, values[0], final)
 
-  def settle(self, left: Left) -> None:
-    """Waits for a boundary, logs its row, and saves its state once all of it was seen finite."""
-    setup = self.setup
-    values = self.means(left.step, left.sums)
-    now, (then, step) = time.monotonic(), self.last
-    seconds = self.before + now - self.began
-    self.last = (now, left.step)
-    rate = {'steps_per_s': (left.step - step) / max(now - then, 1e-9)}
-    self.row(left.step, 'train', seconds, [one | rate for one in values])
-    self.log.progress(left.step, self.mean(values))
-    metrics = ()
-    if left.test is not None:
-      self.found = self.watch.finish(left.test)
-      metrics = [passes.flat(one) for one in self.found]
-      # A test is not training: it does not count in the rates.
-      waited, now = time.monotonic() - now, time.monotonic()
-      self.last = (now, left.step)
-      self.log.away(waited)
-      if not any(math.isfinite(value) for value in metrics[0].values()) and not setup.members:
-        self.check([{f'test {k}': v for k, v in metrics[0].items()}], step + 1, left.step)
-      self.row(left.step, self.split, seconds, metrics)
-    if left.pictures is not None:
-      example, stacked = setup.source.example, bool(setup.members)
-      pictures.write(self.log, left.step, left.pictures, setup.method, example, stacked)
-    if left.saved is not None:
-      self.save(left.saved, step + 1, left.step, metrics)
-
-  def save(self, saved, first: int, last: int, metrics=(), row=None) -> None:
-    """Saves a `snapshot` after the steps first ... last, if it is finite."""
-    state, good = saved
-    if not good and not self.setup.members:  # of a stack every step was seen to be
-      self.check([{'parameters': math.nan}], first, last)
-    if self.over and self.group.main:  # its step stands still, and may have been saved
+  def save(self, snapshot, first: int, values=(), row=None) -> None:
+    """Starts saving a snapshot, if it is finite; `first` is the first step since the last row."""
+    state, is_finite = snapshot
+    step = stack.current_step(state)
+    if not is_finite and not self.setup.members:  # each step of a stack is checked on the device
+      self.check_finite([{'parameters': math.nan}], first, step)
+    if not self.checkpoints:
+      return
+    if self.all_frozen:  # its step no longer moves, and may have been saved already
       self.checkpoints.wait()
-      if stack.current_step(state) in checkpoint.steps(self.folder):
+      if step in checkpoint.steps(self.folder):
         return
-    self.checkpoints.save(state, metrics, row)
+    self.checkpoints.save(state, values, row)
 
   def suspend(self, step: int, sums: Metrics, state: State) -> None:
-    """Saves a run that a signal ends between two boundaries, with the row that it was in."""
+    """Saves a run that a signal ends between two boundaries, with its unfinished row."""
     sums = sharding.replicate(sums)
-    self.means(step, sums)
-    now, (then, since) = time.monotonic(), self.last
-    values = {name: np.asarray(value).tolist() for name, value in sums.items()}
-    seconds = self.before + now - self.began
-    row = {'since': since, 'sums': values, 'seconds': seconds, 'within': now - then}
-    self.save(sharding.replicate(snapshot(state)), since + 1, step, row=row)
+    self.mean_metrics(step, sums)
+    now = time.monotonic()
+    row = {
+      'since': self.row_step,
+      'sums': {name: np.asarray(value).tolist() for name, value in sums.items()},
+      'seconds': self.earlier + now - self.began,
+      'within': now - self.row_time,
+    }
+    self.save(sharding.replicate(take_snapshot(state)), self.row_step + 1, row=row)
 
   def resume(self, step: int, zeros: Metrics) -> Metrics | None:
-    """The sums that the row in which a run was suspended goes on from, None where there is none."""
-    row = self.group.share(lambda: restore.read_row(self.folder, step))
-    if row:
-      row['sums'] = {name: np.asarray(value, np.float32) for name, value in row['sums'].items()}
-    shapes = lambda sums: {name: value.shape for name, value in sums.items()}
-    if not row or shapes(row['sums']) != shapes(zeros) or not 0 <= row['since'] < step:
+    """The sums of the row in which the run was suspended, None if there is none."""
+    row = processes.broadcast(lambda: restore.read_row(self.folder, step))
+    if not row or not 0 <= row['since'] < step:
       return None
-    self.before, self.last = row['seconds'], (self.began - row['within'], row['since'])
-    return row['sums']
+    sums = {name: np.asarray(value, np.float32) for name, value in row['sums'].items()}
+    if jax.tree.map(np.shape, sums) != jax.tree.map(np.shape, dict(zeros)):
+      return None
+    self.earlier = row['seconds']
+    self.row_step, self.row_time = row['since'], self.began - row['within']
+    return sums
 
-  def check(self, values: list[dict[str, float]], first: int, last: int) -> None:
-    """Looks for metrics of the steps first ... last that are no number. A member of a stack is
-    frozen for it, and said to be; raises RunError for a run."""
-    found = {}
-    for number, one in enumerate(values):
+  def check_finite(self, metrics: list[dict[str, float]], first: int, last: int) -> None:
+    """Freezes, with a message, each member whose metrics of the steps first ... last are not
+    finite. Raises RunError for a run."""
+    setup, reasons = self.setup, {}
+    for place, one in enumerate(metrics):
       bad = [name for name, value in one.items() if not math.isfinite(value)]
-      if not bad or number in self.frozen:
+      if not bad or place in self.frozen:
         continue
-      bad = [name for name in bad if name not in self.config.hyper] or bad
-      players = [p.name for p in self.setup.method.players]
-      blamed = [p for p in players if f'loss_{p}' in bad] or players
-      what = (
-        f'{", ".join(bad)} of the player {", ".join(blamed)} became {one[bad[0]]} in steps {first} '
-        f'to {last}'
+      bad = [name for name in bad if name not in setup.hyper] or bad
+      players = [player.name for player in setup.method.players]
+      at_fault = [name for name in players if f'loss_{name}' in bad] or players
+      reasons[place] = (
+        f'{", ".join(bad)} of the player {", ".join(at_fault)} became {one[bad[0]]} in steps '
+        f'{first} to {last}'
       )
-      if not self.setup.members:
-        self.fail(f'{what} ({given(self.config.hyper)})')
-      found[number] = what
-    self.frozen |= found.keys()
-    for number, what in found.items():
-      member = self.setup.members[number]
-      self.log.say(
-        f'member {member.number} (seed={member.seed}, {given(member.hyper)}): {what}; it is frozen '
-        f'where it was before, {"as all are now" if self.over else "the others go on"}'
+    if reasons and not setup.members:
+      self.fail(f'{reasons[0]} ({hyper_in_words(setup.hyper)})')
+    self.frozen |= reasons.keys()
+    for place, reason in reasons.items() if self.log else ():
+      member = setup.members[place]
+      rest = 'all members are frozen now' if self.all_frozen else 'the others go on'
+      self.log.print(
+        f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {rest}'
       )
 
-  def fail(self, what: str):
-    """Raises RunError."""
-    with contextlib.suppress(RunError):  # a full disk is not what the run ends of
-      self.checkpoints.wait()
+  def fail(self, reason: str) -> None:
+    """Raises RunError on all processes."""
+
+    def last_checkpoint() -> str:
+      with contextlib.suppress(RunError):  # a full disk is not the reason
+        self.checkpoints.wait()
+      return self.checkpoints.describe_latest()
+
     raise RunError(
-      f'{what}: {self.checkpoints.standing()}; try a smaller hyper.lr, or optimizer.clip=1, in '
-      'another --workdir'
+      f'{reason}: {processes.broadcast(last_checkpoint)}. Try a smaller hyper.lr, or '
+      'optimizer.clip=1, in another workdir'
     )
-
-  def finish(self, state: State) -> list[dict[str, tuple]]:
-    """The values of the whole test split, logged and recorded, and the report."""
-    step, steps, group = stack.current_step(state), sharding.replicate(state.step), self.group
-    watched = None if self.over else self.found
-    if self.setup.validation and watched is None:
-      watched = self.run(self.watch, state, self.size)
-    values = watched if watched and not self.partial else self.run(self.test, state)
-    if not group.main:
-      return values
-    ema = state.ema is not None
-    if self.partial or self.found is None:
-      seconds = self.before + self.last[0] - self.began
-      self.row(step, 'test', seconds, [passes.flat(one) for one in values], final=True)
-    if self.setup.members:
-      self.record_stack(steps, values, watched, self.protocols('test', step, ema))
-      return values
-    if self.setup.validation:
-      evaluate.record(self.folder, watched[0], self.protocols('validation', step, ema, self.size))
-    evaluate.record(self.folder, values[0], self.protocols('test', step, ema))
-    report.write_report(self.folder)
-    return values
-
-  def run(self, one: passes.Pass, state: State, limit: int = 0) -> list[passes.Values]:
-    """A pass that is waited for; it may take minutes, and says how far it has come."""
-    hyper, key = scheduled(state, self.setup.schedules), jax.random.key(EVAL_SEED)
-    show = evaluate.progress('test', self.log.say)
-    return one.finish(one.start(averaged(state), hyper, key, limit, show))
-
-  def protocols(self, split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:
-    """The protocol of each eval's values of a split, or of its first n examples."""
-    about = split, self.setup.data[split] | ({'rows': n} if n else {})
-    about += EVAL_SEED, step, ema
-    return {k: evaluate.protocol(self.config, e, *about) for k, e in self.setup.evals.items()}
-
-  def record_stack(self, steps, values, watched, protocols) -> None:
-    """Records the values of a stack, with that of the validation split by which it is ordered."""
-    flats = [passes.flat(one) for one in values]
-    if best := self.config.checkpoint.best.lstrip('-'):
-      for found, other in zip(flats, watched, strict=True):
-        found[f'validation/{best}'] = passes.flat(other).get(best, math.nan)
-    sweep_files.write_results(self.folder, self.setup.members, steps, flats, protocols)
-
-
-def given(hyper) -> str:
-  """Hyper-parameters in words."""
-  return ', '.join(f'{name}={value:g}' for name, value in hyper.items())

@@ -1,152 +1,209 @@
-"""All that a run needs, built and checked before anything is written."""
+"""Everything that a run needs, built from its config and checked before anything is written."""
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from vaejax.core import factory, optim, sharding
+from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
 from vaejax.core.step import Chunk, make_chunk, make_step, make_sweep
 from vaejax.data import load
 from vaejax.errors import UserError
-from vaejax.evaluation import evaluate
-from vaejax.lookup import lookup, nearest
+from vaejax.evaluation.evals import check_best, make_evals, make_protocol
+from vaejax.lookup import lookup
+from vaejax.reporting import previews
 from vaejax.runs import checkpoint, workdir
 from vaejax.types import Eval, Method, Source, State
 
 
-class Setup(NamedTuple):
-  """All that a run needs, built and checked before anything is written."""
+class Cadence(NamedTuple):
+  """How often something happens, in steps; 0: only after the last step."""
 
-  method: Method
-  about: str  # one line on the training data
-  data: dict  # what was read, as config.json has it
-  source: Source
-  test: Source
-  validation: Source | None  # what is chosen goes by it alone
-  ordered: Source | None  # the training split in its order, where an eval looks at it
-  evals: dict[str, Eval]
-  unfit: list[str]  # a line on each eval that does not fit
-  mesh: jax.sharding.Mesh
-  schedules: dict
-  members: tuple[Member, ...]  # of a stack of runs; none: of one run
-  create: Callable[..., State]  # the first state, of the variables taken from another run; pure
-  spread: State  # the sharding of each of its leaves
-  like: dict  # shapes and shardings of what is saved, as restoring.restore takes them
+  steps: int
+  log: int
+  test: int
+  save: int
 
+  def is_due(self, step: int, every: int) -> bool:
+    """Whether something that happens every so many steps happens after this one."""
+    return step == self.steps or (every > 0 and step % every == 0)
 
-def set_up(
-  config,
-  data_dir: str | None,
-  members: tuple[Member, ...] = (),
-  layout: sharding.Layout = sharding.ANY_LAYOUT,
-) -> Setup:
-  """Data, method and mesh of a config. Raises UserError, having written nothing."""
-  # What needs no data comes first: a mistake there is told before a dataset is prepared.
-  lookup('methods', config.method)
-  optim.make(config.optimizer)
-  schedules = optim.schedules(config.schedule, config.steps)
-  mesh = sharding.make_mesh(microbatch(config), members=max(1, len(members)), layout=layout)
-  put = sharding.MeshPlacement(mesh)
-  splits = load.splits(config.data, data_dir)
-  rows = splits.train
-  sources = {s: t and load.test(config.data, t, put) for s, t in splits._asdict().items()}
-  method = factory.make_method(config, load.example(config.data, rows))
-  turns = max(player.turns for player in method.players)
-  source = load.train(config.data, rows, config.batch_size * turns, config.seed, put)
-  most = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
-  if config.steps * most >= 2**32:
-    raise UserError(
-      f'steps={config.steps} of {most} examples are more than the {2**32:,} '
-      'that the order of examples counts: take fewer steps, or a smaller batch_size'
-    )
-  create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
-  place = sharding.state_sharding(mesh, bool(members), layout.fsdp)
-  spread, like = (
-    jax.tree.map(place, jax.eval_shape(create)),
-    checkpoint.abstract_state(create, place),
-  )
-  evals, unfit = evaluate.make_evals(config, method, source.example)
-  check_best(config, evals, unfit, splits.validation is not None)
-  data = {split: workdir.provenance(table) for split, table in splits._asdict().items() if table}
-  return Setup(
-    method=method,
-    about=load.describe(rows, source.resident),
-    data=data,
-    source=source,
-    test=sources['test'],
-    validation=sources['validation'],
-    ordered=sources['train'] if any('train' in e.extract for e in evals.values()) else None,
-    evals=evals,
-    unfit=unfit,
-    mesh=mesh,
-    schedules=schedules,
-    members=members,
-    create=create,
-    spread=spread,
-    like=like,
-  )
-
-
-def check_best(config, evals: dict[str, Eval], unfit: list[str], validates: bool) -> None:
-  """Raises UserError where `checkpoint.best` is no value of the evals, or would be chosen by the
-  test split."""
-  best = config.checkpoint.best.lstrip('-')
-  if not best:
-    return
-  known = [name for e in evals.values() for name in e.names()]
-  if best not in known:
-    raise UserError(
-      f'checkpoint.best={best!r} is not a test metric{nearest(best, known)}: there are '
-      f'{", ".join(known)}, with - before one where smaller is better'
-      + ''.join(f'; {line}' for line in unfit)
-    )
-  if not validates:
-    raise UserError(
-      f'checkpoint.best={config.checkpoint.best!r} is chosen by a validation split, which '
-      f'{config.data.name} has not: hold rows out of train by data.validation=0.1, or leave '
-      'checkpoint.best empty'
-    )
-
-
-def microbatch(config) -> int:
-  """Of how many examples the parts are that are worked through at once, which 'data' divides."""
-  together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
-  return together // config.optimizer.accumulate
+  def next_boundary(self, step: int) -> int:
+    """The next step after `step` that ends a row, or after which a test or a checkpoint is due."""
+    periods = self.log, self.save, self.test or self.steps
+    return min(self.steps, *(step + every - step % every for every in periods))
 
 
 class Program(NamedTuple):
-  """A chunk of a run's steps over the mesh: `run` takes the memory of the state that it is given,
-  `put` places sums of metrics as `run` gives them."""
+  """A chunk of steps over the mesh: `run` donates the state that it is given, `put` places sums of
+  metrics as `run` returns them."""
 
   chunk: Chunk
   run: Callable
   put: Callable
 
 
-def make_program(config, setup: Setup) -> Program:
-  """The program of a run, or of a stack."""
-  optimizer, stacked = config.optimizer, bool(setup.members)
-  step = make_step(setup.method, setup.schedules, optimizer.ema, optimizer.accumulate)
+class Setup(NamedTuple):
+  """Everything that a run needs.
+
+  Attributes:
+    cadence: when rows, tests and checkpoints are due.
+    method, source: the model, and the batches that it is trained on.
+    about: one line on the training data.
+    provenance: {split: what was read}, as config.json has it.
+    evals: {name: Eval}; skipped_evals: a line on each eval that does not fit.
+    passes: {'test', and 'validation' where the data has it: a pass of all evals over the split}.
+    watched: the split that is tested while training; watch_size: how many of its examples.
+    protocol: (split, step, ema, n) -> {eval: everything its values depend on}.
+    make_pictures: () -> the function of reporting.previews.make; it loads test images.
+    mesh, program, schedules: the devices, the compiled steps, {entry of hyper: step -> factor}.
+    members: of a stack of runs; () for a single run.
+    create: (variables of other runs) -> the first state; pure.
+    state_sharding, abstract_state: where each leaf of the state lies; shapes of what is saved.
+    hyper: the run's hyper-parameters, for messages.
+    keep, best: which checkpoints stay, see checkpoint.manage.
+    images_per_step: examples that one step takes, over all members.
+  """
+
+  cadence: Cadence
+  method: Method
+  source: Source
+  about: str
+  provenance: dict[str, dict]
+  evals: dict[str, Eval]
+  skipped_evals: list[str]
+  passes: dict[str, Pass]
+  watched: str
+  watch_size: int
+  protocol: Callable[..., dict[str, dict]]
+  make_pictures: Callable[[], Callable]
+  mesh: jax.sharding.Mesh
+  program: Program
+  schedules: dict
+  members: tuple[Member, ...]
+  create: Callable[..., State]
+  state_sharding: State
+  abstract_state: dict
+  hyper: dict[str, float]
+  keep: int
+  best: str
+  images_per_step: int
+
+  @property
+  def partial(self) -> bool:
+    """Whether tests while training see another split, or less of it, than the final test."""
+    return self.watched != 'test' or self.watch_size < self.passes['test'].size
+
+
+def set_up(
+  config,
+  data_dir: Any,
+  members: tuple[Member, ...] = (),
+  layout: sharding.Layout = sharding.ANY_LAYOUT,
+) -> Setup:
+  """Builds the run of a config, or a stack of runs. Raises UserError, having written nothing."""
+  # What needs no data comes first, so that a mistake shows before a dataset is prepared.
+  lookup('methods', config.method)
+  optim.make(config.optimizer)
+  schedules = optim.schedules(config.schedule, config.steps)
+  mesh = sharding.make_mesh(microbatch(config), members=max(1, len(members)), layout=layout)
+  put = sharding.MeshPlacement(mesh)
+  tables = {
+    name: table for name, table in load.splits(config.data, data_dir)._asdict().items() if table
+  }
+  method = factory.make_method(config, load.example(config.data, tables['train']))
+  turns = max(player.turns for player in method.players)
+  source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
+  check_length(config, turns)
+  evals, skipped = make_evals(config.evals, config, method, source.example)
+  check_best(config.checkpoint.best, evals, skipped, config.data.name, 'validation' in tables)
+  ordered = {name: load.test(config.data, table, put) for name, table in tables.items()}
+  passes = {
+    name: make_pass(
+      evals, method, split, config.eval.batch_size, mesh, bool(members), ordered['train']
+    )
+    for name, split in ordered.items()
+    if name != 'train'
+  }
+  watched = 'validation' if 'validation' in ordered else 'test'
+  size = ordered[watched].size
+  provenance = {name: workdir.provenance(table) for name, table in tables.items()}
+  create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
+  leaf_sharding = sharding.state_sharding(mesh, bool(members), layout.fsdp)
+  state_sharding = jax.tree.map(leaf_sharding, jax.eval_shape(create))
+  return Setup(
+    cadence=Cadence(
+      config.steps, config.eval.log_every, config.eval.every, config.checkpoint.every
+    ),
+    method=method,
+    source=source,
+    about=f'{config.data.name}: {load.describe(tables["train"], source.resident)}',
+    provenance=provenance,
+    evals=evals,
+    skipped_evals=skipped,
+    passes=passes,
+    watched=watched,
+    watch_size=min(config.eval.size or size, size),
+    protocol=make_protocol(config, evals, provenance),
+    make_pictures=lambda: previews.make(
+      method, ordered[watched], config.eval.images, bool(members)
+    ),
+    mesh=mesh,
+    program=make_program(
+      config.optimizer, method, source, schedules, mesh, state_sharding, members
+    ),
+    schedules=schedules,
+    members=members,
+    create=create,
+    state_sharding=state_sharding,
+    abstract_state=checkpoint.abstract_state(create, leaf_sharding),
+    hyper=dict(config.hyper),
+    keep=config.checkpoint.keep,
+    best=config.checkpoint.best,
+    images_per_step=config.batch_size * turns * max(1, len(members)),
+  )
+
+
+def microbatch(config) -> int:
+  """Examples that are worked through at once, which the 'data' axis of the mesh must divide."""
+  together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
+  return together // config.optimizer.accumulate
+
+
+def check_length(config, turns: int) -> None:
+  """Raises UserError if the run takes more examples than their order can count."""
+  examples = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
+  if config.steps * examples >= 2**32:
+    raise UserError(
+      f'steps={config.steps} of {examples} examples are more than the {2**32:,} that the order of '
+      'examples can count. Use fewer steps, or a smaller batch_size'
+    )
+
+
+def make_program(
+  optimizer, method: Method, source: Source, schedules, mesh, state_sharding: State, members=()
+) -> Program:
+  """The program of a run, or of a stack; `optimizer` is that section of the config."""
+  step = make_step(method, schedules, optimizer.ema, optimizer.accumulate)
   draw = None
-  if stacked:
-    step, draw = make_sweep(step, setup.source.draw)
-  draw = sharding.shard_draw(setup.mesh, setup.source, draw)
-  chunk = make_chunk(sharding.shard_step(setup.mesh, step), draw)
-  sums = sharding.member_sharding(setup.mesh, stacked)
-  run = jax.jit(chunk.run, donate_argnums=0, out_shardings=(setup.spread, sums))
+  if members:
+    step, draw = make_sweep(step, source.draw)
+  draw = sharding.shard_draw(mesh, source, draw)
+  chunk = make_chunk(sharding.shard_step(mesh, step), draw)
+  sums = sharding.member_sharding(mesh, bool(members))
+  run = jax.jit(chunk.run, donate_argnums=0, out_shardings=(state_sharding, sums))
   return Program(chunk, run, lambda tree: sharding.put_global(tree, sums))
 
 
-def compiled(config, setup: Setup):
-  """The compiled program of a run, of which nothing is run, to be asked what it takes."""
-  program = make_program(config, setup)
+def compiled(setup: Setup):
+  """The compiled program of a run, without running it, to read its memory and cost."""
   buffer, _ = next(iter(setup.source.buffers(0, 1)))
   state = jax.eval_shape(setup.create)
-  zeros = program.put(program.chunk.zeros(state, buffer))
+  zeros = setup.program.put(setup.program.chunk.zeros(state, buffer))
   place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
-  state = jax.tree.map(place, state, setup.spread)
-  return program.run.lower(state, zeros, buffer, np.int32(1)).compile()
+  state = jax.tree.map(place, state, setup.state_sharding)
+  return setup.program.run.lower(state, zeros, buffer, np.int32(1)).compile()

@@ -1,26 +1,27 @@
-"""The one training loop: the device runs chunk after chunk, the host looks at the one before."""
+"""The one training loop: the device runs chunk after chunk, the host finishes the one before."""
 
 import contextlib
+import math
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 
-from vaejax.core import sharding, stack
+from vaejax.core import passes, sharding, stack
 from vaejax.core.stack import Member
-from vaejax.distributed import beside
-from vaejax.distributed.group import ALONE, Alone
+from vaejax.distributed import processes
 from vaejax.errors import UserError
-from vaejax.reporting.log import elapsed_before, open_log
+from vaejax.evaluation import judges
+from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, init_from, restore, workdir
-from vaejax.runs.resume import compare
-from vaejax.training.boundary import Settler
-from vaejax.training.cadence import next_stop, snapshot
-from vaejax.training.setup import Setup, make_program, set_up
+from vaejax.runs.resume import check_same_data, read_matching
+from vaejax.training.boundary import BoundaryHandler, take_snapshot
+from vaejax.training.final import final_test
+from vaejax.training.setup import Setup, set_up
 from vaejax.types import State
 
 
@@ -29,169 +30,166 @@ class Stopped(Exception):
 
   def __init__(self, number: int, step: int):
     name = signal.Signals(number).name
-    super().__init__(f'stopped by {name} at step {step}: the same command goes on from there')
+    super().__init__(f'stopped by {name} at step {step}; the same command resumes from there')
     self.number = number
 
 
 def train(
   config,
   folder: Path,
-  data_dir: str | None = None,
+  data_dir: Any = None,
   stream=None,
   members: tuple[Member, ...] = (),
   layout: sharding.Layout = sharding.ANY_LAYOUT,
-  group: Alone = ALONE,
-) -> list[dict[str, float]]:
-  """Trains the run of a config in a workdir, from its newest checkpoint if it has one; or a stack
-  of runs, the members, which differ from it in seed and hyper-parameters alone.
+) -> list[passes.Values]:
+  """Trains the run of a config in a workdir, or resumes it from its newest checkpoint.
 
-  Returns the values of the whole test split at the last step: the run's alone, or each member's. In
-  a group of processes, process 0 alone reads and writes the workdir, and speaks; `data_dir` is each
-  one's own.
+  With `members` it trains a stack of runs, which differ from the config only in seed and
+  hyper-parameters. Of several processes, process 0 alone reads and writes the workdir and prints;
+  `data_dir` is each one's own. Progress goes to `stream`.
+
+  Returns the values of the whole test split after the last step: of the run, or of each member.
 
   Raises:
     UserError: the config, the data or the workdir cannot be used; nothing was created.
-    RunError: a loss is not a number, or the disk is full; the last good checkpoint stands.
-    Stopped: SIGTERM or SIGINT; a checkpoint was written.
+    RunError: a loss is not finite, or the disk is full; the last good checkpoint stands.
+    Stopped: a signal ended it (see processes.stop_signals); a checkpoint was written.
   """
-  say = lambda text: group.main and print(text, file=stream, flush=True)
-  saved = compare(config, folder, members) if group.main else None
-  data_dir = (
-    data_dir or group.share(lambda: saved and saved.data_dir) or os.environ.get('TFDS_DATA_DIR')
-  )
-  setup = group.first(lambda: set_up(config, data_dir, members, layout))
-  if group.share(lambda: setup.data) != setup.data:
-    raise UserError(f'it finds {describe(setup.data)}, and process 0 other data: give all the same')
-  for line in setup.unfit:
-    say(line)
-  if group.share(lambda: list(setup.evals)) != list(setup.evals):
-    raise UserError(f'the evals {", ".join(setup.evals)} fit here, and others on process 0')
-  if saved and (saved.data, saved.example) != (setup.data, setup.source.example):
-    raise UserError(
-      f'{folder} was trained on other data ({describe(saved.data)}; now {describe(setup.data)}): '
-      'put that back, give the --data_dir of before, or take another --workdir'
-    )
-  begun = not group.main or checkpoint.steps(folder)
-  taken = None if begun else init_from.take(config, setup, say)
-  with workdir.locked(folder) if group.main else contextlib.nullcontext():
-    if group.main:
-      compare(config, folder, members)  # again: another run may have come and gone
-    state = restore.restore(folder, setup.like, say, group=group)
+  log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
+  saved = processes.on_main(lambda: read_matching(config, folder, members))
+  earlier = processes.broadcast(lambda: saved and saved.data_dir)
+  data_dir = data_dir or earlier or os.environ.get('TFDS_DATA_DIR')
+  setup = processes.first(lambda: set_up(config, data_dir, members, layout))
+  processes.check_equal('data', setup.provenance)
+  processes.check_equal('evals', list(setup.evals))
+  for line in setup.skipped_evals:
+    log(line)
+
+  def read_initial_nets():
+    if saved:
+      check_same_data(folder, saved, setup.provenance, setup.source.example)
+    if not checkpoint.steps(folder):
+      return init_from.read(config, setup.method, setup.create, bool(members), log)
+
+  taken = processes.on_main(read_initial_nets)
+  with contextlib.ExitStack() as resources:
+
+    def lock():
+      resources.enter_context(workdir.locked(folder))
+      read_matching(config, folder, members)  # another run may have used the folder since
+
+    processes.on_main(lock)
+    state = restore.restore(folder, setup.abstract_state, log)
     if state is None:
-      state = init_from.first_state(setup, taken, group)
-    start = stack.current_step(state)
-    if start > config.steps:
+      state = init_from.first_state(setup.create, setup.state_sharding, setup.mesh, taken, members)
+    start, steps = stack.current_step(state), setup.cadence.steps
+    if start > steps:
       raise UserError(
-        f'{folder} is at step {start}, past steps={config.steps}: give steps={start} or more, or '
-        'take another --workdir'
+        f'{folder} is at step {start}, past steps={steps}. Use steps={start} or more, or another '
+        'workdir'
       )
-    if group.main:
+    several = f', {processes.count()} processes' if processes.count() > 1 else ''
+    several += f', {len(members)} members' if members else ''
+    log(f'{setup.about}; {setup.mesh.size} device(s){several}')
+    if members and not setup.source.resident:
+      log('the data is streamed: all members see it in the order of the first one')
+    if start:
+      verb = 'finished' if start == steps else 'resuming'
+      log(f'{folder}: {verb} at step {start} of {steps}')
+    writers = None, None, 0.0
+    if processes.is_main():
       restore.set_aside(folder, start)
       init = taken.about if taken else saved and saved.init
-      run = workdir.SavedRun(config, setup.source.example, setup.data, data_dir, members, init)
-      workdir.write_config(folder, run)
-    processes = f' of {group.size} processes' if group.size > 1 else ''
-    several = f'; {len(members)} members' if members else ''
-    say(f'{config.data.name}: {setup.about}; {setup.mesh.size} device(s){processes}{several}')
-    if members and not setup.source.resident:
-      say('the data is streamed: all members see it in the order of the first')
-    if start:
-      verb = 'finished' if start == config.steps else 'resuming'
-      say(f'{folder}: {verb} at step {start} of {config.steps}')
-    images = config.batch_size * max(player.turns for player in setup.method.players)
-    images *= max(1, len(members))
-    with contextlib.ExitStack() as open_files:
-      log, checkpoints, seconds = beside.Log(), beside.Checkpoints(), 0.0
-      if group.main:
-        log = open_files.enter_context(
-          open_log(folder, total=config.steps, images_per_step=images, step=start, stream=stream)
-        )
-        checkpoints = open_files.enter_context(checkpoint.manage(folder, config.checkpoint))
-        seconds = elapsed_before(folder, start)
-      settler = Settler(config, folder, setup, log, checkpoints, seconds, state, group)
-      return settler.finish(loop(config, setup, state, settler))
+      about = setup.source.example, setup.provenance, data_dir, members, init
+      workdir.write_config(folder, workdir.SavedRun(config, *about))
+      seconds, images = elapsed_seconds(folder, start), setup.images_per_step
+      writers = (
+        resources.enter_context(
+          open_log(folder, total=steps, images_per_step=images, step=start, stream=stream)
+        ),
+        resources.enter_context(checkpoint.manage(folder, setup.keep, setup.best)),
+        seconds,
+      )
+    handler = BoundaryHandler(setup, folder, state, *writers)
+    values = final_test(handler, run_steps(setup, state, handler))
+  if config.keep_as_judge and processes.is_main() and not members:
+    judges.keep(folder, log)
+  return values
 
 
-def describe(data: dict) -> str:
-  """In words: 'mnist/3.0.1 train, 60000 rows; ...'."""
-  parts = [split for split in data.values() if isinstance(split, dict)]
-  return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in parts)
-
-
-@contextlib.contextmanager
-def signals() -> Iterator[list[int]]:
-  """A list that SIGTERM and SIGINT put their numbers into, while it lasts. Beside the main thread,
-  which alone can hear them, it stays empty."""
-  main = threading.current_thread() is threading.main_thread()
-  got, numbers = [], (signal.SIGTERM, signal.SIGINT) if main else ()
-  old = [signal.signal(number, lambda number, frame: got.append(number)) for number in numbers]
-  try:
-    yield got
-  finally:
-    for number, handler in zip(numbers, old, strict=True):
-      signal.signal(number, handler)
-
-
-def loop(config, setup: Setup, state: State, settler: Settler) -> State:
-  """Every step from the state's own to the config's last. Raises Stopped, RunError."""
-  program = make_program(config, setup)
-  step = seen = start = stack.current_step(state)
-  zeros, left, pace = None, None, Pace()
-  blocks = contextlib.closing(setup.source.buffers(step, config.steps))
-  with signals() as heard, blocks as buffers:
-    stop = heard if settler.group.size == 1 else []
+def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
+  """Runs all steps from the state's own to the last one. Raises Stopped and RunError."""
+  program, cadence = setup.program, setup.cadence
+  step = start = stack.current_step(state)
+  zeros, pending, chunks, stop = None, None, ChunkLength(), 0
+  blocks = contextlib.closing(setup.source.buffers(step, cadence.steps))
+  with processes.stop_signals() as stop_signal, blocks as buffers:
     for buffer, available in buffers:
       if zeros is None:
         zeros = program.put(program.chunk.zeros(state, buffer))
-        row = settler.resume(step, zeros)
-        sums = program.put(row) if row else zeros
-      served = step + available
-      while step < served and not stop and not settler.over:
-        mark = next_stop(config, step)
-        length = min(served, mark, step + pace.length) - step
-        length, stop = settler.group.agree(length, heard)
-        if stop:
-          break
-        before, (state, sums) = (step, sums), program.run(state, sums, buffer, np.int32(length))
+        unfinished = handler.resume(step, zeros)
+        sums = program.put(unfinished) if unfinished else zeros
+      end = step + available
+      while step < end and not handler.all_frozen and not (stop := stop_signal()):
+        boundary = cadence.next_boundary(step)
+        length = min(end, boundary, step + chunks.next()) - step
+        previous, began = (step, sums), time.monotonic()
+        state, sums = program.run(state, sums, buffer, np.int32(length))
         step += length
-        # The device has its next steps: time to wait for those before, and to look at them.
-        if left:
-          settler.settle(left)
+        if chunks.warming_up:
+          jax.block_until_ready(sums)
+          chunks.record(length, time.monotonic() - began)
+        # The device has its next steps: now the host may wait for those before.
+        if pending:
+          handler.finish(pending)
         else:
-          settler.glance(*before)
-        pace.took(before[0] - seen)
-        left, seen = None, before[0]
-        if step == mark:
-          # Dispatched before the next chunk, because that takes the state's own memory.
-          left, sums = settler.start(step, sums, state), zeros
-      if stop or settler.over:
+          handler.poll(*previous)
+        pending = None
+        if step == boundary:
+          # Dispatched before the next chunk, which overwrites the state.
+          pending, sums = handler.dispatch(step, sums, state), zeros
+      if stop or handler.all_frozen:
         break
-    if left:
-      settler.settle(left._replace(saved=sharding.replicate(snapshot(state))) if stop else left)
+    stop = stop or stop_signal()  # one that came during the last chunk
+    if pending:
+      if stop:
+        pending = pending._replace(snapshot=sharding.replicate(take_snapshot(state)))
+      handler.finish(pending)
     elif stop and step > start:
-      settler.suspend(step, sums, state)
-    if settler.over:  # so that its members can be looked at where they were frozen
-      settler.save((sharding.replicate(state), True), step, step)
-    settler.checkpoints.wait()
-  if stop and (step < config.steps or setup.members):  # a sweep has other stacks
-    raise Stopped(stop[0], step)
+      handler.suspend(step, sums, state)
+    if handler.all_frozen:  # so that the members can be inspected where they froze
+      handler.save((sharding.replicate(state), True), step)
+    processes.on_main(lambda: handler.checkpoints.wait())
+  if stop and (step < cadence.steps or setup.members):  # a sweep has other stacks
+    raise Stopped(stop, step)
   return state
 
 
-class Pace:
-  """How many steps to dispatch at once: those of about half a second, so that a signal is heeded
-  and progress shown soon, however slow a step is."""
+class ChunkLength:
+  """Steps of a chunk: about half a second's, so that signals are heeded and progress shows soon.
 
-  SECONDS = 0.5
+  All processes must dispatch the same chunks. Process 0 times the first few and decides; from then
+  on the length stays, and nothing is shared between steps.
+  """
+
+  SECONDS, WARM_UP = 0.5, 12
 
   def __init__(self):
-    self.length, self.since = 1, time.monotonic()
+    self.length, self.chunks, self.step_seconds = 1, 0, math.inf
 
-  def took(self, steps: int) -> None:
-    """Tells that so many steps were waited for since it was last told."""
-    now = time.monotonic()
-    seconds, self.since = now - self.since, now
-    if not steps:
-      return
-    fitting = int(steps * self.SECONDS / max(seconds, 1e-6))
-    self.length = max(1, min(fitting, 2 * self.length))
+  @property
+  def warming_up(self) -> bool:
+    """Whether chunks are still timed."""
+    return self.chunks < self.WARM_UP
+
+  def next(self) -> int:
+    """The most steps that the next chunk may have; the same on all processes."""
+    if self.warming_up and self.chunks:
+      fitting = max(1, int(min(self.SECONDS / self.step_seconds, 2 * self.length)))
+      self.length = processes.broadcast(lambda: fitting)
+    return self.length
+
+  def record(self, steps: int, seconds: float) -> None:
+    """Times a chunk. The fastest one counts: others compiled, or were disturbed."""
+    self.chunks += 1
+    self.step_seconds = min(self.step_seconds, seconds / steps)

@@ -1,4 +1,4 @@
-"""The verb `sample` of a run on videos: what it is given, how it goes on, what it writes."""
+"""Samples of a run on videos: from nothing, and continuing given frames."""
 
 import io
 from pathlib import Path
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vaejax.api.sample import sample
+import vaejax
+from vaejax.api.sample import write_samples
 from vaejax.cli.main import main
 from vaejax.data.sets import moving
 from vaejax.errors import UserError
@@ -32,7 +33,7 @@ def videos(tmp_path_factory):
 @pytest.fixture
 def draw(videos, tmp_path):
   def draw(n, **settings):
-    return np.load(sample(videos, n, out=tmp_path / 'found.npy', **settings))
+    return np.load(write_samples(vaejax.load(videos), n, tmp_path / 'x.npy', **settings))
 
   return draw
 
@@ -59,14 +60,14 @@ def test_futures_begin_with_the_given_frames_and_differ(draw):
   assert len(np.unique(rest, axis=0)) == 60
 
 
-def test_the_rollout_is_one_whatever_the_seed(draw):
+def test_a_rollout_does_not_depend_on_the_seed(draw):
   one, other = (draw(3, given=3, rollout=True, seed=seed) for seed in (0, 1))
   np.testing.assert_array_equal(one, other)
   np.testing.assert_allclose(one[:, :3], truth(3)[:, :3], atol=1e-6)
 
 
 def test_pictures_show_the_test_video_before_its_futures(videos, tmp_path):
-  out = sample(videos, 2, given=2, futures=2, out=tmp_path / 'x.png')
+  out = write_samples(vaejax.load(videos), 2, tmp_path / 'x.png', given=2, futures=2)
   with Image.open(io.BytesIO(out.read_bytes())) as file:
     strip = np.asarray(file)
   scale = 512 // (T * (SIZE + 1) - 1)
@@ -80,46 +81,55 @@ def test_pictures_show_the_test_video_before_its_futures(videos, tmp_path):
     for t in range(2):
       np.testing.assert_array_equal(cell(3 * n + 1, t), want[n, t])
     assert np.abs(cell(3 * n + 1, 3).astype(int) - want[n, 3]).max() > 0
-  out = sample(videos, 2, given=2, futures=2, out=tmp_path / 'x.gif')
+  out = write_samples(vaejax.load(videos), 2, tmp_path / 'x.gif', given=2, futures=2)
   with Image.open(io.BytesIO(out.read_bytes())) as file:
     assert file.n_frames == T and file.size[0] > file.size[1]  # three columns, two rows
 
 
 MISTAKES = {
-  'more given frames than there are': (('--given=6',), '--given=6: videos of 6 frames take 1 to 5'),
-  'no given frames': (('--futures=2',), '--futures continues given frames: set --given=K too'),
-  'futures of a rollout': (('--given=2', '--futures=2', '--rollout'), '--rollout draws nothing'),
-  'draws of a rollout': (('--rollout', '--draw'), '--rollout draws nothing'),
-  'more videos than there are': (('--given=2', '--n=1001'), '--n=1001: the test split has 1000'),
-  'a label': (('--label=3',), '--label=3: this run takes no label'),
-  'nothing given': (('--given=0',), "--given: '0': it takes a whole number"),
+  'more given frames than there are': (
+    ('--given=6',),
+    'given=6 is too much for videos of 6 frames. Use 1',
+  ),
+  'no given frames': (('--futures=2',), 'futures=2 continue given frames. Set given too'),
+  'futures of a rollout': (
+    ('--given=2', '--futures=2', '--rollout'),
+    'a rollout has no random draws',
+  ),
+  'draws of a rollout': (('--rollout', '--draw'), 'a rollout has no random draws'),
+  'more videos than there are': (
+    ('--given=2', '--n=1001'),
+    'n=1001 videos: the test split has 1000',
+  ),
+  'a label': (('--label=3',), "this run has no field 'label' here"),
+  'nothing given': (('--given=0',), "--given: '0' is not a whole number"),
 }
 
 
 @pytest.mark.parametrize('name', MISTAKES)
 def test_a_mistake_is_one_line(name, capsys, videos, tmp_path):
-  argv, said = MISTAKES[name]
+  argv, message = MISTAKES[name]
   capsys.readouterr()
   assert main(['sample', f'--workdir={videos}', f'--out={tmp_path}/x.npy', *argv]) == 2
   shown = capsys.readouterr()
-  assert said in shown.err and shown.err.count('\n') == 1 and not shown.out
+  assert message in shown.err and shown.err.count('\n') == 1 and not shown.out
   assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('flag', [{'given': 2}, {'rollout': True}, {'futures': 2}])
 def test_a_run_on_images_continues_nothing(trained, flag, tmp_path):
-  with pytest.raises(UserError, match='vae continues no videos'):
-    sample(trained, 1, out=tmp_path / 'x.npy', **flag)
-  with pytest.raises(UserError, match='vae makes images: it takes'):
-    sample(trained, 1, out=tmp_path / 'x.gif')
+  with pytest.raises(UserError, match='vae cannot continue videos'):
+    write_samples(vaejax.load(trained), 1, tmp_path / 'x.npy', **flag)
+  with pytest.raises(UserError, match='vae makes images'):
+    write_samples(vaejax.load(trained), 1, tmp_path / 'x.gif')
 
 
 def test_a_video_config_on_still_images_and_the_reverse(capsys, project, tmp_path):
   for config, said in (
-    ('rvae.py:digits,smoke', 'error: method rvae is of videos and digits has images: name a set'),
-    ('vae.py:moving,smoke', 'error: method vae is of images and moving has videos: name a set'),
+    ('rvae.py:digits,smoke', 'error: the method rvae models videos, but digits has images'),
+    ('vae.py:moving,smoke', 'error: the method vae models images, but moving has videos'),
     ('rvae.py:smoke,data.size=28', 'error: data.size=28: moving is rendered at 32, 64 or another'),
-    ('rvae.py:smoke,data.frames=0', 'error: data.frames=0 is out of range: it takes 1 to 4,096'),
+    ('rvae.py:smoke,data.frames=0', 'error: data.frames=0 is out of range. Use 1 to 4,096'),
   ):
     assert main(['train', f'--config=configs/{config}', f'--workdir={tmp_path}/w']) == 2
     shown = capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""Test values of a trained run, from Python."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from vaejax.evaluation import evaluate as evaluation
+
+
+def evaluate(
+  workdir: str | PathLike[str],
+  evals: Iterable[str] = (),
+  checkpoint: str | int = 'latest',
+  member: int | None = None,
+  weights: Literal['ema', 'raw'] = 'ema',
+  *,
+  split: str = 'test',
+  seed: int = 0,
+  settings: Mapping[str, Any] | None = None,
+  data_dir: str | None = None,
+  progress: bool = False,
+) -> dict[str, tuple[float, float | None]]:
+  """Evaluates a trained run, writes the values to its evaluation.json, and returns them as
+  {name: (value, its standard error or None)}.
+
+  Args:
+    workdir, checkpoint, member, weights: see `load`.
+    evals: names of evals, see vaejax/evals; by default those of the run's config.
+    split: a split of the run's dataset.
+    seed: of random draws.
+    settings: of evals, for example {'nll.samples': 50}.
+    data_dir: the folder of the data, by default that of the run.
+    progress: print progress.
+
+  Raises UserError. An eval that does not fit the run is a warning.
+  """
+  values, skipped = evaluation.evaluate(
+    Path(workdir).expanduser(),
+    (evals,) if isinstance(evals, str) else tuple(evals),
+    split,
+    seed,
+    [(f'eval.{field}', str(value)) for field, value in (settings or {}).items()],
+    weights,
+    str(checkpoint),
+    data_dir,
+    member,
+    print if progress else lambda text: None,
+  )
+  for text in skipped:
+    warnings.warn(text, stacklevel=2)
+  return values

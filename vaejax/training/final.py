@@ -1,0 +1,54 @@
+"""The test after the last step: the whole test split, recorded with its protocol."""
+
+import math
+
+import jax
+
+from vaejax.core import passes, sharding, stack
+from vaejax.core.step import scheduled
+from vaejax.evaluation.evals import record
+from vaejax.evaluation.evaluate import report_progress
+from vaejax.reporting import report
+from vaejax.runs import sweep_files
+from vaejax.training.boundary import EVAL_SEED, BoundaryHandler
+from vaejax.types import State, averaged
+
+
+def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
+  """The values of the whole test split, of a run or of each member of a stack.
+
+  Process 0 logs them, and writes evaluation.json and the report, or results.json of a stack.
+  """
+  setup, folder = handler.setup, handler.folder
+  step, steps = stack.current_step(state), sharding.replicate(state.step)
+  watched = None if handler.all_frozen else handler.test_values
+  if setup.watched == 'validation' and watched is None:
+    watched = evaluate(handler, 'validation', state, setup.watch_size)
+  values = watched if watched and not setup.partial else evaluate(handler, 'test', state)
+  if not handler.log:
+    return values
+  if setup.partial or handler.test_values is None:
+    handler.row_step = step
+    handler.write_row('test', [passes.flat(one) for one in values], final=True)
+  protocol = lambda split, n=0: setup.protocol(split, step, state.ema is not None, n)
+  if setup.members:
+    flat = [passes.flat(one) for one in values]
+    if best := setup.best.lstrip('-'):  # the value by which members are ordered
+      for one, validation in zip(flat, watched, strict=True):
+        one[f'validation/{best}'] = passes.flat(validation).get(best, math.nan)
+    sweep_files.write_results(folder, setup.members, steps, flat, protocol('test'))
+    return values
+  if setup.watched == 'validation':
+    record(folder, watched[0], protocol('validation', setup.watch_size))
+  record(folder, values[0], protocol('test'))
+  report.write_report(folder)
+  return values
+
+
+def evaluate(handler: BoundaryHandler, split: str, state: State, limit: int = 0):
+  """The values of a split, waited for; it may take minutes, and logs its progress."""
+  setup, log = handler.setup, handler.log
+  hyper, key = scheduled(state, setup.schedules), jax.random.key(EVAL_SEED)
+  show = report_progress(split, log.print) if log else None
+  one = setup.passes[split]
+  return one.finish(one.start(averaged(state), hyper, key, limit, show))
