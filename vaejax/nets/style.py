@@ -16,8 +16,15 @@ from vaejax.nets.adain import AdaIN, Excitation, FiLM, normalise, statistics
 from vaejax.nets.autoencoder import Encoder
 from vaejax.nets.blocks import ACTIVATIONS, Convolution
 from vaejax.nets.conv import ConvLayers
-from vaejax.nets.heads import DISCRETE, LIKELIHOODS, GaussianHead, LikelihoodHead, check_range, features
-features from vaejax.nets.mlp import Mlp, MlpDecoder
+from vaejax.nets.heads import (
+  DISCRETE,
+  LIKELIHOODS,
+  GaussianHead,
+  LikelihoodHead,
+  check_range,
+  features,
+)
+from vaejax.nets.mlp import Mlp, MlpDecoder
 from vaejax.nets.tones import curve, histogram
 from vaejax.nets.trunk import ToVector
 from vaejax.types import Example
