@@ -45,7 +45,7 @@ def bits(state):
 
 
 def write(workdir, metrics, config=CONFIG):
-  with checkpoint.manage(workdir, config) as checkpoints:
+  with checkpoint.manage(workdir, config.keep, config.best) as checkpoints:
     for step, values in metrics.items():
       checkpoints.save(make_state(step), values or ())
 
@@ -69,7 +69,7 @@ def test_a_full_disk_is_found_before_anything_is_written(tmp_path, monkeypatch, 
   monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=2**16))
   with (
     pytest.raises(RunError, match='the disk is full; there is no checkpoint yet'),
-    checkpoint.manage(tmp_path, CONFIG) as checkpoints,
+    checkpoint.manage(tmp_path, CONFIG.keep, CONFIG.best) as checkpoints,
   ):
     checkpoints.save(make_state(10))
   assert not list((tmp_path / 'checkpoints').iterdir()) and capfd.readouterr() == ('', '')
@@ -96,7 +96,7 @@ def test_onto_eight_devices_and_back(saved, tmp_path):
   eight = sharding.replicated(sharding.make_mesh(8))
   state = restore.restore(saved, like(sharding=eight))
   assert all(x.sharding == eight for x in jax.tree.leaves(state.variables))
-  with checkpoint.manage(tmp_path, CONFIG) as checkpoints:
+  with checkpoint.manage(tmp_path, CONFIG.keep, CONFIG.best) as checkpoints:
     checkpoints.save(state)
   assert bits(restore.restore(tmp_path, like())) == bits(make_state(20))
 
@@ -153,7 +153,7 @@ def test_a_whole_folder_missing(copied):
 
 def test_altered_values_are_caught(copied, tmp_path):
   other = make_state(20).replace(hyper={'lr': jnp.float32(7)})
-  with checkpoint.manage(tmp_path / 'other', CONFIG) as checkpoints:
+  with checkpoint.manage(tmp_path / 'other', CONFIG.keep, CONFIG.best) as checkpoints:
     checkpoints.save(other)
   state = copied / 'checkpoints' / '20' / 'state'
   shutil.rmtree(state)
@@ -285,7 +285,7 @@ def test_a_snapshot_is_saved_as_it_was(tmp_path):
   """It is written while the run goes on: what becomes of the original does not matter."""
   state = jax.jit(lambda: make_state(10))()
   expected = bits(state)
-  with checkpoint.manage(tmp_path, CONFIG) as checkpoints:
+  with checkpoint.manage(tmp_path, CONFIG.keep, CONFIG.best) as checkpoints:
     checkpoints.save(take_snapshot(state)[0])
     jax.tree.map(lambda x: x.delete(), state)
   assert bits(restore.restore(tmp_path, like())) == expected
