@@ -158,9 +158,9 @@ def test_real_numbers_stay_in_their_units(place):
 @pytest.mark.parametrize(
   ('words', 'said'),
   [
-    ('', 'likelihood=logistic is of 8-bit images.*set it to gaussian, .*; or give uint8'),
-    (',likelihood=bernoulli', 'likelihood=bernoulli is of 8-bit'),
-    (',likelihood=categorical', 'likelihood=categorical is of 8-bit'),
+    ('', 'likelihood=logistic needs 8-bit images.*Set it to one of gaussian, .* or give uint8'),
+    (',likelihood=bernoulli', 'likelihood=bernoulli needs 8-bit'),
+    (',likelihood=categorical', 'likelihood=categorical needs 8-bit'),
     (',likelihood=gaussian,binarise=dynamic', "binarise=dynamic is of 8-bit.*='none', or give"),
     (',likelihood=gaussian,data.scale=symmetric', 'data.scale=symmetric is of 8-bit'),
   ],
