@@ -257,8 +257,8 @@ def test_one_row_has_no_other_to_take_a_style_from(project):
 @pytest.mark.parametrize(
   'words, told',
   [
-    ('model.tones=1', 'model.tones=1: it takes 0 for none'),
-    ('model.tones=5,likelihood=bernoulli', 'model.likelihood is laplace or gaussian'),
+    ('model.tones=1', 'model.tones=1 is not a curve. Give at least 2 knots, or 0'),
+    ('model.tones=5,likelihood=bernoulli', 'Set model.likelihood to laplace or gaussian'),
   ],
 )
 def test_a_curve_of_tones_has_two_ends_and_is_of_images(project, words, told):

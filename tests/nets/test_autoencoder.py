@@ -391,5 +391,5 @@ def test_as_many_stages_as_the_image_can_take():
 
 
 def test_a_bernoulli_wants_data_between_zero_and_one():
-  with pytest.raises(UserError, match=r'bernoulli wants data.scale=unit: .* from -1 to 1'):
+  with pytest.raises(UserError, match=r'data from 0 to 1, .* from -1 to 1\. Set data\.scale=unit'):
     make(example(8, low=-1.0))
