@@ -151,7 +151,7 @@ def test_resumed_in_memory_is_never_stopped(case):
 
 
 def test_resumed_from_disk_is_never_stopped(case, tmp_path):
-  with checkpoint.manage(tmp_path, keep=1, best='') as checkpoints:
+  with checkpoint.manage(tmp_path, keep=2, best='') as checkpoints:
     checkpoints.save(run(case, 5)[0])
   create = lambda: factory.initial_state(case.method, case.config, case.source.example)
   device = jax.sharding.SingleDeviceSharding(jax.devices()[0])

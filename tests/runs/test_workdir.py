@@ -35,14 +35,6 @@ def put(tree, path, value):
   return tree
 
 
-def bomb(depth):
-  """{'a': {'a': ...}}"""
-  tree = 1
-  for _ in range(depth):
-    tree = {'a': tree}
-  return tree
-
-
 @pytest.fixture
 def run(finished, tmp_path):
   """A finished run, to be spoilt."""
@@ -78,7 +70,6 @@ CRAFTED = {
   'no hyper': ('config.hyper', {}),
   'a dataset elsewhere': ('config.data.name', '../../etc'),
   'a dataset that is a module': ('config.data.name', 'os'),
-  'a bomb': ('config.model.widths', bomb(300)),
   'no example': ('example', ...),
   'fields that are a list': ('example.fields', [1]),
   'no config': ('config', None),
