@@ -252,7 +252,7 @@ def test_the_best_of_each_member_is_kept(tmp_path):
   write(tmp_path, metrics, {'keep': 1, 'best': 'elbo'})
   assert checkpoint.steps(tmp_path) == [10, 20, 40]
   assert [restore.select_step(tmp_path, 'best', 'elbo', place) for place in (0, 1)] == [10, 20]
-  with pytest.raises(UserError, match='no checkpoint has a value of elbo. Use latest or'):
+  with pytest.raises(UserError, match=r'no checkpoint has a value of elbo. Use latest or'):
     restore.select_step(tmp_path, 'best', 'elbo', 2)
 
 
