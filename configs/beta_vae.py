@@ -1,12 +1,14 @@
-"""β-VAE (Higgins et al. 2017): the KL weighted by `hyper.beta`; capacity (Burgess et al. 2018,
-arXiv:1804.03599) and free bits (Kingma et al. 2016) by `hyper.capacity` and `hyper.free_bits`.
+"""β-VAE (Higgins et al. 2017): the KL is weighted by `hyper.beta`.
 
   python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/b
 
-Cost on two CPU cores, seed 0: digits 7 s, test loss 177.5 nats (ELBO -171.4: beta = 4
-leaves a KL of 2 nats on images of 64 pixels). shapes,steps=2000: 3 min 27 s of processor time, test
-loss 150.2 nats (ELBO -115.0): blobs in the right places and sizes. Its own 20,000 steps take ten
-times as long, and their number is open.
+Cost on two CPU cores and expected number, seed 0: digits 7 s, test loss 177.5 nats (ELBO -171.4:
+beta = 4 leaves a KL of 2 nats on images of 64 pixels). shapes,steps=2000 takes 3 min 27 s of
+processor time, test loss 150.2 nats (ELBO -115.0): blobs of the right place and size. The default
+20,000 steps take ten times as long; their number is open.
+
+`hyper.capacity` sets a capacity (Burgess et al. 2018, arXiv:1804.03599), `hyper.free_bits` free
+bits (Kingma et al. 2016).
 
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), smoke, key=value.
 """

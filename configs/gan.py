@@ -1,14 +1,14 @@
-"""GAN (Goodfellow et al. 2014, arXiv:1406.2661), with the losses and penalties that came after.
+"""GAN (Goodfellow et al. 2014, arXiv:1406.2661), with later losses and penalties.
 
   python launch.py train --config=configs/gan.py --workdir=runs/gan
   python launch.py train --config=configs/gan.py:mnist,hinge --workdir=runs/g --data_dir=DIR
   python launch.py train --config=configs/gan.py:stacked_mnist,hinge --workdir=runs/s --data_dir=DIR
   python launch.py evaluate --workdir=runs/s --evals=modes
 
-Cost on two CPU cores, seed 0: digits 29 s of processor time; mnist 2 min 14 s, Fréchet distance of
-the judge's features 151, all classes covered; see the README for it beside
-a VAE and a VAE-GAN. stacked_mnist is of a size for a GPU, and its number is open. On a ring and a
-grid of Gaussians hinge and wasserstein find every mode (tests/methods/test_gan.py).
+Cost on two CPU cores and expected number, seed 0: digits 29 s of processor time; mnist 2 min 14 s,
+Fréchet distance of the judge's features 151, all classes covered. stacked_mnist is of a size for a
+GPU, and its number is open. On a ring and a grid of Gaussians, hinge and wasserstein reach every
+mode (tests/methods/test_gan.py).
 
 Words after the colon: a dataset (digits, mnist, ... any TFDS name; stacked_NAME: three of its
 images as channels), a loss (minimax, non_saturating, least_squares, hinge, wasserstein),

@@ -3,10 +3,14 @@
   python launch.py train --config=configs/vae.py --workdir=runs/m
   python launch.py train --config=configs/prior.py:runs/m,prior=mixture --workdir=runs/p
 
+Cost on two CPU cores and expected number, seed 0: digits 6 s of processor time, test ELBO -161.8
+nats, and -163.6 with the standard prior of the first stage.
+
+The config is that of the first stage, with the prior and the steps of this one. A run resumes
+without its first stage, with `python launch.py train --workdir=runs/p`.
+
 Words after the colon: the workdir of the first stage, or of a sweep's member as runs/s/members/3
-(none: an untrained VAE of digits, for 100 steps, to see it work), smoke, key=value. The config is
-that of the first stage, with the prior and the steps of this one. Where the first stage is gone,
-`python launch.py train --workdir=runs/p` goes on.
+(without one, an untrained VAE of digits, for 100 steps, as a trial), smoke, key=value.
 """
 
 from pathlib import Path
@@ -18,12 +22,12 @@ from vaejax.errors import UserError
 
 
 def first_stage(path: str):
-  """The config of the run that a path names. Raises UserError."""
+  """Returns the config of the run in a workdir. Raises UserError."""
   from vaejax.runs.sweep_files import read_run_config
 
   config = read_run_config(Path(path))
   if 'prior' not in config.model:
-    raise UserError(f'{path} is a run of {config.method}, which has no model.prior to choose')
+    raise UserError(f'{path} is a run of {config.method}, which has no model.prior. Use a VAE')
   config.unlock()
   config.update({'init_from': path, 'init_checkpoint': 'latest', 'init_nets': (), 'train': ()})
   return config

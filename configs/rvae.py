@@ -1,20 +1,21 @@
-"""Recurrent VAE of videos (VRNN, Chung et al. 2015, arXiv:1506.02216): a latent for each frame,
-its prior learned from the frames before it.
+"""Recurrent VAE of videos (VRNN, Chung et al. 2015, arXiv:1506.02216): a latent for each frame.
 
   python launch.py train --config=configs/rvae.py --workdir=runs/r
   python launch.py sample --workdir=runs/r --n=8 --given=5 --futures=3 --out=futures.gif
   python launch.py sample --workdir=runs/r --n=8 --given=5 --rollout --out=rollout.png
   python launch.py evaluate --workdir=runs/r --evals=elbo,video
 
-moving, seed 0, 10 CPU minutes on two cores (5 where both are free), the whole test split:
-test ELBO per frame -76.4 nats, and -93.9 with `none`, the same nets for the frames without
-recurrence (half the cost). The rollout after 5 given frames, against copying the last of them: PSNR
-27.4 and 17.2 dB one frame ahead, 19.4 and 11.9 dB ten ahead; SSIM 0.956 and 0.702, 0.769 and 0.354;
-it is ahead at every horizon. The likelihood is the cross-entropy of grey levels: that of the data
-with itself is about 68 nats a frame.
+Cost on two CPU cores and expected number, seed 0: moving 10 min of processor time (5 min if both
+cores are free), test ELBO per frame -76.4 nats, and -93.9 with `none`, the same nets without
+recurrence (half the cost). The rollout after 5 given frames, compared with copying the last of
+them: PSNR 27.4 and 17.2 dB one frame ahead, 19.4 and 11.9 dB ten ahead; SSIM 0.956 and 0.702, 0.769
+and 0.354. It is better at every horizon.
 
-Words after the colon: a dataset (moving, or any TFDS set of videos or image sequences), gru, lstm,
-none, smoke, key=value. data.size is 32, 64, ..., data.frames the length that videos are cut to.
+The prior of a frame's latent is learned from the frames before it. The likelihood is the
+cross-entropy of grey levels, which is about 68 nats a frame for the data with itself.
+
+Words after the colon: a dataset (moving, or any TFDS dataset of videos or image sequences), gru,
+lstm, none, smoke, key=value. data.size is 32, 64, ...; videos are cut to data.frames.
 """
 
 from vaejax.config import presets

@@ -3,46 +3,49 @@
   python launch.py train --config=configs/source.py:conv28 --workdir=runs/conv28 --data_dir=DIR
   python launch.py train --config=configs/source.py:gan,epochs=20 --workdir=runs/gan --data_dir=DIR
 
+Cost on two CPU cores (AMD EPYC, busy, processor time) and expected number, seed 0:
+
+  mlp                          9 min 29 s   ELBO -97.9 nats
+  conv28,epochs=2              4 min 14 s   ELBO -119.7 nats
+  shared_mlp,epochs=10         1 min 14 s   98.3 % of classes, 98.4 % by a linear probe
+  conv32,cifar10_jpeg,epochs=8 1 min  2 s   PSNR 21.4 dB
+  gan,epochs=12                2 min 57 s   frechet_mnist 220, all classes covered
+  rvae,epochs=1                6 min  4 s   ELBO -77.9 nats a frame; PSNR of the rollout 26.3 dB one
+                                            frame ahead, 16.2 ten ahead (copying: 17.2, 11.9)
+  style,epochs=2              12 min 18 s   95.7 % of contents and 98.6 % of styles recognised
+
+The full lengths would take: conv28 and style 10 hours, conv32 30 min, gan 25 min, rvae 12 min.
+
 conv28: MNIST; conv 32, conv 64, latents 32, three transposed convolutions; RMSprop, batch 256, 100
   epochs. Corrected: the decoder starts from 7x7x64, for 8x8 ends at 32x32; the cross-entropy is
-  taken on logits and summed over pixels, for a mean makes beta 784 times as strong; z is sampled.
-conv32: CIFAR-10 (the set `cifar10`, or another of 32x32x3); conv 16, conv 8, latents 128, two
+  of logits and summed over pixels, because a mean makes beta 784 times as strong; z is sampled.
+conv32: CIFAR-10 (`cifar10`, or another dataset of 32x32x3); conv 16, conv 8, latents 128, two
   transposed convolutions, tanh; squared error, RMSprop, batch 64, 100 epochs. Corrected: the data
   is scaled to [-1, 1], which tanh reaches; z is sampled, and the KL is in the loss. The squared
   error is that of a Gaussian with standard deviation sqrt(1/2).
 shared_mlp: MNIST; 784-256-256, latents 256, 256-256-784; a dense layer of 256 without bias that the
   encoder and the decoder share; Adam, batch 128, 100 epochs. Corrected: z is sampled; the shared
   layer is in use, between the encoder's features and z, and its transpose between z and the
-  decoder; the decoder gives the mean and standard deviation of each pixel, of at least
-  `model.floor` (model.likelihood=gaussian_scalar: one of all, model.likelihood=gaussian: the plain
-  squared error); a dense layer on z finds the class, its cross-entropy weighted by
-  hyper.classification.
+  decoder; the decoder returns the mean and standard deviation of each pixel, at least
+  `model.floor` (model.likelihood=gaussian_scalar: one for all pixels, gaussian: the plain squared
+  error); a dense layer classifies z, with its cross-entropy weighted by hyper.classification.
 mlp: MNIST; 784-512-256-(2 x 20), 256-512-784; ELBO with beta = 1, Adam, batch 128, 100 epochs.
   Corrected: logits in place of a sigmoid and its cross-entropy.
 gan: MNIST; 100-128-128-1024-784 against 784-128-128-1; Adam, batch 32, 100 epochs. Corrected: the
   written losses have their signs swapped; the critic gives logits; non_saturating by default, the
-  written minimax by objective.name=minimax. Added: R1 of weight 10 on the critic, which else wins
-  within five epochs, so that one image is left of all (objective.penalty=none shows it).
+  written minimax by objective.name=minimax. Added: R1 of weight 10 on the critic, which otherwise
+  wins within five epochs, and all samples become one image (objective.penalty=none shows it).
 rvae: moving digits, 15 frames of 32x32; 1024-512-256 for a frame, a GRU of 256, 16 latents a frame
   with a learned prior, 256-512-1024; Adam, batch 16, 2 epochs (the source names none of these).
-  Corrected: z = mu + noise * sqrt(c), where the written noise * sqrt(c) has lost its mean.
+  Corrected: z = mu + noise * sqrt(c), where the written noise * sqrt(c) has no mean.
 style: style transfer, of MNIST in five styles (see vaejax/data/styles.py); Adam, batch 32, 100
   epochs; layers are not stated, and are those of configs/style.py. Corrected: the written bound has
-  two KL terms but one z; content and style have latents and encoders of their own, weighted by
-  hyper.beta_content and hyper.beta_style, the decoder takes the style by AdaIN, and a loss on
-  feature statistics makes z_s carry it.
+  two KL terms but one z; content and style have their own latents and encoders, weighted by
+  hyper.beta_content and hyper.beta_style; the decoder takes the style by AdaIN, and a loss on
+  feature statistics ties z_s to it.
 
-Measured on two CPU cores (AMD EPYC, busy), seed 0, in processor time: mlp, 9 min 29 s, ELBO -97.9
-nats; conv28,epochs=2, 4 min 14 s, -119.7 nats; shared_mlp,epochs=10, 1 min 14 s, 98.3
-% of classes found, 98.4 % by a linear probe; conv32,cifar10_jpeg,epochs=8, 1 min 2 s, PSNR 21.4
-dB; gan,epochs=12, 2 min 57 s, frechet_mnist 220, all classes covered; rvae,epochs=1, 6 min 4 s,
--77.9 nats a frame, PSNR of the rollout 26.3 dB one frame ahead, 16.2 ten ahead (of the last given
-frame 17.2 and 11.9); style,epochs=2, 12 min 18 s, the judges read the content off 95.7 % of
-transfers and the style off 98.6 %. Whole lengths, by these: conv28 about 10 hours, conv32 30 min,
-gan 25 min, rvae 12 min, style 10 hours.
-
-Words after the colon: a system (mlp where none is named), a dataset in place of its own, epochs=N,
-smoke, key=value.
+Words after the colon: a system (default mlp), a dataset in place of its own, epochs=N, smoke,
+key=value.
 """
 
 from pathlib import Path
@@ -56,12 +59,10 @@ from vaejax.config.words import choose_one, finish, parse_words
 from vaejax.errors import UserError
 
 SYSTEMS = ('conv28', 'shared_mlp', 'conv32', 'mlp', 'gan', 'rvae', 'style')
-OWN = {'conv32': 'cifar10', 'rvae': 'moving'}  # datasets; of the others, mnist
-EPOCHS = {'rvae': 2}  # of the others, 100
+DATASETS = {'conv32': 'cifar10', 'rvae': 'moving'}  # of the others: mnist
+EPOCHS = {'rvae': 2}  # of the others: 100
 ROWS = {'cifar10': 50_000, 'cifar10_jpeg': 50_000, 'digits': 1_500, 'moving': 100_000}
-SMALL = {
-  'rvae': {'model.state': 16, 'data.frames': 6, 'data.size': 16},
-}
+TINY = {'rvae': {'model.state': 16, 'data.frames': 6, 'data.size': 16}}
 
 
 def autoencoder(hyper=(), **model) -> ConfigDict:
@@ -89,7 +90,7 @@ def conv32() -> ConfigDict:
 
 
 def shared_mlp() -> ConfigDict:
-  # The scale of a plain squared error, see conv32.
+  # The initial scale is that of a plain squared error, see conv32.
   model = {'likelihood': 'gaussian_pixel', 'floor': 0.1, 'scale': 0.5**0.5, 'shared': True}
   config = autoencoder({'classification': 100.0}, widths=(256, 256), latents=256, **model)
   config.method = 'classified'
@@ -103,7 +104,7 @@ def mlp() -> ConfigDict:
 def gan() -> ConfigDict:
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
   config.objective = {'name': 'non_saturating', 'penalty': 'r1', 'turns': 1}
-  # In the order of the critic, which the generator mirrors.
+  # Listed as in the critic; the generator has them in reverse.
   config.model = presets.TRUNK | {'widths': (1024, 128, 128), 'latents': 100, 'conditional': False}
   config.model.critic = presets.TRUNK | {'widths': (128, 128), 'activation': 'leaky_relu'}
   config.model.activation = 'leaky_relu'
@@ -135,16 +136,17 @@ def style(dataset: str, smoke: bool) -> ConfigDict:
 def get_config(arg=''):
   words = parse_words(arg, dataset='', options=SYSTEMS)
   system = choose_one(words.options, SYSTEMS, 'mlp')
-  own = OWN.get(system, 'mnist')
-  dataset = words.dataset or ('digits' if words.smoke and own != 'moving' else own)
+  default = DATASETS.get(system, 'mnist')
+  default = 'digits' if words.smoke and default != 'moving' else default
+  dataset = words.dataset or default
   config = style(dataset, words.smoke) if system == 'style' else globals()[system]()
   config.data.name = dataset
   if dataset == 'digits':
     config.data.size = {'conv28': 28, 'conv32': 32}.get(system, 0)
   epochs = dict(words.settings).get('epochs', str(EPOCHS.get(system, 100)))
   if not epochs.isdecimal() or not int(epochs):
-    raise UserError(f'epochs={epochs}: it takes a whole number, 1 or more')
+    raise UserError(f'epochs={epochs} is not a whole number from 1 on')
   config.steps = int(epochs) * ROWS.get(config.data.name, 60_000) // config.batch_size
   config.eval.every = config.checkpoint.every = max(1, config.steps // 20)
   rest = tuple(setting for setting in words.settings if setting[0] != 'epochs')
-  return finish(config, words._replace(settings=rest), SMALL.get(system, {}))
+  return finish(config, words._replace(settings=rest), TINY.get(system, {}))

@@ -1,13 +1,18 @@
-"""VAE (Kingma & Welling 2014, arXiv:1312.6114), on any image set.
+"""VAE (Kingma & Welling 2014, arXiv:1312.6114), on any image dataset.
 
   python launch.py train --config=configs/vae.py --workdir=runs/vae
   python launch.py train --config=configs/vae.py:mnist --workdir=runs/m --data_dir=DIR
 
-Cost on two CPU cores and what it must reach, seed 0: digits 6 s, test ELBO -163.6 nats (3.69
+Cost on two CPU cores and expected number, seed 0: digits 6 s, test ELBO -163.6 nats (3.69
 bits/dim); mnist (784-500-20, dynamically binarised, 43 epochs) 3 min, test ELBO -98.3 nats.
 
+Test ELBO of digits over 16 seeds: mean -163.31 nats, standard deviation 0.36 nats, measured on
+2026-11-27 on two CPU cores by
+
+  python launch.py sweep --config=configs/vae.py --grid seed=0:16 --workdir=runs/seeds
+
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), classify, smoke,
-key=value. classify trains a classifier of z together with it, weighted by hyper.classification.
+key=value. classify also trains a classifier of z, weighted by hyper.classification.
 """
 
 from vaejax.config import presets

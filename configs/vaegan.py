@@ -1,17 +1,17 @@
-"""VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): the VAE's reconstructions are compared in the
-features of a critic, which also tells what is decoded from data.
+"""VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): a critic's features compare the reconstructions.
 
   python launch.py train --config=configs/vaegan.py --workdir=runs/vaegan
   python launch.py train --config=configs/vaegan.py:mnist --workdir=runs/vg --data_dir=DIR
   python launch.py evaluate --workdir=runs/vg --evals=elbo,image,judge
 
-Cost on two CPU cores (AMD EPYC), seed 0: digits 1 min 11 s of processor time, PSNR of
-reconstructions 19.3 dB; mnist 4 min 23 s, sharpness of samples 0.172 (the data's: 0.183; those of
-the same VAE without a critic: 0.061), Fréchet distance of the judge's features 124 (that VAE: 275).
+Cost on two CPU cores (AMD EPYC) and expected number, seed 0: digits 1 min 11 s of processor time,
+PSNR of reconstructions 19.3 dB; mnist 4 min 23 s, sharpness of samples 0.172 (0.183 for the data,
+0.061 for the same VAE without a critic), Fréchet distance of the judge's features 124 (275 for that
+VAE).
 
 Words after the colon: a dataset (digits, mnist, ... any TFDS name), a loss (minimax,
-non_saturating, least_squares, hinge, wasserstein; hinge where none is named), smoke, key=value.
-hinge comes with spectral norm, wasserstein with a gradient penalty and 5 turns of the critic.
+non_saturating, least_squares, hinge, wasserstein; default hinge), smoke, key=value. hinge comes
+with spectral norm, wasserstein with a gradient penalty and 5 turns of the critic.
 """
 
 from vaejax.config import presets
@@ -29,7 +29,7 @@ def get_config(arg=''):
   config.model = presets.VAE | {'likelihood': 'bernoulli', 'latents': 32}
   presets.gan_defaults(config, words.dataset, choose_one(words.options, LOSSES, 'hinge'))
   if words.dataset == 'digits':
-    config.hyper.features = 100.0  # those of its narrow critic are small, and 1 lets the KL win
+    config.hyper.features = 100.0  # its narrow critic's are small: with 1 the KL wins
   if not presets.is_drawing(words.dataset):
     config.model.latents = 128
   config.optimizer.critic, config.optimizer.autoencoder = player(), player()

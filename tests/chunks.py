@@ -1,8 +1,15 @@
-"""A chunk as tests want it: from zero, and averaged."""
+"""A chunk as tests want it: from zero, averaged, and compiled as users compile."""
+
+from functools import partial
 
 import jax
 
 from vaejax.core.step import make_chunk
+
+# Tests compile with less optimisation (conftest.py), and other code rounds differently. What is
+# compared bit by bit is compiled with XLA's defaults, whatever XLA_FLAGS are.
+DEFAULTS = {'xla_backend_optimization_level': 3, 'xla_llvm_disable_expensive_passes': False}
+jit_as_users = partial(jax.jit, compiler_options=DEFAULTS)
 
 
 def averaged_chunk(step, draw):

@@ -20,10 +20,13 @@ def pytest_configure(config):
   `launch` (running.py) compile as users' do."""
   config.cache_home = tempfile.mkdtemp(prefix='vaejax-tests-')
   os.environ['XDG_CACHE_HOME'] = config.cache_home
-  os.environ.setdefault('JAX_PLATFORMS', 'cpu')
   os.environ['JAX_COMPILATION_CACHE_DIR'] = os.path.join(config.cache_home, 'compiled')
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
   os.environ.pop('TFDS_DATA_DIR', None)
+  if config.option.markexpr == 'gpu':  # on the machine's own device, compiled as users' runs are
+    os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # several workers share it
+    return
+  os.environ.setdefault('JAX_PLATFORMS', 'cpu')
   # Half of the time would go into compiling for speed.
   cheap = '--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true'
   os.environ.setdefault('XLA_FLAGS', cheap)

@@ -109,6 +109,8 @@ QUICK = {
   'overhead': ('--rounds=1',),
   'scale': ('--rounds=1', '--steps=20', '--members=1,2'),
   'sampling': ('--rounds=1', '--n=8'),
+  'accelerator': ('--minutes=0.2',),
+  'processes': ('--rounds=1', '--steps=20'),
 }
 
 

@@ -115,7 +115,7 @@ def test_a_weight_is_the_joint_over_the_posterior(prior, conditional):
   assert (np.abs(changed - joint).min() > 1e-3) == conditional
 
 
-def test_a_label_that_is_not_given_is_drawn_and_a_missing_one_is_told():
+def test_sample_draws_a_missing_label_and_decode_refuses():
   method, _, v, _ = built(prior='by_class', conditional=True)
   assert method.given == ('label',)
   sample = lambda given: method.sample(v, KEY, 300, given, temperature=0.0)['image']

@@ -102,8 +102,8 @@ def test_lengths_are_in_epochs(project, words, steps):
   'words, said',
   [
     ('conv28,mlp', 'conv28 and mlp exclude each other. Use one of them'),
-    ('mlp,epochs=two', 'epochs=two: it takes a whole number, 1 or more'),
-    ('mlp,epochs=0', 'epochs=0: it takes a whole number, 1 or more'),
+    ('mlp,epochs=two', 'epochs=two is not a whole number from 1 on'),
+    ('mlp,epochs=0', 'epochs=0 is not a whole number from 1 on'),
   ],
 )
 def test_mistakes(project, words, said):

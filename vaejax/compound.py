@@ -1,7 +1,7 @@
-"""Distributions that latents are made of: codes, mixtures, tuples, chains, paths along time.
+"""Distributions of latents: codes, mixtures, tuples, chains, and paths along time.
 
-A value of a Joint or a Chain is a tuple, and so is its `log_prob`. Both give `factors(x)`, the
-conditionals at a value, so that one `divergence` is of all.
+A value of a Joint or a Chain is a tuple, and so is its `log_prob`. Both have `factors(x)`, the
+conditionals at a value, which `divergence` uses.
 """
 
 import jax
@@ -12,7 +12,7 @@ from vaejax.distributions import Gaussian, distribution, kl, per_example
 
 @distribution
 class Codes:
-  """One of K codes per element, int32 [...]; logits [..., K]. Its `mean` is the most probable."""
+  """One of K codes per element, int32 [...]; logits [..., K]. `mean` is the most probable code."""
 
   logits: jax.Array
 
@@ -30,7 +30,7 @@ class Codes:
 
 @distribution
 class Point:
-  """A value [B, ...] that is given: log_prob is 0, [B], and is not asked of another value."""
+  """A point mass at a given value [B, ...]. `log_prob` is 0, [B], and assumes x is that value."""
 
   mean: jax.Array
 
@@ -43,9 +43,9 @@ class Point:
 
 @distribution
 class Mixture:
-  """A mixture of K diagonal Gaussians: logits [B, K], mean and log_scale [B or 1, K, ...]. An
-  example is of one component as a whole, so log_prob is [B]; `temperature` scales the noise within.
-  """
+  """A mixture of K diagonal Gaussians: logits [B, K], means and log_scales [B or 1, K, ...]. Each
+  example belongs to one component, so log_prob is [B]. `temperature` scales the noise within a
+  component."""
 
   logits: jax.Array
   means: jax.Array
@@ -62,21 +62,21 @@ class Mixture:
     index = jax.random.categorical(index_key, self.logits)
     n, shape = self.logits.shape[0], self.means.shape[1:]
 
-    def chosen(x):
-      x, at = jnp.broadcast_to(x, (n, *shape)), index.reshape(n, *[1] * len(shape))
-      return jnp.take_along_axis(x, at, axis=1)[:, 0]
+    def select(x):
+      x, component = jnp.broadcast_to(x, (n, *shape)), index.reshape(n, *[1] * len(shape))
+      return jnp.take_along_axis(x, component, axis=1)[:, 0]
 
-    return Gaussian(chosen(self.means), chosen(self.log_scales)).sample(key, temperature)
+    return Gaussian(select(self.means), select(self.log_scales)).sample(key, temperature)
 
   def log_prob(self, x):
-    each = Gaussian(self.means, self.log_scales).log_prob(x[:, None])
-    each = jnp.sum(each, axis=tuple(range(2, each.ndim)))
-    return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + each, axis=1)
+    components = Gaussian(self.means, self.log_scales).log_prob(x[:, None])
+    components = jnp.sum(components, axis=tuple(range(2, components.ndim)))
+    return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + components, axis=1)
 
 
 @distribution
 class Joint:
-  """Independent parts: values are tuples, one entry for each part."""
+  """Independent parts. A value is a tuple with one entry for each part."""
 
   parts: tuple
 
@@ -96,37 +96,42 @@ class Joint:
     return tuple(part.log_prob(value) for part, value in zip(self.parts, x, strict=True))
 
   def factors(self, x):
-    """The conditionals at a value, one for each of its entries."""
+    """The distribution of each entry of a value."""
     return self.parts
 
 
 @distribution
 class Chain:
-  """p(z_1) p(z_2|z_1) ...: `first`, then links, each from the tuple of all values before it to a
-  distribution. A link is a jax.tree_util.Partial of a function that is made once, so that a Chain
-  may leave `jit`, with the variables of its own nets alone. Its `mean` follows the means."""
+  """p(z_1) p(z_2|z_1) ...; `mean` follows the conditional means.
+
+  Attributes:
+    first: p(z_1).
+    links: functions from the tuple of all previous values to a distribution. Each is a
+      jax.tree_util.Partial of a function that is created once, so that `jit` can return a Chain;
+      it holds only the variables of the nets that it uses.
+  """
 
   first: object
   links: tuple
 
   def follow(self, choose):
-    """The tuple of choose(number, conditional), in turn."""
+    """The values choose(i, p_i) for each conditional p_i in turn, as a tuple."""
     values = (choose(0, self.first),)
-    for number, link in enumerate(self.links, 1):
-      values = (*values, choose(number, link(values)))
+    for i, link in enumerate(self.links, 1):
+      values = (*values, choose(i, link(values)))
     return values
 
   @property
   def mean(self):
-    return self.follow(lambda number, p: p.mean)
+    return self.follow(lambda i, p: p.mean)
 
   def sample(self, key, temperature=1.0):
     keys = jax.random.split(key, 1 + len(self.links))
-    return self.follow(lambda number, p: p.sample(keys[number], temperature))
+    return self.follow(lambda i, p: p.sample(keys[i], temperature))
 
   def factors(self, x):
-    """The conditionals at a value, one for each of its entries."""
-    return (self.first, *(link(x[:number]) for number, link in enumerate(self.links, 1)))
+    """The conditional of each entry of a value, given the entries before it."""
+    return (self.first, *(link(x[:i]) for i, link in enumerate(self.links, 1)))
 
   def log_prob(self, x):
     return tuple(p.log_prob(value) for p, value in zip(self.factors(x), x, strict=True))
@@ -134,12 +139,12 @@ class Chain:
 
 @distribution
 class Path:
-  """Frames [B, T, ...], each given those before it.
+  """Frames [B, T, ...], each conditioned on the previous ones.
 
   Attributes:
-    conditionals: x -> the distributions of all its frames, given those before them.
-    run: (key or None, temperature) -> a draw, frame by frame, or the path of the means.
-    Both are a jax.tree_util.Partial, as links of a Chain are.
+    conditionals: x -> the distribution of every frame of x, given the previous ones.
+    run: (key, temperature) -> a sample, frame by frame; with key None, the path of the means.
+    Both are a jax.tree_util.Partial, like the links of a Chain.
   """
 
   conditionals: object
@@ -157,9 +162,11 @@ class Path:
 
 
 def divergence(q, p, z, analytic=True):
-  """KL(q || p) in nats from a draw z of q, [B, ...], or a tuple for each entry of a tuple: of two
-  Gaussians in closed form and element-wise, if `analytic`; else log q(z) - log p(z), element-wise
-  where both are, else [B]."""
+  """KL(q || p) in nats at a draw z from q; for a tuple z, a tuple with the KL of each entry.
+
+  With `analytic`, the KL of two Gaussians is in closed form, element-wise [B, ...]. Otherwise it is
+  log q(z) - log p(z): element-wise if both are, else [B].
+  """
   if isinstance(z, tuple):
     parts = zip(q.factors(z), p.factors(z), z, strict=True)
     return tuple(divergence(*part, analytic) for part in parts)

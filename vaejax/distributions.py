@@ -1,9 +1,9 @@
 """Distributions as pytrees. `log_prob` is element-wise, in nats; sums over an example come last.
 
-Every distribution has `mean` (of its elements), `sample(key)`, `log_prob(x)` and
-`sample_and_log_prob(key)`; those of latents take a `temperature`, which scales the noise.
-Parameters and values share one shape; nothing is broadcast silently but a scalar or per-channel
-scale. A value is an array [B, ...]; some of compound.py have tuples.
+Every distribution has `mean` (element-wise), `sample(key)`, `log_prob(x)` and
+`sample_and_log_prob(key)`. Distributions of latents also take a `temperature`, which scales the
+noise of a sample. Parameters and values have the same shape; only a scalar or per-channel scale is
+broadcast. A value is an array [B, ...], or a tuple for some distributions in compound.py.
 """
 
 import dataclasses
@@ -14,33 +14,33 @@ import jax.numpy as jnp
 
 
 def per_example(values) -> jax.Array:
-  """[B, ...], or a tree of such arrays -> [B]: the sum over everything but the batch."""
+  """The sum over all axes except the batch: [B, ...], or a tree of such arrays -> [B]."""
   return sum(map(_row_sums, jax.tree.leaves(values)))
 
 
 def _row_sums(values: jax.Array) -> jax.Array:
-  # As a product: XLA fuses a sum over [H, W, C] with what computes its terms into a loop that is
-  # twenty times slower on a CPU, and which takes longer than all the rest of a training step.
+  # A matrix product, because XLA fuses a sum over [H, W, C] with the computation of its terms into
+  # a loop that is twenty times slower on a CPU: longer than the rest of a training step together.
   flat = values.reshape(values.shape[0], -1)
   return jnp.matmul(flat, jnp.ones(flat.shape[1], flat.dtype), precision='highest')
 
 
 def softplus(x: jax.Array) -> jax.Array:
-  """log(1 + exp(x)), as exact as jax.nn.softplus and four times as fast: that goes by way of
-  logaddexp, which guards against infinities that logits do not take."""
-  # Not -abs(x): at 0 its gradient is not 0, and ours would not be one half.
+  """log(1 + exp(x)), as accurate as jax.nn.softplus and four times as fast on a CPU.
+  jax.nn.softplus uses logaddexp, which also handles infinities; logits are finite."""
+  # minimum(x, -x) rather than -abs(x), so that the gradient at 0 is one half.
   return jnp.maximum(x, 0) + jnp.log1p(jnp.exp(jnp.minimum(x, -x)))
 
 
 def distribution(cls):
-  """A frozen dataclass as a pytree of its fields but the `static` ones.
+  """Class decorator: a frozen dataclass that is a pytree of its fields, except the `static` ones.
 
-  It is not registered as a dataclass: JAX (0.10 to 0.12) takes the structures of two of those for
-  equal if they have as many fields, and `jit` gives one now and then the other's program.
+  It is registered as a custom node, not as a dataclass. JAX 0.10 to 0.12 treats the tree structures
+  of two dataclasses with equally many fields as equal, so `jit` can run the other one's program.
   """
   cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
   fields = dataclasses.fields(cls)
-  count = sum('static' not in field.metadata for field in fields)  # those with a default are last
+  count = sum('static' not in field.metadata for field in fields)  # static fields come last
 
   def flatten(p):
     values = tuple(getattr(p, field.name) for field in fields)
@@ -53,19 +53,19 @@ def distribution(cls):
 
 
 def sample_and_log_prob(self, key):
-  """A draw, and its `log_prob`."""
+  """A sample, and its `log_prob`."""
   x = self.sample(key)
   return x, self.log_prob(x)
 
 
 def static(default):
-  """A field of a distribution that is no array: another value is another program."""
+  """A field of a distribution that is not an array. Another value compiles another program."""
   return dataclasses.field(default=default, metadata={'static': True})
 
 
 @distribution
 class Bernoulli:
-  """x in {0, 1}, or in [0, 1] as the cross-entropy of grey levels."""
+  """x in {0, 1}. For grey levels in [0, 1], `log_prob` is the negative cross-entropy."""
 
   logits: jax.Array
 
@@ -113,8 +113,8 @@ class Laplace:
 
 @distribution
 class DiscretisedLogistic:
-  """A logistic density gathered into `levels` equal bins that are centred on `low` ... `high`;
-  the outer bins take the tails (PixelCNN++, arXiv:1701.05517, section 2.1)."""
+  """A logistic distribution discretised to `levels` equal bins, centred on `low` to `high`. The
+  outer bins include the tails (PixelCNN++, Salimans et al. 2017, arXiv:1701.05517, section 2.1)."""
 
   location: jax.Array
   log_scale: jax.Array
@@ -128,8 +128,8 @@ class DiscretisedLogistic:
 
   @property
   def mean(self):
-    """The mean of the density with its tails moved onto `low` and `high`: that of the bins, but for
-    rounding within one."""
+    """The mean of the density with its tails moved to `low` and `high`. It equals the mean of the
+    bins up to the rounding within one bin."""
     scale = jnp.exp(self.log_scale)
     low, high = ((self.location - end) / scale for end in (self.low, self.high))
     return self.low + scale * (softplus(low) - softplus(high))
@@ -145,8 +145,8 @@ class DiscretisedLogistic:
     shift, half = (x - self.location) * inverse, self.width / 2 * inverse
     # log of cdf(upper) and of 1 - cdf(lower), at the edges of the bin of x.
     below, above = -softplus(-shift - half), -softplus(shift - half)
-    # cdf(upper) - cdf(lower) = cdf(upper) (1 - cdf(lower)) (1 - exp(lower - upper)): no difference
-    # of near equals, so no bin is too far out.
+    # cdf(upper) - cdf(lower) = cdf(upper) (1 - cdf(lower)) (1 - exp(lower - upper)). The product
+    # form avoids cancellation in bins far from the mean.
     inner = below + above + jnp.log(-jnp.expm1(-2 * half))
     inner = jnp.where(x > self.high - self.width / 2, above, inner)
     return jnp.where(x < self.low + self.width / 2, below, inner)
@@ -154,7 +154,7 @@ class DiscretisedLogistic:
 
 @distribution
 class Categorical:
-  """One of `levels` equal steps from `low` to `high` per element; logits [..., levels]."""
+  """One of `levels` evenly spaced values from `low` to `high` per element; logits [..., levels]."""
 
   logits: jax.Array
   low: float = static(0.0)

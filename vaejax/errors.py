@@ -1,11 +1,11 @@
-"""The two errors that end a command in one line."""
+"""The two errors that end a command with one line."""
 
 
 class UserError(ValueError):
-  """A mistake in what was asked: the message says what was wrong, what would be accepted and what
-  to do next. `launch.py` prints it in one line and exits with status 2."""
+  """A mistake by the user. The message says what is wrong, what would work and what to do next;
+  `launch.py` prints it as one line and exits with status 2."""
 
 
 class RunError(RuntimeError):
-  """A run that cannot go on: a loss that is not a number, a full disk. Exit status 1; the last good
-  checkpoint stands."""
+  """A run that cannot continue, for example a non-finite loss or a full disk. Exit status 1; the
+  last good checkpoint is kept."""

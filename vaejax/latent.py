@@ -1,4 +1,4 @@
-"""What follows from the three distributions of a latent-variable model, once for every family."""
+"""Functions that follow from the three distributions of any latent-variable model."""
 
 import math
 
@@ -11,7 +11,7 @@ from vaejax.types import Batch, Example, Latent, Method, Variables
 
 
 def conditions(model: Latent, batch: Batch) -> Batch:
-  """What x is scored under: the conditions of a batch, and never x itself."""
+  """The fields of a batch that every density is conditioned on. Never x itself."""
   return {name: batch[name] for name in model.conditions}
 
 
@@ -24,43 +24,43 @@ def log_joint(model: Latent, v: Variables, z, batch: Batch) -> jax.Array:
 
 
 def log_weight(model: Latent, v: Variables, batch: Batch, key: jax.Array) -> jax.Array:
-  """log p(x, z) - log q(z|x) in nats for one draw of z, [B]: the mean of its exponential over draws
-  is p(x)."""
+  """log p(x, z) - log q(z|x) in nats for one draw of z, [B]. Its exponential averages to p(x)."""
   q, _ = model.posterior(v, batch)
   z, log_q = q.sample_and_log_prob(key)
   return log_joint(model, v, z, batch) - per_example(log_q)
 
 
 def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> jax.Array:
-  """log p(x) by importance sampling, log (1/K) sum_k exp log_weight(key_k) (Burda et al. 2016,
-  equation 8), in memory that does not grow with K; in nats, [B].
+  """log p(x) in nats by importance sampling, [B]: log (1/K) sum_k exp log_weight(key_k) (Burda et
+  al. 2016, equation 8). Memory does not grow with K.
 
   Args:
     log_weight: key -> log p(x, z) - log q(z|x) of one draw of z, [B].
     samples: K.
-    at_once: how many of them are drawn in parallel.
+    at_once: how many draws run in parallel.
   """
 
   def body(i, carry):
-    top, total = carry
-    number = i * at_once + jnp.arange(at_once)
-    weights = jax.vmap(lambda i: log_weight(jax.random.fold_in(key, i)))(number)
-    weights = jnp.where(number[:, None] < samples, weights, -jnp.inf)
-    higher = jnp.maximum(top, jnp.max(weights, axis=0))
-    total = total * jnp.exp(top - higher) + jnp.sum(jnp.exp(weights - higher), axis=0)
-    return higher, total
+    largest, total = carry
+    draws = i * at_once + jnp.arange(at_once)
+    weights = jax.vmap(lambda i: log_weight(jax.random.fold_in(key, i)))(draws)
+    weights = jnp.where(draws[:, None] < samples, weights, -jnp.inf)
+    new_largest = jnp.maximum(largest, jnp.max(weights, axis=0))
+    total = total * jnp.exp(largest - new_largest)
+    total = total + jnp.sum(jnp.exp(weights - new_largest), axis=0)
+    return new_largest, total
 
   shape = jax.eval_shape(log_weight, key).shape
   start = jnp.full(shape, jnp.finfo(jnp.float32).min), jnp.zeros(shape)
-  top, total = jax.lax.fori_loop(0, -(-samples // at_once), body, start)
-  return top + jnp.log(total) - math.log(samples)
+  largest, total = jax.lax.fori_loop(0, -(-samples // at_once), body, start)
+  return largest + jnp.log(total) - math.log(samples)
 
 
 def complete(method: Method, example: Example) -> Method:
-  """The method with all that its `latent` tells: `sample`, `given`, and of `predict` 'encode',
-  'decode', 'reconstruct' and 'log_weight'. What the method has of these stays.
+  """Adds to a method what its `latent` defines: `sample`, `given`, and the predictions 'encode',
+  'decode', 'reconstruct' and 'log_weight'. Those that the method already has are kept.
 
-  A label that samples are conditioned on and not given is drawn, all classes alike.
+  If samples are conditioned on a label and none is given, it is drawn uniformly.
   """
   model = method.latent
   data = model.data
@@ -82,7 +82,10 @@ def complete(method: Method, example: Example) -> Method:
   def decode(v, batch, key):
     missing = [name for name in model.conditions if name not in batch]
     if missing:
-      raise UserError(f'decode needs the {missing[0]} that every image of this run is given')
+      raise UserError(
+        f'decode needs the {missing[0]} of each row, because this run is conditional. Give '
+        f'{missing[0]}=...'
+      )
     return {data: model.likelihood(v, batch['latents'], conditions(model, batch))[0].mean}
 
   def reconstruct(v, batch, key):

@@ -1,4 +1,4 @@
-"""A name is a module name: lookup('methods', 'vae') gives the module vaejax.methods.vae."""
+"""A name is a module name: lookup('methods', 'vae') returns the module vaejax.methods.vae."""
 
 import difflib
 import importlib
@@ -10,60 +10,68 @@ from typing import Any
 from vaejax.errors import UserError
 
 
-def nearest(name: str, known, shown: dict[str, str] | None = None) -> str:
-  """' (did you mean X?)' for the nearest of the known names, or nothing. `shown`: {name: X}."""
+def nearest(name: str, known, labels: dict[str, str] | None = None) -> str:
+  """' (did you mean X?)' for the known name that is closest to `name`, or '' if none is close.
+  `labels` {name: X} replaces the name that is shown."""
   close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
-  return f' (did you mean {(shown or {}).get(close[0], close[0])!r}?)' if close else ''
+  return f' (did you mean {(labels or {}).get(close[0], close[0])!r}?)' if close else ''
 
 
 def choice(field: str, name: str, choices) -> Any:
-  """choices[name], or a UserError that names the config's field and what it takes."""
+  """choices[name], or the name itself if `choices` is not a dict. Raises UserError with the field
+  of the config and its choices if the name is not one of them."""
   if name not in choices:
     raise UserError(
-      f'{field}={name!r} is unknown{nearest(name, choices)}: it takes {", ".join(sorted(choices))}'
+      f'{field}={name!r} is unknown{nearest(name, choices)}. '
+      f'Choose one of {", ".join(sorted(choices))}.'
     )
   return choices[name] if isinstance(choices, dict) else name
 
 
-def names(kind: str, having: str) -> list[str]:
-  """The modules of vaejax.<kind> that have the function `having`, sorted."""
+def names(kind: str, attribute: str) -> list[str]:
+  """The modules of vaejax.<kind> that define `attribute`, sorted."""
   package = importlib.import_module(f'vaejax.{kind}')
   modules = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-  return [m for m in modules if hasattr(importlib.import_module(f'vaejax.{kind}.{m}'), having)]
+  return [m for m in modules if hasattr(importlib.import_module(f'vaejax.{kind}.{m}'), attribute)]
 
 
-def lookup(kind: str, name: str, having: str = 'make') -> ModuleType:
-  """The module vaejax.<kind>.<name>, or, of a dotted name, the module of that name, wherever it is.
+def lookup(kind: str, name: str, attribute: str = 'make') -> ModuleType:
+  """The module vaejax.<kind>.<name>; for a dotted name, the module of that name anywhere.
 
-  Raises UserError, which lists the names that exist; an error inside the module is its own.
+  Raises UserError, which lists the existing names, if there is no such module or it does not define
+  `attribute`. An error raised inside the module is passed on.
   """
   words = name.split('.') if isinstance(name, str) else ['']
-  plain = all(word.isidentifier() for word in words)
+  valid = all(word.isidentifier() for word in words)
+  singular = kind.split('.')[-1].removesuffix('s')
   path = name if len(words) > 1 else f'vaejax.{kind}.{name}'
-  if plain and exists(path):
+  if valid and exists(path):
     module = importlib.import_module(path)
-    if hasattr(module, having):
+    if hasattr(module, attribute):
       return module
     if len(words) > 1:
-      raise UserError(f'{name} has no {having}: it is no {kind.split(".")[-1].removesuffix("s")}')
-  known, one = names(kind, having), kind.split('.')[-1].removesuffix('s')
-  if plain and len(words) > 1:
+      raise UserError(
+        f'{name} cannot be used as a {singular}: it does not define {attribute!r}. Define it, or '
+        f'choose one of {", ".join(names(kind, attribute))}.'
+      )
+  known = names(kind, attribute)
+  if valid and len(words) > 1:
     raise UserError(
-      f'unknown {one} {name!r}: there is no such module in this folder or where Python looks for '
-      f'packages; inside there are {", ".join(known)}'
+      f'unknown {singular} {name!r}: Python cannot find this module. Run from the folder that '
+      f'contains it, install it, or choose one of {", ".join(known)}.'
     )
   raise UserError(
-    f'unknown {one} {name!r}{nearest(name, known)}: there are {", ".join(known)}, and modules of '
-    'your own by dotted name, as in mylab.mine'
+    f'unknown {singular} {name!r}{nearest(name, known)}. Choose one of {", ".join(known)}, or give '
+    'the dotted name of a module of yours, for example mylab.mine.'
   )
 
 
 def exists(path: str) -> bool:
-  """Whether there is a module of a dotted name; the packages that it lies in are imported."""
+  """Whether a module of this dotted name exists. Imports the packages that contain it."""
   try:
     return importlib.util.find_spec(path) is not None
   except ModuleNotFoundError as error:
-    # Of the packages on the way itself, not of what they import.
+    # A missing package on the path itself, not something that one of them imports.
     if error.name and (path + '.').startswith(error.name + '.'):
       return False
     raise

@@ -158,9 +158,9 @@ def test_real_numbers_stay_in_their_units(place):
 @pytest.mark.parametrize(
   ('words', 'said'),
   [
-    ('', 'likelihood=logistic is of 8-bit images.*set it to gaussian, .*; or give uint8'),
-    (',likelihood=bernoulli', 'likelihood=bernoulli is of 8-bit'),
-    (',likelihood=categorical', 'likelihood=categorical is of 8-bit'),
+    ('', 'likelihood=logistic needs 8-bit images.*Set it to one of gaussian, .* or give uint8'),
+    (',likelihood=bernoulli', 'likelihood=bernoulli needs 8-bit'),
+    (',likelihood=categorical', 'likelihood=categorical needs 8-bit'),
     (',likelihood=gaussian,binarise=dynamic', "binarise=dynamic is of 8-bit.*='none', or give"),
     (',likelihood=gaussian,data.scale=symmetric', 'data.scale=symmetric is of 8-bit'),
   ],
@@ -197,7 +197,7 @@ def test_a_sweep_has_the_rows_of_its_single_runs(place):
   [
     ({'grid': {'seed': 3}}, r'seed=3 is not an axis. Use a list of values such as \[3\]'),
     ({'grid': {'bata': [1]}}, 'bata'),
-    ({}, 'one axis at least'),
+    ({}, 'a sweep needs an axis'),
     ({'grid': {'seed': range(2)}, 'data': 5}, 'data is of type int'),
     ({'grid': {'seed': range(2)}, 'data_dir': 'none'}, 'there is no folder none'),
   ],

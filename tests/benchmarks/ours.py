@@ -23,6 +23,7 @@ from vaejax.nets.blocks import DTYPES
 from vaejax.nets.conv import ConvDecoder, ConvLayers
 from vaejax.nets.heads import LikelihoodHead
 from vaejax.nets.mlp import Mlp, MlpDecoder
+from vaejax.nets.priors import standard
 from vaejax.nets.trunk import FromVector, ToVector
 
 
@@ -52,9 +53,11 @@ def main():
   table = Table(len(images), row, None, lambda: {'image': images}, lambda i: {'image': images[i]})
   data = source.make(table, flags.batch)
   nets, latents = make_nets(flags.net, DTYPES[flags.dtype])
-  method = optim.equip(vae(nets, latents, data.example), base('vae', {}).optimizer)
+  prior = standard.make(None, (latents,), data.example)
+  method = vae(nets, prior, latents, data.example)
+  method = optim.equip(method, base('vae', {}).optimizer)
   hyper = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
-  create = lambda: step.create(method, jax.random.key(0), hyper, data.example)
+  create = lambda: step.create_state(method, jax.random.key(0), hyper, data.example)
   state = jax.jit(create)()
   chunk = step.make_chunk(step.make_step(method), data.draw)
   run = jax.jit(chunk.run, donate_argnums=0)

@@ -66,7 +66,7 @@ def commands(flags, counts: list[int]) -> None:
 
 
 def sweep_of(flags, count: int, **layout):
-  """The config and the set-up of a sweep of so many seeds, of a single run for 0."""
+  """The setup of a sweep over `count` seeds, or of a single run for 0."""
   from vaejax.config.load import load_config
   from vaejax.core import sharding
   from vaejax.sweeps import axes
@@ -77,7 +77,7 @@ def sweep_of(flags, count: int, **layout):
   if count:
     (group,) = axes.make_sweep(spec, [], [('grid', f'seed=0:{count}')]).groups
     config, members = group
-  return config, set_up(config, flags.data_dir, members, sharding.Layout(**layout))
+  return set_up(config, flags.data_dir, members, sharding.Layout(**layout))
 
 
 def steps(flags, counts: list[int]) -> None:
@@ -85,14 +85,12 @@ def steps(flags, counts: list[int]) -> None:
   import jax
   import numpy as np
 
-  from vaejax.training.setup import make_program
-
   runs, times = {}, {}
   for count in (0, *counts):
-    config, setup = sweep_of(flags, count)
-    made = make_program(config, setup)
+    setup = sweep_of(flags, count)
+    made = setup.program
     buffer, _ = next(iter(setup.source.buffers(0, 1)))
-    state = jax.jit(setup.create, out_shardings=setup.spread)()
+    state = jax.jit(setup.create, out_shardings=setup.state_sharding)()
     zeros = made.put(made.chunk.zeros(state, buffer))
     state, _ = made.run(state, zeros, buffer, np.int32(1))
     runs[count] = [made, buffer, zeros, state]
@@ -121,7 +119,7 @@ def asks(flags) -> None:
   n = flags.devices
   alone = [(0, {'data': n}), (0, {'data': n, 'fsdp': True})]
   for count, layout in (*alone, (n, {'sweep': n}), (n, {'sweep': n // 2, 'data': 2})):
-    program = compiled(*sweep_of(flags, count, **layout))
+    program = compiled(sweep_of(flags, count, **layout))
     kinds = 'all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter'
     found = re.findall(rf'= (.*?) (?:{kinds})(?:-start)?\(', program.as_text())
     sizes = [

@@ -42,7 +42,8 @@ def start(words: list[str], net: str, images: str) -> subprocess.Popen:
   """A worker that trains an epoch for every line it is sent."""
   script, *flags = words
   command = [sys.executable, str(HERE / script), net, images, *flags]
-  environment = {**os.environ, 'PYTHONPATH': str(HERE.parent.parent)}
+  paths = os.pathsep.join(filter(None, [str(HERE.parent.parent), os.environ.get('PYTHONPATH')]))
+  environment = {**os.environ, 'PYTHONPATH': paths}
   pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
   return subprocess.Popen(command, text=True, env=environment, **pipes)
 

@@ -307,7 +307,7 @@ def test_an_eval_that_is_named_and_does_not_fit_is_status_1(capsys, copied):
   """The values of the others are printed and recorded."""
   assert main(['evaluate', f'--workdir={copied}', '--evals=elbo,style']) == 1
   shown = capsys.readouterr()
-  assert shown.err.startswith('error: the style eval is skipped: ')
+  assert shown.err.startswith('error: style is skipped: ')
   assert shown.err.count('\n') == 1 and 'elbo' in shown.out
   assert 'elbo' in json.loads((copied / 'evaluation.json').read_text())
 

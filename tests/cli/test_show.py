@@ -1,4 +1,4 @@
-"""What `show` prints: that it is what training would make, and that nothing is written."""
+"""The verb show prints what training would build, and writes nothing."""
 
 import jax
 import pytest
@@ -33,7 +33,7 @@ def test_every_net_has_its_table_and_all_parameters_are_counted(project, spec):
     total = text.split(f'\n{name}:\n')[1].split('Total Parameters: ')[1].split()[0]
     assert int(total.replace(',', '')) >= count(tree)  # it counts statistics too
   for player in method.players:
-    assert f'{player.name}: moves {", ".join(player.owns)}; ' in text
+    assert f'{player.name}: trains {", ".join(player.owns)}; ' in text
   assert max(map(len, text.splitlines())) <= 120
 
 
@@ -41,8 +41,8 @@ def test_fields_of_a_frozen_net_and_of_overrides(project, capsys, tmp_path, monk
   words = ['show', '--config=configs/vae.py:smoke', '--config.train=decoder', '--config.clip=2']
   assert main([*words, f'--workdir={tmp_path}/none']) == 0
   text = capsys.readouterr().out
-  assert "train = ('decoder',)" in text and 'nobody moves encoder' in text
-  assert 'vae: moves decoder; adam (clip=2), hyper.lr=0.001 (constant)' in text
+  assert "train = ('decoder',)" in text and 'not trained: encoder' in text
+  assert 'vae: trains decoder; adam (clip=2), hyper.lr=0.001 (constant)' in text
   assert not (tmp_path / 'none').exists()
 
 

@@ -74,8 +74,8 @@ def test_a_set_of_ones_own(own, project):
   assert load.table(config.data, 'validation', None).origin == 'cells validation'
   assert load_config('configs/gan.py:mylab.cells').model.channels == (32, 64)
   for name, said in (
-    ('mylab.other', 'mylab.other has no table: it is no set'),
-    ('mylab.none', "unknown set 'mylab.none'.*there are digits"),
+    ('mylab.other', "mylab.other cannot be used as a set: it does not define 'table'"),
+    ('mylab.none', "unknown set 'mylab.none'.*choose one of digits"),
   ):
     with pytest.raises(UserError, match=said):
       load_config(f'configs/vae.py:{name}')

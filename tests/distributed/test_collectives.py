@@ -21,7 +21,7 @@ COLLECTIVE = re.compile(
 def collectives(config, members=(), layout=sharding.ANY_LAYOUT):
   """(kind, floats) of each one, and the floats of the parameters of a member."""
   setup = set_up(config, None, members, layout)
-  text = compiled(config, setup).as_text()
+  text = compiled(setup).as_text()
   shapes = lambda kind: (
     map(int, filter(None, s.split(','))) for s in re.findall(r'f32\[(.*?)\]', kind)
   )

@@ -70,13 +70,13 @@ def test_the_groups_of_a_sweep_are_jobs_of_an_array(project, capsys, monkeypatch
 def test_no_slurm_here(project, capsys, monkeypatch):
   monkeypatch.setenv('PATH', '/nowhere')
   assert main(['submit', '--', 'train', SMOKE]) == 2
-  assert '--cluster=slurm: there is no sbatch' in capsys.readouterr().err
+  assert '--cluster=slurm: this machine has no sbatch' in capsys.readouterr().err
 
 
 @submitit
 def test_a_process_of_this_machine_has_gpus_of_its_own(monkeypatch, tmp_path):
-  found = [submit.own('0,1,2,3', rank, 2) for rank in range(2)]
-  assert found == ['0,1', '2,3'] and submit.own('', 1, 2) == ''
+  found = [submit.share_devices('0,1,2,3', rank, 2) for rank in range(2)]
+  assert found == ['0,1', '2,3'] and submit.share_devices('', 1, 2) == ''
   settings = submit.Settings('local', nodes=2, gpus=2, folder=tmp_path)
   asked = submit.make_executor(settings)._executor.parameters
   assert (asked['gpus_per_node'], asked['tasks_per_node']) == (4, 2)
@@ -101,7 +101,7 @@ def said(log, text, seconds=180):
 def test_two_processes_of_this_machine(launch, tmp_path):
   command = ('--cluster=local', '--nodes=2', '--', 'train', SMOKE, f'--workdir={tmp_path / "run"}')
   ((_, log),) = jobs(launch, tmp_path / 'jobs', *command)
-  assert 'of 2 processes' in said(log, 'next:       python launch.py sample')
+  assert '2 processes' in said(log, 'next:       python launch.py sample')
 
 
 def one_machine(folder):
@@ -199,7 +199,7 @@ def test_preempted_it_goes_on_and_cancelled_it_ends(launch, slurm, tmp_path):
   }
   for number, stop in enumerate(stops.values(), 1):
     ask(slurm, *stop)
-    wait_for(lambda n=number: log.read_text().count('is put again') == n, 60)
+    wait_for(lambda n=number: log.read_text().count('is requeued') == n, 60)
     steps = re.findall(r'stopped by SIGTERM at step (\d+)', log.read_text())
     assert len(steps) == number
     # SLURM waits two minutes before it starts such a job again.
@@ -207,12 +207,12 @@ def test_preempted_it_goes_on_and_cancelled_it_ends(launch, slurm, tmp_path):
     ask(slurm, 'scontrol', 'update', f'jobid={job}', 'StartTime=now')
     said(log, f'{run}: resuming at step {steps[-1]} of 100000')
     wait_for(lambda last=steps[-1]: max(reached(run)) > int(last), 180)
-  assert '4 device(s) of 2 processes' in log.read_text()
+  assert '4 device(s), 2 processes' in log.read_text()
   ask(slurm, 'scancel', job)
   wait_for(lambda: log.read_text().count('stopped by SIGTERM') == 3, 60)
   wait_for(lambda: not ask(slurm, 'squeue', '-h', '-j', job), 90)
   time.sleep(2)
-  assert log.read_text().count('is put again') == 2
+  assert log.read_text().count('is requeued') == 2
   assert 'JobState=CANCELLED' in ask(slurm, 'scontrol', 'show', 'job', job)
 
 
@@ -240,7 +240,7 @@ def test_srun_needs_no_flags(slurm, tmp_path):
     timeout=300,
   )
   assert done.returncode == 0, done.stderr
-  assert '4 device(s) of 2 processes' in done.stderr and done.stdout.count('test after 20') == 1
+  assert '4 device(s), 2 processes' in done.stderr and done.stdout.count('test after 20') == 1
 
 
 # Of `srun --pty bash` the first task has the terminal; in the others the shell ends at once.

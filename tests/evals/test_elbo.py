@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looking import example_of, values, with_errors
 from ml_collections import ConfigDict
+from run_eval import example_of, values, with_errors
 
 from vaejax.evals import elbo
 from vaejax.types import Method, Variables

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looking import example_of, values
 from ml_collections import ConfigDict
+from run_eval import example_of, values
 
 from vaejax.errors import UserError
 from vaejax.evals import image
@@ -62,5 +62,5 @@ def test_what_it_cannot_take():
   with pytest.raises(UserError, match='needs samples'):
     image.make(method()._replace(sample=None), CONFIG, example_of((4, 4, 1)))
   for example in (example_of((3, 4, 4, 1), data='video'), example_of((2, 4, 1))):
-    with pytest.raises(UserError, match='3x3 pixels at least'):
+    with pytest.raises(UserError, match='at least 3x3 pixels'):
       image.make(method(), CONFIG, example)

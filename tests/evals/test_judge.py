@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looking import example_of
-from looking import values as looked
 from ml_collections import ConfigDict
+from run_eval import example_of
+from run_eval import values as run_eval
 
 from vaejax.errors import UserError
 from vaejax.evals import judge
@@ -65,7 +65,7 @@ def values(method, label, mask=None, config=CONFIG):
   given = {'label': label} if 'label' in method.given else {}
   samples = given | method.sample(None, jax.random.key(0), len(label), given)
   mask = jnp.ones(label.shape[0]) if mask is None else jnp.asarray(mask)
-  return looked(e, samples=[{**samples, 'mask': mask}, {**samples, 'mask': 0 * mask}])
+  return run_eval(e, samples=[{**samples, 'mask': mask}, {**samples, 'mask': 0 * mask}])
 
 
 def test_agreement_is_the_mean_over_classes_and_the_least_of_them(found):
@@ -140,14 +140,14 @@ def test_the_protocol_says_who_judged_what(found):
 
 def test_what_it_cannot_judge_is_refused(found):
   found()
-  with pytest.raises(UserError, match='needs samples, which toy does not give'):
+  with pytest.raises(UserError, match="needs samples, but the method 'toy' has none"):
     judge.make(toy(None), CONFIG, EXAMPLE)
   other = ConfigDict(CONFIG.to_dict() | {'data': {'name': 'kmnist', 'binarise': 'none'}})
-  with pytest.raises(UserError, match='of mnist, whose labels are not those of kmnist'):
+  with pytest.raises(UserError, match='trained on mnist, which has other labels than kmnist'):
     judge.make(toy(1), other, EXAMPLE)
   for example, said in (
-    (example_of((5, 5, 1)), r'takes images of \(2, 3, 1\), the run gives images of \(5, 5, 1\)'),
-    (example_of((9, *SHAPE), data='video'), r'gives videos of \(9, 2, 3'),
+    (example_of((5, 5, 1)), r'needs images of \(2, 3, 1\), but the run has images of \(5, 5, 1\)'),
+    (example_of((9, *SHAPE), data='video'), r'has videos of \(9, 2, 3'),
   ):
     with pytest.raises(UserError, match=said):
       judge.make(toy(1, ()), other, example)

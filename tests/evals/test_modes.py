@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looking import example_of, values
 from ml_collections import ConfigDict
+from run_eval import example_of, values
 
 from vaejax.errors import UserError
 from vaejax.evals import modes
@@ -45,7 +45,7 @@ def test_modes_are_the_classes_of_all_channels(judge):
   made = modes.make(Method(None, (), lambda: 0, None, {}), CONFIG, example_of((2, 2, 3)))
   batch = {'image': image, 'mask': jnp.asarray([1.0, 1, 1, 0])}
   found = values(made, samples=batch)
-  sums, _ = made.look['samples'](None, batch, None, {})
+  sums, _ = made.extract['samples'](None, batch, None, {})
   assert judge == ['x'] and found['modes_covered'] == 2 and made.protocol['modes'] == 27
   want = 2 / 3 * np.log((2 / 3) / (0.5 * 0.25**2)) + 1 / 3 * np.log((1 / 3) / (0.25**2 * 0.5))
   assert found['mode_kl'] == pytest.approx(want, rel=1e-6)
@@ -54,5 +54,5 @@ def test_modes_are_the_classes_of_all_channels(judge):
 
 def test_what_it_cannot_take():
   other = ConfigDict({'method': 'toy', 'data': {'name': 'mnist'}, 'eval': {}})
-  with pytest.raises(UserError, match='as stacked_mnist, not mnist'):
+  with pytest.raises(UserError, match='such as stacked_mnist, not mnist'):
     modes.make(Method(None, (), lambda: 0, None, {}), other, example_of((2, 2, 3)))

@@ -54,12 +54,12 @@ def estimator(samples: int):
   e = nll.make(method, ConfigDict({'eval': {'nll': {'samples': samples}}, 'method': 'vae'}), None)
   image = jnp.asarray(X, jnp.float32).reshape(-1, *SHAPE)
 
-  look = jax.jit(
+  extract = jax.jit(
     lambda mask, key: e.extract['test'](variables, {'image': image, 'mask': mask}, key, {})
   )
 
   def estimate(mask, seed):
-    _, rows = look(jnp.asarray(mask, jnp.float32), jax.random.key(seed))
+    _, rows = extract(jnp.asarray(mask, jnp.float32), jax.random.key(seed))
     rows = {name: np.asarray(value)[np.asarray(mask) > 0] for name, value in rows.items()}
     return e.finish({}, {'test': rows})['nll'][0]
 
@@ -115,7 +115,7 @@ def test_memory_does_not_grow_with_the_samples():
 
 def test_a_method_without_a_likelihood_is_refused():
   config = ConfigDict({'eval': {'nll': {'samples': 5}}, 'method': 'gan'})
-  with pytest.raises(UserError, match='nll needs a likelihood, which gan has not'):
+  with pytest.raises(UserError, match="nll eval needs a likelihood, but the method 'gan' has none"):
     nll.make(Method(None, (), None, None, {}), config, None)
 
 

@@ -5,8 +5,8 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looking import example_of, with_errors
 from ml_collections import ConfigDict
+from run_eval import example_of, with_errors
 
 from vaejax.config.base import base
 from vaejax.core.passes import map_examples
@@ -96,13 +96,13 @@ def test_of_a_run(sklearn, copied):
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch, sklearn):
   bare = Method(None, (), None, None, {})
-  with pytest.raises(UserError, match='probe needs latents, which toy has not'):
+  with pytest.raises(UserError, match="probe eval needs latents, but the method 'toy' has none"):
     probe.make(bare, CONFIG, EXAMPLE)
-  with pytest.raises(UserError, match='probe needs labels, which digits has not'):
+  with pytest.raises(UserError, match="probe eval needs labels, but the dataset 'digits' has none"):
     probe.make(METHOD, CONFIG, example_of((5, 1, 1)))
   conditional = METHOD._replace(latent=Latent(None, None, None, conditions=('label',)))
-  with pytest.raises(UserError, match='found with the label'):
+  with pytest.raises(UserError, match=r'posterior .* is already given the label'):
     probe.make(conditional, CONFIG, EXAMPLE)
   monkeypatch.setitem(sys.modules, 'sklearn.linear_model', None)
-  with pytest.raises(UserError, match=r"probe needs scikit-learn: pip install '\.\[probe\]'"):
+  with pytest.raises(UserError, match=r"scikit-learn.*Run pip install '\.\[probe\]'"):
     probe.make(METHOD, CONFIG, EXAMPLE)

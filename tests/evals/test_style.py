@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looking import example_of
-from looking import values as looked
 from ml_collections import ConfigDict
+from run_eval import example_of
+from run_eval import values as run_eval
 
 from vaejax.errors import UserError
 from vaejax.evals import style
@@ -71,7 +71,7 @@ def values(method, mask=None, config=CONFIG):
   e = style.make(method, config, example_of(SHAPE))
   batch = {'image': images(LABEL, STYLE), 'label': jnp.asarray(LABEL), 'style': jnp.asarray(STYLE)}
   mask = jnp.ones(8) if mask is None else jnp.asarray(mask)
-  return looked(e, test=[{**batch, 'mask': mask}, {**batch, 'mask': 0 * mask}])
+  return run_eval(e, test=[{**batch, 'mask': mask}, {**batch, 'mask': 0 * mask}])
 
 
 def test_a_right_transfer_is_read_as_content_of_the_one_and_style_of_the_other():
@@ -111,8 +111,8 @@ def test_the_protocol_names_both_judges():
 @pytest.mark.parametrize(
   'method, changes, said',
   [
-    (toy()._replace(predict={}), {}, 'style needs transfers, which toy does not make'),
-    (toy(), {'data': DATA | {'styles': ''}}, 'mnist has none, set data.styles'),
+    (toy()._replace(predict={}), {}, "style eval needs transfers, but the method 'toy' has none"),
+    (toy(), {'data': DATA | {'styles': ''}}, r'mnist has none\. Set data\.styles'),
   ],
 )
 def test_what_it_cannot_judge_is_refused(method, changes, said):

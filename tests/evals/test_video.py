@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from looking import example_of
-from looking import values as looked
+from run_eval import example_of
+from run_eval import values as run_eval
 
 from vaejax.errors import UserError
 from vaejax.evals import video
@@ -81,7 +81,7 @@ def oracle(error, low=0.0):
 
 def values(method, batch, config, low=0.0):
   example = example_of(batch['video'].shape[1:], low, data='video')
-  return looked(video.make(method, config, example), test=batch)
+  return run_eval(video.make(method, config, example), test=batch)
 
 
 def test_rollout_best_and_copy_at_every_horizon():
@@ -118,9 +118,9 @@ def test_mistakes():
   batch = {'video': jnp.zeros((1, 5, 8, 8, 1)), 'mask': jnp.ones(1)}
   for given in (0, 5, 9):
     with pytest.raises(
-      UserError, match=rf'eval.video.given={given}: videos of 5 frames take 1 to 4'
+      UserError, match=rf'eval.video.given={given} does not fit videos of 5 frames. Choose 1 to 4'
     ):
       values(oracle(lambda key, t: 0.1), batch, config(given=given))
   small = batch | {'video': jnp.zeros((1, 5, 6, 9, 1))}
-  with pytest.raises(UserError, match='SSIM takes frames of 7x7'):
+  with pytest.raises(UserError, match='SSIM, which needs frames of at least 7x7'):
     values(oracle(lambda key, t: 0.1), small, config())

@@ -96,7 +96,7 @@ def test_it_is_found_by_dataset_or_by_name(judged, cache):
   for other in ({'name': 'mnist'}, {'size': 16}, {'channels': 3}):
     with pytest.raises(UserError, match='there is no judge of'):
       find('', ConfigDict(DATA.to_dict() | other))
-  with pytest.raises(UserError, match='holds no run'):
+  with pytest.raises(UserError, match='contains no run'):
     find(str(judged.parent), DATA)
 
 
@@ -183,8 +183,13 @@ def test_transfers_are_judged_by_command(cache, tmp_path, capsys):
   styled = ConfigDict(DATA.to_dict() | {'styles': 'digits'})
   reads = {'content': 'label', 'style': 'style'}
   recorded = json.loads((run / 'evaluation.json').read_text())
+  shares = {
+    name: recorded[name]['value'] for name in recorded if 'content' in name or 'style' in name
+  }
+  kept = shares.pop('content_kept')
+  assert kept * shares['reconstruction_content'] == pytest.approx(shares['transfer_content'])
+  assert all(0 <= share <= 1 for share in shares.values())
   for name in ('transfer_content', 'transfer_style', 'content_kept', 'reconstruction_style'):
-    assert 0 <= recorded[name]['value'] <= 1 or name == 'content_kept'
     for word in ('content', 'style'):
       checksum = find(str(tmp_path / word), styled, reads[word]).checksum[:16]
       assert recorded[name][f'{word}_judge_checksum'] == checksum
@@ -229,8 +234,8 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   assert cache_path(ConfigDict(DATA.to_dict() | {'size': 16})).is_file()
   capsys.readouterr()
   for wrong, said in (
-    (other, 'the judge of digits takes images of (16, 16, 1), the run gives images of (8, 8, 1)'),
-    (tmp_path, 'holds no run'),
+    (other, 'judge of digits needs images of (16, 16, 1), but the run has images of (8, 8, 1)'),
+    (tmp_path, 'contains no run'),
   ):
     assert main([*judge, f'--config.eval.judge.workdir={wrong}']) == 2
     told = capsys.readouterr().err
@@ -239,7 +244,7 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   assert main(['sample', f'--workdir={other}']) == 2
   assert main(['evaluate', f'--workdir={other}', '--evals=judge']) == 2
   told = capsys.readouterr().err
-  assert 'a run of classifier has no sample' in told and 'judge needs samples' in told
+  assert 'a run of classifier has no sample' in told and 'judge eval needs samples' in told
 
 
 def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path, capsys):

@@ -178,5 +178,5 @@ def test_a_word_asks_for_the_head(project):
 
 
 def test_it_wants_classes():
-  with pytest.raises(UserError, match='has no classes to find'):
+  with pytest.raises(UserError, match='has no classes'):
     classified.make(config(), example(None))

@@ -175,7 +175,7 @@ def test_without_the_word_it_is_the_vae():
 
 
 def test_data_without_classes_is_refused():
-  with pytest.raises(UserError, match=r'model\.conditional: digits has no classes'):
+  with pytest.raises(UserError, match=r'model\.conditional=True needs .* digits has no classes'):
     vae.make(config(), example(None))
 
 

@@ -136,8 +136,8 @@ def test_labels_reach_both_nets_and_the_samples(example):
   'fields, said',
   [
     ({'objective__name': 'wgan'}, "objective.name='wgan' is unknown"),
-    ({'objective__penalty': 'r2'}, 'it takes gradient, none, r1'),
-    ({'objective__penalty': 'r1', 'model__critic__norm': 'batch'}, 'set model.critic.norm'),
+    ({'objective__penalty': 'r2'}, 'Choose one of gradient, none, r1'),
+    ({'objective__penalty': 'r1', 'model__critic__norm': 'batch'}, 'norm=batch does not'),
   ],
 )
 def test_mistakes(example, fields, said):

@@ -212,7 +212,7 @@ def test_samples_are_of_the_class_that_was_asked_for():
 
 def test_an_optimal_variance_is_refused(project):
   settings = load_config('configs/m2.py:smoke,likelihood=sigma_vae')
-  with pytest.raises(UserError, match='set it to gaussian_scalar'):
+  with pytest.raises(UserError, match='Set it to gaussian_scalar'):
     m2.make(settings, example(10))
 
 

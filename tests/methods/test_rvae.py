@@ -136,9 +136,9 @@ def go_on(nets, v, first, noise):
       seen = apply('encoder', first[:, t])
       q = apply('core', carry, seen, method='posterior')
       shown.append(first[:, t])
-      z = recurrent.draw(q, noise[:, t])
+      z = recurrent.reparameterise(q, noise[:, t])
     else:
-      z = recurrent.draw(apply('core', carry, method='prior'), noise[:, t])
+      z = recurrent.reparameterise(apply('core', carry, method='prior'), noise[:, t])
       code = jnp.concatenate([z, core.state(carry)], axis=-1)
       shown.append(apply('decoder', code).mean)
       seen = apply('encoder', shown[-1])
@@ -248,7 +248,7 @@ def test_mistakes(project):
   with pytest.raises(UserError, match=r"objective\.kl='exact'.*analytic, sampled"):
     rvae.make(config(objective__kl='exact'), example())
   method, _, v = built()
-  with pytest.raises(UserError, match='5 given frames are more than the 4 of a video'):
+  with pytest.raises(UserError, match='5 given frames are more than the 4 frames of a video'):
     method.sample(v, KEY, B, {'video': jnp.zeros((B, 5, *SHAPE))})
   still = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
   with pytest.raises(UserError, match=r'the method rvae models videos, but moving has images'):

@@ -153,7 +153,7 @@ def test_with_pairs_the_transfer_is_the_pair():
   assert np.allclose(got['transfer'], want, rtol=1e-4)
   (q_like, like), _ = apply('style', variables(), p.mean)
   assert np.allclose(got['code'], apart(q_like, q_o), rtol=1e-3)
-  assert np.allclose(got['style'], style.unlikeness(like, found), rtol=1e-3)
+  assert np.allclose(got['style'], style.statistics_distance(like, found), rtol=1e-3)
   q_y, _ = apply('content', variables(), pair)
   assert np.allclose(got['content'], apart(q_y, q_c), rtol=1e-3)
 
@@ -191,7 +191,7 @@ def test_the_style_term_reaches_all_that_makes_the_transfer_and_nothing_that_mea
     q_c, q_s = apply('content', v, x)[0], apply('style', v, x)[0][0]
     y = apply('decoder', v, q_c.sample(c_key), q_s.sample(s_key)[other])[0].mean
     measured = lambda x: apply('style', whole.replace(params=still), x)[0][1]
-    return jnp.mean(style.unlikeness(measured(y), measured(x)[other]))
+    return jnp.mean(style.statistics_distance(measured(y), measured(x)[other]))
 
   want = jax.jit(jax.grad(term))(variables().params, variables().params)
   none, more = gradient()(), gradient()(style=1.0)
@@ -203,12 +203,12 @@ def test_the_style_term_reaches_all_that_makes_the_transfer_and_nothing_that_mea
 def test_statistics_are_measured_in_their_variance():
   wanted = np.random.default_rng(1).normal(size=(5, 4)) * [1, 10, 100, 0.1]
   off = wanted + wanted.std(0)
-  assert np.allclose(style.unlikeness(jnp.asarray(off), jnp.asarray(wanted)), 1, rtol=0.01)
+  assert np.allclose(style.statistics_distance(jnp.asarray(off), jnp.asarray(wanted)), 1, rtol=0.01)
   # Rows of padding count not.
   mask = jnp.array([1.0, 1.0, 1.0, 1.0, 0.0])
   padded = np.concatenate([wanted[:4], 1e3 * np.ones((1, 4))])
-  alone = style.unlikeness(jnp.asarray(off[:4]), jnp.asarray(wanted[:4]))
-  both = style.unlikeness(jnp.asarray(off), jnp.asarray(padded), mask)
+  alone = style.statistics_distance(jnp.asarray(off[:4]), jnp.asarray(wanted[:4]))
+  both = style.statistics_distance(jnp.asarray(off), jnp.asarray(padded), mask)
   assert np.allclose(both[:4], alone, rtol=1e-3)
 
 
@@ -250,15 +250,15 @@ def test_samples_at_temperature_nothing_are_one_image():
 
 def test_one_row_has_no_other_to_take_a_style_from(project):
   lonely = load_config('configs/style.py:smoke,batch_size=1')
-  with pytest.raises(UserError, match='batch_size is 2 at least'):
+  with pytest.raises(UserError, match=r'Set batch_size to at least 2 \*'):
     style.make(lonely, example())
 
 
 @pytest.mark.parametrize(
   'words, told',
   [
-    ('model.tones=1', 'model.tones=1: it takes 0 for none'),
-    ('model.tones=5,likelihood=bernoulli', 'model.likelihood is laplace or gaussian'),
+    ('model.tones=1', 'model.tones=1 is not a curve. Give at least 2 knots, or 0'),
+    ('model.tones=5,likelihood=bernoulli', 'Set model.likelihood to laplace or gaussian'),
   ],
 )
 def test_a_curve_of_tones_has_two_ends_and_is_of_images(project, words, told):

@@ -119,8 +119,8 @@ def test_a_player_moves_its_own_statistics_only(game):
   'fields, said',
   [
     ({'objective__name': 'wgan'}, "objective.name='wgan' is unknown"),
-    ({'objective__penalty': 'r1', 'model__critic__norm': 'batch'}, 'set model.critic.norm'),
-    ({'model__likelihood': 'sigma_vae'}, 'set it to gaussian_scalar'),
+    ({'objective__penalty': 'r1', 'model__critic__norm': 'batch'}, 'norm=batch does not'),
+    ({'model__likelihood': 'sigma_vae'}, 'Set it to gaussian_scalar'),
   ],
 )
 def test_mistakes(fields, said):

@@ -361,15 +361,15 @@ def test_activations_are_what_their_names_say():
 MISTAKES = {
   'net': (
     {'net': 'cnv'},
-    "unknown net 'cnv' (did you mean 'conv'?): there are conv, conv28, conv32, mlp, resnet",
+    "unknown net 'cnv' (did you mean 'conv'?). Choose one of conv, conv28, conv32, mlp, resnet",
   ),
   'activation': (
     {'activation': 'rleu'},
     "model.activation='rleu' is unknown (did you mean 'relu'?)",
   ),
-  'norm': ({'net': 'conv', 'norm': 'layer'}, 'it takes batch, group, none'),
-  'dtype': ({'dtype': 'float16'}, 'it takes bfloat16, float32'),
-  'likelihood': ({'likelihood': 'poisson'}, 'it takes bernoulli, categorical, gaussian,'),
+  'norm': ({'net': 'conv', 'norm': 'layer'}, 'Choose one of batch, group, none'),
+  'dtype': ({'dtype': 'float16'}, 'Choose one of bfloat16, float32'),
+  'likelihood': ({'likelihood': 'poisson'}, 'Choose one of bernoulli, categorical, gaussian,'),
   'channels': ({'net': 'conv', 'channels': (4,) * 4}, 'images of 8x8 are too small for'),
   'no channels': ({'net': 'resnet', 'channels': ()}, 'at least one'),
   'strides': ({'net': 'conv', 'strides': (2,)}, 'one stride for each entry of channels'),
@@ -391,5 +391,5 @@ def test_as_many_stages_as_the_image_can_take():
 
 
 def test_a_bernoulli_wants_data_between_zero_and_one():
-  with pytest.raises(UserError, match=r'bernoulli wants data.scale=unit: .* from -1 to 1'):
+  with pytest.raises(UserError, match=r'data from 0 to 1, .* from -1 to 1\. Set data\.scale=unit'):
     make(example(8, low=-1.0))

@@ -123,5 +123,5 @@ def test_the_gradient_reaches_every_pseudo_input_and_the_encoder(classes):
 
 
 def test_by_class_is_of_classes():
-  with pytest.raises(UserError, match=r'models that are given the label, by model\.conditional'):
+  with pytest.raises(UserError, match=r'needs a conditional model.*Set model\.conditional=True'):
     built('by_class', 2)

@@ -24,7 +24,7 @@ def model(net, **fields):
 
 def body(kind, net, shape, **fields):
   """The body that `kind`, 'encoder' or 'decoder', of a file of nets gives."""
-  return getattr(lookup('nets', net, having=kind), kind)(model(net, **fields), shape)
+  return getattr(lookup('nets', net, attribute=kind), kind)(model(net, **fields), shape)
 
 
 def initial(net, x, seed=0):

@@ -12,7 +12,7 @@ from vaejax.objectives.adversarial import (
   critic_loss,
   generator_loss,
   gradient_penalty,
-  squared_slope,
+  squared_gradient_norm,
 )
 
 # Logits at which sigmoid is 3/4 and 1/4, and two beyond the hinge.
@@ -62,7 +62,7 @@ def quadratic(x):
 def test_the_slope_of_a_quadratic_is_its_place():
   x = jax.random.normal(jax.random.key(0), (5, 2, 3))
   want = np.square(np.asarray(x)).sum((1, 2))
-  np.testing.assert_allclose(squared_slope(quadratic, x), want, rtol=1e-5)
+  np.testing.assert_allclose(squared_gradient_norm(quadratic, x), want, rtol=1e-5)
 
 
 def test_the_penalty_of_a_linear_critic_is_everywhere_the_same():

@@ -1,8 +1,8 @@
-import re
+"""Grids of images, and PNG and GIF files read back."""
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from vaejax.reporting import images
 
@@ -13,7 +13,7 @@ def _flat(n, height=4, width=6, channels=1):
   return np.broadcast_to(values, (n, height, width, channels))
 
 
-def test_cells_lie_in_rows_left_to_right_with_a_line_between():
+def test_images_are_in_rows_left_to_right_with_a_line_between():
   picture = images.grid(_flat(6), columns=3)
   assert picture.shape == (2 * 5 - 1, 3 * 7 - 1, 1)
   assert picture.dtype == np.uint8
@@ -40,11 +40,11 @@ def test_the_default_is_nearly_square(n, height, width, columns):
   assert picture.shape[1] == columns * (width + 1) - 1
 
 
-def test_large_cells_have_a_line_of_two_pixels():
+def test_large_images_have_a_line_of_two_pixels():
   assert images.grid(_flat(2, 64, 64, 3), columns=2).shape == (64, 130, 3)
 
 
-def test_originals_stand_above_their_reconstructions():
+def test_originals_are_above_their_reconstructions():
   originals, reconstructions = _flat(5), _flat(5) + 100 / 255
   picture = images.pairs(originals, reconstructions, columns=3)
   assert picture.shape == (4 * 5 - 1, 3 * 7 - 1, 1)
@@ -65,7 +65,7 @@ def test_values_out_of_range_are_clipped_and_nan_is_grey():
   assert picture[0, ::2, 0].tolist() == [128, 0, 255, 255, 0, 128]
 
 
-def test_wrong_shapes_are_refused():
+def test_wrong_shapes_raise():
   with pytest.raises(ValueError, match='N, H, W, C'):
     images.grid(np.zeros((8, 8, 1)))
   with pytest.raises(ValueError, match='at least 1'):
@@ -81,7 +81,7 @@ def test_wrong_shapes_are_refused():
 
 
 @pytest.mark.parametrize('channels', [1, 3])
-def test_a_png_holds_the_pixels_each_as_a_square(tmp_path, channels):
+def test_a_png_has_each_pixel_as_a_square(tmp_path, channels):
   image = np.random.default_rng(0).integers(0, 256, (3, 5, channels), np.uint8)
   images.write_png(tmp_path / 'a.png', image, scale=4)
   read = np.asarray(Image.open(tmp_path / 'a.png')).reshape(12, 20, channels)
@@ -90,71 +90,45 @@ def test_a_png_holds_the_pixels_each_as_a_square(tmp_path, channels):
       np.testing.assert_array_equal(read[row::4, column::4], image)
 
 
-def test_small_pictures_are_enlarged_to_look_at_and_large_ones_left(tmp_path):
+def test_small_pictures_are_enlarged_and_large_ones_are_not(tmp_path):
   images.write_png(tmp_path / 'a.png', images.grid(_flat(64, 8, 8)))
   assert 450 <= Image.open(tmp_path / 'a.png').width <= 512
   images.write_png(tmp_path / 'a.png', np.zeros((300, 700, 3), np.uint8))
   assert Image.open(tmp_path / 'a.png').size == (700, 300)
 
 
-def test_a_thinned_curve_keeps_its_ends_its_order_and_its_spikes():
-  points = [(i, float(i % 7)) for i in range(100_003)]
-  points[54_321] = (54_321, 99.0)
-  points[12_345] = (12_345, -99.0)
-  kept = images.thin(points)
-  assert 250 <= len(kept) <= 500
-  assert kept[0] == points[0]
-  assert kept[-1] == points[-1]
-  assert points[54_321] in kept
-  assert points[12_345] in kept
-  assert kept == sorted(set(kept))
-  for n in (0, 1, 499, 500):
-    assert images.thin(points[:n]) == points[:n]
-  assert len(images.thin(points[:501])) <= 500
+def _read_gif(path):
+  with Image.open(path) as file:
+    frames = [np.asarray(frame.convert('RGB')) for frame in ImageSequence.Iterator(file)]
+    return np.stack(frames), file.info
 
 
-def _lines(svg):
-  """{CSS class: [(x, y)]} of an svg's polylines, in pixels."""
-  found = re.findall(r'<polyline class="(\w+)" points="([^"]*)"', svg)
-  pairs = lambda text: [tuple(map(float, p.split(','))) for p in text.split()]
-  return {name: pairs(text) for name, text in found}
+@pytest.mark.parametrize('channels', [1, 3])
+def test_a_gif_has_every_frame_and_repeats(tmp_path, channels):
+  # Few colours: a GIF has 256 of them.
+  frames = np.random.default_rng(0).choice([0, 80, 255], (5, 6, 7, channels)).astype(np.uint8)
+  images.write_gif(tmp_path / 'a.gif', frames, scale=1)
+  read, info = _read_gif(tmp_path / 'a.gif')
+  np.testing.assert_array_equal(read, np.broadcast_to(frames, (5, 6, 7, 3)))
+  assert info['duration'] == images.FRAME_MS and info['loop'] == 0
+  images.write_gif(tmp_path / 'a.gif', frames)
+  read, _ = _read_gif(tmp_path / 'a.gif')
+  np.testing.assert_array_equal(read[:, ::73, ::73], np.broadcast_to(frames, (5, 6, 7, 3)))
 
 
-def test_a_chart_puts_points_where_its_ticks_say():
-  svg = images.chart({'train': [(0, 0.0), (500, 10.0), (1000, 5.0)], 'test': [(1000, 10.0)]})
-  lines = _lines(svg)
-  assert [len(line) for line in lines.values()] == [3, 1]
-  across = {t: float(x) for x, t in re.findall(r'x="([\d.]+)" y="[\d.]+" \S+="middle">(\w+)<', svg)}
-  up = {t: float(y) - 4 for y, t in re.findall(r'y="([\d.]+)" text-anchor="end">([\d.]+)<', svg)}
-  (x0, y0), (x1, y1), (x2, y2) = lines['train']
-  assert (x0, x1, x2) == (across['0'], across['500'], across['1k'])
-  assert (y0, y2, y1) == pytest.approx((up['0'], up['5'], up['10']), abs=0.11)
-  assert lines['test'] == [(x2, y1)]
-  assert y1 < y2 < y0  # up is more
-
-
-def test_a_steep_start_does_not_flatten_the_rest():
-  curve = [(step, 1000.0 if step < 3 else 100 - step / 10) for step in range(100)]
-  line = _lines(images.chart({'train': curve}))['train']
-  heights = [y for _, y in line[5:]]
-  assert max(heights) - min(heights) > 100  # of some 190 pixels
-  assert line[0][1] < -100  # cut off above
+def test_a_video_grid_is_a_grid_of_each_moment():
+  videos = np.random.default_rng(0).uniform(size=(6, 4, 5, 5, 1))
+  for columns in (None, 3):
+    moving = images.video_grid(videos, columns)
+    assert moving.dtype == np.uint8 and moving.shape[0] == 4
+    for t in range(4):
+      np.testing.assert_array_equal(moving[t], images.grid(videos[:, t], columns))
 
 
 @pytest.mark.parametrize(
-  'values',
-  [
-    [3.0],
-    [0.0, 0.0],
-    [-5.0, -5.0],
-    [1e-30, 2e-30],
-    [-1e29, 1e29],
-    [1.0, 1.0 + 1e-15],
-    [0, 5e-324],
-    [1e29],
-  ],
+  'shape, dtype', [((2, 3, 3, 1), float), ((3, 3, 1), 'u1'), ((2, 3, 3, 2), 'u1')]
 )
-def test_flat_tiny_and_huge_curves_are_drawn_inside_the_chart(values):
-  line = _lines(images.chart({'train': list(enumerate(values))}))['train']
-  assert len(line) == len(values)
-  assert all(0 <= x <= 420 and 0 <= y <= 230 for x, y in line)
+def test_frames_of_a_wrong_shape_raise(tmp_path, shape, dtype):
+  with pytest.raises(ValueError, match='expected uint8'):
+    images.write_gif(tmp_path / 'a.gif', np.zeros(shape, dtype))
+  assert not list(tmp_path.iterdir())

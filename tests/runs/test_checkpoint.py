@@ -1,7 +1,6 @@
 import json
 import pickle
 import shutil
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ from vaejax.runs import checkpoint, restore
 from vaejax.training.boundary import take_snapshot
 from vaejax.types import State, Variables
 
-CONFIG = SimpleNamespace(keep=2, best='')
+KEEP = {'keep': 2, 'best': ''}
 STEPS = [10, 20]
 
 
@@ -44,8 +43,8 @@ def bits(state):
   return [np.asarray(x).tobytes() for x in jax.tree.leaves(checkpoint.encode(state))]
 
 
-def write(workdir, metrics, config=CONFIG):
-  with checkpoint.manage(workdir, config) as checkpoints:
+def write(workdir, metrics, config=KEEP):
+  with checkpoint.manage(workdir, **config) as checkpoints:
     for step, values in metrics.items():
       checkpoints.save(make_state(step), values or ())
 
@@ -66,10 +65,10 @@ def copied(saved, tmp_path):
 
 def test_a_full_disk_is_found_before_anything_is_written(tmp_path, monkeypatch, capfd):
   """That orbax's threads find it is a page for each."""
-  monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=2**16))
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: dict(free=2**16))
   with (
     pytest.raises(RunError, match='the disk is full; there is no checkpoint yet'),
-    checkpoint.manage(tmp_path, CONFIG) as checkpoints,
+    checkpoint.manage(tmp_path, **KEEP) as checkpoints,
   ):
     checkpoints.save(make_state(10))
   assert not list((tmp_path / 'checkpoints').iterdir()) and capfd.readouterr() == ('', '')
@@ -96,7 +95,7 @@ def test_onto_eight_devices_and_back(saved, tmp_path):
   eight = sharding.replicated(sharding.make_mesh(8))
   state = restore.restore(saved, like(sharding=eight))
   assert all(x.sharding == eight for x in jax.tree.leaves(state.variables))
-  with checkpoint.manage(tmp_path, CONFIG) as checkpoints:
+  with checkpoint.manage(tmp_path, **KEEP) as checkpoints:
     checkpoints.save(state)
   assert bits(restore.restore(tmp_path, like())) == bits(make_state(20))
 
@@ -139,7 +138,7 @@ def test_any_damaged_file(saved, tmp_path, capfd, damage):
     else:
       assert not said
     restore.set_aside(workdir, int(state.step))
-    write(workdir, {30: [{'elbo': 1.0}]}, SimpleNamespace(keep=2, best='elbo'))
+    write(workdir, {30: [{'elbo': 1.0}]}, dict(keep=2, best='elbo'))
     assert checkpoint.steps(workdir)[-1] == 30
   assert {'meta', 'state', 'd'} <= fell_back
 
@@ -153,7 +152,7 @@ def test_a_whole_folder_missing(copied):
 
 def test_altered_values_are_caught(copied, tmp_path):
   other = make_state(20).replace(hyper={'lr': jnp.float32(7)})
-  with checkpoint.manage(tmp_path / 'other', CONFIG) as checkpoints:
+  with checkpoint.manage(tmp_path / 'other', **KEEP) as checkpoints:
     checkpoints.save(other)
   state = copied / 'checkpoints' / '20' / 'state'
   shutil.rmtree(state)
@@ -250,7 +249,7 @@ def test_the_latest_and_the_best_are_kept(tmp_path, best, kept):
     40: None,
     50: [{'elbo': nan, 'loss': nan}],
   }
-  config = SimpleNamespace(keep=2, best=best)
+  config = dict(keep=2, best=best)
   # In two processes' worth of managers: what is best is known from the disk alone.
   write(tmp_path, {step: metrics[step] for step in (10, 20, 30)}, config)
   write(tmp_path, {step: metrics[step] for step in (40, 50)}, config)
@@ -261,7 +260,7 @@ def test_the_best_of_each_member_is_kept(tmp_path):
   nan = float('nan')
   elbos = {10: (-1, -9, nan), 20: (-2, -3, nan), 30: (-2, -4, nan), 40: (-9, -9, nan)}
   metrics = {step: [{'elbo': elbo} for elbo in each] for step, each in elbos.items()}
-  write(tmp_path, metrics, SimpleNamespace(keep=1, best='elbo'))
+  write(tmp_path, metrics, dict(keep=1, best='elbo'))
   assert checkpoint.steps(tmp_path) == [10, 20, 40]
   assert [restore.select_step(tmp_path, 'best', 'elbo', place) for place in (0, 1)] == [10, 20]
   with pytest.raises(UserError, match='no checkpoint has a value of elbo: take latest or'):
@@ -285,7 +284,7 @@ def test_a_snapshot_is_saved_as_it_was(tmp_path):
   """It is written while the run goes on: what becomes of the original does not matter."""
   state = jax.jit(lambda: make_state(10))()
   expected = bits(state)
-  with checkpoint.manage(tmp_path, CONFIG) as checkpoints:
+  with checkpoint.manage(tmp_path, **KEEP) as checkpoints:
     checkpoints.save(take_snapshot(state)[0])
     jax.tree.map(lambda x: x.delete(), state)
   assert bits(restore.restore(tmp_path, like())) == expected

@@ -1,4 +1,4 @@
-"""How a sweep is divided into what trains at once."""
+"""How a group is divided into stacks that fit into memory."""
 
 import pytest
 
@@ -16,48 +16,47 @@ def group(project):
   return lambda n: axes.make_sweep(CONFIG, [], [('grid', f'seed=0:{n}')]).groups[0]
 
 
-def sizes(group, limit, layout=sharding.ANY_LAYOUT, at_once=0, setup=None):
+def sizes(group, memory, layout=sharding.ANY_LAYOUT, max_members=0, setup=None):
   setup = setup or set_up(group.config, None, group.members, layout)
-  parts = partition.divide(group, setup, None, layout, at_once, limit)
-  assert [member for part in parts for member in part] == list(group.members)
-  return [len(part) for part in parts]
+  stacks = partition.divide(group, setup, None, layout, max_members, memory)
+  assert [number for stack in stacks for number in stack] == [m.number for m in group.members]
+  return [len(stack) for stack in stacks]
 
 
-def on_one(size):
-  """How many of so many members a device has, of eight with batches of 16."""
+def per_device(size):
+  """How many members a device has, if `size` train on eight devices with batches of 16."""
   return size // sharding.make_mesh(16, members=size).shape['sweep']
 
 
-@pytest.mark.parametrize('known', [False, True])
+@pytest.mark.parametrize('bounded', [False, True])
 @pytest.mark.parametrize('total', [1, 7, 8, 11, 18, 21, 64])
-def test_there_are_as_few_parts_as_fit(group, monkeypatch, total, known):
-  """By a bound on what a member takes, or as the program says, which holds a buffer besides."""
-  whole = group(total)
-  needs = lambda size: 300 + 100 * on_one(size)
-  monkeypatch.setattr(partition, 'most_bytes', lambda *about: 100 if known else 1e9)
-  monkeypatch.setattr(partition, 'program_bytes', lambda group, size, *about: needs(size))
-  for room in (100, 399, 400, 500, 1000, 10_000):
-    fits = lambda n, room=room: (100 * on_one(n) if known else needs(n)) <= room
+def test_there_are_as_few_stacks_as_fit(group, monkeypatch, total, bounded):
+  """By the upper bound of a member, or by the compiler, which counts 300 bytes besides."""
+  needed = lambda size: 300 + 100 * per_device(size)
+  monkeypatch.setattr(partition, 'max_member_bytes', lambda *args: 100 if bounded else 1e9)
+  monkeypatch.setattr(partition, 'program_bytes', lambda group, size, *args: needed(size))
+  for memory in (100, 399, 400, 500, 1000, 10_000):
+    fits = lambda n, memory=memory: (100 * per_device(n) if bounded else needed(n)) <= memory
     enough = [c for c in range(1, total + 1) if all(map(fits, {total // c, -(-total // c)}))]
-    found = sizes(whole, room, setup='whole')
-    assert len(found) == min(enough, default=total) and max(found) - min(found) <= 1
+    counts = sizes(group(total), memory, setup='not used')
+    assert len(counts) == min(enough, default=total) and max(counts) - min(counts) <= 1
 
 
-def test_what_was_asked_for_is_heeded(group):
-  roomy = 2**40
-  assert sizes(group(6), roomy) == [6]
-  assert sizes(group(6), roomy, at_once=4) == [3, 3]
-  # Each part divides over the mesh.
-  assert sizes(group(6), roomy, sharding.Layout(sweep=2), at_once=3) == [2, 2, 2]
+def test_the_request_is_respected(group):
+  enough = 2**40
+  assert sizes(group(6), enough) == [6]
+  assert sizes(group(6), enough, max_members=4) == [3, 3]
+  # Each stack divides over the mesh.
+  assert sizes(group(6), enough, sharding.Layout(sweep=2), max_members=3) == [2, 2, 2]
   with pytest.raises(UserError, match='does not divide the 3 members'):
-    sizes(group(6), roomy, sharding.Layout(sweep=6), at_once=3)
+    sizes(group(6), enough, sharding.Layout(sweep=6), max_members=3)
 
 
 @pytest.mark.slow
-def test_the_compiled_program_is_asked_where_the_bound_is_too_much(group):
-  whole, layout = group(6), sharding.Layout(sweep=1, data=1)
-  needed = [partition.program_bytes(whole, size, None, layout) for size in (6, 3)]
+def test_the_compiler_decides_if_the_bound_is_too_large(group):
+  six, layout = group(6), sharding.Layout(sweep=1, data=1)
+  needed = [partition.program_bytes(six, size, None, layout) for size in (6, 3)]
   assert needed[0] > 1.5 * needed[1]
-  assert sizes(whole, needed[0], layout) == [6]
-  assert sizes(whole, needed[1], layout) == [3, 3]
-  assert sizes(whole, 1, layout) == [1] * 6
+  assert sizes(six, needed[0], layout) == [6]
+  assert sizes(six, needed[1], layout) == [3, 3]
+  assert sizes(six, 1, layout) == [1] * 6

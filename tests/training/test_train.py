@@ -162,7 +162,7 @@ def test_other_data_than_before_is_refused(finished, command, tmp_path, split, f
   (run / 'config.json').write_text(json.dumps(saved))
   status, (line,) = command('train', SMOKE, f'--workdir={run}')
   assert status == 2 and 'was trained on other data' in line
-  assert 'now digits train, 1500 rows; digits test, 297 rows' in line
+  assert 'digits train, 1500 rows; digits test, 297 rows here' in line
 
 
 @pytest.mark.slow
@@ -273,7 +273,7 @@ def test_a_mistake_on_a_resume_is_not_blamed_on_the_workdir(tmp_path, capfd):
   arguments = ['train', SMOKE, f'--workdir={tmp_path / "w"}']
   assert main([*arguments, '--config.checkpoint.best=foo']) == 2
   said = capfd.readouterr().err
-  assert said.startswith("error: checkpoint.best='foo' is not a test metric")
+  assert said.startswith("error: checkpoint.best='foo' is not a value of the evals")
 
 
 def test_a_run_longer_than_the_order_of_examples_is_refused(tmp_path, capfd):

@@ -7,7 +7,7 @@ import numpy as np
 from vaejax.api.files import as_picture, check_out, read_rows, write_arrays
 from vaejax.api.run import Run
 from vaejax.errors import UserError
-from vaejax.reporting import gif, images
+from vaejax.reporting import images
 
 
 def write_samples(
@@ -58,7 +58,7 @@ def write_samples(
     samples = samples.reshape(-1, *samples.shape[2:])
   out.parent.mkdir(parents=True, exist_ok=True)
   if out.suffix == '.gif':
-    gif.write_gif(out, gif.film(samples, futures + 1 if given else None))
+    images.write_gif(out, images.video_grid(samples, futures + 1 if given else None))
   else:
     images.write_png(out, images.grid(samples))
   return out

@@ -1,4 +1,4 @@
-"""What a config makes, without training: its fields, its players, its nets layer by layer."""
+"""Describes a config without training: its fields, data, players, and nets layer by layer."""
 
 import jax
 import jax.numpy as jnp
@@ -10,13 +10,13 @@ from vaejax.core.step import unowned
 from vaejax.data import load
 from vaejax.types import Example, Method, Variables, zeros
 
-WIDTH = 120  # characters of a table of layers
+WIDTH = 120  # of a table of layers, in characters
 
 
 def show(config, example: Example | None = None, data_dir: str | None = None) -> str:
-  """The text. `example`: of the data, which is asked for its shapes where it is None.
+  """Returns the description as text. Nothing is computed or written.
 
-  Raises UserError as the start of a training does; nothing is computed or written.
+  `example` describes the data; None: read it from the dataset. Raises UserError as training does.
   """
   if example is None:
     example = load.example(config.data, load.table(config.data, 'train', data_dir))
@@ -38,7 +38,7 @@ def show(config, example: Example | None = None, data_dir: str | None = None) ->
     'config:',
     *(f'  {name} = {value!r}' for name, value in flat(config).items()),
     '',
-    'data, of one example:',
+    'one example of the data:',
     *(f'  {name}: {f.dtype.name}{list(f.shape)}' for name, f in example.fields.items()),
     f'  {example.data} from {example.low:g} to {example.high:g}',
     '',
@@ -51,7 +51,7 @@ def show(config, example: Example | None = None, data_dir: str | None = None) ->
 
 
 def players(config, method: Method, variables: Variables) -> list[str]:
-  """A line for each player: the nets that it moves, by which optimizer, at which rate."""
+  """Returns a line for each player: the nets that it trains, its optimizer and its rate."""
   lines = []
   for player in method.players:
     name, clip, given = optim.settings(config.optimizer, player.name)
@@ -60,16 +60,16 @@ def players(config, method: Method, variables: Variables) -> list[str]:
     )
     schedule = config.schedule[player.lr]
     lines.append(
-      f'  {player.name}: moves {", ".join(player.owns)}; {name}{settings and f" ({settings})"}, '
+      f'  {player.name}: trains {", ".join(player.owns)}; {name}{settings and f" ({settings})"}, '
       f'hyper.{player.lr}={config.hyper[player.lr]:g} ({schedule})'
       + (f', {player.turns} turns' if player.turns > 1 else '')
     )
-  still = unowned(method.players, variables)
-  return [*lines, f'  nobody moves {", ".join(still)}'] if still else lines
+  fixed = unowned(method.players, variables)
+  return [*lines, f'  not trained: {", ".join(fixed)}'] if fixed else lines
 
 
 def tables(variables: Variables, calls) -> list[str]:
-  """Linen's own table of each net, by the calls that initialised them, and the totals."""
+  """Returns Linen's table of each net, from the calls that initialised it, and the totals."""
   parts, names = [], sorted(variables.params)
   if len(calls) == len(names):
     for name, (module, args, kwargs) in zip(names, calls, strict=True):
@@ -84,6 +84,6 @@ def tables(variables: Variables, calls) -> list[str]:
   count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
   each = ', '.join(f'{name} {count(variables.params[name]):,}' for name in names)
   statistics = count(variables.extra)
-  more = f'; {statistics:,} numbers of statistics' if statistics else ''
+  more = f'; statistics: {statistics:,}' if statistics else ''
   parts.append(f'parameters: {count(variables.params):,} ({each}){more}')
   return parts

@@ -55,7 +55,6 @@ def train(flags, overrides) -> int:
   """The verb `train`."""
   from vaejax.core import sharding
   from vaejax.core.passes import flat
-  from vaejax.evaluation import judges
   from vaejax.training.train import train as run
 
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
@@ -66,8 +65,6 @@ def train(flags, overrides) -> int:
   if not processes.is_main():
     return 0
   print(summary(folder, config, flat(values)))
-  if config.keep_as_judge:
-    judges.keep(folder, log)
   return 0
 
 
@@ -88,8 +85,7 @@ def sweep(flags, overrides) -> int:
 
   plan, folder = plan_sweep(flags, overrides)
   layout = sharding.parse_layout(flags.mesh, flags.fsdp)
-  settings = {'at_once': flags.slice, 'only': flags.group, 'stream': sys.stderr}
-  table = run(plan, folder, flags.data_dir, layout, **settings)
+  table = run(plan, folder, flags.data_dir, layout, flags.slice, flags.group, sys.stderr)
   if not processes.is_main():
     return 0
   print(table)
@@ -105,10 +101,8 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
   from vaejax.runs import checkpoint
 
   name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
-  lines = [
-    f'test after {config.steps} steps: '
-    + ', '.join(f'{name} {value:.4g}' for name, value in values.items())
-  ]
+  listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  lines = [f'test after {config.steps} steps: {listed}']
   best = checkpoint.best(folder, steps, config.checkpoint.best).get(0)
   if best and best != steps[-1]:
     value = checkpoint.read_meta(folder, best)['metrics'][0][name]
@@ -144,8 +138,9 @@ def sample(flags, overrides) -> int:
   """The verb `sample`."""
   from vaejax.api.sample import write_samples
 
-  names = 'n', 'out', 'seed', 'temperature', 'draw', 'label', 'given', 'futures', 'rollout'
-  print(write_samples(open_run(flags), **{name: getattr(flags, name) for name in names}))
+  settings = flags.seed, flags.temperature, flags.draw, flags.label
+  video_settings = flags.given, flags.futures, flags.rollout
+  print(write_samples(open_run(flags), flags.n, flags.out, *settings, *video_settings))
   return 0
 
 
@@ -169,18 +164,9 @@ def evaluate(flags, overrides) -> int:
   """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
   from vaejax.evaluation.evaluate import evaluate as run
 
-  values, skipped = run(
-    flags.workdir,
-    flags.evals,
-    flags.split,
-    flags.seed,
-    overrides,
-    flags.weights,
-    flags.checkpoint,
-    flags.data_dir,
-    flags.member,
-    log,
-  )
+  evals = flags.evals, flags.split, flags.seed, overrides
+  which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
+  values, skipped = run(flags.workdir, *evals, *which, log)
   width = max(map(len, values))
   for name, (value, error) in values.items():
     print(f'{name:>{width}} {value:.4f}' + (f' ± {error:.4f}' if error is not None else ''))

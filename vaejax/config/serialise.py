@@ -18,14 +18,15 @@ def config_to_json(config: ConfigDict) -> dict[str, Any]:
 def config_from_json(saved: dict[str, Any]) -> ConfigDict:
   """Returns the config that `config_to_json` saved, with the type of every field.
 
-  Fields that an older config lacks get their defaults. Raises UserError, LookupError, TypeError,
-  ValueError or AttributeError if it is not a config.
+  Fields that an older config lacks get their defaults. Raises UserError, or an error that
+  runs.workdir.read_config catches, if it is not a config.
   """
   config = base(saved['method'], {name: float(value) for name, value in saved['hyper'].items()})
-  for name, section in saved['optimizer'].items():
+  config.model.update(as_tuples(saved['model']))
+  for name, section in saved.get('optimizer', {}).items():
     if isinstance(section, dict):
       config.optimizer[name] = player()
-  config.update(as_tuples({name: saved[name] for name in saved if name != 'hyper'}))
+  config.update(as_tuples({name: saved[name] for name in saved if name not in ('hyper', 'model')}))
   config.lock()
   check(config)
   return config

@@ -85,8 +85,8 @@ def make_mesh(
       f'--mesh=data:{layout.data} does not divide the {batch_size} examples of a (micro)batch. '
       'Use a divisor, or another batch_size'
     )
-  divisors = lambda total, asked: [
-    n for n in range(1, most + 1) if total % n == 0 and asked in (0, n)
+  divisors = lambda total, size: [
+    n for n in range(1, most + 1) if total % n == 0 and size in (0, n)
   ]
   fitting = [
     (sweep, data)
@@ -192,19 +192,19 @@ def replicate(tree):
   """
   if jax.process_count() == 1:
     return tree
-  held = 0
+  filled = 0
 
   def replicate_array(x):
-    nonlocal held
+    nonlocal filled
     if isinstance(x, np.ndarray) or x.is_fully_addressable or x.is_fully_replicated:
       return x
-    found = replicating(x.sharding.mesh)(x)
-    if held + x.nbytes > MAX_GATHER_BYTES and not jax.dtypes.issubdtype(
+    copy = replicating(x.sharding.mesh)(x)
+    if filled + x.nbytes > MAX_GATHER_BYTES and not jax.dtypes.issubdtype(
       x.dtype, jax.dtypes.prng_key
     ):
-      return np.asarray(found)
-    held += x.nbytes
-    return found
+      return np.asarray(copy)
+    filled += x.nbytes
+    return copy
 
   return jax.tree.map(replicate_array, tree)
 

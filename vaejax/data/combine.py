@@ -46,7 +46,10 @@ def join(sources: Mapping[str, Source]) -> Source:
         step += served
         left = {prefix: count - served for prefix, count in left.items()}
 
-  resident = all(source.resident for source in sources.values())
-  spread = {prefix: source.buffer_spec for prefix, source in sources.items()}
-  apart = all(source.row_shardable for source in sources.values())
-  return first._replace(resident=resident, apart=apart, spread=spread, buffers=buffers, draw=draw)
+  return first._replace(
+    resident=all(source.resident for source in sources.values()),
+    row_shardable=all(source.row_shardable for source in sources.values()),
+    buffer_spec={prefix: source.buffer_spec for prefix, source in sources.items()},
+    buffers=buffers,
+    draw=draw,
+  )

@@ -1,5 +1,5 @@
-"""Command lines as jobs of a cluster, by submitit: each job is a process on every node, and goes on
-from its checkpoint wherever it is put again."""
+"""Command lines as jobs of a cluster, by submitit. A job is one process on each node,
+and resumes from its checkpoint when it is requeued."""
 
 import os
 import shlex
@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from vaejax.errors import UserError
 
-# Seconds that a run has for its checkpoint before the time limit, and at most after a signal.
-NOTICE = 90
-LOCAL_AGAIN = 144  # of a local job: put it again
+NOTICE_SECONDS = 90  # before the time limit, in which a run saves
+LOCAL_REQUEUE = 144  # exit status with which a local job asks to be requeued
 
 
 class Job:
@@ -27,63 +26,65 @@ class Job:
     self.line, self.folder, self.port = tuple(line), folder, port
 
   def __call__(self) -> int:
-    """Runs the command as a child, to which signals are passed on as SIGTERM, so that it saves;
-    where they came of preemption or of the time limit the job is put again."""
+    """Runs the command as a child process, and passes signals on as SIGTERM, so that it saves.
+
+    After preemption or the time limit the job is requeued.
+    """
     import submitit
 
-    where, got = submitit.JobEnvironment(), []
-    # submitit ignores SIGTERM, which is all that a job hears of its preemption.
+    job, signals = submitit.JobEnvironment(), []
+    # submitit ignores SIGTERM, which is the only notice of preemption.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-      signal.signal(number, lambda number, frame: got.append(number))
+      signal.signal(number, lambda number, frame: signals.append(number))
     command = [sys.executable, 'launch.py', *self.line]
     if self.port:
-      command += [f'--coordinator=127.0.0.1:{self.port}', f'--processes={where.num_tasks}']
-      command += [f'--process={where.global_rank}']
+      command += [f'--coordinator=127.0.0.1:{self.port}', f'--processes={job.num_tasks}']
+      command += [f'--process={job.global_rank}']
       visible = os.environ.get('CUDA_VISIBLE_DEVICES', '')
-      os.environ['CUDA_VISIBLE_DEVICES'] = own(visible, where.global_rank, where.num_tasks)
+      os.environ['CUDA_VISIBLE_DEVICES'] = share_devices(visible, job.global_rank, job.num_tasks)
     print(f'{socket.gethostname()}: {shlex.join(command)}', flush=True)
-    # SLURM sends its notice to every process of a job, and whoever does not know it dies of it.
-    deaf = lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN)
-    child, passed = subprocess.Popen(command, cwd=self.folder, preexec_fn=deaf), False
+    # SLURM sends its notice to every process of a job; this one passes it on.
+    ignore = lambda: signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    child, terminated = subprocess.Popen(command, cwd=self.folder, preexec_fn=ignore), False
     while child.poll() is None:
-      if got and not passed:
+      if signals and not terminated:
         child.terminate()
-        passed = True
+        terminated = True
       time.sleep(0.1)
     status = child.returncode
-    if got and status:  # not 143 alone: another process may have ended first
-      put_again(where, got)
+    if signals and status:  # not only 143: another process may have ended first
+      requeue(job, signals)
     if status:
       sys.stdout.flush()
-      os._exit(status if status > 0 else 128 - status)  # submitit would add a page of its own
+      os._exit(status if status > 0 else 128 - status)  # submitit would print a long traceback
     return 0
 
 
-def own(visible: str, rank: int, count: int) -> str:
-  """Of GPUs, as CUDA_VISIBLE_DEVICES lists them, those of one of so many processes."""
+def share_devices(visible: str, rank: int, count: int) -> str:
+  """The GPUs of one of `count` processes, from and for CUDA_VISIBLE_DEVICES."""
   listed = visible.split(',')
   each = len(listed) // count
   return ','.join(listed[each * rank :][:each])
 
 
-def put_again(where, got: list[int]) -> None:
-  """Requeues the job of a process that was stopped, unless somebody cancelled it."""
+def requeue(job, signals: list[int]) -> None:
+  """Requeues the job of a process that was stopped, unless it was cancelled."""
   if 'SLURM_JOB_ID' not in os.environ:
-    if signal.SIGUSR2 in got:
-      os._exit(LOCAL_AGAIN)
+    if signal.SIGUSR2 in signals:
+      os._exit(LOCAL_REQUEUE)
     return
-  job = os.environ['SLURM_JOB_ID']
-  if where.global_rank:
-    os._exit(0)  # process 0 asks for it; an error here might end that one first
-  shown = subprocess.run(['scontrol', 'show', 'job', job], capture_output=True, text=True)
+  number = os.environ['SLURM_JOB_ID']
+  if job.global_rank:
+    os._exit(0)  # process 0 requeues; an error status here might end it first
+  shown = subprocess.run(['scontrol', 'show', 'job', number], capture_output=True, text=True)
   if 'JobState=RUNNING' in shown.stdout:
-    print(f'job {job} is put again', flush=True)
-    subprocess.run(['scontrol', 'requeue', job], check=False)
+    print(f'job {number} is requeued', flush=True)
+    subprocess.run(['scontrol', 'requeue', number], check=False)
     os._exit(0)
 
 
 class Settings(NamedTuple):
-  """What a job asks of a cluster, per job, but for gpus and cpus: those of a node."""
+  """Resources of a job; gpus and cpus are per node."""
 
   cluster: str = 'slurm'
   nodes: int = 1
@@ -96,70 +97,69 @@ class Settings(NamedTuple):
 
 
 def submit(lines: Sequence[Sequence[str]], settings: Settings) -> list:
-  """Submits command lines (the words after `python launch.py`), several as one array.
+  """Submits command lines (the words after `python launch.py`), several as one array of jobs.
 
-  On SLURM every node has a process of its own. On this machine, `local`, the nodes are so many
-  processes. Returns submitit's jobs. Raises UserError.
+  On SLURM each node runs one process. On this machine ('local') each node is a process. Returns
+  submitit's jobs. Raises UserError.
   """
   executor = make_executor(settings)
   several = settings.cluster == 'local' and settings.nodes > 1
   jobs = [Job(line, os.getcwd(), free_port() if several else None) for line in lines]
   try:
     return executor.submit_array(jobs) if len(jobs) > 1 else [executor.submit(*jobs)]
-  except Exception as error:  # submitit's own of sbatch's
-    said = ' '.join(str(error).split())
-    raise UserError(f'{settings.cluster} does not take the job: {said[:400]}') from error
+  except Exception as error:  # submitit wraps sbatch's errors in its own
+    reason = ' '.join(str(error).split())
+    raise UserError(f'{settings.cluster} rejects the job: {reason[:400]}') from error
 
 
 def make_executor(settings: Settings):
   """submitit's executor of these settings. Raises UserError."""
-  # It would take the logging of all that is imported for itself.
+  # submitit would otherwise configure the logging of the whole process.
   os.environ.setdefault('SUBMITIT_LOG_LEVEL', 'NOCONFIG')
   try:
     import submitit
   except ImportError:
     raise UserError(
-      "submit needs submitit, which is not installed: pip install '.[slurm]'"
+      "submit needs submitit, which is not installed. Run pip install '.[slurm]'"
     ) from None
   if settings.cluster == 'slurm' and not on_slurm():
     raise UserError(
-      '--cluster=slurm: there is no sbatch and srun on this machine: run it where jobs are '
-      'submitted, or take --cluster=local'
+      '--cluster=slurm: this machine has no sbatch and srun. Run it on a login node, or use '
+      '--cluster=local'
     )
   local = settings.cluster == 'local'
   try:
     executor = submitit.AutoExecutor(settings.folder, cluster=settings.cluster)
   except OSError as error:
     raise UserError(f'--folder={settings.folder}: {error.strerror}') from None
-  asked = {
+  parameters = {
     'name': settings.name,
-    # submitit puts a local job again five times and no more.
+    # submitit requeues a local job at most five times.
     'timeout_min': settings.minutes or (60 * 24 * 365 if local else 60),
     'nodes': 1 if local else settings.nodes,
     'tasks_per_node': settings.nodes if local else 1,
     'stderr_to_stdout': True,
   }
   if settings.gpus:
-    asked['gpus_per_node'] = settings.gpus * (settings.nodes if local else 1)
+    parameters['gpus_per_node'] = settings.gpus * (settings.nodes if local else 1)
   if settings.cpus:
-    asked['cpus_per_task'] = settings.cpus
-  executor.update_parameters(**asked)
+    parameters['cpus_per_task'] = settings.cpus
+  executor.update_parameters(**parameters)
   if not local:
-    more = {'requeue': True}
     executor.update_parameters(
-      slurm_signal_delay_s=NOTICE,
-      slurm_additional_parameters=more,
+      slurm_signal_delay_s=NOTICE_SECONDS,
+      slurm_additional_parameters={'requeue': True},
       **({'slurm_partition': settings.partition} if settings.partition else {}),
     )
   return executor
 
 
 def on_slurm() -> bool:
-  """Whether jobs can be submitted to SLURM from here."""
+  """Whether this machine can submit jobs to SLURM."""
   return all(shutil.which(name) for name in ('sbatch', 'srun', 'scontrol'))
 
 
 def free_port() -> int:
-  """A port of this machine that nothing listens at."""
+  """A free port of this machine."""
   with socket.create_server(('', 0)) as server:
     return server.getsockname()[1]

@@ -1,4 +1,5 @@
-"""The method's own terms on held-out data: recon, kl, elbo, ... in nats per example."""
+"""Means of the method's metrics on held-out data: recon, kl, elbo and so on, in nats per
+example."""
 
 import math
 
@@ -10,30 +11,30 @@ from vaejax.types import Eval, Example, Method, zeros
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """Means over the split of what `method.metrics` gives; and `bits_per_dim` = -elbo / (dims ln 2)
-  where the likelihood is one of discrete values."""
+  """Means of `method.metrics` over the split; for a likelihood of discrete values also
+  `bits_per_dim` = -elbo / (dims ln 2)."""
 
-  def look(variables, batch, key, hyper):
+  def extract(variables, batch, key, hyper):
     return {}, method.metrics(variables, batch, key, hyper)
 
   def finish(sums, rows):
-    found = means(rows['test'])
-    if method.dims and 'elbo' in found:
+    metrics = means(rows['test'])
+    if method.dims and 'elbo' in metrics:
       scale = method.dims * math.log(2)
-      value, error = found['elbo']
-      found['bits_per_dim'] = -value / scale, error and error / scale
-    return found
+      value, error = metrics['elbo']
+      metrics['bits_per_dim'] = -value / scale, error and error / scale
+    return metrics
 
   def names():
-    def metrics():
+    def compute():
       variables = method.init(jax.random.key(0), zeros(example, 1))
       batch = {**zeros(example, 1), 'mask': jnp.ones(1)}
       hyper = {name: jnp.asarray(value) for name, value in config.hyper.items()}
       return method.metrics(variables, batch, jax.random.key(0), hyper)
 
-    found = list(jax.eval_shape(metrics))
-    return [*found, 'bits_per_dim'] if method.dims and 'elbo' in found else found
+    metrics = list(jax.eval_shape(compute))
+    return [*metrics, 'bits_per_dim'] if method.dims and 'elbo' in metrics else metrics
 
   objective = config.get('objective', {})
   protocol = {'samples': objective.samples} if 'samples' in objective else {}
-  return Eval({'test': look}, finish, names, protocol)
+  return Eval({'test': extract}, finish, names, protocol)

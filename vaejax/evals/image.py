@@ -1,4 +1,4 @@
-"""What images look like, without a judge: how sharp samples are, how near reconstructions come."""
+"""Sharpness of samples and accuracy of reconstructions, without a classifier."""
 
 import jax
 import jax.numpy as jnp
@@ -10,50 +10,58 @@ from vaejax.types import Eval, Example, Method
 
 
 def sharpness(image: jax.Array) -> jax.Array:
-  """The variance of the Laplacian of images in [0, 1], [B, H, W, C] -> [B], a mean over channels:
-  of the sum of a pixel's four neighbours less four times itself, at the pixels that have them
-  (Pech-Pacheco et al. 2000, ICPR, section 2). Blur lowers it and noise raises it: to be above
-  the data is no merit."""
+  """The variance of the Laplacian of images in [0, 1], averaged over channels: [B, H, W, C] -> [B].
+
+  The Laplacian is the sum of a pixel's four neighbours minus four times the pixel, at the pixels
+  that have four (Pech-Pacheco et al. 2000, ICPR, section 2). Blur lowers the variance and noise
+  raises it, so a value above that of the data is not better.
+  """
   inner = image[:, 1:-1, 1:-1]
-  across = image[:, 1:-1, :-2] + image[:, 1:-1, 2:]
-  down = image[:, :-2, 1:-1] + image[:, 2:, 1:-1]
-  return jnp.mean(jnp.var(across + down - 4 * inner, axis=(1, 2)), axis=-1)
+  horizontal = image[:, 1:-1, :-2] + image[:, 1:-1, 2:]
+  vertical = image[:, :-2, 1:-1] + image[:, 2:, 1:-1]
+  return jnp.mean(jnp.var(horizontal + vertical - 4 * inner, axis=(1, 2)), axis=-1)
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """`sharpness` of as many samples as the split has rows, `sharpness_data` of the split, both in
-  [0, 1] as the run was trained on them. Where the method reconstructs, also
-  `sharpness_reconstruction`, and of reconstructions from the posterior's mean the mean squared
-  error `mse` and `psnr` in dB, both the mean over images.
+  """`sharpness` of samples, as many as the split has rows, and `sharpness_data` of the split, with
+  images in [0, 1]. If the method reconstructs, also `sharpness_reconstruction`, the mean squared
+  error `mse` and the `psnr` in dB of reconstructions from the posterior mean, averaged over images.
 
-  Raises UserError for a method without samples and for data that are not images of 3x3 at least.
+  Raises UserError for a method without samples, and for data other than images of at least 3x3
+  pixels with values in [0, 1].
   """
   if not example.levels:
-    raise UserError('image is of images in [0, 1], and these are real numbers in their own units')
+    raise UserError(
+      'The image eval needs images in [0, 1], but the data is real numbers in arbitrary units.'
+    )
   if method.sample is None:
-    raise UserError(f'image needs samples, which {config.method} does not give')
+    raise UserError(f'The image eval needs samples, but the method {config.method!r} has none.')
   shape = example.fields['image'].shape if 'image' in example.fields else (0, 0, 0)
   if min(shape[:2]) < 3:
-    raise UserError('image takes data of images, of 3x3 pixels at least')
-  again = 'reconstruct' in method.predict
+    raise UserError(
+      f'The image eval needs images of at least 3x3 pixels, but the data is {example.data}s of '
+      f'shape {example.fields[example.data].shape}.'
+    )
+  reconstructs = 'reconstruct' in method.predict
 
-  def look_samples(variables, batch, key, hyper):
+  def extract_samples(variables, batch, key, hyper):
     return {}, {'sharpness': sharpness(example.to_unit(batch['image']))}
 
-  def look(variables, batch, key, hyper):
+  def extract_data(variables, batch, key, hyper):
     image = example.to_unit(batch['image'])
-    found = {'sharpness_data': sharpness(image)}
-    if again:
-      other = example.to_unit(method.predict['reconstruct'](variables, batch, key)['image'])
-      found['sharpness_reconstruction'] = sharpness(other)
-      found['mse'] = jnp.mean(jnp.square(image - other), axis=(1, 2, 3))
-      found['psnr'] = psnr(image, other)
-    return {}, found
+    metrics = {'sharpness_data': sharpness(image)}
+    if reconstructs:
+      predicted = method.predict['reconstruct'](variables, batch, key)['image']
+      reconstruction = example.to_unit(predicted)
+      metrics['sharpness_reconstruction'] = sharpness(reconstruction)
+      metrics['mse'] = jnp.mean(jnp.square(image - reconstruction), axis=(1, 2, 3))
+      metrics['psnr'] = psnr(image, reconstruction)
+    return {}, metrics
 
   def finish(sums, rows):
     return means(rows['samples']) | means(rows['test'])
 
   names = ['sharpness', 'sharpness_data']
-  names += ['sharpness_reconstruction', 'mse', 'psnr'] if again else []
+  names += ['sharpness_reconstruction', 'mse', 'psnr'] if reconstructs else []
   protocol = {'images': 'in [0, 1], of decoders the means of p(x|z)'}
-  return Eval({'samples': look_samples, 'test': look}, finish, lambda: names, protocol)
+  return Eval({'samples': extract_samples, 'test': extract_data}, finish, lambda: names, protocol)

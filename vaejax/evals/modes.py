@@ -1,4 +1,4 @@
-"""How many modes of a stacked set samples find, each channel read by the judge of its base."""
+"""Mode coverage on a stacked dataset. The judge of the base dataset classifies each channel."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,52 +8,63 @@ from vaejax.errors import UserError
 from vaejax.evaluation import judges
 from vaejax.types import Eval, Example, Method
 
-SETTINGS = {'workdir': ''}  # of the judge of one channel, '': the cached one
+SETTINGS = {'workdir': ''}  # of the judge of one channel; '' is the cached one
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """As many samples as the split has rows: `modes_covered`, in how many modes, of 1000 for ten
-  classes, there is one at least; `mode_kl`, KL(samples || data) in nats over modes, the shares of
-  the data's being those of the classes that the judge finds in its test split (Metz et al. 2017,
-  section 3.3.1).
+  """`modes_covered` and `mode_kl` of samples, as many as the split has rows.
 
-  Raises UserError for data that are not stacked, a method without samples, or a missing judge.
+  A mode is a class in each channel: 1000 modes for ten classes. `modes_covered` is the number of
+  modes with at least one sample. `mode_kl` is KL(samples || data) over modes in nats, where the
+  data's proportions follow from the classes that the judge predicts on its test split (Metz et al.
+  2017, section 3.3.1).
+
+  Raises UserError for data that is not stacked, a method without samples, or a judge that is
+  missing or does not fit.
   """
   base = stacked.base(config.data.name)
   if not base or method.sample is None:
-    raise UserError(f'modes: it takes samples of a set as stacked_mnist, not {config.data.name}')
+    raise UserError(
+      'The modes eval needs samples of a stacked dataset such as stacked_mnist, not '
+      f'{config.data.name} by {config.method}.'
+    )
   single = config.data.copy_and_resolve_references()
   single.update({'name': base, 'channels': 0})
   judge = judges.find(config.eval.modes.workdir, single)
   if judge.name != judges.dataset_name(single):
-    raise UserError(f'the judge is of {judge.name}: name one of {base} by eval.modes.workdir=DIR')
+    raise UserError(
+      f'The judge was trained on {judge.name}, but the modes eval needs one of {base}. Give its '
+      'workdir by eval.modes.workdir=DIR.'
+    )
   if not (judge.shares > 0).all():
-    raise UserError(f'the judge of {base} never finds some of its classes: train a better one')
-  sees, classes = judge.example, len(judge.shares)
-  places = classes ** np.arange(stacked.CHANNELS)[::-1]
+    raise UserError(f'The judge of {base} never predicts some of its classes. Train a better one.')
+  classes = len(judge.shares)
+  if (*example.fields['image'].shape[:2], 1) != judge.example.fields['image'].shape:
+    raise UserError(
+      f'The judge of {judge.name} needs images of {judge.example.fields["image"].shape}, but each '
+      f'channel here is {(*example.fields["image"].shape[:2], 1)}. Train a judge at that size.'
+    )
+  place_values = classes ** np.arange(stacked.CHANNELS)[::-1]
 
-  if (*example.fields['image'].shape[:2], 1) != sees.fields['image'].shape:
-    raise UserError(f'the judge of {judge.name} takes images of {sees.fields["image"].shape}')
-
-  def look(variables, batch, key, hyper):
+  def extract(variables, batch, key, hyper):
     image = example.to_unit(batch['image'])
     grey = jnp.moveaxis(image, -1, 0).reshape(-1, *image.shape[1:3], 1)
-    said = judge.method.predict['classify'](judge.variables, {'image': sees.to_data(grey)}, key)[
-      'logits'
-    ]
-    found = jnp.argmax(said, axis=-1).reshape(stacked.CHANNELS, -1)
-    return jnp.zeros(classes**stacked.CHANNELS).at[places @ found].add(batch['mask']), {}
+    grey = {'image': judge.example.to_data(grey)}
+    logits = judge.method.predict['classify'](judge.variables, grey, key)['logits']
+    predicted = jnp.argmax(logits, axis=-1).reshape(stacked.CHANNELS, -1)
+    mode = place_values @ predicted
+    return jnp.zeros(classes**stacked.CHANNELS).at[mode].add(batch['mask']), {}
 
   def finish(sums, rows):
     counts = np.asarray(sums['samples'], np.float64)
-    share, data = counts / counts.sum(), judge.shares
-    data = np.einsum('a,b,c->abc', data, data, data).ravel()
-    there = share > 0
-    divergence = np.sum(share[there] * np.log(share[there] / data[there]))
-    return {'modes_covered': (float(there.sum()), None), 'mode_kl': (float(divergence), None)}
+    p, q = counts / counts.sum(), judge.shares
+    q = np.einsum('a,b,c->abc', q, q, q).ravel()
+    covered = p > 0
+    kl = np.sum(p[covered] * np.log(p[covered] / q[covered]))
+    return {'modes_covered': (float(covered.sum()), None), 'mode_kl': (float(kl), None)}
 
   return Eval(
-    {'samples': look},
+    {'samples': extract},
     finish,
     lambda: ['modes_covered', 'mode_kl'],
     {

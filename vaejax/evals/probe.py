@@ -1,4 +1,4 @@
-"""A linear probe: how well the classes can be read off the latents, which are left as they are."""
+"""A linear probe: how well a linear classifier predicts the label from the latents."""
 
 import math
 
@@ -12,40 +12,45 @@ from vaejax.types import Eval, Example, Method
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """`probe_accuracy`: of a logistic regression from posterior means to labels, which scikit-learn
-  fits to the training split, its images prepared as those of the test split are. Rows without a
-  label are left out of both; `probe_unlabelled` tells how many of the tested split were.
+  """`probe_accuracy` of a logistic regression from posterior means to labels. scikit-learn fits it
+  to the training split, with its images prepared like those of the test split. Rows without a label
+  are ignored; `probe_unlabelled` is their number in the tested split.
 
-  Raises UserError for a method without latents, or whose latents are found with the label; for data
-  without labels; and where there is no scikit-learn.
+  Raises UserError for a method without latents or with a posterior that depends on the label, for
+  data without labels, and if scikit-learn is not installed.
   """
   try:
     from sklearn.linear_model import LogisticRegression
   except ImportError:
-    raise UserError("probe needs scikit-learn: pip install '.[probe]'") from None
+    raise UserError(
+      "The probe eval needs scikit-learn, which is not installed. Run pip install '.[probe]'."
+    ) from None
   if 'encode' not in method.predict:
-    raise UserError(f'probe needs latents, which {config.method} has not')
+    raise UserError(f'The probe eval needs latents, but the method {config.method!r} has none.')
   if method.latent and 'label' in method.latent.conditions:
-    raise UserError('probe: latents of a conditional run are found with the label')
+    raise UserError(
+      'The probe eval cannot be used for a conditional run, because its posterior q(z|x, y) is '
+      'already given the label.'
+    )
   if 'label' not in example.fields:
-    raise UserError(f'probe needs labels, which {config.data.name} has not')
+    raise UserError(f'The probe eval needs labels, but the dataset {config.data.name!r} has none.')
 
-  def look(variables, batch, key, hyper):
-    # Of a video all frames' side by side, of several latents all that are real numbers.
+  def extract(variables, batch, key, hyper):
+    # The latents of all frames of a video are concatenated. Discrete latents are left out.
     means = jax.tree.leaves(method.predict['encode'](variables, batch, key)['mean'])
     means = [x.reshape(x.shape[0], -1) for x in means if jnp.issubdtype(x.dtype, jnp.floating)]
     return {}, {'latents': jnp.concatenate(means, axis=-1), 'label': batch['label']}
 
   def finish(sums, rows):
-    known = {stream: found['label'] >= 0 for stream, found in rows.items()}
-    seen = {s: {k: x[known[s]] for k, x in found.items()} for s, found in rows.items()}
-    train, test = seen['train'], seen['test']
-    found = {'probe_accuracy': (math.nan, None)}
+    labelled = lambda fields: {k: x[fields['label'] >= 0] for k, x in fields.items()}
+    train, test = labelled(rows['train']), labelled(rows['test'])
+    accuracy = math.nan, None
     if len(np.unique(train['label'])) > 1 and len(test['label']):
       model = LogisticRegression(max_iter=1000).fit(train['latents'], train['label'])
-      found['probe_accuracy'] = mean(model.predict(test['latents']) == test['label'])
-    left_out = int(np.sum(~known['test']))
-    return found | ({'probe_unlabelled': (float(left_out), None)} if left_out else {})
+      accuracy = mean(model.predict(test['latents']) == test['label'])
+    unlabelled = len(rows['test']['label']) - len(test['label'])
+    count = {'probe_unlabelled': (float(unlabelled), None)} if unlabelled else {}
+    return {'probe_accuracy': accuracy, **count}
 
   protocol = {'probe': 'logistic regression'}
-  return Eval({'train': look, 'test': look}, finish, lambda: ['probe_accuracy'], protocol)
+  return Eval({'train': extract, 'test': extract}, finish, lambda: ['probe_accuracy'], protocol)

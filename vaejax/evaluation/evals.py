@@ -29,7 +29,7 @@ def make_evals(
     try:
       one = lookup('evals', name).make(method, config, example)
     except UserError as error:
-      skipped.append(f'the {name} eval is skipped: {error}')
+      skipped.append(f'{name} is skipped: {error}')
       continue
     if not isinstance(one, Eval):
       raise TypeError(f'make of {name} returned {one!r}, which is not a vaejax.types.Eval')

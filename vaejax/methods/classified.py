@@ -1,15 +1,15 @@
-"""A VAE trained together with a classifier of its latents; with `model.shared` its encoder and its
-decoder share a layer."""
+"""A VAE that is trained jointly with a classifier of its latents. With `model.shared`, its encoder
+and decoder share a layer."""
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 
 from vaejax import latent
 from vaejax.errors import UserError
 from vaejax.methods import bound
-from vaejax.methods.vae import parts
+from vaejax.methods.classifier import prediction
+from vaejax.methods.vae import arguments
 from vaejax.nets import lens
 from vaejax.nets.classifier import head
 from vaejax.objectives.classification import classification
@@ -17,17 +17,22 @@ from vaejax.types import Example, Latent, Method, Player
 
 
 def make(config, example: Example) -> Method:
-  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  """The method of a config. Raises UserError for a setting that does not fit."""
   if not example.classes:
-    raise UserError(f'{config.data.name} has no classes to find: take a dataset that has')
+    raise UserError(
+      f'The classifier needs a dataset with classes, but {config.data.name} has no classes. Choose '
+      'another dataset.'
+    )
   objective = bound.settings(config)
-  return classified(**parts(config.model, config.data.name, example), **objective)
+  return classified(**arguments(config, example), **objective)
 
 
 def classified(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method:
-  """The arguments are those of `vae`. The classifier maps z to logits, and
-  hyper['classification'] weighs its cross-entropy with the label in the loss. Where there is a net
-  'shared', encoder and decoder are given what it gives."""
+  """A VAE with a classifier from z to the label. The arguments are those of `vae`.
+
+  hyper['classification'] is the weight of the cross-entropy in the loss. If there is a net
+  'shared', its output is passed to the encoder and the decoder.
+  """
   nets = nets | prior.nets | {'classifier': head(example.classes)}
   apply, samples = partial(lens.apply, nets), objective.get('samples', 1)
 
@@ -51,29 +56,20 @@ def classified(nets, prior, latents, example, classes=0, dims=0, **objective) ->
   conditions = ('label',) if classes else ()
   model = Latent(prior.of(nets, posterior), posterior, likelihood, conditions=conditions)
 
-  def terms(v, batch, key, hyper, train):
-    """Loss and named terms per example [B], and the variables left behind."""
-    found = bound.terms(model, v, batch, key, hyper, train, **objective)
-    # In training of what the decoder sees, the draws; a test is of the mean.
-    z = found.z if train else jnp.tile(found.q.mean, (samples, 1))
-    (logits, _), v = apply('classifier', found.variables, z, train=train)
-    read = classification(logits, jnp.tile(batch['label'], samples))
-    read = {name: x.reshape(samples, -1).mean(0) for name, x in read.items()}
-    value = found.value + hyper['classification'] * read['cross_entropy']
-    return value, found.values | read, v
-
-  def loss(v, batch, key, hyper):
-    value, values, v = terms(v, batch, key, hyper, train=True)
-    return jnp.mean(value), (jax.tree.map(jnp.mean, values), v.extra)
-
-  def metrics(v, batch, key, hyper):
-    value, values, _ = terms(v, batch, key, hyper, train=False)
-    return {**values, 'loss': value}
+  def evaluate(v, batch, key, hyper, train):
+    vae = bound.terms(model, v, batch, key, hyper, train, **objective)
+    # The classifier is trained on draws, like the decoder, and tested on the posterior mean.
+    z = vae.z if train else jnp.tile(vae.q.mean, (samples, 1))
+    (logits, _), v = apply('classifier', vae.variables, z, train=train)
+    terms = classification(logits, jnp.tile(batch['label'], samples))
+    terms = {name: x.reshape(samples, -1).mean(0) for name, x in terms.items()}
+    value = vae.value + hyper['classification'] * terms['cross_entropy']
+    return value, vae.values | terms, v
 
   def classify(v, batch, key):
-    (logits, features), _ = apply('classifier', v, posterior(v, batch)[0].mean)
-    return {'logits': logits, 'probability': jax.nn.softmax(logits), 'features': features}
+    return prediction(*apply('classifier', v, posterior(v, batch)[0].mean)[0])
 
+  loss, metrics = bound.loss_and_metrics(evaluate)
   players = (Player('vae', loss, tuple(nets)),)
   predict = {'classify': classify}
   method = Method(init, players, None, metrics, predict, dims, latent=model)

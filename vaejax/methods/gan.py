@@ -1,5 +1,5 @@
-"""Generative adversarial networks: every loss of objectives.adversarial, with or without classes,
-gradient penalty or R1, spectral norm, and more turns for the critic."""
+"""Generative adversarial networks: every loss of objectives/adversarial.py, conditional or not,
+with gradient penalty, R1, spectral norm, and several turns of the critic."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ from vaejax.objectives.adversarial import (
   critic_loss,
   generator_loss,
   gradient_penalty,
-  squared_slope,
+  squared_gradient_norm,
 )
 from vaejax.types import Example, Method, Player
 
@@ -23,10 +23,13 @@ PENALTIES = ('none', 'gradient', 'r1')
 
 
 def make(config, example: Example) -> Method:
-  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  """The method of a config. Raises UserError for a setting that does not fit."""
   check(config)
   if config.model.conditional and not example.classes:
-    raise UserError(f'model.conditional: {config.data.name} has no classes; set it to False')
+    raise UserError(
+      f'model.conditional=True needs classes, but the dataset {config.data.name} has no classes. '
+      'Set it to False.'
+    )
   return gan(
     nets_of.make(config.model, example),
     config.model.latents,
@@ -38,55 +41,58 @@ def make(config, example: Example) -> Method:
 
 
 def check(config) -> None:
-  """Raises UserError for a loss or a penalty that does not exist or that the critic cannot have."""
+  """Raises UserError for a loss or penalty that does not exist or does not fit the critic."""
   choice('objective.name', config.objective.name, LOSSES)
   choice('objective.penalty', config.objective.penalty, PENALTIES)
   if config.objective.penalty != 'none' and config.model.critic.norm == 'batch':
     raise UserError(
-      f'objective.penalty={config.objective.penalty} wants a critic that sees each example by '
-      'itself: set model.critic.norm to none, group or spectral'
+      f'objective.penalty={config.objective.penalty} needs a critic that treats each example '
+      'independently, but model.critic.norm=batch does not. Set it to none, group or spectral.'
     )
 
 
 def critic_objective(apply, loss, penalty, v, x, fake, label, key, hyper):
-  """What the critic minimises, its metrics, and the variables left behind.
+  """The critic's loss, its metrics, and the updated variables.
 
-  x, fake: data and as many samples [B, H, W, C], of the classes label [B] or None.
+  Args:
+    x, fake: data and samples, [B, H, W, C] each.
+    label: the classes [B] of both, or None.
   """
   (real_logit, _), after = apply('critic', v, x, label, train=True)
   (fake_logit, _), after = apply('critic', after, fake, label, train=True)
   value = jnp.mean(critic_loss(loss, real_logit, fake_logit))
-  found = {'logit_real': jnp.mean(real_logit), 'logit_fake': jnp.mean(fake_logit)}
+  metrics = {'logit_real': jnp.mean(real_logit), 'logit_fake': jnp.mean(fake_logit)}
   if penalty != 'none':
     logits = lambda x: apply('critic', v, x, label)[0][0]
     if penalty == 'r1':
-      slope = jnp.mean(0.5 * squared_slope(logits, x))
+      term = jnp.mean(0.5 * squared_gradient_norm(logits, x))
     else:
-      slope = jnp.mean(gradient_penalty(logits, x, fake, key))
-    value, found = value + hyper['penalty'] * slope, {**found, 'slope_penalty': slope}
-  return value, found, after
+      term = jnp.mean(gradient_penalty(logits, x, fake, key))
+    value, metrics = value + hyper['penalty'] * term, {**metrics, 'slope_penalty': term}
+  return value, metrics, after
 
 
 def critic_metrics(apply, v, x, fake, label):
-  """The critic's metrics of data and samples, [B] each, where nothing is trained."""
-  (real, _), _ = apply('critic', v, x, label)
-  (said, _), _ = apply('critic', v, fake, label)
-  # Of pairs, since where a logit says that an example is real differs from loss to loss.
-  right = (real > said).astype(jnp.float32)
-  return {'logit_real': real, 'logit_fake': said, 'critic_accuracy': right}
+  """The critic's metrics of data and samples without training, [B] each."""
+  (real_logit, _), _ = apply('critic', v, x, label)
+  (fake_logit, _), _ = apply('critic', v, fake, label)
+  # Pairs are compared, because the logit that separates real from fake depends on the loss.
+  correct = (real_logit > fake_logit).astype(jnp.float32)
+  return {'logit_real': real_logit, 'logit_fake': fake_logit, 'critic_accuracy': correct}
 
 
 def gan(nets, latents, loss='non_saturating', penalty='none', turns=1, classes=0) -> Method:
-  """A GAN of the nets 'generator' and 'critic'; the players have their names.
+  """A GAN with the players 'critic' and 'generator'.
 
   Args:
-    nets: 'generator' maps z [B, latents] and label [B] to images, 'critic' those to logits [B] and
-      features.
+    nets: 'generator' maps z [B, latents] and label [B] to images; 'critic' maps images and label to
+      logits [B] and features.
+    latents: the dimension of z.
     loss: one of LOSSES.
-    penalty: on the critic's slope, weighted by hyper['penalty']: 'gradient' between data and
-      samples, 'r1' at the data, or 'none'.
-    turns: updates of the critic for each of the generator.
-    classes: of the labels that both nets are given, 0 for none.
+    penalty: on the gradient of the critic, with the weight hyper['penalty']: 'gradient' between
+      data and samples, 'r1' at the data, or 'none'.
+    turns: updates of the critic for each update of the generator.
+    classes: the number of classes of the label that both nets are given; 0 for none.
   """
   apply = partial(lens.apply, nets)
 
@@ -107,8 +113,10 @@ def gan(nets, latents, loss='non_saturating', penalty='none', turns=1, classes=0
     z_key, mix_key = jax.random.split(key)
     x, label = batch['image'], label_of(batch)
     fake, _ = generate(v, z_key, label, x.shape[0], train=True)
-    value, found, after = critic_objective(apply, loss, penalty, v, x, fake, label, mix_key, hyper)
-    return value, (found, after.extra)
+    value, metrics, after = critic_objective(
+      apply, loss, penalty, v, x, fake, label, mix_key, hyper
+    )
+    return value, (metrics, after.extra)
 
   def generator_turn(v, batch, key, hyper):
     label = label_of(batch)

@@ -1,5 +1,6 @@
-"""Semi-supervised learning by a deep generative model: M2 of Kingma et al. 2014 (arXiv:1406.5298),
-p(y) p(z) p(x|y, z), the class y of most rows unseen and found by q(y|x)."""
+"""Semi-supervised learning with a deep generative model: M2 of Kingma et al. 2014
+(arXiv:1406.5298), p(y) p(z) p(x|y, z). The class y of most rows is unobserved and inferred by
+q(y|x)."""
 
 import math
 from functools import partial
@@ -11,6 +12,7 @@ from vaejax import latent
 from vaejax.compound import Chain, Codes, Joint, Point
 from vaejax.distributions import per_example, standard
 from vaejax.errors import UserError
+from vaejax.methods.classifier import prediction
 from vaejax.nets import labelled, lens
 from vaejax.nets.heads import discrete
 from vaejax.objectives.classification import classification
@@ -19,26 +21,34 @@ from vaejax.types import Example, Latent, Method, Player
 
 
 def make(config, example: Example) -> Method:
-  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  """The method of a config. Raises UserError for a setting that does not fit."""
   if not example.classes:
-    raise UserError(f'{config.data.name} has no classes: take a dataset that has')
+    raise UserError(
+      f'The method m2 needs a dataset with classes, but {config.data.name} has no classes. Choose '
+      'another dataset.'
+    )
   model = config.model
   if model.likelihood == 'sigma_vae':
     raise UserError(
-      'model.likelihood=sigma_vae wants reconstructions, and m2 decodes an image as every class: '
-      'set it to gaussian_scalar'
+      'model.likelihood=sigma_vae fits its scale to reconstructions, but m2 decodes each image as '
+      'every class. Set it to gaussian_scalar.'
     )
   dims = discrete(model.likelihood, example)
   return m2(labelled.make(model, example), model.latents, example, dims)
 
 
 def m2(nets, latents, example, dims=0) -> Method:
-  """M2 of the nets 'classifier', q(y|x) by its logits; 'encoder', q(z|x, y) of all classes, over
-  [B, classes * latents]; and 'decoder', p(x|y, z) of z and label.
+  """M2, the model of Kingma et al. 2014.
 
-  A training batch has 'image', of which no label is looked at, and 'labelled_image' with
-  'labelled_label'; its loss is, per row of the former, the bounds of all rows and
-  hyper['classification'] times the mean cross-entropy of the labelled.
+  A training batch has 'image', whose labels are not used, and 'labelled_image' with
+  'labelled_label'. The loss is the sum of the bounds of all rows divided by the number of
+  unlabelled rows, plus hyper['classification'] times the mean cross-entropy of the labelled rows.
+
+  Args:
+    nets: 'classifier' gives the logits of q(y|x); 'encoder' gives q(z|x, y) for all classes, over
+      [B, classes * latents]; 'decoder' gives p(x|y, z) from z and label.
+    latents: the dimension of z.
+    dims: see Method.
   """
   apply, classes = partial(lens.apply, nets), example.classes
 
@@ -49,7 +59,7 @@ def m2(nets, latents, example, dims=0) -> Method:
     return lens.init(nets, key, inputs | {'decoder': (z, batch['label'])})
 
   def posterior(v, x, label=None, train=False):
-    """q(z|x, y) of a label [B], over [B, latents]; of None, that of all, [B, classes, latents]."""
+    """q(z|x, y) over [B, latents] for label [B], or over [B, classes, latents] for label None."""
     q, v = apply('encoder', v, x, train=train)
     q = jax.tree.map(lambda a: a.reshape(-1, classes, latents), q)
     if label is not None:
@@ -57,14 +67,14 @@ def m2(nets, latents, example, dims=0) -> Method:
     return q, v
 
   def terms(v, x, q, label, key, train=False, analytic=True):
-    """-log p(x|y, z) and the KL of z for rows x [B, ...], q over [B, latents], label [B]."""
+    """-log p(x|y, z) and the KL of z, [B] each, for x [B, ...], q over [B, latents], label [B]."""
     z = q.sample(key)
     p, v = apply('decoder', v, z, label, target=x, train=train)
-    found = elbo(x, p, q, standard(z.shape), z, analytic)
-    return found.recon, per_example(found.kl), v
+    result = elbo(x, p, q, standard(z.shape), z, analytic)
+    return result.recon, per_example(result.kl), v
 
-  def of_all(v, x, key, train=False, analytic=True):
-    """The same for every class, [B, classes] each."""
+  def terms_by_class(v, x, key, train=False, analytic=True):
+    """The terms for every class, [B, classes] each."""
     q, v = posterior(v, x, train=train)
     q = jax.tree.map(lambda a: a.reshape(-1, latents), q)
     label = jnp.tile(jnp.arange(classes), x.shape[0])
@@ -72,8 +82,8 @@ def m2(nets, latents, example, dims=0) -> Method:
     return recon.reshape(-1, classes), kl.reshape(-1, classes), v
 
   def unlabelled(v, x, key, train=False):
-    """The terms of U(x), equation 7, [B] each, and the logits of q(y|x)."""
-    recon, kl, v = of_all(v, x, key, train)
+    """The terms of U(x) (equation 7), [B] each, and the logits of q(y|x)."""
+    recon, kl, v = terms_by_class(v, x, key, train)
     (logits, _), v = apply('classifier', v, x, train=train)
     log_q = jax.nn.log_softmax(logits)
     q = jnp.exp(log_q)
@@ -92,9 +102,9 @@ def m2(nets, latents, example, dims=0) -> Method:
     values |= classification(logits, label)
     values = jax.tree.map(jnp.mean, values)
     bound = jnp.mean(recon + kl) + math.log(classes)  # L(x, y), equation 6
-    # The rows of both kinds count alike, the mean is over the unlabelled.
-    share = x.shape[0] / batch['image'].shape[0]
-    total = share * bound - values['elbo'] + hyper['classification'] * values['cross_entropy']
+    # Labelled and unlabelled rows have the same weight.
+    ratio = x.shape[0] / batch['image'].shape[0]
+    total = ratio * bound - values['elbo'] + hyper['classification'] * values['cross_entropy']
     return total, (values | {'labelled_elbo': -bound}, v.extra)
 
   def metrics(v, batch, key, hyper):
@@ -102,30 +112,30 @@ def m2(nets, latents, example, dims=0) -> Method:
     return values | classification(logits, batch['label'])
 
   def classify(v, batch, key):
-    (logits, features), _ = apply('classifier', v, batch['image'])
-    return {'logits': logits, 'probability': jax.nn.softmax(logits), 'features': features}
+    return prediction(*apply('classifier', v, batch['image'])[0])
 
   def prior(v, n, given):
     label = given.get('label')
-    first = Codes(jnp.zeros((n, classes))) if label is None else Point(label)
-    return Joint((first, standard((n, latents)))), v
+    p_y = Codes(jnp.zeros((n, classes))) if label is None else Point(label)
+    return Joint((p_y, standard((n, latents)))), v
 
-  def code_posterior(v, x, values):
+  def z_posterior(v, x, values):
+    """q(z|x, y) for values (y,)."""
     return posterior(v, x, *values)[0]
 
-  def whole_posterior(v, batch, train=False):
+  def joint_posterior(v, batch, train=False):
     """q(y|x) q(z|x, y)."""
     (logits, _), after = apply('classifier', v, batch['image'], train=train)
-    link = jax.tree_util.Partial(code_posterior, lens.only(v, 'encoder'), batch['image'])
+    link = jax.tree_util.Partial(z_posterior, lens.only(v, 'encoder'), batch['image'])
     return Chain(Codes(logits), (link,)), after
 
   def likelihood(v, z, given, target=None, train=False):
-    label, code = z
-    return apply('decoder', v, code, label, target=target, train=train)
+    y, z = z
+    return apply('decoder', v, z, y, target=target, train=train)
 
   def log_weight(v, batch, key):
-    # One z of each class: the mean over them of p(x, z|y) / q(z|x, y) is, on average, p(x).
-    recon, kl, _ = of_all(v, batch['image'], key, analytic=False)
+    # With one z for each class, p(x, z|y) / q(z|x, y) averages to p(x) over classes and draws.
+    recon, kl, _ = terms_by_class(v, batch['image'], key, analytic=False)
     return {'log_weight': jax.nn.logsumexp(-recon - kl, axis=-1) - math.log(classes)}
 
   method = Method(
@@ -136,6 +146,6 @@ def m2(nets, latents, example, dims=0) -> Method:
     predict={'classify': classify, 'log_weight': log_weight},
     dims=dims,
     given=('label',),
-    latent=Latent(prior, whole_posterior, likelihood),
+    latent=Latent(prior, joint_posterior, likelihood),
   )
   return latent.complete(method, example)

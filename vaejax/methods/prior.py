@@ -1,5 +1,5 @@
-"""A second stage: the prior of a trained latent-variable model, fitted to its posteriors while all
-its other nets stay as they are (as in van den Oord et al. 2017, arXiv:1711.00937, section 3.3)."""
+"""A second training stage: fits the prior of a trained latent-variable model to its posteriors and
+keeps its other nets fixed (as in van den Oord et al. 2017, arXiv:1711.00937, section 3.3)."""
 
 import jax.numpy as jnp
 
@@ -11,21 +11,24 @@ from vaejax.types import Example, Method, Player
 
 
 def make(config, example: Example) -> Method:
-  """The method of a config whose `objective.base` names the first stage's. Raises UserError."""
+  """The method of a config whose `objective.base` names the method of the first stage. Raises
+  UserError."""
   base = lookup('methods', config.objective.base).make(config, example)
   if base.latent is None:
-    raise UserError(f'{config.objective.base} has no latents: take a run of another method')
+    raise UserError(
+      f'objective.base={config.objective.base} has no latents. Choose a run of another method.'
+    )
   if not any('prior' in player.owns for player in base.players):
     raise UserError(
-      f'model.prior={config.model.get("prior")} has nothing to learn: set model.prior=mixture or '
-      'another that learns'
+      f'model.prior={config.model.get("prior")} has nothing to learn. Set model.prior=mixture or '
+      'another learned prior.'
     )
   return prior(base)
 
 
 def prior(base: Method) -> Method:
-  """The method `base` with one player alone, which moves the net 'prior' to maximise
-  E log p(z), z from q(z|x): in nats per example, all that the bound has of the prior."""
+  """The method `base` with a single player, which trains the net 'prior' to maximise E log p(z) for
+  z from q(z|x), in nats per example. No other term of the bound depends on the prior."""
   model = base.latent
 
   def loss(v, batch, key, hyper):

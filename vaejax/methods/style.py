@@ -1,10 +1,11 @@
-"""Style transfer by a VAE of two latents: z_c, what an image shows, and z_s, how.
+"""Style transfer with a VAE that has two latents: z_c for the content of an image, z_s for its
+style.
 
-Adaptive instance normalisation (Huang & Belongie 2017, arXiv:1703.06868) lets z_s decide the
-statistics of every layer of the decoder. No label of contents or of styles is used. Without pairs
-the image that gives its style to x is any other row of the batch, and nothing tells which images
-show the same. With pairs (`data.pairs`), which only procedural styles can give, the transfer that
-is wanted is given too: what x shows, in the style of the other image.
+Adaptive instance normalisation (Huang & Belongie 2017, arXiv:1703.06868) sets the statistics of
+every layer of the decoder from z_s. No labels are used. Without pairs, the style image of x is
+another row of the batch, and the correct transfer is unknown. With pairs (`data.pairs`), which only
+procedural styles have, the correct transfer is known: the content of x in the style of another
+image.
 """
 
 from functools import partial
@@ -16,6 +17,7 @@ from vaejax import latent
 from vaejax.compound import Joint
 from vaejax.distributions import kl, per_example, standard
 from vaejax.errors import UserError
+from vaejax.methods.bound import loss_and_metrics
 from vaejax.nets import lens
 from vaejax.nets import style as nets_of
 from vaejax.nets.heads import discrete
@@ -23,52 +25,65 @@ from vaejax.types import Example, Latent, Method, Player
 
 
 def make(config, example: Example) -> Method:
-  """The method that a config asks for. Raises UserError for a value that it cannot take."""
-  if config.batch_size // config.optimizer.accumulate < 2:
-    raise UserError('style takes the style of one row for another: batch_size is 2 at least')
+  """The method of a config. Raises UserError for a setting that does not fit."""
+  rows = config.batch_size // config.optimizer.accumulate
+  if rows < 2:
+    raise UserError(
+      'The method style transfers the style of one row to another, but a batch has '
+      f'{rows} row. Set batch_size to at least 2 * optimizer.accumulate.'
+    )
   dims = discrete(config.model.likelihood, example)
   return style(nets_of.make(config.model, example), example, dims)
 
 
-fixed = jax.lax.stop_gradient
+stop_gradient = jax.lax.stop_gradient
 
 
-def unlikeness(found: jax.Array, wanted: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-  """Squared differences of statistics [B, S], each in units of its variance over the rows wanted
-  that `mask` [B] counts; their mean, [B]."""
-  mean = jnp.average(wanted, axis=0, weights=mask)
-  variance = jnp.average(jnp.square(wanted - mean), axis=0, weights=mask)
-  return jnp.mean(jnp.square(found - wanted) / (variance + nets_of.EPSILON), axis=-1)
+def statistics_distance(
+  statistics: jax.Array, target: jax.Array, mask: jax.Array | None = None
+) -> jax.Array:
+  """The mean squared difference of statistics [B, S] from their targets, [B]. Each is divided by
+  its variance over the rows of `target` where `mask` [B] is 1."""
+  mean = jnp.average(target, axis=0, weights=mask)
+  variance = jnp.average(jnp.square(target - mean), axis=0, weights=mask)
+  return jnp.mean(jnp.square(statistics - target) / (variance + nets_of.EPSILON), axis=-1)
 
 
 def style(nets, example, dims=0) -> Method:
-  """A VAE of the nets 'content', 'style' and 'decoder' of nets.style.
+  """A VAE of the nets 'content', 'style' and 'decoder' of nets/style.py.
 
-  Of an image x, and of another s that gives its style, the loss is the sum of
-    recon = -log p(x | z_c, z_s), z_c from q(z_c|x) and z_s from q(z_s|x);
-    kl_content and kl_style, of those two posteriors against N(0, 1), times hyper['beta_content']
-      and hyper['beta_style']. What both could tell goes where it is cheaper: with a smaller
-      beta_style, to z_s, which is read from statistics alone and so cannot tell more than style;
-    and of the transfer y, the mean of p(. | z_c of x, z_s of s), each times the entry of `hyper`
-    of its name:
-    style, how far the style encoder's statistics of y are from those wanted, see `unlikeness`;
-    code = |E z_s of y - E z_s of s|² / 2. For both the encoder is held still: y is to look like s;
-    without pairs, s is the row before x in the batch, its statistics are those wanted, and
-      content = |E z_c of y - E z_c of x|² / 2: y shows what x shows;
-      transfer = -log p(x | z_c from q(z_c|y), z_s of x): there is a way back from y;
-    with pairs, s is the row's 'style_image', and x in its style, t, is the row's 'pair', whose
-    statistics are those wanted, and
-      content = |E z_c of t - E z_c of x|² / 2;
-      transfer = -log p(t | z_c of x, z_s of s).
-  Both distances are KLs of Gaussians of scale 1, for those of the posteriors' own scales run away;
-  the second mean is held still. All are in nats per example, but for `style`, and elbo = -recon -
-  kl_content - kl_style.
+  The loss of an image x and a style image s has these terms, in nats per example except for
+  `style`. elbo = -recon - kl_content - kl_style.
+    recon = -log p(x | z_c, z_s), with z_c from q(z_c|x) and z_s from q(z_s|x).
+    kl_content, kl_style: the KL of the two posteriors from N(0, 1), with the weights
+      hyper['beta_content'] and hyper['beta_style']. Information that both latents could carry goes
+      to the one with the smaller weight. A smaller beta_style is safe, because z_s only sees
+      statistics and so cannot carry content.
+
+  The other terms are of the transfer y, the mean of p(. | z_c of x, z_s of s). The weight of each
+  is the entry of `hyper` with its name.
+    style: the distance of the style encoder's statistics of y from their target (see
+      `statistics_distance`).
+    code = |E z_s of y - E z_s of s|² / 2.
+    Both train y to look like s, and not the encoder.
+
+  Without pairs, s is the previous row of the batch, and its statistics are the target.
+    content = |E z_c of y - E z_c of x|² / 2: y has the content of x.
+    transfer = -log p(x | z_c from q(z_c|y), z_s of x): x can be recovered from y.
+
+  With pairs, s is the row's 'style_image'. The row's 'pair' t is x in the style of s, and its
+  statistics are the target.
+    content = |E z_c of t - E z_c of x|² / 2.
+    transfer = -log p(t | z_c of x, z_s of s).
+
+  `code` and `content` are KLs of Gaussians of scale 1 whose second mean has no gradient. With the
+  scales of the posteriors they diverge in training.
 
   dims: see Method.
   """
   apply = partial(lens.apply, nets)
   shape = example.fields['image'].shape
-  code = jax.eval_shape(
+  content_shape = jax.eval_shape(
     lambda x: nets['content'].init_with_output(jax.random.key(0), x)[0], jnp.zeros((1, *shape))
   ).mean.shape[1:]
   latents = nets['style'].latents
@@ -76,19 +91,19 @@ def style(nets, example, dims=0) -> Method:
   def init(key, batch):
     x = batch['image']
     n = x.shape[0]
-    codes = jnp.zeros((n, *code)), jnp.zeros((n, latents))
-    return lens.init(nets, key, {'content': (x,), 'style': (x,), 'decoder': codes})
+    z = jnp.zeros((n, *content_shape)), jnp.zeros((n, latents))
+    return lens.init(nets, key, {'content': (x,), 'style': (x,), 'decoder': z})
 
   def posteriors(v, x, train=False):
-    """q(z_c|x), q(z_s|x), the statistics of x, and the variables left behind."""
+    """q(z_c|x), q(z_s|x), the statistics of x, and the updated variables."""
     q_c, v = apply('content', v, x, train=train)
-    (q_s, found), v = apply('style', v, x, train=train)
-    return q_c, q_s, found, v
+    (q_s, statistics), v = apply('style', v, x, train=train)
+    return q_c, q_s, statistics, v
 
-  def bound(v, batch, key, hyper, train):
-    """Loss and named terms per example [B], and the variables left behind."""
+  def evaluate(v, batch, key, hyper, train):
+    # o is the other image, whose style y has.
     x, (c_key, s_key, o_key) = batch['image'], jax.random.split(key, 3)
-    q_c, q_s, found, v = posteriors(v, x, train)
+    q_c, q_s, statistics, v = posteriors(v, x, train)
     z_c, z_s = q_c.sample(c_key), q_s.sample(s_key)
     p, v = apply('decoder', v, z_c, z_s, target=x, train=train)
     values = {
@@ -100,35 +115,28 @@ def style(nets, example, dims=0) -> Method:
     if 'pair' in batch:
       pair = batch['pair']
       (q_o, _), _ = apply('style', v, batch['style_image'])
-      (_, wanted), _ = apply('style', fixed(v), pair)
+      (_, target), _ = apply('style', stop_gradient(v), pair)
       p, _ = apply('decoder', v, z_c, q_o.sample(o_key), target=pair)
-      y, (q_y, _) = p.mean, apply('content', v, pair)
+      y, (q_c_transfer, _) = p.mean, apply('content', v, pair)
       values['transfer'] = -per_example(p.log_prob(pair))
     else:
-      before = lambda rows: jnp.roll(rows, 1, axis=0)
-      q_o, wanted, z_o = jax.tree.map(before, (q_s, found, z_s))
+      previous = lambda rows: jnp.roll(rows, 1, axis=0)
+      q_o, target, z_o = jax.tree.map(previous, (q_s, statistics, z_s))
       y = apply('decoder', v, z_c, z_o, target=x)[0].mean
-      q_y, _ = apply('content', v, y)
-      p, _ = apply('decoder', v, q_y.sample(o_key), z_s, target=x)
+      q_c_transfer, _ = apply('content', v, y)
+      p, _ = apply('decoder', v, q_c_transfer.sample(o_key), z_s, target=x)
       values['transfer'] = -per_example(p.log_prob(x))
-    (q_like, like), _ = apply('style', fixed(v), y)
-    values['style'] = unlikeness(like, fixed(wanted), batch.get('mask'))
-    values['code'] = 0.5 * per_example(jnp.square(q_like.mean - fixed(q_o.mean)))
-    values['content'] = 0.5 * per_example(jnp.square(q_y.mean - fixed(q_c.mean)))
+    (q_s_transfer, statistics), _ = apply('style', stop_gradient(v), y)
+    values['style'] = statistics_distance(statistics, stop_gradient(target), batch.get('mask'))
+    distance = lambda q, target: 0.5 * per_example(jnp.square(q.mean - stop_gradient(target.mean)))
+    values['code'] = distance(q_s_transfer, q_o)
+    values['content'] = distance(q_c_transfer, q_c)
     weights = {'recon': 1.0, 'kl_content': hyper['beta_content'], 'kl_style': hyper['beta_style']}
     weights |= {name: hyper[name] for name in ('style', 'code', 'content', 'transfer')}
     return sum(weight * values[name] for name, weight in weights.items()), values, v
 
-  def loss(v, batch, key, hyper):
-    value, values, v = bound(v, batch, key, hyper, train=True)
-    return jnp.mean(value), (jax.tree.map(jnp.mean, values), v.extra)
-
-  def metrics(v, batch, key, hyper):
-    value, values, _ = bound(v, batch, key, hyper, train=False)
-    return {**values, 'loss': value}
-
   def prior(v, n, given):
-    return Joint((standard((n, *code)), standard((n, latents)))), v
+    return Joint((standard((n, *content_shape)), standard((n, latents)))), v
 
   def posterior(v, batch, train=False):
     q_c, q_s, _, v = posteriors(v, batch['image'], train)
@@ -138,11 +146,12 @@ def style(nets, example, dims=0) -> Method:
     return apply('decoder', v, *z, target=target, train=train)
 
   def translate(v, batch, key):
-    """'image' in the style of 'style_image', both [B, H, W, C] in the range of the data."""
+    """'image' in the style of 'style_image', [B, H, W, C] each in the range of the data."""
     q_c, _ = apply('content', v, batch['image'])
     (q_s, _), _ = apply('style', v, batch['style_image'])
     return {'image': likelihood(v, (q_c.mean, q_s.mean), {})[0].mean}
 
+  loss, metrics = loss_and_metrics(evaluate)
   method = Method(
     init=init,
     players=(Player('style', loss, ('content', 'style', 'decoder')),),

@@ -1,5 +1,5 @@
-"""Variational autoencoders (Kingma & Welling 2014, arXiv:1312.6114), with any prior, and any bound
-of methods/bound.py. A conditional one (Sohn et al. 2015) gives the label to every distribution."""
+"""Variational autoencoders (Kingma & Welling 2014, arXiv:1312.6114) with any prior and any bound of
+methods/bound.py. In a conditional one (Sohn et al. 2015) all distributions are given the label."""
 
 from functools import partial
 
@@ -15,18 +15,22 @@ from vaejax.types import Example, Latent, Method, Player
 
 
 def make(config, example: Example) -> Method:
-  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  """The method of a config. Raises UserError for a setting that does not fit."""
   objective = bound.settings(config)
-  return vae(**parts(config.model, config.data.name, example), **objective)
+  return vae(**arguments(config, example), **objective)
 
 
-def parts(model, name: str, example: Example) -> dict:
-  """The arguments of `vae` that a config's `model` asks for; `name`: of its data. UserError."""
+def arguments(config, example: Example) -> dict:
+  """The arguments of `vae` from a config's `model`. Raises UserError."""
+  model = config.model
   conditional = model.get('conditional', False)
   if conditional and not example.classes:
-    raise UserError(f'model.conditional: {name} has no classes; set it to False')
+    raise UserError(
+      f'model.conditional=True needs classes, but the dataset {config.data.name} has no classes. '
+      'Set it to False.'
+    )
   classes = example.classes if conditional else 0
-  # Runs of before there was the field.
+  # The default is for configs of runs from before the field existed.
   kind = model.get('prior', 'by_class' if conditional else 'standard')
   prior = lookup('nets.priors', kind)
   return {
@@ -43,11 +47,13 @@ def vae(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method
   """A VAE.
 
   Args:
-    nets: 'encoder' maps [B, H, W, C] to q(z|x) over [B, latents], 'decoder' z to p(x|z); with
-      classes both are given label [B] as well.
+    nets: 'encoder' maps [B, H, W, C] to q(z|x) over [B, latents]; 'decoder' maps z to p(x|z). With
+      classes, both are also given label [B].
     prior: p(z), see nets/priors.
-    classes: of the labels that all is conditioned on, 0 for none.
-    dims: see Method. objective: see bound.terms.
+    latents: the dimension of z.
+    classes: the number of classes of the label that the model is conditioned on; 0 for none.
+    dims: see Method.
+    objective: see bound.terms.
   """
   nets = nets | prior.nets
   apply = partial(lens.apply, nets)

@@ -1,5 +1,6 @@
-"""VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): a VAE whose reconstructions are compared in the
-features of a critic, which tells them and the VAE's samples from data."""
+"""VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): a VAE and a critic that discriminates its
+reconstructions and samples from data. Reconstructions are also compared in the critic's features.
+"""
 
 from functools import partial
 
@@ -10,7 +11,7 @@ from vaejax import latent
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.methods import gan
-from vaejax.methods.vae import parts, vae
+from vaejax.methods.vae import arguments, vae
 from vaejax.nets import adversarial, lens
 from vaejax.objectives.adversarial import generator_loss
 from vaejax.objectives.elbo import elbo
@@ -18,15 +19,15 @@ from vaejax.types import Example, Method, Player
 
 
 def make(config, example: Example) -> Method:
-  """The method that a config asks for. Raises UserError for a value that it cannot take."""
+  """The method of a config. Raises UserError for a setting that does not fit."""
   gan.check(config)
   if config.model.likelihood == 'sigma_vae':
     raise UserError(
-      'model.likelihood=sigma_vae wants reconstructions, and half of what is decoded here are '
-      'samples: set it to gaussian_scalar'
+      'model.likelihood=sigma_vae fits its scale to reconstructions, but half of the decoded '
+      'images here are samples. Set it to gaussian_scalar.'
     )
   return vaegan(
-    **parts(config.model, config.data.name, example),
+    **arguments(config, example),
     critic=adversarial.critic(config.model.critic, example),
     loss=config.objective.name,
     penalty=config.objective.penalty,
@@ -46,21 +47,23 @@ def vaegan(
   penalty='none',
   turns=1,
 ) -> Method:
-  """A VAE-GAN of a VAE and of the net 'critic', with the players 'critic' and 'autoencoder'.
+  """A VAE-GAN with the players 'critic' and 'autoencoder'.
 
   The autoencoder minimises
     hyper['features'] · ½ |f(x) - f(x̂)|² + hyper['pixels'] · recon + beta · kl
       + hyper['adversarial'] · (the generator's loss),
-  f being the critic's features, x̂ the mean of p(x|z): equations 7 to 9 and algorithm 1, with the
-  weight on the other term. The adversarial loss moves the decoder alone.
+  where f are the critic's features and x̂ is the mean of p(x|z) (equations 7 to 9 and algorithm 1,
+  except that the paper weights the other term). The adversarial loss updates the decoder only.
 
   Args:
-    nets, prior, latents, classes, dims: as of `vae`.
-    critic: the net; loss, penalty, turns: as of `gan`.
+    nets, prior, latents, classes, dims: see `vae`.
+    critic: the net of the critic.
+    loss, penalty, turns: see `gan`.
   """
-  plain = vae(nets, prior, latents, example, classes, dims)
-  model, owned = plain.latent, tuple(nets | prior.nets)
-  nets = nets | prior.nets | {'critic': critic}
+  base = vae(nets, prior, latents, example, classes, dims)
+  model, nets = base.latent, nets | prior.nets
+  autoencoder_nets = tuple(nets)
+  nets = nets | {'critic': critic}
   apply = partial(lens.apply, nets)
 
   def init(key, batch):
@@ -69,13 +72,13 @@ def vaegan(
     inputs = {'encoder': (x, label), 'decoder': (z, label), 'critic': (x, label)}
     return lens.init(nets, key, inputs | prior.inputs(x.shape[0], label))
 
-  def imagine(v, z, given, key, train):
-    """Images, the first half samples and the rest decoded from z [B, latents]. Neither z nor the
-    prior is moved by what becomes of them."""
+  def generate(v, z, given, key, train):
+    """Images [B, ...], of which the first half are samples and the rest are decoded from z
+    [B, latents]. No gradient reaches z or the prior."""
     half = z.shape[0] // 2
     p_z, _ = model.prior(v, half, {name: x[:half] for name, x in given.items()})
-    fixed = jax.lax.stop_gradient(jnp.concatenate([p_z.sample(key), z[half:]]))
-    p, v = model.likelihood(v, fixed, given, train=train)
+    z = jax.lax.stop_gradient(jnp.concatenate([p_z.sample(key), z[half:]]))
+    p, v = model.likelihood(v, z, given, train=train)
     return p.mean, v
 
   def critic_turn(v, batch, key, hyper):
@@ -83,33 +86,33 @@ def vaegan(
     x, given = batch['image'], latent.conditions(model, batch)
     label = given.get('label')
     q, _ = model.posterior(v, batch, train=True)
-    fake, _ = imagine(v, q.sample(z_key), given, prior_key, train=True)
+    fake, _ = generate(v, q.sample(z_key), given, prior_key, train=True)
     value, metrics, after = gan.critic_objective(
       apply, loss, penalty, v, x, fake, label, mix_key, hyper
     )
     return value, (metrics, after.extra)
 
   def autoencode(v, batch, key, train):
-    """Per example [B] the VAE's terms and the distance of the critic's features, the draw of z and
-    the variables left behind."""
+    """The VAE's terms and the distance of the critic's features, [B] each, the draw of z, and the
+    updated variables."""
     x, given = batch['image'], latent.conditions(model, batch)
     label = given.get('label')
     q, v = model.posterior(v, batch, train=train)
     z = q.sample(key)
     p, v = model.likelihood(v, z, given, train=train)
     terms = elbo(x, p, q, model.prior(v, x.shape[0], given)[0], z)
-    (_, wanted), _ = apply('critic', v, x, label, train=train)
-    (_, got), _ = apply('critic', v, p.mean, label, train=train)
+    (_, data_features), _ = apply('critic', v, x, label, train=train)
+    (_, features), _ = apply('critic', v, p.mean, label, train=train)
     recon, kl = terms.recon, per_example(terms.kl)
-    features = 0.5 * per_example(jnp.square(wanted - got))
-    return {'recon': recon, 'kl': kl, 'elbo': -(recon + kl), 'features': features}, z, v
+    error = 0.5 * per_example(jnp.square(data_features - features))
+    return {'recon': recon, 'kl': kl, 'elbo': -(recon + kl), 'features': error}, z, v
 
   def autoencoder_turn(v, batch, key, hyper):
     z_key, prior_key = jax.random.split(key)
     given = latent.conditions(model, batch)
     terms, z, after = autoencode(v, batch, z_key, train=True)
     terms = jax.tree.map(jnp.mean, terms)
-    fake, after = imagine(after, z, given, prior_key, train=True)
+    fake, after = generate(after, z, given, prior_key, train=True)
     (logit, _), _ = apply('critic', v, fake, given.get('label'), train=True)
     value = hyper['features'] * terms['features'] + hyper['pixels'] * terms['recon']
     value = value + hyper['beta'] * terms['kl']
@@ -120,19 +123,19 @@ def vaegan(
     z_key, prior_key = jax.random.split(key)
     given = latent.conditions(model, batch)
     terms, z, _ = autoencode(v, batch, z_key, train=False)
-    fake, _ = imagine(v, z, given, prior_key, train=False)
+    fake, _ = generate(v, z, given, prior_key, train=False)
     return terms | gan.critic_metrics(apply, v, batch['image'], fake, given.get('label'))
 
   def criticise(v, batch, key):
     label = latent.conditions(model, batch).get('label')
     return {'logit': apply('critic', v, batch['image'], label)[0][0]}
 
-  return plain._replace(
+  return base._replace(
     init=init,
     players=(
       Player('critic', critic_turn, ('critic',), lr='lr_critic', turns=turns),
-      Player('autoencoder', autoencoder_turn, owned),
+      Player('autoencoder', autoencoder_turn, autoencoder_nets),
     ),
     metrics=metrics,
-    predict={**plain.predict, 'criticise': criticise},
+    predict={**base.predict, 'criticise': criticise},
   )

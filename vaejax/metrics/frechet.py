@@ -1,6 +1,5 @@
-"""The Fréchet distance between Gaussians that are fitted to features (Heusel et al. 2017,
-arXiv:1706.08500, equation 6), in float64 on the host. Of Inception's features it is called FID; of
-any others it is not."""
+"""The Fréchet distance between Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500,
+equation 6), in float64 on the host. It is called FID only for features of the Inception network."""
 
 from typing import NamedTuple
 
@@ -8,17 +7,18 @@ import numpy as np
 
 
 class Moments(NamedTuple):
-  """Of features [N, F]: mean [F] and covariance [F, F] (divided by N - 1)."""
+  """Mean [F] and covariance [F, F] (divided by N - 1) of features [N, F]."""
 
   mean: np.ndarray
   covariance: np.ndarray
 
 
 def moments(count, total, products, centre=0.0) -> Moments:
-  """The moments of `count` rows x, from the sums of x - centre [F] and of its outer products.
+  """The moments of `count` rows x, from the sums of x - centre [F] and of its outer products [F,
+  F].
 
-  A centre near the mean keeps sums in float32 as good as they are: else the covariance is a small
-  difference of large numbers.
+  With a centre near the mean, sums in float32 are accurate enough. Otherwise the covariance is a
+  small difference of large numbers.
   """
   total, products = (np.asarray(sums, np.float64) for sums in (total, products))
   mean = total / count
@@ -29,13 +29,13 @@ def moments(count, total, products, centre=0.0) -> Moments:
 def distance(a: Moments, b: Moments) -> float:
   """|a.mean - b.mean|² + tr(A + B - 2 (A B)^½), in squared units of the features.
 
-  (A B)^½ has the trace of (A^½ B A^½)^½, which is symmetric: its eigenvalues are real, and those
-  that rounding makes negative are zero. A root of A B itself (scipy.linalg.sqrtm) is complex or
-  fails where features are constant or rows are few.
+  (A B)^½ has the same trace as (A^½ B A^½)^½, which is symmetric, so its eigenvalues are real;
+  those that rounding makes negative are set to zero. scipy.linalg.sqrtm of A B is complex, or
+  fails, if features are constant or there are few rows.
   """
   values, vectors = np.linalg.eigh(a.covariance)
   root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
   inner = root @ b.covariance @ root
   cross = np.sqrt(np.linalg.eigvalsh((inner + inner.T) / 2).clip(0)).sum()
-  spread = np.trace(a.covariance) + np.trace(b.covariance) - 2 * cross
-  return float(max(np.square(a.mean - b.mean).sum() + spread, 0.0))
+  covariance_term = np.trace(a.covariance) + np.trace(b.covariance) - 2 * cross
+  return float(max(np.square(a.mean - b.mean).sum() + covariance_term, 0.0))

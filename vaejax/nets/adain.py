@@ -1,6 +1,6 @@
-"""Statistics over places, and layers that set them: adaptive instance normalisation (Huang &
-Belongie 2017, arXiv:1703.06868) and feature-wise modulation (Perez et al. 2018, arXiv:1709.07871).
-"""
+"""Channel statistics over positions, and layers that set them: adaptive instance normalisation
+(Huang & Belongie 2017, arXiv:1703.06868) and feature-wise modulation (Perez et al. 2018,
+arXiv:1709.07871)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,32 +9,33 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-EPSILON = 1e-4  # added to variances: what is flat stays flat
+EPSILON = 1e-4  # added to variances, so that a constant channel stays constant
 
 
 def statistics(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """Mean and standard deviation over places, of each channel: [B, H, W, C] -> [B, C] twice."""
+  """Mean and standard deviation of each channel over positions: [B, H, W, C] -> two [B, C]."""
   flat = x.reshape(x.shape[0], -1, x.shape[-1])
-  # As a product: see distributions.per_example.
-  share = jnp.full(flat.shape[1], 1 / flat.shape[1], x.dtype)
-  over = lambda values: jnp.einsum('n,bnc->bc', share, values, precision='highest')
-  mean = over(flat)
-  return mean, jnp.sqrt(over(jnp.square(flat - mean[:, None])) + EPSILON)
+  # A matrix product is faster than a mean, see distributions.per_example.
+  weights = jnp.full(flat.shape[1], 1 / flat.shape[1], x.dtype)
+  average = lambda values: jnp.einsum('n,bnc->bc', weights, values, precision='highest')
+  mean = average(flat)
+  return mean, jnp.sqrt(average(jnp.square(flat - mean[:, None])) + EPSILON)
 
 
 def normalise(x: jax.Array) -> jax.Array:
-  """(x - mean) / standard deviation, of each image's channels: [B, H, W, C] -> the same."""
+  """(x - mean) / standard deviation for each channel of each image: [B, H, W, C] -> the same."""
   mean, deviation = statistics(x)
   return (x - mean[:, None, None]) / deviation[:, None, None]
 
 
 def adain(x: jax.Array, mean: jax.Array, deviation: jax.Array) -> jax.Array:
-  """x [B, H, W, C] with another mean and standard deviation [B, C] of its channels (equation 8)."""
+  """x [B, H, W, C] with the mean and standard deviation [B, C] of its channels replaced (equation
+  8)."""
   return deviation[:, None, None] * normalise(x) + mean[:, None, None]
 
 
 class AdaIN(nn.Module):
-  """x [B, H, W, C], style features [B, F] -> [B, H, W, C]: they decide mean and deviation."""
+  """x [B, H, W, C] with channel statistics predicted from style features [B, F]."""
 
   dtype: Any = jnp.float32
 
@@ -45,7 +46,8 @@ class AdaIN(nn.Module):
 
 
 class FiLM(nn.Module):
-  """x [B, H, W, C], features [B, F] -> [B, H, W, C]: they scale and shift its channels."""
+  """x [B, H, W, C] with its channels scaled and shifted by values predicted from features [B,
+  F]."""
 
   dtype: Any = jnp.float32
 
@@ -56,12 +58,15 @@ class FiLM(nn.Module):
 
 
 class Excitation(nn.Module):
-  """Scales and shifts maps [B, H, W, C] by their own statistics (squeeze and excitation, Hu et al.
-  2018, arXiv:1709.01507, with deviations and shifts too). `read` makes the net that reads them."""
+  """Scales and shifts the channels of x [B, H, W, C] depending on their statistics.
+
+  This is squeeze and excitation (Hu et al. 2018, arXiv:1709.01507), with standard deviations as
+  inputs and shifts as outputs too. `read` creates the net that maps the statistics to features.
+  """
 
   read: Callable[[], nn.Module]
 
   @nn.compact
   def __call__(self, x, train=False):
-    whole = jnp.concatenate(statistics(x), axis=-1)
-    return FiLM(x.dtype)(x, self.read()(whole, train))
+    values = jnp.concatenate(statistics(x), axis=-1)
+    return FiLM(x.dtype)(x, self.read()(values, train))

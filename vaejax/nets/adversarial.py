@@ -1,4 +1,4 @@
-"""Generator and critic: a trunk of any kind, and the class of an example where there is one."""
+"""Generator and critic with any trunk, optionally conditioned on the class."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from vaejax.types import Example
 
 
 class Generator(nn.Module):
-  """z [B, latents] and, with classes, label [B] -> images [B, H, W, C] from `low` to `high`."""
+  """z [B, latents] and, with classes, label [B] -> images [B, H, W, C] in [`low`, `high`]."""
 
   trunk: nn.Module
   low: float
@@ -47,13 +47,13 @@ class Critic(nn.Module):
 
 
 def critic(model, example: Example, classes: int = 0) -> Critic:
-  """The net that `model`, the section of the critic, asks for. Raises UserError."""
+  """The critic of a config's section `model.critic`. Raises UserError."""
   shape = example.fields['image'].shape
   return Critic(trunk.to_vector(model, shape), classes, model.norm)
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:
-  """The nets 'generator', of `model`, and 'critic', of `model.critic`. Raises UserError."""
+  """The nets 'generator' and 'critic' of a config's `model`. Raises UserError."""
   shape = example.fields['image'].shape
   classes = example.classes if model.conditional else 0
   body = trunk.from_vector(model, shape)

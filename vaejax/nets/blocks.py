@@ -1,4 +1,4 @@
-"""The layers that nets are made of. Compute runs in `dtype`, parameters stay float32."""
+"""Layers that nets are built from. They compute in `dtype`; parameters are float32."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,22 +24,23 @@ ACTIVATIONS = {
 }
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 NORMS = ('none', 'batch', 'group', 'spectral')
-# Norms that take the mean of a channel away. A bias right before one has no gradient but rounding
-# errors, which Adam would amplify.
+# Norms that subtract the mean of a channel. A bias directly before one only gets rounding errors as
+# its gradient, which Adam would amplify.
 CENTRED = ('batch', 'instance')
 
 
 def spectral(layer: nn.Module, norm: str, train: bool) -> Callable[[jax.Array], jax.Array]:
-  """The layer; where norm is 'spectral', with its kernel divided by its largest singular value,
-  which one power iteration a training step follows (Miyato et al. 2018, arXiv:1802.05957)."""
+  """The layer, with its kernel divided by its largest singular value if norm is 'spectral'. Each
+  training step runs one power iteration (Miyato et al. 2018, arXiv:1802.05957)."""
   if norm != 'spectral':
     return layer
   return partial(nn.SpectralNorm(layer), update_stats=train)
 
 
 class Norm(nn.Module):
-  """BatchNorm, GroupNorm (of about 8 channels a group) or nothing, over [B, ..., C]; 'instance', of
-  maps [B, H, W, C] alone: each channel of an image by itself, without a scale or bias."""
+  """The norm of a kind over [B, ..., C]: 'batch'; 'group', of about 8 channels a group; 'instance',
+  of each channel of an image [B, H, W, C], without scale and bias; any other kind is the identity.
+  """
 
   kind: str
   dtype: Any = jnp.float32
@@ -71,8 +72,8 @@ class Convolution(nn.Module):
   def __call__(self, x):
     shape = (self.kernel, self.kernel, x.shape[-1], self.features)
     kernel = self.param('kernel', nn.initializers.lecun_normal(), shape)
-    lowered: Callable = conv_transpose if self.transposed else conv
-    y = lowered(x.astype(self.dtype), kernel.astype(self.dtype), self.stride)
+    convolve = conv_transpose if self.transposed else conv
+    y = convolve(x.astype(self.dtype), kernel.astype(self.dtype), self.stride)
     if self.use_bias:
       y = y + self.param('bias', nn.initializers.zeros, (self.features,)).astype(self.dtype)
     return y

@@ -1,4 +1,4 @@
-"""A classifier: a trunk of any kind, and one dense layer from its features to a logit per class."""
+"""A classifier: any trunk, and a dense layer from its features to a logit per class."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -21,11 +21,11 @@ class Classifier(nn.Module):
 
 
 def head(classes: int) -> Classifier:
-  """A classifier of vectors [B, F], such as latents: its one dense layer alone."""
+  """A linear classifier of vectors [B, F], such as latents."""
   return Classifier(Mlp(()), classes)
 
 
 def make(model, example: Example, classes: int) -> dict[str, nn.Module]:
-  """The net 'classifier' of so many classes that a config's `model` asks for. Raises UserError."""
+  """The net 'classifier' of a config's `model`. Raises UserError."""
   shape = example.fields['image'].shape
   return {'classifier': Classifier(trunk.to_vector(model, shape), classes)}

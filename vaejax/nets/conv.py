@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder: one layer per entry of `channels`."""
+"""Convolutional encoder and decoder with one layer per entry of `channels`."""
 
 import math
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from vaejax.nets.blocks import ACTIVATIONS, CENTRED, DTYPES, NORMS, Convolution,
 
 
 class ConvLayers(nn.Module):
-  """[B, H, W, C] -> [B, h, w, channels[-1]]: convolutions, each with a norm and an activation.
+  """Convolutions, each with a norm and an activation: [B, H, W, C] -> [B, h, w, channels[-1]].
 
   Attributes:
-    channels, strides: one of each layer.
-    kernel: of every layer, or a tuple with one of each.
-    norm: a kind (see blocks.Norm), or what makes a module of (x, train, *condition).
-    sizes: height and width after each layer, if they are to grow: the convolutions are transposed
-      then, and their outputs cropped.
+    channels, strides: one entry for each layer.
+    kernel: the kernel size of all layers, or a tuple with one for each layer.
+    norm: a kind (see blocks.Norm), or a function that creates a module of (x, train, *condition).
+    sizes: height and width after each layer. If given, the convolutions are transposed and their
+      outputs are cropped to these.
   """
 
   channels: tuple[int, ...]
@@ -37,8 +37,8 @@ class ConvLayers(nn.Module):
 
   @nn.compact
   def maps(self, x, train=False, *condition) -> list[jax.Array]:
-    """x, and the output of every layer."""
-    found = [x]
+    """x, followed by the output of every layer."""
+    outputs = [x]
     kernels = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * len(self.channels)
     layers = zip(self.channels, self.strides, kernels, strict=True)
     for i, (channels, stride, kernel) in enumerate(layers):
@@ -50,13 +50,13 @@ class ConvLayers(nn.Module):
         x = x[:, :height, :width]
       norm = self.norm() if callable(self.norm) else Norm(self.norm, self.dtype)
       x = ACTIVATIONS[self.activation](norm(x, train, *condition))
-      found.append(x)
-    return found
+      outputs.append(x)
+    return outputs
 
 
 class ConvDecoder(nn.Module):
-  """[B, *places] -> [B, *shape]: layers from so many `channels` each, grown by their strides to the
-  sizes that an encoder of these strides in reverse would pass."""
+  """[B, *places] -> [B, *shape]: transposed convolutions with the input `channels` and the strides.
+  The sizes between them are those of an encoder with the strides in reverse."""
 
   shape: tuple[int, int, int]
   channels: tuple[int, ...]
@@ -72,36 +72,38 @@ class ConvDecoder(nn.Module):
 
   @nn.compact
   def __call__(self, x, train=False):
-    *grown, (height, width) = sizes(self.shape, self.strides)[1:]
-    same = self.kernel, self.activation, self.norm, self.dtype
+    *inner, (height, width) = sizes(self.shape, self.strides)[1:]
+    fields = self.kernel, self.activation, self.norm, self.dtype
     x = ACTIVATIONS[self.activation](x)
-    x = ConvLayers(self.channels[1:], self.strides[:-1], *same, tuple(grown))(x, train)
+    x = ConvLayers(self.channels[1:], self.strides[:-1], *fields, tuple(inner))(x, train)
     last = Convolution(self.shape[-1], self.kernel, self.strides[-1], True, dtype=self.dtype)
     return spectral(last, self.norm, train)(x)[:, :height, :width]
 
 
 def sizes(shape, strides) -> list[tuple[int, int]]:
-  """Height and width before each layer of a decoder and after its last, that of `shape`, from which
-  they are counted back: 4, 7, 14, 28 by strides of 2."""
-  found = [tuple(shape[:2])]
+  """Height and width before each layer of a decoder, and after the last. They are computed
+  backwards from those of `shape`: 4, 7, 14, 28 with strides of 2."""
+  result = [tuple(shape[:2])]
   for stride in reversed(strides):
-    found.insert(0, tuple(-(-side // stride) for side in found[0]))
-  return found
+    result.insert(0, tuple(-(-side // stride) for side in result[0]))
+  return result
 
 
 def settings(model, shape) -> dict[str, Any]:
-  """The fields that a convolutional net takes from a config's `model`, checked against `shape`."""
+  """The fields of a convolutional encoder from a config's `model`. Raises UserError if they do not
+  fit images of `shape`."""
   strides = tuple(model.strides) or (2,) * len(model.channels)
   if len(strides) != len(model.channels) or not strides:
     raise UserError(
-      f'model.strides={strides} and model.channels={tuple(model.channels)}: it takes one stride '
-      'for each entry of channels, at least one, or () for strides of 2'
+      f'model.strides={strides} does not fit model.channels={tuple(model.channels)}. Give at least '
+      'one channel, and one stride for each entry of channels or () for strides of 2.'
     )
   shrink, smallest = math.prod(strides), min(shape[:2])
   if shrink > smallest:
     raise UserError(
-      f'model.channels={tuple(model.channels)} shrinks the image {shrink} times, which images of '
-      f'{shape[0]}x{shape[1]} are too small for: give fewer entries, or model.strides'
+      f'model.channels={tuple(model.channels)} with model.strides={strides} reduces the image size '
+      f'by {shrink}, but images of {shape[0]}x{shape[1]} are too small for that. Give fewer '
+      'channels or smaller strides.'
     )
   return {
     'channels': tuple(model.channels),
@@ -114,16 +116,16 @@ def settings(model, shape) -> dict[str, Any]:
 
 
 def mirrored(model, shape) -> dict[str, Any]:
-  """The same fields for the decoder."""
+  """The fields of the decoder: those of the encoder, with channels and strides in reverse."""
   fields = settings(model, shape)
   return fields | {name: fields[name][::-1] for name in ('channels', 'strides')}
 
 
 def encoder(model, shape) -> nn.Module:
-  """The body that `model` asks for: channels, strides, kernel, activation, norm and dtype."""
+  """The body of an encoder: channels, strides, kernel, activation, norm and dtype of `model`."""
   return ConvLayers(**settings(model, shape))
 
 
 def decoder(model, shape) -> nn.Module:
-  """Its mirror image, up to images of shape (H, W, features)."""
+  """The body of a decoder, the encoder in reverse, up to images of shape (H, W, features)."""
   return ConvDecoder(shape=shape, **mirrored(model, shape))

@@ -1,4 +1,4 @@
-"""The source's convolutional VAE for 28x28 images, layer for layer (`configs/source.py:conv28`)."""
+"""The convolutional VAE of configs/source.py:conv28, for 28x28 images."""
 
 from flax import linen as nn
 
@@ -30,12 +30,15 @@ class Conv28Decoder(nn.Module):
 
 
 def encoder(model, shape) -> nn.Module:
-  """The body. Raises UserError for images of another size."""
+  """The body of the encoder. Raises UserError for images of another size."""
   if tuple(shape[:2]) != (28, 28):
-    raise UserError(f'model.net=conv28 takes images of 28x28, not {shape[0]}x{shape[1]}')
+    raise UserError(
+      f'model.net=conv28 needs images of 28x28, but these are {shape[0]}x{shape[1]}. Set '
+      'data.size=28 or model.net=conv.'
+    )
   return Conv28Encoder()
 
 
 def decoder(model, shape) -> nn.Module:
-  """The decoder's body, up to images of shape (28, 28, features)."""
+  """The body of the decoder, up to images of shape (28, 28, features)."""
   return Conv28Decoder(shape[-1])

@@ -1,5 +1,4 @@
-"""The source's convolutional VAE for 32x32 photographs, layer for layer
-(`configs/source.py:conv32`)."""
+"""The convolutional VAE of configs/source.py:conv32, for 32x32 photographs."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -29,20 +28,23 @@ class Conv32Decoder(nn.Module):
 
   @nn.compact
   def __call__(self, x, train=False):
-    # No bias before BatchNorm: it would have no gradient but noise.
+    # No bias before BatchNorm, see blocks.CENTRED.
     x = Convolution(16, stride=2, transposed=True, use_bias=False)(nn.relu(x))
     x = leaky_relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
     return jnp.tanh(Convolution(self.features, stride=2, transposed=True)(x))
 
 
 def encoder(model, shape) -> nn.Module:
-  """The body. Raises UserError for images of another size."""
+  """The body of the encoder. Raises UserError for images of another size."""
   if tuple(shape[:2]) != (32, 32):
-    raise UserError(f'model.net=conv32 takes images of 32x32, not {shape[0]}x{shape[1]}')
+    raise UserError(
+      f'model.net=conv32 needs images of 32x32, but these are {shape[0]}x{shape[1]}. Set '
+      'data.size=32 or model.net=conv.'
+    )
   return Conv32Encoder()
 
 
 def decoder(model, shape) -> nn.Module:
-  """The decoder's body, up to images of shape (32, 32, features). Its mean is in (-1, 1): it takes
-  a likelihood of one feature a channel, and data.scale=symmetric."""
+  """The body of the decoder, up to images of shape (32, 32, features). Its output is in (-1, 1), so
+  it needs data.scale=symmetric and a likelihood with one feature per channel."""
   return Conv32Decoder(shape[-1])

@@ -1,15 +1,16 @@
-"""How a convolution is lowered: to `lax` where that is fast, to slices and one product on a CPU.
+"""Convolutions, lowered to slices and one matrix product on a CPU, and to `lax` elsewhere.
 
-The backward pass of `lax.conv_general_dilated` runs 4 to 20 times slower inside a loop on a CPU
-(jax-ml/jax#12868), and a convolution under `vmap` over its kernels becomes a grouped one, slow
-everywhere. The form here has neither fault. It is three linear maps: gather the values under each
-window, multiply by the kernel as one matrix, scatter the products to where they add up. Gather and
-scatter are each other's transposes, so of the kernel's two axes either may go on either side of the
-product, and differentiation to any order stays within the same two maps.
+On a CPU, the backward pass of `lax.conv_general_dilated` is 4 to 20 times slower inside a loop
+(jax-ml/jax#12868). Under `vmap` over its kernels a convolution becomes a grouped one, which is slow
+on every device. The form here has neither problem. It consists of three linear maps: gather the
+values under each window, multiply by the kernel as one matrix, and scatter the products to the
+outputs that they add to. Gather and scatter are transposes of each other, so derivatives of any
+order consist of the same two maps. Each axis of the kernel can be handled by the gather or by the
+scatter.
 
-Which side is the only choice, and the smaller buffer makes it. Stride 1 gathers columns and
-scatters rows: buffers k times the image, not k². A strided convolution gathers both axes, at its
-small output; a strided transposed one scatters both, from its small input.
+That choice minimises the buffers. With stride 1, columns are gathered and rows scattered, so
+buffers are k times the size of the image rather than k². A strided convolution gathers both axes,
+at its small output. A strided transposed convolution scatters both, from its small input.
 """
 
 import jax
@@ -23,8 +24,8 @@ def conv(x, kernel, stride=1, lowering=None):
   """The convolution of `lax.conv_general_dilated` with padding 'SAME'.
 
   x [B, H, W, C], kernel [kh, kw, C, F] -> [B, ceil(H / stride), ceil(W / stride), F]
-  lowering: 'matmul', 'lax' or None, which is 'matmul' on a CPU and 'lax' elsewhere.
-  Raises ValueError for any other lowering, a stride below 1, or shapes that do not fit.
+  lowering: 'matmul', 'lax', or None for 'matmul' on a CPU and 'lax' elsewhere.
+  Raises ValueError for another lowering, a stride below 1, or shapes that do not fit.
   """
   if _choose(x, kernel, stride, lowering) == 'lax':
     return lax.conv_general_dilated(x, kernel, (stride, stride), 'SAME', dimension_numbers=LAYOUT)
@@ -47,7 +48,7 @@ def conv_transpose(x, kernel, stride=1, lowering=None):
   if _choose(x, kernel, stride, lowering) == 'lax':
     return lax.conv_transpose(x, kernel, (stride, stride), 'SAME', dimension_numbers=LAYOUT)
   (kh, kw, C, F), (B, H, W, _) = kernel.shape, x.shape
-  # The zeros that lax puts before the dilated image, over which the kernel passes unflipped.
+  # The number of zeros that lax pads before the dilated image. It does not flip the kernel.
   top, left = (min(k - 1, (k + stride - 1) // 2) for k in (kh, kw))
   if stride == 1:
     return _conv_unstrided(x, kernel, top, left)
@@ -57,7 +58,7 @@ def conv_transpose(x, kernel, stride=1, lowering=None):
 
 
 def _choose(x, kernel, stride, lowering):
-  """The lowering to use, once the arguments are known to fit."""
+  """The lowering to use. Raises ValueError for arguments that do not fit."""
   if lowering not in (None, 'matmul', 'lax'):
     raise ValueError(f"lowering {lowering!r}: give 'matmul', 'lax' or None")
   if not isinstance(stride, int) or stride < 1:
@@ -71,7 +72,8 @@ def _choose(x, kernel, stride, lowering):
 
 
 def _conv_unstrided(x, kernel, top, left):
-  """x [B, H, W, C], `top` and `left` zeros before it, kernel [kh, kw, C, F] -> [B, H, W, F]."""
+  """The convolution with stride 1 of x [B, H, W, C], padded by `top` and `left` zeros, with the
+  kernel [kh, kw, C, F] -> [B, H, W, F]."""
   (kh, kw, C, F), (B, H, W, _) = kernel.shape, x.shape
   x = _gather(x, 2, kw, 1, left, W).reshape(B * H * W, kw * C)
   y = x @ kernel[::-1].transpose(1, 2, 0, 3).reshape(kw * C, kh * F)
@@ -95,7 +97,7 @@ def _scatter(y, axis, stride, before, size):
   for t, tap in enumerate(_unstack(y, y.ndim - 2)):
     by, r = divmod(t - before, stride)
     phases[r] += _shift(tap, axis, -by, rows)
-  blank = jnp.zeros_like(phases[-before % stride])  # a phase without a tap, where stride > k
+  blank = jnp.zeros_like(phases[-before % stride])  # for a phase without a tap, if stride > k
   x = jnp.stack([blank if isinstance(p, int) else p for p in phases], axis + 1)
   x = x.reshape(*x.shape[:axis], rows * stride, *x.shape[axis + 2 :])
   return _shift(x, axis, 0, size)
@@ -109,6 +111,6 @@ def _shift(x, axis, by, size):
 
 
 def _unstack(x, axis):
-  """The slices along `axis`. The transpose of `lax.split` is one concatenation; that of indexing is
-  a sum of padded arrays, 7 times slower."""
+  """The slices along `axis`. The transpose of `lax.split` is one concatenation. The transpose of
+  indexing is a sum of padded arrays, which is 7 times slower."""
   return [lax.squeeze(s, (axis,)) for s in lax.split(x, (1,) * x.shape[axis], axis)]

@@ -1,4 +1,4 @@
-"""The last step of a net: features become the parameters of a distribution, in float32."""
+"""Heads: the last layer of a net, from features to the parameters of a distribution in float32."""
 
 import math
 
@@ -9,10 +9,9 @@ from vaejax.distributions import Bernoulli, Categorical, DiscretisedLogistic, Ga
 from vaejax.errors import UserError
 from vaejax.types import Example
 
-# Beyond e^±7 a scale is an overflow in waiting, not a model of images.
-LOG_SCALE = 7.0
+LOG_SCALE = 7.0  # log scales are clipped to ±7, where float32 is far from overflow
 
-# Features per image channel that a decoder gives to each likelihood; None: one per level.
+# The number of features per image channel for each likelihood; None is one per level.
 LIKELIHOODS = {
   'bernoulli': 1,
   'gaussian': 1,
@@ -27,24 +26,33 @@ DISCRETE = ('bernoulli', 'logistic', 'categorical')
 
 
 def features(kind: str, channels: int, levels: int) -> int:
-  """How many channels the decoder gives for images of `channels`, of `levels` values each, 0: real
-  numbers. Raises UserError for a likelihood of discrete values where the data has none."""
+  """The number of output channels of a decoder of images with `channels`, each of `levels` values;
+  0 levels are real numbers. Raises UserError for a discrete likelihood of real numbers."""
   if not levels and kind in DISCRETE:
     raise UserError(
-      f'model.likelihood={kind} is of 8-bit images, and the data is real numbers: set it to '
-      f'{", ".join(k for k in LIKELIHOODS if k not in DISCRETE)}; or give uint8'
+      f'model.likelihood={kind} needs 8-bit images, but the data is real numbers. Set it to one of '
+      f'{", ".join(k for k in LIKELIHOODS if k not in DISCRETE)}, or give uint8 images.'
     )
   return channels * (LIKELIHOODS[kind] or levels)
 
 
+def check_range(kind: str, example: Example) -> None:
+  """Raises UserError if the likelihood is bernoulli and images are not in [0, 1]."""
+  if kind == 'bernoulli' and example.levels and (example.low, example.high) != (0, 1):
+    raise UserError(
+      'model.likelihood=bernoulli needs data from 0 to 1, but it has values from '
+      f'{example.low:g} to {example.high:g}. Set data.scale=unit.'
+    )
+
+
 def discrete(kind: str, example: Example) -> int:
-  """How many discrete values the likelihood sees in an example; 0 where it is a density."""
-  counted = example.levels == 2 if kind == 'bernoulli' else kind in DISCRETE
-  return math.prod(example.fields[example.data].shape) if counted else 0
+  """The number of discrete values in an example under a likelihood; 0 for a density."""
+  is_discrete = example.levels == 2 if kind == 'bernoulli' else kind in DISCRETE
+  return math.prod(example.fields[example.data].shape) if is_discrete else 0
 
 
 class GaussianHead(nn.Module):
-  """[B, F] -> a diagonal Gaussian over [B, latents]; the layer gives mean and log variance."""
+  """[B, F] -> a diagonal Gaussian over [B, latents]. The layer outputs mean and log variance."""
 
   latents: int
 
@@ -57,12 +65,14 @@ class GaussianHead(nn.Module):
 class LikelihoodHead(nn.Module):
   """[B, H, W, features] -> p(x|z) over [B, H, W, C].
 
-  kinds: bernoulli; gaussian (fixed `scale`); gaussian_scalar (one learned scale, from `scale` on);
-  gaussian_pixel (a scale per pixel, at least `floor`); sigma_vae (the scale that is optimal for
-  the batch while training, its running mean otherwise; Rybkin et al. 2021, section 3.3); laplace
-  (one learned scale likewise); logistic (discretised, mean and scale per element); categorical.
-
-  `target` is the data while training; only the sigma_vae looks at it.
+  Kinds:
+    bernoulli, categorical.
+    gaussian: with a fixed `scale`.
+    gaussian_scalar, laplace: with one learned scale, initially `scale`.
+    gaussian_pixel: with a scale per pixel, at least `floor`.
+    sigma_vae: with the optimal scale for the batch in training, and its running mean otherwise
+      (Rybkin et al. 2021, section 3.3). It alone uses `target`, the data in training.
+    logistic: discretised, with mean and scale per element.
   """
 
   kind: str
@@ -89,7 +99,7 @@ class LikelihoodHead(nn.Module):
       return Gaussian(x, jnp.log(self.scale))
     if self.kind == 'sigma_vae':
       return Gaussian(x, self.optimal_log_scale(x, target, train))
-    # The floor is added, as for a pixel's: a clipped scale could never leave it again.
+    # The floor is added rather than clipped to, because a clipped scale has no gradient.
     start = nn.initializers.constant(jnp.log(self.scale))
     log_scale = self.param('log_scale', start, ())
     log_scale = jnp.logaddexp(log_scale, jnp.log(self.floor))

@@ -1,4 +1,4 @@
-"""Nets of a class that may be unknown: q(y|x), q(z|x, y) and p(x|y, z), with trunks of any kind."""
+"""Nets of a model with an unobserved class y: q(y|x), q(z|x, y) and p(x|y, z), with any trunk."""
 
 from flax import linen as nn
 
@@ -8,13 +8,14 @@ from vaejax.types import Example
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:
-  """The nets that a config's `model` asks for, with a trunk of its own each: 'classifier', from
-  images to the logits of their classes; 'encoder', to the posteriors of all classes side by side,
-  over [B, classes * latents]; 'decoder', from z [B, latents] and label [B] to p(x|y, z). Raises
-  UserError.
+  """The nets of a config's `model`, each with a separate trunk. Raises UserError.
 
-  A head of its own for every class is what the label crossed with the features would give, but the
-  trunk sees each image once, whatever the number of classes.
+    classifier: images -> logits of their classes.
+    encoder: images -> the posteriors of all classes, concatenated to [B, classes * latents].
+    decoder: z [B, latents] and label [B] -> p(x|y, z).
+
+  The encoder has a separate head for every class. This equals an encoder of the label and image
+  (see autoencoder.one_hot_outer), but its trunk runs once per image rather than once per class.
   """
   shape, classes = example.fields['image'].shape, example.classes
   return {

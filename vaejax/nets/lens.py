@@ -1,4 +1,5 @@
-"""Named Linen modules as pure functions of `Variables`: the only file that knows collections."""
+"""Named Linen modules as pure functions of `Variables`. Only this file knows Linen's
+collections."""
 
 from collections.abc import Mapping
 
@@ -11,7 +12,7 @@ Nets = Mapping[str, nn.Module]
 
 
 def init(nets: Nets, key: jax.Array, inputs: Mapping[str, tuple]) -> Variables:
-  """Initial variables of every net; `inputs[name]` are the arguments that shape it."""
+  """Initial variables of every net. `inputs[name]` are the arguments that determine its shapes."""
   params, extra = {}, {}
   for name, net_key in zip(sorted(nets), jax.random.split(key, len(nets)), strict=True):
     collections = nets[name].init(net_key, *inputs[name])
@@ -22,21 +23,21 @@ def init(nets: Nets, key: jax.Array, inputs: Mapping[str, tuple]) -> Variables:
 
 
 def apply(nets: Nets, name: str, variables: Variables, *args, train=False, **kwargs):
-  """One net's output, and the variables that it leaves.
+  """The output of one net, and the updated variables.
 
-  With `train`, statistics (BatchNorm's, spectral norm's, a codebook's) move and come back in the
-  variables; without it, or where the net is frozen, they are used as they stand.
+  With `train`, the statistics of BatchNorm, spectral norm or a codebook are updated. Without it, or
+  if the net is frozen, they are constant.
   """
   train = train and name not in variables.frozen
   collections = {'params': variables.params[name], **variables.extra.get(name, {})}
-  moving = list(variables.extra.get(name, {})) if train else []
-  if not moving:
+  mutable = list(variables.extra.get(name, {})) if train else []
+  if not mutable:
     return nets[name].apply(collections, *args, train=train, **kwargs), variables
-  out, moved = nets[name].apply(collections, *args, train=train, mutable=moving, **kwargs)
-  return out, variables.replace(extra={**variables.extra, name: dict(moved)})
+  out, updated = nets[name].apply(collections, *args, train=train, mutable=mutable, **kwargs)
+  return out, variables.replace(extra={**variables.extra, name: dict(updated)})
 
 
 def only(variables: Variables, *names: str) -> Variables:
-  """The variables of these nets alone."""
-  of = lambda trees: {name: trees[name] for name in names if name in trees}
-  return variables.replace(params=of(variables.params), extra=of(variables.extra))
+  """The variables restricted to the named nets."""
+  select = lambda trees: {name: trees[name] for name in names if name in trees}
+  return variables.replace(params=select(variables.params), extra=select(variables.extra))

@@ -1,4 +1,4 @@
-"""Fully connected encoder and decoder: any widths, any image size."""
+"""Fully connected encoder and decoder for any image size."""
 
 import math
 from typing import Any
@@ -11,8 +11,8 @@ from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Norm, spectral
 
 
 class Mlp(nn.Module):
-  """[B, ...] -> [B, widths[-1]]: dense layers, each with a norm and an activation after it, the
-  input flattened."""
+  """[B, ...] -> [B, widths[-1]]: flattens the input; dense layers, each followed by a norm and an
+  activation."""
 
   widths: tuple[int, ...]
   activation: str = 'relu'
@@ -30,7 +30,7 @@ class Mlp(nn.Module):
 
 
 class MlpDecoder(nn.Module):
-  """[B, L] -> [B, *shape]: the same, and one linear layer more."""
+  """[B, L] -> [B, *shape]: an Mlp followed by a linear layer."""
 
   shape: tuple[int, int, int]
   widths: tuple[int, ...]
@@ -46,7 +46,7 @@ class MlpDecoder(nn.Module):
 
 
 def settings(model) -> dict[str, Any]:
-  """The fields that dense layers take from a config's `model`, checked."""
+  """The fields of dense layers from a config's `model`. Raises UserError."""
   return {
     'widths': tuple(model.widths),
     'activation': choice('model.activation', model.activation, {a: a for a in ACTIVATIONS}),
@@ -56,15 +56,15 @@ def settings(model) -> dict[str, Any]:
 
 
 def mirrored(model) -> dict[str, Any]:
-  """The same fields for a decoder."""
+  """The fields of a decoder: those of an encoder, with the widths in reverse."""
   return settings(model) | {'widths': tuple(model.widths)[::-1]}
 
 
 def encoder(model, shape) -> nn.Module:
-  """A net of `model` without places: widths, activation, norm and dtype, for any image shape."""
+  """A net from images to vectors: widths, activation, norm and dtype of `model`."""
   return Mlp(**settings(model))
 
 
 def decoder(model, shape) -> nn.Module:
-  """Its mirror image, up to images of shape (H, W, features)."""
+  """The encoder in reverse, from vectors to images of shape (H, W, features)."""
   return MlpDecoder(shape, **mirrored(model))

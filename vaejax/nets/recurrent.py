@@ -1,5 +1,5 @@
-"""Nets of a recurrent VAE (Chung et al. 2015, arXiv:1506.02216): what looks at a frame, the state
-that is carried from frame to frame, and the decoder of a frame."""
+"""Nets of a recurrent VAE (Chung et al. 2015, arXiv:1506.02216): the encoder of a frame, the
+recurrent core, and the decoder of a frame."""
 
 from functools import partial
 from typing import Any
@@ -19,17 +19,17 @@ from vaejax.types import Example
 CELLS = {'gru': nn.GRUCell, 'lstm': nn.OptimizedLSTMCell, 'none': None}
 
 
-def draw(q: Gaussian, noise: jax.Array) -> jax.Array:
-  """z = mu + noise * sqrt(c), for noise of N(0, 1) and the variance c."""
+def reparameterise(q: Gaussian, noise: jax.Array) -> jax.Array:
+  """A draw mean + scale * noise from q, for noise from N(0, 1)."""
   return q.mean + jnp.exp(q.log_scale) * noise
 
 
 class Core(nn.Module):
-  """What happens at a frame: the prior p(z|h), the posterior q(z|x, h), and the next state
+  """The recurrent core: the prior p(z|h), the posterior q(z|x, h), and the next state
   h' = cell(h, features of x, features of z) (Chung et al. 2015, equations 5, 9 and 7).
 
-  The carry is that of the cell, `state` the h of it, [B, width]. Without recurrence (cell 'none')
-  h stays zero: the frames of a video are then a VAE's, each by itself, under a learned prior.
+  The carry is the cell's, and `state` is its h, [B, width]. Without recurrence (cell 'none') h is
+  always zero, and the model is a VAE of independent frames with a learned prior.
   """
 
   latents: int
@@ -46,9 +46,9 @@ class Core(nn.Module):
       self.memory = CELLS[self.cell](self.width)
 
   def start(self, n: int):
-    """The carry before the first of n videos' frames: zero."""
-    blank = jnp.zeros((n, self.width))
-    return (blank, blank) if self.cell == 'lstm' else blank
+    """The carry before the first frame of n videos, which is zero."""
+    zeros = jnp.zeros((n, self.width))
+    return (zeros, zeros) if self.cell == 'lstm' else zeros
 
   def state(self, carry) -> jax.Array:
     """h, [B, width]."""
@@ -58,32 +58,32 @@ class Core(nn.Module):
     """p(z|h) over [B, latents]."""
     return self.prior_head(self.prior_trunk(self.state(carry), train))
 
-  def posterior(self, carry, seen, train=False) -> Gaussian:
-    """q(z|x, h) over [B, latents], of features of x [B, F]."""
-    both = jnp.concatenate([self.state(carry), seen.astype(jnp.float32)], axis=-1)
-    return self.posterior_head(self.posterior_trunk(both, train))
+  def posterior(self, carry, features, train=False) -> Gaussian:
+    """q(z|x, h) over [B, latents], from features of x [B, F]."""
+    inputs = jnp.concatenate([self.state(carry), features.astype(jnp.float32)], axis=-1)
+    return self.posterior_head(self.posterior_trunk(inputs, train))
 
-  def advance(self, carry, seen, z, train=False):
+  def advance(self, carry, features, z, train=False):
     """The carry of the next frame."""
     if self.cell == 'none':
       return carry
-    inputs = jnp.concatenate([seen, self.code_trunk(z, train)], axis=-1)
+    inputs = jnp.concatenate([features, self.code_trunk(z, train)], axis=-1)
     return self.memory(carry, inputs.astype(jnp.float32))[0]
 
-  def step(self, carry, now, train=False, replay=False):
-    """One frame, of (features of x [B, F], noise [B, latents])."""
-    seen, noise = now
-    q, prior = self.posterior(carry, seen, train), self.prior(carry, train)
-    z = draw(prior if replay else q, noise)
-    return self.advance(carry, seen, z, train), (q, prior, z, self.state(carry))
+  def step(self, carry, inputs, train=False, replay=False):
+    """One frame, from inputs (features of x [B, F], noise [B, latents])."""
+    features, noise = inputs
+    q, prior = self.posterior(carry, features, train), self.prior(carry, train)
+    z = reparameterise(prior if replay else q, noise)
+    return self.advance(carry, features, z, train), (q, prior, z, self.state(carry))
 
-  def __call__(self, seen, noise, train=False, replay=False):
-    """Features of frames [B, T, F] and noise [B, T, latents] -> the carry after the last frame, and
-    of each frame q, prior, z [B, T, latents] and h [B, T, width]. z is the posterior's draw by the
-    noise or, to `replay`, the prior's."""
+  def __call__(self, features, noise, train=False, replay=False):
+    """The carry after the last frame, and q, prior, z [B, T, latents] and h [B, T, width] of every
+    frame, from features [B, T, F] and noise [B, T, latents]. z is drawn with the noise from the
+    posterior, or with `replay` from the prior."""
 
-    def step(core, carry, now):
-      return core.step(carry, now, train, replay)
+    def step(core, carry, inputs):
+      return core.step(carry, inputs, train, replay)
 
     scan = nn.scan(
       step,
@@ -92,12 +92,12 @@ class Core(nn.Module):
       in_axes=1,
       out_axes=1,
     )
-    return scan(self, self.start(seen.shape[0]), (seen, noise))
+    return scan(self, self.start(features.shape[0]), (features, noise))
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:
   """The nets 'encoder' (frames [N, H, W, C] -> features [N, F]), 'core' and 'decoder' (z and h
-  [N, latents + state] -> p(x|z, h)) that a config's `model` asks for. Raises UserError."""
+  [N, latents + state] -> p(x|z, h)) of a config's `model`. Raises UserError."""
   choice('model.cell', model.cell, CELLS)
   shape = example.fields['video'].shape[1:]
   dtype = choice('model.dtype', model.dtype, DTYPES)

@@ -1,4 +1,4 @@
-"""Residual convolutional encoder and decoder: `blocks` residual blocks at every resolution."""
+"""Residual convolutional encoder and decoder with `blocks` residual blocks at every resolution."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from vaejax.nets.blocks import ACTIVATIONS, Convolution, Norm, spectral
 
 
 class ResidualBlock(nn.Module):
-  """[B, H, W, C] -> [B, H, W, C]: norm, activation, convolution, twice, added to the input
-  (He et al. 2016, arXiv:1603.05027, figure 1b)."""
+  """x + f(x), [B, H, W, C] -> the same, where f is norm, activation and convolution, twice (He et
+  al. 2016, arXiv:1603.05027, figure 1b)."""
 
   kernel: int
   activation: str
@@ -21,7 +21,7 @@ class ResidualBlock(nn.Module):
   @nn.compact
   def __call__(self, x, train=False):
     y = x
-    # With BatchNorm no convolution has a bias: through the sums, one meets the next norm unchanged.
+    # With BatchNorm no convolution has a bias, because it reaches the next norm through the sums.
     bias = self.norm != 'batch'
     for _ in range(2):
       y = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(y, train))
@@ -70,13 +70,13 @@ class ResnetDecoder(nn.Module):
 
   @nn.compact
   def __call__(self, x, train=False):
-    after = *self.channels[1:], self.shape[-1]
-    grown = conv.sizes(self.shape, self.strides)[1:]
-    layers = zip(after, self.strides, grown, strict=True)
+    outputs = *self.channels[1:], self.shape[-1]
+    sizes = conv.sizes(self.shape, self.strides)[1:]
+    layers = zip(outputs, self.strides, sizes, strict=True)
     for i, (features, stride, (height, width)) in enumerate(layers):
       for _ in range(self.blocks):
         x = ResidualBlock(self.kernel, self.activation, self.norm, self.dtype)(x, train)
-      last = i == len(grown) - 1
+      last = i == len(sizes) - 1
       x = ACTIVATIONS[self.activation](Norm(self.norm, self.dtype)(x, train)) if last else x
       bias = last or self.norm != 'batch'
       layer = Convolution(features, self.kernel, stride, True, bias, self.dtype)
@@ -86,10 +86,10 @@ class ResnetDecoder(nn.Module):
 
 
 def encoder(model, shape) -> nn.Module:
-  """The body that `model` asks for: the fields of a conv net, and `blocks`."""
+  """The body of an encoder: the fields of `model` for a conv net, and `blocks`."""
   return ResnetEncoder(blocks=model.blocks, **conv.settings(model, shape))
 
 
 def decoder(model, shape) -> nn.Module:
-  """Its mirror image, up to images of shape (H, W, features)."""
+  """The body of a decoder, the encoder in reverse, up to images of shape (H, W, features)."""
   return ResnetDecoder(shape=shape, blocks=model.blocks, **conv.mirrored(model, shape))

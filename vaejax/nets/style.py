@@ -1,5 +1,5 @@
-"""Content and style: an encoder that sees what is where, one that sees only statistics, and a
-decoder that renders the one in the statistics of the other (Huang & Belongie 2017,
+"""Nets for style transfer: an encoder of content, an encoder of style that only sees statistics,
+and a decoder of content with the statistics of a style (Huang & Belongie 2017,
 arXiv:1703.06868)."""
 
 from functools import partial
@@ -11,24 +11,31 @@ from flax import linen as nn
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.nets import conv, mlp
-from vaejax.nets.adain import EPSILON as EPSILON  # of methods/style.py too
+from vaejax.nets.adain import EPSILON as EPSILON  # methods/style.py uses it too
 from vaejax.nets.adain import AdaIN, Excitation, FiLM, normalise, statistics
 from vaejax.nets.autoencoder import Encoder
 from vaejax.nets.blocks import ACTIVATIONS, Convolution
 from vaejax.nets.conv import ConvLayers
-from vaejax.nets.heads import DISCRETE, LIKELIHOODS, GaussianHead, LikelihoodHead, features
+from vaejax.nets.heads import (
+  DISCRETE,
+  LIKELIHOODS,
+  GaussianHead,
+  LikelihoodHead,
+  check_range,
+  features,
+)
 from vaejax.nets.mlp import Mlp, MlpDecoder
 from vaejax.nets.tones import curve, histogram
 from vaejax.nets.trunk import ToVector
 from vaejax.types import Example
 
-PIXEL, HIDDEN = 16, 48  # features of a pixel before the last layers, and between those
+PIXEL, HIDDEN = 16, 48  # features per pixel before the last two layers, and between them
 
 
 class Invariant(nn.Module):
-  """[B, H, W, C] -> [B, h, w, C]: a body that does not see brightness, contrast and tint of the
-  whole, and to which a negative is the same: the image and every layer are normalised, and the
-  first layer gives sizes without signs."""
+  """A body that is invariant to brightness, contrast and tint of the image and to its inversion:
+  [B, H, W, C] -> [B, h, w, C]. The image and every layer are normalised, and the first layer's
+  activation is the absolute value."""
 
   first: ConvLayers
   rest: ConvLayers
@@ -38,9 +45,9 @@ class Invariant(nn.Module):
 
 
 class StyleEncoder(nn.Module):
-  """[B, H, W, C] -> q(z_s|x), a Gaussian over [B, latents], and the statistics that it is read
-  from, [B, S]: means and standard deviations of the channels of the image and of every layer, and
-  with `tones` the histograms of the image, of that many knots from `low` to `high`."""
+  """[B, H, W, C] -> q(z_s|x), a Gaussian over [B, latents], and the statistics [B, S] that it
+  depends on: means and standard deviations of the channels of the image and of every layer. With
+  `tones`, also histograms of the image with that number of knots from `low` to `high`."""
 
   body: ConvLayers
   neck: Mlp
@@ -52,22 +59,24 @@ class StyleEncoder(nn.Module):
   @nn.compact
   def __call__(self, x, train=False):
     of_image, *of_layers = map(statistics, self.body.maps(x, train))
-    found = [*of_image]
+    values = [*of_image]
     if self.tones:
-      found.append(histogram(x, self.tones, self.low, self.high).reshape(x.shape[0], -1))
-    found = jnp.concatenate([*found, *sum(of_layers, ())], axis=-1).astype(jnp.float32)
-    return GaussianHead(self.latents, name='head')(self.neck(found, train)), found
+      values.append(histogram(x, self.tones, self.low, self.high).reshape(x.shape[0], -1))
+    values = jnp.concatenate([*values, *sum(of_layers, ())], axis=-1).astype(jnp.float32)
+    return GaussianHead(self.latents, name='head')(self.neck(values, train)), values
 
 
 class StyleDecoder(nn.Module):
   """z_c [B, latents] or [B, h, w, latents], z_s [B, L] -> p(x|z_c, z_s) over [B, H, W, C].
 
-  AdaIN by z_s follows every layer but the last. It treats all places alike, which no slant does: so
-  where z_c has no places, z_s joins it in the `neck`, where it is given some. And it takes away how
-  bright a place is, on which a curve of tones depends: so where z_c has places, and the neck is
-  None, it joins the last layer too, whose features pass through a layer, the same for all pixels,
-  that z_s scales and shifts. With `tones` a curve of so many knots, whose values z_s gives, is
-  added to each channel of the image last: it can be a staircase, which no few layers are.
+  AdaIN with z_s follows every layer except the last. It has two limits, which the ends of the net
+  make up for. It is the same at every position, but a style such as a slant is not. So z_s is also
+  an input of the `neck`, which maps a z_c without positions to feature maps. And it removes the
+  brightness of a position, on which a change of tones depends. So without a neck, a spatial z_c is
+  also an input of the last layer, followed by a layer per pixel that z_s scales and shifts.
+
+  With `tones`, a curve with that number of knots, predicted from z_s, is finally added to each
+  channel. It can be a step function, which a few layers cannot approximate.
   """
 
   shape: tuple[int, int, int]
@@ -96,8 +105,8 @@ class StyleDecoder(nn.Module):
       x = nn.Dense(size, dtype=dtype)(x)
     if self.tones:
       x, low, high = x.astype(jnp.float32), self.head.low, self.head.high
-      # The curve is nothing at first. An image begins in the middle of the range, beyond whose ends
-      # a curve has no slope.
+      # The curve is zero at first. Images start in the middle of the range, because the curve has
+      # no gradient outside it.
       x = x + (low + high) / 2
       values = nn.Dense(size * self.tones, kernel_init=nn.initializers.zeros, name='curve')(read)
       x = x + curve(x, values.reshape(-1, size, self.tones), low, high)
@@ -105,18 +114,19 @@ class StyleDecoder(nn.Module):
 
 
 def content(model, shape) -> Encoder:
-  """q(z_c|x), a Gaussian over [B, latents], or with `model.spatial` over [B, h, w, latents].
+  """The encoder q(z_c|x), a Gaussian over [B, latents], or with `model.spatial` over
+  [B, h, w, latents].
 
-  To take a style off an image one must know it, and a code with places comes from what is near
-  them. So where `spatial`, the statistics of every layer scale and shift it; unless
-  `model.invariant`, which does not see that style at all.
+  To remove a style, the encoder must know the style of the image, but a spatial code only depends
+  on nearby pixels. So with `spatial`, every layer is scaled and shifted depending on its
+  statistics. With `model.invariant` this is not needed, because the encoder is invariant to the
+  style.
   """
   fields, dense = conv.settings(model, shape), mlp.settings(model)
   if model.invariant:
     body = ConvLayers(**fields | {'norm': 'instance'})
-    (one, *others), (stride, *strides) = body.channels, body.strides
-    first = body.clone(channels=(one,), strides=(stride,), activation='abs')
-    body = Invariant(first, body.clone(channels=tuple(others), strides=tuple(strides)))
+    first = body.clone(channels=body.channels[:1], strides=body.strides[:1], activation='abs')
+    body = Invariant(first, body.clone(channels=body.channels[1:], strides=body.strides[1:]))
   elif model.spatial:
     body = ConvLayers(**fields | {'norm': partial(Excitation, partial(Mlp, **dense))})
   else:
@@ -125,12 +135,12 @@ def content(model, shape) -> Encoder:
 
 
 def decoder(model, shape, head: LikelihoodHead) -> StyleDecoder:
-  """p(x|z_c, z_s), of features of `shape` [H, W, F]: a layer of stride 1, and those of the content
-  encoder in reverse."""
+  """The decoder p(x|z_c, z_s) with features of `shape` [H, W, F]: a layer of stride 1, and the
+  layers of the content encoder in reverse."""
   fields, dense = conv.mirrored(model, shape), mlp.mirrored(model)
   sizes, dtype = conv.sizes(shape, fields['strides']), fields['dtype']
   strides = 1, *fields['strides']
-  # An even kernel treats all places alike where the image doubles.
+  # With stride 2, an even kernel covers all output positions equally.
   *kernels, kernel = (model.kernel + stride - 1 for stride in strides)
   fields |= {'strides': strides[:-1], 'kernel': tuple(kernels), 'sizes': tuple(sizes[:-1])}
   body = ConvLayers(**fields | {'norm': partial(AdaIN, dtype)})
@@ -140,28 +150,30 @@ def decoder(model, shape, head: LikelihoodHead) -> StyleDecoder:
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:
-  """The nets 'content', 'style' and 'decoder' that a config's `model` asks for.
+  """The nets 'content', 'style' and 'decoder' of a config's `model`.
 
   Raises UserError for a likelihood or size that does not exist or does not fit the data.
   """
   choice('model.likelihood', model.likelihood, LIKELIHOODS)
   if model.tones == 1:
-    raise UserError('model.tones=1: it takes 0 for none, or 2 knots or more')
+    raise UserError('model.tones=1 is not a curve. Give at least 2 knots, or 0 for no curve.')
   if model.tones and (model.likelihood in DISCRETE or LIKELIHOODS[model.likelihood] != 1):
-    raise UserError('model.tones is of what an image is: model.likelihood is laplace or gaussian')
-  if model.likelihood == 'bernoulli' and (example.low, example.high) != (0, 1):
-    raise UserError('model.likelihood=bernoulli wants data.scale=unit')
+    raise UserError(
+      f'model.tones={model.tones} does not fit model.likelihood={model.likelihood}, because the '
+      'curve changes pixel values. Set model.likelihood to laplace or gaussian, or model.tones=0.'
+    )
+  check_range(model.likelihood, example)
   for field, section in (('model.norm', model), ('model.style.norm', model.style)):
-    choice(field, section.norm, {'none': 'none'})  # the norm is AdaIN's, or the instance's own
+    choice(field, section.norm, {'none': 'none'})  # the layers have AdaIN or an instance norm
   *size, channels = shape = example.fields['image'].shape
   head = LikelihoodHead(
     model.likelihood, example.low, example.high, example.levels, model.scale, model.floor
   )
-  grown = *size, features(model.likelihood, channels, example.levels)
-  seen = ConvLayers(**conv.settings(model.style, shape))
-  read = Mlp(**mlp.settings(model.style))
+  output = *size, features(model.likelihood, channels, example.levels)
+  body = ConvLayers(**conv.settings(model.style, shape))
+  neck = Mlp(**mlp.settings(model.style))
   return {
     'content': content(model, shape),
-    'style': StyleEncoder(seen, read, model.style.latents, model.tones, example.low, example.high),
-    'decoder': decoder(model, grown, head),
+    'style': StyleEncoder(body, neck, model.style.latents, model.tones, example.low, example.high),
+    'decoder': decoder(model, output, head),
   }

@@ -1,11 +1,11 @@
-"""Trunks: a body, whose maps have places, and a neck of dense layers between those and a vector.
+"""Trunks: nets between images and vectors, as a body with feature maps and a neck of dense layers.
 
-A body is what a file of nets gives (conv, resnet, one of your own): `encoder(model, shape)` a
-module from images [B, *shape] to maps [B, h, w, C], `decoder(model, shape)` one from maps to images
-[B, *shape], with the attribute `places`, the (h, w, C) of the maps that it takes as they come out
-of a linear layer. Its neck has dense layers of `model.widths`, the decoder's in reverse. What needs
-places, as codes do, takes the body alone. A net without places, from [B, *shape] to [B, F] or from
-[B, L] to [B, *shape] (mlp), is a trunk by itself.
+A file of nets (conv, resnet, or a module of yours) defines the bodies. `encoder(model, shape)`
+returns a module from images [B, *shape] to feature maps [B, h, w, C]. `decoder(model, shape)`
+returns one from feature maps to images [B, *shape]; its attribute `places` is the shape (h, w, C)
+of the maps, which come from a linear layer. The neck has dense layers of `model.widths`, in reverse
+for the decoder. A model whose latents are feature maps uses the body without a neck. A net between
+images and vectors without feature maps (mlp) is a complete trunk.
 """
 
 import jax
@@ -37,22 +37,22 @@ class FromVector(nn.Module):
 
 
 def to_vector(model, shape) -> nn.Module:
-  """The net that a section `model` asks for, from images [B, *shape] to features [B, F].
+  """The net of a config's `model` from images [B, *shape] to features [B, F].
 
-  Raises UserError for a net, or a value of its fields, that does not exist or fit.
+  Raises UserError for a net or a field that does not exist or does not fit.
   """
-  body = lookup('nets', model.net, having='encoder').encoder(model, shape)
+  body = lookup('nets', model.net, attribute='encoder').encoder(model, shape)
   if len(output_shape(body, shape)) == 1:
     return body
   return ToVector(body, Mlp(**settings(model) | {'norm': neck_norm(model)}))
 
 
 def from_vector(model, shape) -> nn.Module:
-  """The net that a section `model` asks for, from vectors [B, L] to images [B, *shape].
+  """The net of a config's `model` from vectors [B, L] to images [B, *shape].
 
-  Raises UserError for a net, or a value of its fields, that does not exist or fit.
+  Raises UserError for a net or a field that does not exist or does not fit.
   """
-  body = lookup('nets', model.net, having='decoder').decoder(model, shape)
+  body = lookup('nets', model.net, attribute='decoder').decoder(model, shape)
   places = getattr(body, 'places', None)
   if places is None:
     return body
@@ -60,12 +60,12 @@ def from_vector(model, shape) -> nn.Module:
 
 
 def neck_norm(model) -> str:
-  """The norm of a neck's layers: of the kinds only the spectral is theirs, others are a body's."""
+  """The norm of a neck's layers. Only the spectral norm applies to necks, other norms to bodies."""
   return model.norm if model.norm == 'spectral' else 'none'
 
 
 def output_shape(net: nn.Module, shape) -> tuple[int, ...]:
-  """The shape of what a net gives for one image of `shape`; nothing is computed."""
+  """The shape of a net's output for one input of `shape`, without computing it."""
   blank = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
   output = lambda x: net.init_with_output(jax.random.key(0), x)[0]
   return jax.eval_shape(output, blank).shape[1:]

@@ -1,5 +1,7 @@
-"""The losses of a generator and its critic, from logits [B]: per example. The critic gives logits,
-so D(x) = sigmoid(logit) where a loss is written with probabilities."""
+"""Per-example losses of a generator and its critic, from logits [B].
+
+The critic returns logits, so D(x) = sigmoid(logit) in losses that are defined by probabilities.
+"""
 
 from collections.abc import Callable
 
@@ -15,7 +17,7 @@ LOSSES = ('minimax', 'non_saturating', 'least_squares', 'hinge', 'wasserstein')
 
 
 def critic_loss(kind: str, real: jax.Array, fake: jax.Array) -> jax.Array:
-  """What the critic minimises, [B], from its logits of data and of samples."""
+  """The critic's loss [B], from its logits [B] of data and of samples."""
   if kind in ('minimax', 'non_saturating'):
     return softplus(-real) + softplus(fake)  # -log D(x) - log(1 - D(G(z)))
   if kind == 'least_squares':
@@ -26,7 +28,7 @@ def critic_loss(kind: str, real: jax.Array, fake: jax.Array) -> jax.Array:
 
 
 def generator_loss(kind: str, fake: jax.Array) -> jax.Array:
-  """What the generator minimises, [B], from the critic's logits of its samples."""
+  """The generator's loss [B], from the critic's logits [B] of its samples."""
   if kind == 'minimax':
     return -softplus(fake)  # log(1 - D(G(z)))
   if kind == 'non_saturating':
@@ -36,16 +38,20 @@ def generator_loss(kind: str, fake: jax.Array) -> jax.Array:
   return -fake
 
 
-def squared_slope(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-  """|d critic / dx|², [B], of a critic that maps each row of x [B, ...] by itself to a logit. Times
-  half its weight it is the R1 penalty (Mescheder et al. 2018, arXiv:1801.04406, equation 9)."""
-  slope = jax.grad(lambda x: jnp.sum(critic(x)))(x)
-  return jnp.sum(jnp.square(slope.reshape(x.shape[0], -1)), axis=-1)
+def squared_gradient_norm(critic: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
+  """The squared norm of the critic's gradient at each row of x, [B, ...] -> [B].
+
+  The critic must map each row to its logit independently of the other rows. The R1 penalty is half
+  of the result times a weight (Mescheder et al. 2018, arXiv:1801.04406, equation 9).
+  """
+  gradient = jax.grad(lambda x: jnp.sum(critic(x)))(x)
+  return jnp.sum(jnp.square(gradient.reshape(x.shape[0], -1)), axis=-1)
 
 
 def gradient_penalty(critic, real: jax.Array, fake: jax.Array, key: jax.Array) -> jax.Array:
-  """(|slope| - 1)² of the critic, [B], at a random place between each pair of a real and a fake
-  example [B, ...] (Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1)."""
+  """(|gradient of the critic| - 1)², [B], at a random point between each real and fake example
+  [B, ...] (Gulrajani et al. 2017, arXiv:1704.00028, algorithm 1)."""
   mix = jax.random.uniform(key, (real.shape[0], *[1] * (real.ndim - 1)))
-  slope = squared_slope(critic, mix * real + (1 - mix) * fake)
-  return jnp.square(jnp.sqrt(slope + 1e-12) - 1)  # the root has no derivative at 0
+  squared_norm = squared_gradient_norm(critic, mix * real + (1 - mix) * fake)
+  # The square root has no derivative at 0.
+  return jnp.square(jnp.sqrt(squared_norm + 1e-12) - 1)

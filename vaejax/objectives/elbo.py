@@ -1,4 +1,4 @@
-"""The evidence lower bound and its relatives, as maths on arrays: per example, in nats."""
+"""The evidence lower bound and its variants, per example and in nats."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from vaejax.distributions import per_example
 
 @struct.dataclass
 class Terms:
-  """recon [B] = -log p(x|z); kl = KL(q || p) of each latent dimension, [B, ...] or a tuple."""
+  """recon [B] is -log p(x|z); kl is KL(q || p) of each latent dimension, [B, ...] or a tuple."""
 
   recon: jax.Array
   kl: jax.Array
@@ -20,28 +20,35 @@ def elbo(x, p, q, prior, z, analytic=True) -> Terms:
   """The two terms of -ELBO = recon + kl (Kingma & Welling 2014, equations 7 and 10).
 
   Args:
-    x: data [B, ...]; p: the likelihood p(x|z), parameters [B, ...].
-    q, prior: posterior and prior of the latents, parameters [B, ...].
-    z: one draw from q, [B, ...], or a tuple.
-    analytic: the KL in closed form where there is one, see `divergence`; else at the draw.
+    x: data [B, ...].
+    p: the likelihood p(x|z), with parameters [B, ...].
+    q, prior: posterior and prior of the latents, with parameters [B, ...].
+    z: one draw from q, [B, ...] or a tuple.
+    analytic: whether the KL is computed in closed form where possible (see `divergence`), rather
+      than at z.
   """
   return Terms(recon=-per_example(p.log_prob(x)), kl=divergence(q, prior, z, analytic))
 
 
 def rate(divergence, capacity=0.0, free_bits=0.0, weights=None) -> jax.Array:
-  """The scalar that beta multiplies, from the KL of each latent dimension, [B, ...] or a tuple.
+  """The scalar KL term that beta multiplies, from the KL of each latent dimension, [B, ...] or a
+  tuple.
 
-  free_bits: sum_j max(free_bits, mean_B KL_j), in nats per dimension (Kingma et al. 2016,
-  equation 15). capacity: |KL - capacity| in nats (Burgess et al. 2018, equation 8). At zero both
-  leave the plain KL, also where a sampled KL is negative. weights [B]: of the examples in the mean.
+  Args:
+    free_bits: a lower limit of the KL of each dimension, in nats: the term is
+      sum_j max(free_bits, mean_B KL_j) (Kingma et al. 2016, equation 15). 0 is no limit.
+    capacity: a target in nats: the term is |KL - capacity| (Burgess et al. 2018, equation 8). 0 is
+      no target. A sampled KL may be negative and is then left as it is.
+    weights: [B], the weight of each example in the mean.
   """
   total = 0.0
-  for values in jax.tree.leaves(divergence):
-    each = jnp.average(values, axis=0, weights=weights)
-    total += jnp.sum(jnp.where(free_bits > 0, jnp.maximum(each, free_bits), each))
+  for kl in jax.tree.leaves(divergence):
+    mean_kl = jnp.average(kl, axis=0, weights=weights)
+    total += jnp.sum(jnp.where(free_bits > 0, jnp.maximum(mean_kl, free_bits), mean_kl))
   return jnp.where(capacity > 0, jnp.abs(total - capacity), total)
 
 
 def log_mean_exp(log_weights, axis=0) -> jax.Array:
-  """log of the mean of exp: of K importance weights, the IWAE bound (Burda et al. 2016, eq. 8)."""
+  """log(mean(exp(log_weights))): for K importance weights, the IWAE bound (Burda et al. 2016,
+  equation 8)."""
   return jax.nn.logsumexp(log_weights, axis=axis) - jnp.log(log_weights.shape[axis])

@@ -1,77 +1,110 @@
-"""What a run that is training shows on the terminal."""
+"""The progress line of a run in training: drawn in place on a terminal, as lines elsewhere."""
 
 import contextlib
-import datetime
-import math
 import os
-from collections import deque
+import threading
 
-from vaejax.reporting.images import short
+from tqdm import tqdm
+
+BAR = '{percentage:3.0f}% [{bar:10}] {n}/{total}{speed}{desc}'
+LINE = '{percentage:3.0f}%  step {n}/{total}{speed}{desc}'
+
+
+class Output:
+  """A stream for tqdm. Off a terminal each redraw is a line of its own. Writing never fails: a
+  terminal that was closed must not stop a run."""
+
+  def __init__(self, stream):
+    self.stream = stream
+    self.is_terminal = stream.isatty() and os.environ.get('TERM') != 'dumb'
+
+  def write(self, text: str) -> None:
+    """Writes and flushes."""
+    if not self.is_terminal:
+      text = text.lstrip('\r').rstrip()
+      text = text and text + '\n'
+    with contextlib.suppress(OSError, ValueError):
+      self.stream.write(text)
+      self.stream.flush()
+
+  def flush(self) -> None:
+    """Does nothing: `write` flushes."""
+
+  def columns(self) -> int | None:
+    """The width to draw in: one less than a terminal has, because a full line wraps on some."""
+    if not self.is_terminal:
+      return None
+    with contextlib.suppress(OSError, ValueError):
+      # tqdm's own dynamic_ncols draws nothing on a terminal that reports no size.
+      return (os.get_terminal_size(self.stream.fileno()).columns or 80) - 1
+    return 79
+
+
+class Bar(tqdm):
+  """A tqdm bar with {speed} in its format: time left, steps/s and images/s, once there are any."""
+
+  monitor_interval = 0  # no extra thread
+  images_per_step = 0
+
+  @property
+  def format_dict(self):
+    fields = super().format_dict
+    done, elapsed = self.n - self.initial, fields['elapsed']
+    rate, speed = fields['rate'] or (done / elapsed if elapsed else 0), ''
+    if rate:
+      steps, images = map(self.format_sizeof, (rate, rate * self.images_per_step))
+      left = self.format_interval((self.total - self.n) / rate)
+      speed = f'  {left} left  {steps} steps/s  {images} images/s'
+    return fields | {'speed': speed}
+
+
+Bar.set_lock(threading.RLock())  # by default it shares a semaphore with other processes
 
 
 class Progress:
-  """See Log.progress, away and say; `clock` gives seconds."""
+  """Progress of a run towards step `total`. What comes before the first call counts as start-up."""
 
-  def __init__(self, stream, total: int, images_per_step: int, clock):
-    self._stream, self._total, self._images, self._clock = stream, total, images_per_step, clock
-    self._live = stream.isatty() and os.environ.get('TERM') != 'dumb'
-    self._first = None  # (seconds, step) of the first call: what came before is start-up
-    self._recent = deque()  # the same of the last 5 seconds
-    self._drawn = -math.inf
-    self._pending, self.away = None, 0.0
+  def __init__(self, stream, total: int, images_per_step: int):
+    self._output, self._total, self._images_per_step = Output(stream), total, images_per_step
+    self._bar = None
 
-  def show(self, step, values):
-    now = self._clock() - self.away
-    self._first = self._first or (now, step)
-    self._recent.append((now, step))
-    while len(self._recent) > 2 and now - self._recent[1][0] > 5:
-      self._recent.popleft()
-    self._pending = step, dict(values)
-    if step >= self._total or now - self._drawn >= (0.1 if self._live else 10):
-      self._draw()
-      self._drawn = now
+  def show(self, step: int, values) -> None:
+    """See Log.show_progress."""
+    shown = ((name, x) for name, x in values.items() if name not in ('lr', 'steps_per_s'))
+    text = ''.join(f'  {name} {x:.4g}' for name, x in shown)
+    if self._bar is not None:
+      self._bar.desc, self._bar.ncols = text, self._output.columns()
+      self._bar.update(step - self._bar.n)
+      return
+    is_terminal = self._output.is_terminal
+    self._bar = Bar(
+      desc=text,
+      total=self._total,
+      initial=step,
+      file=self._output,
+      mininterval=0.1 if is_terminal else 10,
+      miniters=1,
+      ncols=self._output.columns(),
+      bar_format=BAR if is_terminal else LINE,
+      disable=False,
+    )
+    self._bar.images_per_step = self._images_per_step
 
-  def say(self, text):
-    self._write('\r' + text.ljust(self._columns()) + '\n' if self._live else text + '\n')
+  def exclude(self, seconds: float) -> None:
+    """See Log.exclude."""
+    if self._bar is not None:
+      self._bar.start_t += seconds
+      self._bar.last_print_t += seconds
 
-  def close(self):
-    if self._pending:
-      self._draw()
-    if self._live and self._first:
-      self._write('\n')
-    self._live = False
+  def print(self, text: str) -> None:
+    """Prints a line of text above the bar."""
+    if self._bar is not None and self._output.is_terminal:
+      self._bar.write(text, file=self._output)
+    else:
+      self._output.write(text + '\n')
 
-  def _draw(self):
-    (step, values), self._pending = self._pending, None
-    text = '  '.join(self._parts(step, values))
-    if self._live:
-      full = min(10, 10 * step // max(self._total, 1))
-      text = f'[{"#" * full}{"." * (10 - full)}]{text}'
-      columns = self._columns()
-      text = '\r' + text[:columns].ljust(columns)
-    self._write(text if self._live else text + '\n')
-
-  def _parts(self, step, values):
-    label = '' if self._live else 'step '  # a terminal of 80 columns has no room to spare
-    yield f'{step / max(self._total, 1):4.0%}  {label}{step}/{self._total}'
-    (start, origin), (before, past), (now, _) = self._first, self._recent[0], self._recent[-1]
-    if now > before and step > past:
-      left = round((self._total - step) * (now - start) / (step - origin))
-      rate = (step - past) / (now - before)
-      images = rate * self._images
-      yield str(datetime.timedelta(seconds=left)).removeprefix('0:') + ' left'
-      yield f'{short(rate)} steps/s'
-      yield (f'{images / 1e3:,.0f}k' if images >= 1e4 else short(images)) + ' images/s'
-    yield from (f'{k} {short(v)}' for k, v in values.items() if k not in ('lr', 'steps_per_s'))
-
-  def _columns(self):
-    try:  # one fewer, since a full line wraps on some terminals
-      return (os.get_terminal_size(self._stream.fileno()).columns or 80) - 1
-    except (OSError, ValueError):
-      return 79
-
-  def _write(self, text):
-    # A terminal that has gone, or a pipe that nobody reads, is no reason to stop a run.
-    with contextlib.suppress(OSError, ValueError):
-      self._stream.write(text)
-      self._stream.flush()
+  def close(self) -> None:
+    """Draws the last state, with the mean rates, unless it was a line already."""
+    if self._bar is not None:
+      self._bar.leave = self._output.is_terminal or self._bar.n > self._bar.last_print_n
+      self._bar.close()

@@ -8,11 +8,13 @@ import time
 
 from vaejax.runs.files import full_disk
 
+FLUSH_SECONDS = 5  # flushing waits for the disk, so not every event is flushed
+
 
 @contextlib.contextmanager
-def without(package: str):
-  """Imports here find that a package is not installed, unless it was imported before: tensorboardX
-  imports torch where there is one, which takes half as long as a whole start."""
+def hide_package(package: str):
+  """Makes imports fail for a package that is not imported yet. tensorboardX imports torch if it
+  can, which takes half as long as starting a run."""
   hidden = package not in sys.modules
   if hidden:
     sys.modules[package] = None
@@ -24,39 +26,36 @@ def without(package: str):
 
 
 class Events:
-  """One event file, written by the calling thread. tensorboardX's SummaryWriter has a thread
-  behind a bounded queue: when a full disk kills that thread, the run waits for ever."""
+  """An event file, written in the calling thread. tensorboardX's SummaryWriter writes in a thread
+  behind a bounded queue: if a full disk ends that thread, the run waits for ever."""
 
   def __init__(self, folder: pathlib.Path, step: int):
-    with without('torch'):
-      from tensorboardX import RecordWriter
+    with hide_package('torch'):
+      from tensorboardX.event_file_writer import EventsWriter
       from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-    earlier = any(folder.glob('*tfevents*'))
-    # TensorBoard reads in the order of the names. The process, since two may start in one second.
-    self._path = folder / f'events.out.tfevents.{time.time():.0f}.{os.getpid()}'
-    self._flushed = 0.0
-    with full_disk(self._path):
+    resumed = any(folder.glob('*tfevents*'))
+    self._folder, self._event, self._flushed = folder, Event, 0.0
+    with full_disk(folder):
       folder.mkdir(exist_ok=True)
-      self._file, self._event = RecordWriter(str(self._path)), Event
-    self._add(0, file_version='brain.Event:2')
-    if earlier:  # what an earlier start wrote from this step on is to be forgotten
+      # TensorBoard reads in the order of names; two runs may start in the same second.
+      self._writer = EventsWriter(str(folder / 'events'), f'.{os.getpid()}')
+    if resumed:  # TensorBoard forgets what an earlier start wrote from this step on
       self._add(step + 1, session_log=SessionLog(status=SessionLog.START))
 
-  def write(self, step, values):
+  def write(self, step: int, values: list[dict]) -> None:
+    """Adds a summary of values, which are fields of its protocol buffer."""
     self._add(step, summary={'value': values})
 
-  def close(self):
-    with full_disk(self._path):
-      try:
-        self._file.flush()
-      finally:
-        self._file.close()
+  def close(self) -> None:
+    """Flushes and closes the file."""
+    with full_disk(self._folder):
+      self._writer.close()
 
-  def _add(self, step, **what):
+  def _add(self, step, **content):
     now = time.time()
-    with full_disk(self._path):
-      self._file.write(self._event(step=step, wall_time=now, **what).SerializeToString())
-      if now - self._flushed > 5:  # it waits for the disk, so not every time
-        self._file.flush()
+    with full_disk(self._folder):
+      self._writer.write_event(self._event(step=step, wall_time=now, **content))
+      if now - self._flushed > FLUSH_SECONDS:
+        self._writer.flush()
         self._flushed = now

@@ -16,6 +16,9 @@ from vaejax.errors import UserError
 from vaejax.runs.files import full_disk, read_json, write_json
 from vaejax.types import Example
 
+# What reading a config.json with other fields, or values of other types, raises.
+NOT_A_RUN = LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
+
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
 
 
@@ -84,7 +87,7 @@ def read_config(workdir: Path) -> SavedRun:
     return SavedRun(
       config, example, dict(saved['data']), saved['data_dir'], members, saved.get('init')
     )
-  except (UserError, LookupError, TypeError, ValueError, AttributeError) as error:
+  except (UserError, *NOT_A_RUN) as error:
     reason = f'no field {error}' if isinstance(error, KeyError) else str(error).split('\n')[0]
     raise UserError(f'{path} is not the config of a run: {reason}') from None
 

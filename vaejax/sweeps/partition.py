@@ -1,80 +1,80 @@
-"""Which members of a group train at once: as many as fit into the memory of the devices."""
+"""Which members of a group train together: as many as fit into the memory of the devices."""
 
 import os
 
 import jax
 import numpy as np
 
-from vaejax.core import sharding, stack
+from vaejax.core import sharding
 from vaejax.errors import UserError
-from vaejax.sweeps import axes
+from vaejax.sweeps.axes import CompileGroup
 from vaejax.training.setup import Setup, compiled, microbatch, set_up
 
 
 def divide(
-  group: axes.CompileGroup,
+  group: CompileGroup,
   setup: Setup,
   data_dir,
   layout: sharding.Layout,
-  at_once: int,
-  limit: int,
-) -> list[tuple[stack.Member, ...]]:
-  """The members of a group in as few parts, of like size, as fit into memory.
+  max_members: int,
+  memory: int,
+) -> list[list[int]]:
+  """Divides a group into as few stacks as fit into memory, of about the same size.
 
   Args:
-    setup: of the whole group as one.
-    at_once: members of a part at most, 0: any.
-    limit: bytes of a device that may be filled.
+    setup: of the group as a single stack.
+    max_members: of a stack; 0: no limit.
+    memory: bytes of a device that may be filled.
 
-  Raises UserError where no parts divide over the mesh that the layout asks for.
+  Returns the numbers of the members of each stack. Raises UserError if no division fits the layout.
   """
-  total, bound = len(group.members), most_bytes(group, setup)
-  least, parts, each = -(-total // (at_once or total)), 0, 0
-  for count in range(least, total + 1):
+  total, batch = len(group.members), microbatch(group.config)
+
+  def per_device(size: int) -> int:
+    mesh = sharding.make_mesh(batch, members=size, layout=layout)
+    return size // mesh.shape['sweep']
+
+  upper_bound, per_member = max_member_bytes(setup, total, group.config.batch_size), 0
+  fewest, stacks, error = -(-total // (max_members or total)), 0, None
+  for count in range(fewest, total + 1):
     try:
-      most, size = max((share(group, n, layout), n) for n in {total // count, -(-total // count)})
-    except UserError:
+      most, size = max((per_device(n), n) for n in {total // count, -(-total // count)})
+    except UserError as raised:
+      error = error or raised
       continue
-    parts = count
-    if most * bound <= limit:
+    stacks = count
+    if most * upper_bound <= memory:
       break
-    if most * each > limit:
+    # Smaller stacks take more for each member: if this is too much already, do not compile.
+    if most * per_member > memory:
       continue
-    # Only what is compiled is known to fit: the fewer they are, the more a member may take.
     needed = program_bytes(group, size, data_dir, layout)
-    if needed <= limit:
+    if needed <= memory:
       break
-    each = needed / most
-  if not parts:
-    share(group, -(-total // least), layout)
-  numbers = np.array_split(np.arange(total), parts)
-  return [group.members[part[0] : part[-1] + 1] for part in numbers]
+    per_member = needed / most
+  if not stacks:
+    raise error
+  numbers = [member.number for member in group.members]
+  return [part.tolist() for part in np.array_split(numbers, stacks)]
 
 
-def share(group: axes.CompileGroup, size: int, layout: sharding.Layout) -> int:
-  """How many members a device has of so many that train at once. Raises UserError as `mesh`."""
-  mesh = sharding.make_mesh(microbatch(group.config), members=size, layout=layout)
-  return size // mesh.shape['sweep']
-
-
-def most_bytes(group: axes.CompileGroup, setup: Setup) -> float:
-  """More than a member has ever been seen to take of its device."""
+def max_member_bytes(setup: Setup, members: int, batch_size: int) -> float:
+  """More memory than a member has ever been measured to need."""
   size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
-  batch = group.config.batch_size * size(setup.source.example.fields)
-  return 6 * size(setup.abstract_state) / len(group.members) + 1000 * batch
+  example = size(setup.source.example.fields)
+  return 6 * size(setup.abstract_state) / members + 1000 * batch_size * example
 
 
-def program_bytes(group: axes.CompileGroup, size: int, data_dir, layout: sharding.Layout) -> int:
-  """What a device needs for a chunk of steps of so many members, by the compiled program's own
-  account."""
+def program_bytes(group: CompileGroup, size: int, data_dir, layout: sharding.Layout) -> int:
+  """The memory of a device that training `size` members needs, according to the compiler."""
   setup = set_up(group.config, data_dir, group.members[:size], layout)
-  found = compiled(setup).memory_analysis()
-  # A checkpoint takes a copy of the state while the next steps run.
-  return 2 * found.argument_size_in_bytes + found.temp_size_in_bytes
+  memory = compiled(setup).memory_analysis()
+  # Saving copies the state while the next steps run.
+  return 2 * memory.argument_size_in_bytes + memory.temp_size_in_bytes
 
 
-def memory() -> int:
-  """Bytes that a device may be given to fill."""
+def device_memory() -> int:
+  """Bytes of a device that training may fill."""
   device = jax.local_devices()[0]
   limit = (device.memory_stats() or {}).get('bytes_limit')
   if limit:

@@ -1,12 +1,10 @@
-"""A sweep: its members in stacks, each trained as one program in a workdir of its own.
+"""A sweep: stacks of members, each trained as one program in a workdir of its own.
 
-A sweep's workdir holds sweep.json, members.csv, stacks/N, each the workdir of a stack, members/K
-with what is made of one member, and what is gathered from all (see summary.py).
+The workdir of a sweep contains sweep.json, members.csv, the workdir stacks/N of each stack, files
+of single members in members/K, and the summary of all members (see summary.py).
 """
 
 import contextlib
-import csv
-import io
 import itertools
 import os
 from pathlib import Path
@@ -15,12 +13,12 @@ from vaejax.core import sharding
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 from vaejax.runs import sweep_files, workdir
-from vaejax.runs.files import write_atomic, write_json
+from vaejax.runs.files import write_json
 from vaejax.sweeps import axes, partition, summary
 from vaejax.training.setup import set_up
 from vaejax.training.train import Stopped, train
 
-Stack = tuple  # (config, members)
+Stacks = list[list[int]]  # the numbers of the members of each stack
 
 
 def sweep(
@@ -28,139 +26,114 @@ def sweep(
   folder: Path,
   data_dir: str | None = None,
   layout: sharding.Layout = sharding.ANY_LAYOUT,
-  at_once: int = 0,
+  max_members: int = 0,
   only: int | None = None,
   stream=None,
 ) -> str:
-  """Trains a sweep in a workdir, or goes on with it, and returns its table as text. Of several
-  processes, process 0 alone writes, and has the table.
+  """Trains a sweep in a workdir, or resumes it, and returns its table as text.
+
+  Of several processes, process 0 alone writes, prints and returns the table.
 
   Args:
-    at_once: members of a stack at most, 0: as many as fit into memory.
-    only: the number of the one group to train, for where each is a job of its own; None: all.
+    max_members: of a stack; 0: as many as fit into memory.
+    only: the group to train, if each is a job of its own; None: all of them.
+    stream: for progress.
 
-  Raises UserError, RunError and Stopped as `train` does; RunError also where no member went on.
+  Raises UserError, RunError and Stopped like `train`, and RunError if all members were frozen.
   """
-  say = lambda text: processes.is_main() and print(text, file=stream, flush=True)
-  last = len(plan.groups) - 1
-  if only is not None and only > last:
-    raise UserError(f'--group={only}: the sweep has {last + 1}, it takes 0 to {last}')
-  saved = processes.on_main(lambda: compare(plan, folder))
+  log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
+  if only is not None and only >= len(plan.groups):
+    raise UserError(f'--group={only} does not exist. Choose 0 to {len(plan.groups) - 1}')
+  stacks = processes.broadcast(lambda: read_stacks(plan, folder))
+  if stacks and max_members:
+    log(f'{folder} keeps its stacks: --slice={max_members} has no effect')
   data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
-  numbers = processes.broadcast(lambda: saved and saved['stacks'])
-  if numbers and at_once:
-    say(f'{folder}: its stacks stay as they are, --slice={at_once} changes nothing')
-  stacks = restack(plan, numbers or make_stacks(plan, data_dir, layout, at_once))
-  asked = plan.groups if only is None else plan.groups[only : only + 1]
-  wanted = {member.number for each in asked for member in each.members}
-  with contextlib.ExitStack() as locks:
+  stacks = stacks or make_stacks(plan, data_dir, layout, max_members)
+  groups = plan.groups if only is None else plan.groups[only : only + 1]
+  numbers = {member.number for group in groups for member in group.members}
+  with contextlib.ExitStack() as resources:
 
     def lock():
-      locks.enter_context(workdir.locked(folder, shared=only is not None))
-      written = compare(plan, folder)
-      if written and written['stacks'] != numbered(stacks):
-        raise UserError(f'{folder}: another job has divided the sweep otherwise: run this again')
-      describe(plan, stacks, folder)
+      resources.enter_context(workdir.locked(folder, shared=only is not None))
+      if read_stacks(plan, folder) not in (None, stacks):
+        raise UserError(f'another job has just divided {folder} differently. Run this again')
+      write_plan(plan, stacks, folder)
 
     processes.on_main(lock)
-    for number, (config, members) in enumerate(stacks):
-      if members[0].number not in wanted:
+    for number, members in enumerate(stacks):
+      if members[0] not in numbers:
         continue
-      say(f'stack {number + 1} of {len(stacks)}: {told(plan, members)}')
-      own = sweep_files.stack_folder(folder, number)
+      log(f'stack {number + 1} of {len(stacks)}: {describe_stack(plan, members)}')
+      config, members = stack_runs(plan, members)
       try:
-        train(config, own, data_dir, stream, members, layout)
-      except Stopped:  # there are rows and curves to look at
+        stack = sweep_files.stack_folder(folder, number)
+        train(config, stack, data_dir, stream, members, layout)
+      except Stopped:
         if processes.is_main():
-          summary.gather(folder)
+          summary.write_summary(folder)
         raise
-      table = processes.on_main(lambda: summary.gather(folder))
-    if processes.broadcast(lambda: wanted <= summary.frozen(folder)):
+      table = processes.on_main(lambda: summary.write_summary(folder))
+    if processes.broadcast(lambda: numbers <= summary.frozen_members(folder)):
       raise RunError(
-        f'every member was frozen, where {folder}/results.csv says: try a smaller hyper.lr, or '
-        'optimizer.clip=1, in another --workdir'
+        f'all members were frozen (see {folder}/results.csv). Try a smaller hyper.lr, or '
+        'optimizer.clip=1, in another workdir'
       )
     return table
 
 
-def make_stacks(
-  plan: axes.Sweep, data_dir, layout: sharding.Layout, at_once: int
-) -> list[list[int]]:
-  """The numbers of the members of each stack of a new sweep. Raises UserError as `set_up` does."""
-  found, limit = [], processes.broadcast(partition.memory)
-  for each in plan.groups:
-    config, members = stacked(each, each.members)
-    setup = processes.first(lambda config=config, m=members: set_up(config, data_dir, m, layout))
-    # All processes at once: where they compile for GPUs they wait for each other.
-    found += partition.divide(each, setup, data_dir, layout, at_once, limit)
-  return processes.broadcast(lambda: [[member.number for member in members] for members in found])
+def make_stacks(plan: axes.Sweep, data_dir, layout: sharding.Layout, max_members: int) -> Stacks:
+  """The stacks of a new sweep. Raises UserError like `set_up`."""
+  memory = processes.broadcast(partition.device_memory)
+  stacks = []
+  for group in plan.groups:
+    setup = processes.first(lambda g=group: set_up(g.config, data_dir, g.members, layout))
+    # On all processes at once: when they compile for GPUs, they wait for each other.
+    stacks += partition.divide(group, setup, data_dir, layout, max_members, memory)
+  return processes.broadcast(lambda: stacks)
 
 
-def told(plan: axes.Sweep, members) -> str:
-  """Which members a stack has, in words."""
-  values = plan.values[members[0].number]
-  static = [f'{f}={v}' for f, v in values.items() if f != 'seed' and not f.startswith('hyper.')]
-  numbers = [member.number for member in members]
-  # Runs of numbers: those that are next to each other share the difference from their place.
-  runs = itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
-  runs = [[number for _, number in run] for _, run in runs]
-  named = [str(run[0]) if len(run) == 1 else f'{run[0]} to {run[-1]}' for run in runs]
-  return ', '.join([f'{len(members)} members ({", ".join(named)})', *static])
-
-
-def compare(plan: axes.Sweep, folder: Path) -> dict | None:
-  """What a workdir saved of its sweep, None where there is none. Raises UserError where the workdir
-  cannot be this sweep's."""
+def read_stacks(plan: axes.Sweep, folder: Path) -> Stacks | None:
+  """The stacks of the sweep in a workdir, None if the workdir is unused. Raises UserError if it is
+  in other use."""
   if not sweep_files.is_sweep(folder):
     workdir.check_unused(folder)
     return None
   saved = sweep_files.read_sweep(folder)
   if saved['values'] != list(plan.values):
+    describe = lambda values: f'{len(values)} members of {", ".join(values[0])}'
     raise UserError(
-      f'{folder} holds a sweep of other members ({count(saved["values"])}; now '
-      f'{count(plan.values)}): give the same axes, or take another --workdir'
+      f'{folder} already contains a sweep with different axes ({describe(saved["values"])} there, '
+      f'{describe(plan.values)} here). Use the same axes, or another workdir'
     )
-  return saved
+  return saved['stacks']
 
 
-def count(values) -> str:
-  """How many members, of which fields, in words."""
-  return f'{len(values)} of {", ".join(values[0])}'
+def stack_runs(plan: axes.Sweep, numbers: list[int]) -> axes.CompileGroup:
+  """The config and the members of a stack."""
+  group = next(g for g in plan.groups if numbers[0] in {member.number for member in g.members})
+  members = tuple(member for member in group.members if member.number in set(numbers))
+  return axes.CompileGroup(sweep_files.member_config(group.config, members[0]), members)
 
 
-def restack(plan: axes.Sweep, stacks: list[list[int]]) -> list[Stack]:
-  """The stacks of before. Raises UserError where their members no longer go together."""
-  group = {member.number: each for each in plan.groups for member in each.members}
-  found = []
-  for numbers in stacks:
-    parts = {id(group[number]): group[number] for number in numbers}
-    if len(parts) != 1:
-      raise UserError('sweep.json has stacks of members of several configs: put it back')
-    (whole,) = parts.values()
-    found.append(stacked(whole, [m for m in whole.members if m.number in set(numbers)]))
-  return found
+def describe_stack(plan: axes.Sweep, numbers: list[int]) -> str:
+  """The members of a stack, as '3 members (0 to 1, 4), model.latents=8'."""
+  values = plan.values[numbers[0]]
+  static = [f'{f}={v}' for f, v in values.items() if f != 'seed' and not f.startswith('hyper.')]
+  # Consecutive numbers have the same difference from their position.
+  runs = itertools.groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])
+  runs = [[number for _, number in run] for _, run in runs]
+  ranges = [str(run[0]) if len(run) == 1 else f'{run[0]} to {run[-1]}' for run in runs]
+  return ', '.join([f'{len(numbers)} members ({", ".join(ranges)})', *static])
 
 
-def numbered(stacks: list[Stack]) -> list[list[int]]:
-  """The numbers of the members of each stack."""
-  return [[member.number for member in members] for _, members in stacks]
-
-
-def stacked(group: axes.CompileGroup, members) -> Stack:
-  """The config of some members of a group, that of the first of them, and the members."""
-  return sweep_files.member_config(group.config, members[0]), tuple(members)
-
-
-def describe(plan: axes.Sweep, stacks: list[Stack], folder: Path) -> None:
+def write_plan(plan: axes.Sweep, stacks: Stacks, folder: Path) -> None:
   """Writes sweep.json and members.csv."""
-  numbers = numbered(stacks)
-  write_json(folder / 'sweep.json', {'values': plan.values, 'stacks': numbers})
-  place = {number: n for n, members in enumerate(numbers) for number in members}
+  write_json(folder / 'sweep.json', {'values': plan.values, 'stacks': stacks})
+  stack = {number: i for i, numbers in enumerate(stacks) for number in numbers}
   seeds = {m.number: m.seed for group in plan.groups for m in group.members}
   fields = [field for field in plan.values[0] if field != 'seed']
-  text = io.StringIO()
-  table = csv.writer(text, lineterminator='\n')
-  table.writerow(['member', 'stack', 'seed', *fields])
-  for number, values in enumerate(plan.values):
-    table.writerow([number, place[number], seeds[number], *(values[field] for field in fields)])
-  write_atomic(folder / 'members.csv', text.getvalue())
+  rows = [
+    [number, stack[number], seeds[number], *(values[field] for field in fields)]
+    for number, values in enumerate(plan.values)
+  ]
+  summary.write_csv(folder / 'members.csv', ['member', 'stack', 'seed', *fields], rows)

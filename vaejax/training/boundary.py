@@ -18,7 +18,7 @@ from vaejax.core import passes, sharding, stack
 from vaejax.core.step import finite, scheduled
 from vaejax.distributed import processes
 from vaejax.errors import RunError
-from vaejax.reporting import pictures
+from vaejax.reporting import previews
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore
 from vaejax.runs.resume import hyper_in_words, member_in_words
@@ -113,7 +113,7 @@ class BoundaryHandler:
     if step > self.row_step:
       metrics = self.mean_metrics(step, sums)
       if self.log:
-        self.log.progress(step, self.mean_over_members(metrics))
+        self.log.show_progress(step, self.mean_over_members(metrics))
 
   def finish(self, pending: Pending) -> None:
     """Waits for a boundary, logs its row, and saves its state once all of it is known finite."""
@@ -124,7 +124,7 @@ class BoundaryHandler:
     self.row_step, self.row_time = step, now
     self.write_row('train', [one | rate for one in metrics])
     if self.log:
-      self.log.progress(step, self.mean_over_members(metrics))
+      self.log.show_progress(step, self.mean_over_members(metrics))
     values = []
     if pending.test is not None:
       self.test_values = self.watched.finish(pending.test)
@@ -135,10 +135,10 @@ class BoundaryHandler:
       # Tests are not training: the rates leave out their time.
       waited, self.row_time = time.monotonic() - now, time.monotonic()
       if self.log:
-        self.log.away(waited)
+        self.log.exclude(waited)
     if pending.pictures is not None and self.log:
       example, stacked = setup.source.example, bool(setup.members)
-      pictures.write(self.log, step, pending.pictures, setup.method, example, stacked)
+      previews.write(self.log, step, pending.pictures, setup.method, example, stacked)
     if pending.snapshot is not None:
       self.save(pending.snapshot, first, values)
 
@@ -171,9 +171,9 @@ class BoundaryHandler:
       numbers = [member.number for member in self.training(self.setup.members)]
       rows = dict(zip(numbers, self.training(values), strict=True))
       mean = self.mean_over_members(values)
-      self.log.members(self.row_step, split, seconds, rows, mean, final)
+      self.log.write_members(self.row_step, split, seconds, rows, mean, final)
     else:
-      self.log.scalars(self.row_step, split, seconds, values[0], final)
+      self.log.write_scalars(self.row_step, split, seconds, values[0], final)
 
   def save(self, snapshot, first: int, values=(), row=None) -> None:
     """Starts saving a snapshot, if it is finite; `first` is the first step since the last row."""
@@ -235,7 +235,7 @@ class BoundaryHandler:
     for place, reason in reasons.items() if self.log else ():
       member = setup.members[place]
       rest = 'all members are frozen now' if self.all_frozen else 'the others go on'
-      self.log.say(
+      self.log.print(
         f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {rest}'
       )
 

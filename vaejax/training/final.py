@@ -49,6 +49,6 @@ def evaluate(handler: BoundaryHandler, split: str, state: State, limit: int = 0)
   """The values of a split, waited for; it may take minutes, and logs its progress."""
   setup, log = handler.setup, handler.log
   hyper, key = scheduled(state, setup.schedules), jax.random.key(EVAL_SEED)
-  show = report_progress(split, log.say) if log else None
+  show = report_progress(split, log.print) if log else None
   one = setup.passes[split]
   return one.finish(one.start(averaged(state), hyper, key, limit, show))

@@ -15,7 +15,7 @@ from vaejax.data import load
 from vaejax.errors import UserError
 from vaejax.evaluation.evals import check_best, make_evals, make_protocol
 from vaejax.lookup import lookup
-from vaejax.reporting import pictures
+from vaejax.reporting import previews
 from vaejax.runs import checkpoint, workdir
 from vaejax.types import Eval, Method, Source, State
 
@@ -59,7 +59,7 @@ class Setup(NamedTuple):
     passes: {'test', and 'validation' where the data has it: a pass of all evals over the split}.
     watched: the split that is tested while training; watch_size: how many of its examples.
     protocol: (split, step, ema, n) -> {eval: everything its values depend on}.
-    make_pictures: () -> the function of reporting.pictures.make; it loads test images.
+    make_pictures: () -> the function of reporting.previews.make; it loads test images.
     mesh, program, schedules: the devices, the compiled steps, {entry of hyper: step -> factor}.
     members: of a stack of runs; () for a single run.
     create: (variables of other runs) -> the first state; pure.
@@ -149,7 +149,7 @@ def set_up(
     watched=watched,
     watch_size=min(config.eval.size or size, size),
     protocol=make_protocol(config, evals, provenance),
-    make_pictures=lambda: pictures.make(
+    make_pictures=lambda: previews.make(
       method, ordered[watched], config.eval.images, bool(members)
     ),
     mesh=mesh,

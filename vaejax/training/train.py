@@ -15,7 +15,8 @@ from vaejax.core import passes, sharding, stack
 from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import UserError
-from vaejax.reporting.log import elapsed_before, open_log
+from vaejax.evaluation import judges
+from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, init_from, restore, workdir
 from vaejax.runs.resume import check_same_data, read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
@@ -101,7 +102,7 @@ def train(
       init = taken.about if taken else saved and saved.init
       about = setup.source.example, setup.provenance, data_dir, members, init
       workdir.write_config(folder, workdir.SavedRun(config, *about))
-      seconds, images = elapsed_before(folder, start), setup.images_per_step
+      seconds, images = elapsed_seconds(folder, start), setup.images_per_step
       writers = (
         resources.enter_context(
           open_log(folder, total=steps, images_per_step=images, step=start, stream=stream)
@@ -110,7 +111,10 @@ def train(
         seconds,
       )
     handler = BoundaryHandler(setup, folder, state, *writers)
-    return final_test(handler, run_steps(setup, state, handler))
+    values = final_test(handler, run_steps(setup, state, handler))
+  if config.keep_as_judge and processes.is_main() and not members:
+    judges.keep(folder, log)
+  return values
 
 
 def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:

@@ -42,7 +42,7 @@ def find(dataset: str) -> ModuleType | None:
   """
   name = title(dataset)
   if '.' in name:
-    return lookup('data.sets', name, having='table') if name == dataset else None
+    return lookup('data.sets', name, attribute='table') if name == dataset else None
   known = name.isidentifier() and exists(f'{__name__}.{name}')
   return importlib.import_module(f'{__name__}.{name}') if known else None
 

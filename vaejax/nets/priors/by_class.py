@@ -1,4 +1,4 @@
-"""p(z|y): a diagonal Gaussian of each class, learned; N(0, 1) at first (Sohn et al. 2015)."""
+"""p(z|y): a learned diagonal Gaussian for each class, initially N(0, 1) (Sohn et al. 2015)."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -26,11 +26,11 @@ class ByClass(nn.Module):
 
 
 def make(model, shape, example, classes=0) -> Prior:
-  """The prior of latents of a shape. Raises UserError for a model that is not conditional."""
+  """The prior of latents of `shape`. Raises UserError for a model that is not conditional."""
   if not classes:
     raise UserError(
-      'model.prior=by_class is of models that are given the label, by model.conditional: take '
-      'standard, mixture or vampprior'
+      'model.prior=by_class needs a conditional model, but this one is not given the label. Set '
+      'model.conditional=True, or model.prior to standard, mixture or vampprior.'
     )
   return Prior(
     nets={'prior': ByClass(shape, classes)},

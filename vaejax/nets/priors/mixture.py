@@ -1,4 +1,4 @@
-"""A mixture of `model.components` diagonal Gaussians, all of it learned; of each class its own."""
+"""A learned mixture of `model.components` diagonal Gaussians, separately for each class."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,7 +10,7 @@ from vaejax.types import Prior
 
 
 class MixtureNet(nn.Module):
-  """n and, with classes, label [n] -> p(z), or p(z|y), of n latents [n, *shape]."""
+  """n and, with classes, label [n] -> p(z) or p(z|y) of n latents [n, *shape]."""
 
   shape: tuple[int, ...]
   components: int
@@ -19,7 +19,7 @@ class MixtureNet(nn.Module):
   @nn.compact
   def __call__(self, n, label=None, train=False):
     count, zeros = (max(1, self.classes), self.components), nn.initializers.zeros
-    # Apart from each other at first, or they would stay alike.
+    # Random initial means, because equal components would have equal gradients.
     means = self.param('mean', nn.initializers.normal(1.0), (*count, *self.shape))
     log_scales = self.param('log_scale', zeros, (*count, *self.shape))
     logits = self.param('logits', zeros, count)
@@ -30,7 +30,7 @@ class MixtureNet(nn.Module):
 
 
 def make(model, shape, example, classes=0) -> Prior:
-  """The prior of latents of a shape."""
+  """The prior of latents of `shape`."""
 
   def of(nets, posterior):
     return lambda v, n, given: lens.apply(nets, 'prior', v, n, given.get('label'))

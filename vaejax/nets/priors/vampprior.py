@@ -1,6 +1,5 @@
-"""The VampPrior (Tomczak & Welling 2018, arXiv:1705.07120, equation 10): the mixture, all alike
-likely, of the posteriors of `model.components` pseudo-inputs, which are learned; of each class its
-own."""
+"""The VampPrior (Tomczak & Welling 2018, arXiv:1705.07120, equation 10): the uniform mixture of the
+posteriors of `model.components` learned pseudo-inputs, separately for each class."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,7 @@ from vaejax.types import Example, Prior
 
 
 class PseudoInputs(nn.Module):
-  """Images [classes * components, H, W, C] between `low` and `high`."""
+  """Learned images [classes * components, H, W, C] between `low` and `high`."""
 
   shape: tuple[int, ...]
   count: int
@@ -21,14 +20,14 @@ class PseudoInputs(nn.Module):
 
   @nn.compact
   def __call__(self, train=False):
-    # Mostly dark, and apart from each other.
+    # Mostly dark, and different from each other.
     initial = lambda key, shape: 1.5 * jax.random.normal(key, shape) - 1.5
     raw = self.param('image', initial, (self.count, *self.shape))
     return self.low + (self.high - self.low) * jax.nn.sigmoid(raw)
 
 
 def make(model, shape, example: Example, classes=0) -> Prior:
-  """The prior of latents of a shape; the encoder is moved through it as well."""
+  """The prior of latents of `shape`. Its gradient also trains the encoder."""
   components, kinds = model.components, max(1, classes)
   pseudo = PseudoInputs(
     example.fields['image'].shape, kinds * components, example.low, example.high
