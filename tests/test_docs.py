@@ -74,6 +74,7 @@ def split(line: str) -> tuple[dict[str, str], list[str]]:
 def commands(line: str) -> list[str]:
   """The commands of a line that are run here; those that install something are only parsed."""
   found = []
+  assert not subprocess.run(['bash', '-n', '-c', line]).returncode, f'no shell takes this: {line}'
   for command in line.split(' && '):
     _, words = split(command)
     assert words, f'no command: {line}'
@@ -94,23 +95,18 @@ def smoke(word: str) -> str:
 
 
 def arguments(words: list[str], number: int) -> list[str]:
-  """A command at smoke size; `number` names the workdir of one that names none."""
+  """A command at smoke size; `number` names the workdir of a training that names none."""
+  if words == ['python', 'launch.py']:  # what that stands for
+    words = [*words, 'train', '--config=configs/vae.py', '--workdir=runs/vae']
   if words[1].startswith('tests/benchmarks'):
     words = [*words, *QUICK[Path(words[1]).stem]]
-  elif words[1:2] == ['launch.py'] and '--help' not in words:
-    if 'submit' in words:
-      words = [w for w in words if not w.startswith('--gpus')]
-      words = [w.replace('--cluster=slurm', '--cluster=local') for w in words]
-    verb = next((w for w in words if w in ('train', 'sweep')), None)
-    named = any(w.startswith(('--config=', '--workdir=')) for w in words)
-    if not named and 'show' not in words:
-      words = [*words, *([] if verb else ['train']), '--config=configs/vae.py']
-      words += ['--workdir=runs/vae']
-    elif verb and not any(w.startswith('--workdir=') for w in words):
+  elif {'train', 'sweep'} & {*words}:
+    local = [word.replace('--cluster=slurm', '--cluster=local') for word in words]
+    words = [word for word in local if not word.startswith('--gpus')]
+    if not any(word.startswith('--workdir=') for word in words):
       words = [*words, f'--workdir=runs/{number}']
-    if verb and any(w.startswith('--config=') for w in words):
-      words = [*words, f'--config.steps={STEPS}']
-    words = [f'--config.steps={2 * STEPS}' if w == '--config.steps=4000' else w for w in words]
+    longer = any(word.startswith('--config.steps=') for word in words)
+    words = [*words, f'--config.steps={2 * STEPS if longer else STEPS}']
   return [sys.executable, *map(smoke, words[1:])]
 
 
@@ -134,7 +130,7 @@ class Place:
   """A folder in which the commands of a page are run, one after the other."""
 
   def __init__(self, folder: Path):
-    self.folder, self.count = folder, 0
+    self.folder, self.started = folder, []
     for name in ('launch.py', 'configs', 'tests'):
       (folder / name).symlink_to(ROOT / name)
     (folder / 'pictures').mkdir()
@@ -146,18 +142,13 @@ class Place:
       'TFDS_DATA_DIR': str(SHARED),
       'PYTHONPATH': str(ROOT),
     }
-    self.environment.pop('XLA_FLAGS', None)
 
   def start(self, line: str) -> subprocess.Popen:
-    self.count += 1
     environment, words = split(line.replace('HOST:1234', self.host))
     pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True}
-    return subprocess.Popen(
-      arguments(words, self.count),
-      cwd=self.folder,
-      env=self.environment | environment,
-      **pipes,
-    )
+    command, environment = arguments(words, len(self.started)), self.environment | environment
+    self.started.append(subprocess.Popen(command, cwd=self.folder, env=environment, **pipes))
+    return self.started[-1]
 
   def run(self, block: Block) -> list[str]:
     """Runs a block and returns what is wrong with it, nothing where it is right."""
@@ -196,13 +187,26 @@ def script(name: str) -> str:
 
 @pytest.fixture
 def place(tmp_path):
-  return Place(tmp_path)
+  place = Place(tmp_path)
+  yield place
+  for process in place.started:
+    process.kill()
 
 
 def test_the_first_training_command_prints_what_readme_says(place):
-  first = next(b for b in page('README.md') if b.lines == ('python launch.py',))
+  first = next(b for b in page('README.md') if any(map(commands, b.lines)))
   assert len(first.output) > 4 and not place.run(first)
   assert (place.folder / 'runs' / 'vae' / 'report.html').exists()
+
+
+def test_a_wrong_command_is_seen(place):
+  assert not place.run(Block('bash', ('python launch.py --help',), ('verbs:',)))
+  assert place.run(Block('bash', ('python launch.py --help',), ('verbs: none',)))
+  assert place.run(Block('bash', ('python launch.py sample --workdr=runs/vae',)))
+  with pytest.raises(AssertionError, match='no test knows'):
+    place.run(Block('bash', ('pythn launch.py',)))
+  with pytest.raises(AssertionError, match='no shell takes this'):
+    place.run(Block('bash', ('python launch.py show --config=configs/vae.py:model.widths=()',)))
 
 
 @pytest.mark.slow

@@ -197,7 +197,7 @@ def test_a_sweep_has_the_rows_of_its_single_runs(place):
   [
     ({'grid': {'seed': 3}}, r'seed=3 is not an axis. Use a list of values such as \[3\]'),
     ({'grid': {'bata': [1]}}, 'bata'),
-    ({}, 'one axis at least'),
+    ({}, 'a sweep needs an axis'),
     ({'grid': {'seed': range(2)}, 'data': 5}, 'data is of type int'),
     ({'grid': {'seed': range(2)}, 'data_dir': 'none'}, 'there is no folder none'),
   ],

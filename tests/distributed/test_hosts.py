@@ -136,7 +136,7 @@ def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
   several, stack = f'--workdir={tmp_path / "several"}', ('stacks', '0')
   started = begin(launch, 2, *words, several, verb='sweep')
   own = tmp_path.joinpath('several', *stack)
-  wait_for(lambda: reached(own) or started[0].poll() is not None, 120)
+  wait_for(lambda: reached(own) or started[0].poll() is not None, 300)
   started[1].terminate()
   stopped = finish(launch, started, 143)
   assert '2 processes, 2 members' in stopped.err and 'member 1 (seed=0, ' in stopped.err
@@ -155,7 +155,7 @@ def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path, number, pro
   long = (SMOKE, '--config.schedule.lr=constant', '--config.checkpoint.every=1000000')
   long += ('--config.checkpoint.best=',)
   started = begin(launch, 2, *long, '--config.steps=100000', f'--workdir={tmp_path / "run"}')
-  wait_for(lambda: reached(tmp_path / 'run') or started[0].poll() is not None)
+  wait_for(lambda: reached(tmp_path / 'run') or started[0].poll() is not None, 300)
   started[process].send_signal(number)
   last = finish(launch, started, 143).lines[-1]
   step = int(last.removeprefix('stopped by SIGTERM at step ').split(';')[0])
@@ -172,7 +172,7 @@ def test_one_is_killed(launch, tmp_path, killed, count):
   goes on."""
   started = begin(launch, count, *ENDLESS, f'--workdir={tmp_path}')
   saved = lambda: [int(p.name) for p in tmp_path.glob('checkpoints/*') if p.name.isdecimal()]
-  wait_for(lambda: saved() or started[0].poll() is not None, 120)
+  wait_for(lambda: saved() or started[0].poll() is not None, 300)
   started[killed].kill()
   since = time.monotonic()
   for number, process in enumerate(started):

@@ -183,8 +183,13 @@ def test_transfers_are_judged_by_command(cache, tmp_path, capsys):
   styled = ConfigDict(DATA.to_dict() | {'styles': 'digits'})
   reads = {'content': 'label', 'style': 'style'}
   recorded = json.loads((run / 'evaluation.json').read_text())
+  shares = {
+    name: recorded[name]['value'] for name in recorded if 'content' in name or 'style' in name
+  }
+  kept = shares.pop('content_kept')
+  assert kept * shares['reconstruction_content'] == pytest.approx(shares['transfer_content'])
+  assert all(0 <= share <= 1 for share in shares.values())
   for name in ('transfer_content', 'transfer_style', 'content_kept', 'reconstruction_style'):
-    assert 0 <= recorded[name]['value'] <= 1 or name == 'content_kept'
     for word in ('content', 'style'):
       checksum = find(str(tmp_path / word), styled, reads[word]).checksum[:16]
       assert recorded[name][f'{word}_judge_checksum'] == checksum

@@ -272,15 +272,19 @@ def test_a_stream_that_is_gone_does_not_stop_a_run(tmp_path):
 
 
 def test_excluded_time_does_not_count_in_rates(tmp_path, clock):
-  """100 steps in 10 s, with a test of 90 s between: 10 steps/s, not one."""
+  """100 steps in 10 s, after a test of 90 s: 10 steps/s, not one; the mean rates at the end too."""
   out = io.StringIO()
-  with _open(tmp_path, stream=out, total=200, images_per_step=1) as run:
+  with _open(tmp_path, stream=out, total=300, images_per_step=1) as run:
     run.show_progress(100, {})
     clock[0] += 90
     run.exclude(90)
     clock[0] += 10
     run.show_progress(200, {})
-  assert ' 10.0 steps/s' in out.getvalue().splitlines()[-1]
+    clock[0] += 5
+    run.show_progress(250, {})
+  _, line, last = out.getvalue().splitlines()
+  assert '200/300' in line and ' 10.0 steps/s' in line
+  assert '250/300' in last and ' 10.0 steps/s' in last
 
 
 def test_torch_is_not_imported(tmp_path):

@@ -1,4 +1,3 @@
-import contextlib
 import copy
 import itertools
 import json
@@ -130,10 +129,15 @@ def test_every_field_spoilt(run):
   """Whatever stands in whatever field: a UserError, or what a run is made of."""
   saved = json.loads((run / 'config.json').read_text())
   odd = (..., None, True, -1, 10**30, 1.5, float('nan'), '', 'x.y/../z', [], [1, 2], {}, {'a': {}})
+  read, refused = [], []
   for path, value in itertools.product(leaf_paths(saved), odd):
     (run / 'config.json').write_text(json.dumps(put(saved, path, value)))
-    with contextlib.suppress(UserError):
+    try:
       assert isinstance(workdir.read_config(run), workdir.SavedRun)
+      read.append((path, value))
+    except UserError:
+      refused.append((path, value))
+  assert (('config', 'hyper', 'lr'), 1.5) in read and (('config',), None) in refused
 
 
 @pytest.mark.parametrize('verb', ['sample', 'evaluate', 'train'])

@@ -58,7 +58,7 @@ def test_a_member_is_the_single_run(command, swept, tmp_path):
   words = '--config.seed=1', '--config.hyper.lr=2e-4'
   assert command('train', *PLAIN, *words, f'--workdir={tmp_path / "one"}')[0] == 0
   one, members = weights(tmp_path / 'one'), [weights(swept, k) for k in range(4)]
-  # Rounding apart, where members are thousands of times as far from each other.
+  # Equal up to rounding; the distance between members is thousands of times larger.
   np.testing.assert_allclose(members[3], one, rtol=1e-5, atol=2e-6)
   assert min(np.abs(members[k] - one).max() for k in range(3)) > 1e-3
   (row,) = [row for row in table(swept / 'results.csv') if row['member'] == '3']
@@ -147,7 +147,7 @@ def test_a_member_that_becomes_non_finite_is_frozen_and_the_others_go_on(command
   status, _, lines = command('sweep', *PLAIN, *words, f'--workdir={tmp_path}')
   assert status == 0
   messages = [line for line in lines if 'frozen' in line]
-  assert len(messages) == 2 and 'member 1 (seed=0, ' in messages[0] and 'lr=1e+30' in messages[0]
+  assert len(messages) == 2 and 'member 1: seed=0, ' in messages[0] and 'lr=1e+30' in messages[0]
   results = table(tmp_path / 'results.csv')
   assert [row['frozen'] for row in results] == ['0', '1', '0', '1']
   assert int(results[1]['step']) < 10 == int(results[0]['step'])
@@ -164,7 +164,7 @@ def test_a_member_that_becomes_non_finite_is_frozen_and_the_others_go_on(command
 def test_a_stack_whose_members_are_all_frozen_does_not_end_the_sweep(command, tmp_path):
   words = 'sweep', *PLAIN, '--slice=1', '--grid', 'lr=1e30,1e-4', f'--workdir={tmp_path / "a"}'
   status, shown, lines = command(*words)
-  assert status == 0 and 'frozen where it was before, as all are now' in ' '.join(lines)
+  assert status == 0 and 'all members are frozen now' in ' '.join(lines)
   results = table(tmp_path / 'a' / 'results.csv')
   assert [row['frozen'] for row in results] == ['1', '0'] and '1e-4' in shown.splitlines()[3]
   before = {path: path.read_bytes() for path in tmp_path.rglob('*.csv')}
@@ -207,11 +207,11 @@ def test_non_finite_values_that_the_loss_does_not_show_freeze_their_member_alone
   """An update so large that no later loss is logged, and moments that overflow."""
   words = '--grid', 'lr=1e-4,4e37', f'--workdir={tmp_path / "a"}'
   status, _, lines = command('sweep', *PLAIN, *words)
-  assert status == 0 and sum('member 1 (seed=0, ' in line for line in lines) == 1, lines
+  assert status == 0 and sum('member 1: seed=0, ' in line for line in lines) == 1, lines
   assert [row['frozen'] for row in table(tmp_path / 'a' / 'results.csv')] == ['0', '1']
   words = '--config.model.likelihood=gaussian', '--grid', 'lr=1e-3,1e3'
   status, _, lines = command('sweep', SMOKE, *words, f'--workdir={tmp_path / "b"}')
-  assert status == 0 and not any('member 0 ' in line for line in lines), lines
+  assert status == 0 and not any('member 0:' in line for line in lines), lines
   assert table(tmp_path / 'b' / 'results.csv')[0]['frozen'] == '0'
 
 

@@ -191,12 +191,12 @@ def test_a_full_disk(launch, whole, small_disk, kilobytes):
   assert 'the disk is full' in full.lines[-1] and full.lines[-1].startswith('error: ')
   assert 'Traceback' not in full.err and 'RESOURCE_EXHAUSTED' not in full.err
   assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in full.lines[:-1])
-  stands = re.search(r'checkpoint (\d+) stands', full.err)
-  assert stands or kilobytes != SIZES[-1]
+  kept = re.search(r'checkpoint (\d+) is kept', full.err)
+  assert kept or kilobytes != SIZES[-1]
   small_disk(20_000)
   result = launch('train', *LONG, f'--workdir={run}')
   assert result.status == 0, result.err
-  assert not stands or f'resuming at step {stands[1]} of {STEPS}' in result.err
+  assert not kept or f'resuming at step {kept[1]} of {STEPS}' in result.err
   assert_same_run(whole, run, STEPS)
 
 

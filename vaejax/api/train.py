@@ -18,8 +18,7 @@ from vaejax.config.load import load_config
 from vaejax.core import passes
 from vaejax.data import arrays
 from vaejax.errors import UserError
-from vaejax.runs import sweep_files
-from vaejax.sweeps import axes
+from vaejax.sweeps import axes, summary
 from vaejax.sweeps import sweep as sweeps
 from vaejax.training import train as training
 
@@ -151,10 +150,7 @@ def value_text(value: Any) -> str:
 
 def read_rows(plan: axes.Sweep, folder: Path) -> list[dict[str, Any]]:
   """Returns the rows that `sweep` returns."""
-  results: dict[int, dict] = {}
-  for number in range(len(sweep_files.read_sweep(folder)['stacks'])):
-    results |= sweep_files.read_results(sweep_files.stack_folder(folder, number))
-  rows = []
+  results, rows = summary.read_results(folder), []
   for group in plan.groups:
     fields = flat(group.config)
     for member in group.members:

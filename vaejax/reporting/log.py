@@ -28,7 +28,7 @@ def open_log(workdir, *, total: int, images_per_step: int, step: int = 0, stream
 
   Args:
     workdir: folder of the run.
-    total: steps of the whole run.
+    total: steps of the run.
     images_per_step: examples that one step trains on, for the rate in images/s.
     step: of the restored state, 0 for a new run.
     stream: where progress is shown, by default sys.stderr.

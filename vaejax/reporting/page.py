@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -13,6 +14,7 @@ COLORS = ('#2b6cd9', '#d4581f', '#2f9e62', '#8e4ec6', '#c2255c', '#0c8599', '#94
 INK = '#888888'  # of axes: it shows on light and on dark pages
 THUMBNAIL = 192  # pixels
 EARLIER = 7  # pictures of a kind that are shown as thumbnails
+CHART_LOCK = threading.Lock()  # runs may end in several threads, but Matplotlib has one style
 CHART_STYLE = {
   'svg.fonttype': 'none',  # texts stay texts
   'svg.hashsalt': 'vaejax',  # the same curves give the same file
@@ -35,8 +37,8 @@ def render(title: str, subtitle: str, parts: Iterable[str]) -> bytes:
 
 def table(head: Iterable, rows: Iterable[Iterable]) -> str:
   """A table of texts or other values, which are escaped."""
-  row = lambda tag, cells: ''.join(f'<{tag}>{escape(str(cell))}</{tag}>' for cell in cells)
-  body = ''.join(f'<tr>{row("td", cells)}</tr>' for cells in rows)
+  row = lambda tag, values: ''.join(f'<{tag}>{escape(str(x))}</{tag}>' for x in values)
+  body = ''.join(f'<tr>{row("td", values)}</tr>' for values in rows)
   return f'<div class="card"><table><tr>{row("th", head)}</tr>{body}</table></div>'
 
 
@@ -62,7 +64,7 @@ def chart_card(title: str, note: str, curves: Mapping[str, list[tuple[int, float
 def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
   """Curves over steps as an SVG element.
 
-  A first twentieth of the run that would flatten the rest is cut off.
+  If the values of the first twentieth of the steps would flatten the rest, they are cut off.
 
   Args:
     curves: {color: [(step, value)]}, in the order of the steps. Values are finite.
@@ -74,7 +76,7 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
   points = [point for curve in curves.values() for point in curve]
   values, end = [value for _, value in points], max(step for step, _ in points)
   late = [value for step, value in points if step > end / 20]
-  with rc_context(CHART_STYLE):
+  with CHART_LOCK, rc_context(CHART_STYLE):
     figure = Figure(figsize=(4.2, 2.4))
     axes = figure.add_axes((0.15, 0.12, 0.83, 0.83))
     for color, curve in curves.items():
@@ -84,10 +86,8 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
       margin = 0.05 * _extent(late)
       axes.set_ylim(min(late) - margin, max(late) + margin)
     axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=''))
-    file = io.StringIO()
-    figure.savefig(
-      file, format='svg', metadata=dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
-    )
+    file, metadata = io.StringIO(), dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
+    figure.savefig(file, format='svg', metadata=metadata)
   svg = file.getvalue()
   return svg[svg.index('<svg') :]
 

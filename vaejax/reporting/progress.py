@@ -43,7 +43,7 @@ class Output:
 class Bar(tqdm):
   """A tqdm bar with {speed} in its format: time left, steps/s and images/s, once there are any."""
 
-  monitor_interval = 0  # no thread beside the run
+  monitor_interval = 0  # no extra thread
   images_per_step = 0
 
   @property

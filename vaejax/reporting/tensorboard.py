@@ -14,7 +14,7 @@ FLUSH_SECONDS = 5  # flushing waits for the disk, so not every event is flushed
 @contextlib.contextmanager
 def hide_package(package: str):
   """Makes imports fail for a package that is not imported yet. tensorboardX imports torch if it
-  can, which takes half as long as a whole start."""
+  can, which takes half as long as starting a run."""
   hidden = package not in sys.modules
   if hidden:
     sys.modules[package] = None

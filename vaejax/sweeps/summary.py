@@ -94,7 +94,7 @@ def group_settings(
     ended = [results[number] for number in members if number in results]
     going = [one['values'] for one in ended if not one['frozen']]
     of_name = {n: [v for one in going if (v := one.get(n)) is not None] for n in names}
-    means = {name: mean_and_error(found) for name, found in of_name.items()}
+    means = {name: mean_and_error(finite) for name, finite in of_name.items()}
     settings.append(Setting(dict(fields), members, len(ended) - len(going), means))
 
   def rank(setting: Setting) -> float:

@@ -65,17 +65,18 @@ def sweep(
         continue
       log(f'stack {number + 1} of {len(stacks)}: {describe_stack(plan, members)}')
       config, members = stack_runs(plan, members)
-      own = sweep_files.stack_folder(folder, number)
       try:
-        train(config, own, data_dir, stream, members, layout)
+        stack = sweep_files.stack_folder(folder, number)
+        train(config, stack, data_dir, stream, members, layout)
       except Stopped:
-        processes.is_main() and summary.write_summary(folder)
+        if processes.is_main():
+          summary.write_summary(folder)
         raise
       table = processes.on_main(lambda: summary.write_summary(folder))
     if processes.broadcast(lambda: numbers <= summary.frozen_members(folder)):
       raise RunError(
         f'all members were frozen (see {folder}/results.csv). Try a smaller hyper.lr, or '
-        'optimizer.clip=1, in another --workdir'
+        'optimizer.clip=1, in another workdir'
       )
     return table
 
@@ -102,7 +103,7 @@ def read_stacks(plan: axes.Sweep, folder: Path) -> Stacks | None:
     describe = lambda values: f'{len(values)} members of {", ".join(values[0])}'
     raise UserError(
       f'{folder} already contains a sweep with different axes ({describe(saved["values"])} there, '
-      f'{describe(plan.values)} here). Use the same axes, or another --workdir'
+      f'{describe(plan.values)} here). Use the same axes, or another workdir'
     )
   return saved['stacks']
 
