@@ -1,0 +1,119 @@
+"""What the pages of the project run, and each command at smoke size."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from conftest import SHARED
+
+ROOT = Path(__file__).parent.parent
+INSTALLS = ('pip', '.venv/bin/pip', 'source', '.venv/bin/pytest')  # .ci/run runs README's
+# What needs datasets that are not embedded.
+OTHERS = 'source.py|cifar10_jpeg|stacked_mnist|overhead'
+STEPS = 20
+
+
+class Block(NamedTuple):
+  """A command, the commands of one program in several processes, or a block of Python.
+
+  Attributes:
+    kind: 'bash' or 'python'.
+    lines: what is run.
+    output: the lines that the page shows below it.
+  """
+
+  kind: str
+  lines: tuple[str, ...]
+  output: tuple[str, ...] = ()
+
+
+def blocks(text: str) -> list[Block]:
+  """What a page runs, in its order: fenced blocks, and commands in the cells of tables."""
+  found = []
+  fence = re.compile(r'^```(\w+)\n(.*?)^```$|`(python [^`]+)`', re.M | re.S)
+  for kind, body, cell in fence.findall(text):
+    lines = tuple(body.splitlines())
+    if cell:
+      found.append(Block('bash', (cell,)))
+    elif kind == 'text':
+      found[-1] = found[-1]._replace(output=lines)
+    else:
+      found.append(Block(kind, lines))
+  return found
+
+
+def page(name: str) -> list[Block]:
+  """What a page runs; where no prepared dataset is at hand, with the embedded digits for MNIST and
+  without what needs others."""
+  text = (ROOT / name).read_text()
+  if SHARED.is_dir():
+    return blocks(text)
+  found = blocks(re.sub(r'(DIR/)?\bmnist\b', 'digits', text.replace(' --data_dir=DIR', '')))
+  return [b for b in found if not any(re.search(OTHERS, line) for line in b.lines)]
+
+
+def split(line: str) -> tuple[dict[str, str], list[str]]:
+  """The environment that a command begins with, and its words."""
+  words, environment = shlex.split(line, comments=True), {}
+  while words and re.fullmatch(r'[A-Z_]+=.*', words[0]):
+    name, _, value = words.pop(0).partition('=')
+    environment[name] = value
+  return environment, words
+
+
+def commands(line: str) -> list[str]:
+  """The commands of a line that are run here; those that install something are only parsed."""
+  found = []
+  assert not subprocess.run(['bash', '-n', '-c', line]).returncode, f'no shell takes this: {line}'
+  for command in line.split(' && '):
+    _, words = split(command)
+    assert words, f'no command: {line}'
+    if words[0] not in INSTALLS and words[:3] != ['python', '-m', 'venv']:
+      assert words[0] == 'python', f'a command that no test knows: {command}'
+      found.append(command)
+  return found
+
+
+def smoke(word: str) -> str:
+  """A word of a command at smoke size, with the data of this machine."""
+  word = word.replace('DIR', str(SHARED))
+  if match := re.fullmatch(r'--config=([^:]+\.py)(?::(.*))?', word):
+    return f'--config={match[1]}:{match[2] + "," if match[2] else ""}smoke'
+  if match := re.fullmatch(r'(--config.eval.nll.samples)=\d+', word):
+    return f'{match[1]}=5'
+  return word
+
+
+def arguments(words: list[str], number: int) -> list[str]:
+  """A command at smoke size; `number` names the workdir of a training that names none."""
+  if words == ['python', 'launch.py']:  # what that stands for
+    words = [*words, 'train', '--config=configs/vae.py', '--workdir=runs/vae']
+  if words[1].startswith('tests/benchmarks'):
+    words = [*words, *QUICK[Path(words[1]).stem]]
+  elif {'train', 'sweep'} & {*words}:
+    local = [word.replace('--cluster=slurm', '--cluster=local') for word in words]
+    words = [word for word in local if not word.startswith('--gpus')]
+    if not any(word.startswith('--workdir=') for word in words):
+      words = [*words, f'--workdir=runs/{number}']
+    longer = any(word.startswith('--config.steps=') for word in words)
+    words = [*words, f'--config.steps={2 * STEPS if longer else STEPS}']
+  return [sys.executable, *map(smoke, words[1:])]
+
+
+# Rounds and sizes at which a benchmark shows that it runs, and no more.
+QUICK = {
+  'speed': ('--rounds=1', '--nets=mlp'),
+  'overhead': ('--rounds=1',),
+  'scale': ('--rounds=1', '--steps=20', '--members=1,2'),
+  'sampling': ('--rounds=1', '--n=8'),
+  'accelerator': ('--minutes=0.2',),
+  'processes': ('--rounds=1', '--steps=20'),
+}
+
+
+def skeleton(line: str) -> str:
+  """A line of output without its numbers and its spaces."""
+  return ' '.join(re.sub(r'[-+]?\d[\d.,]*(e[-+]?\d+)?', '#', line).split())
