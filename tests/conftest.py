@@ -27,7 +27,8 @@ def pytest_configure(config):
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # several workers share it
     return
   os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-  # Half of the time would go into compiling for speed.
+  # Half of the time would go into compiling for speed. Bits are compared as users compile, by
+  # chunks.jit_as_users and `launch`.
   cheap = '--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true'
   os.environ.setdefault('XLA_FLAGS', cheap)
   import jax

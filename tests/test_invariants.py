@@ -155,9 +155,9 @@ def test_resumed_from_disk_is_never_stopped(case, tmp_path):
     checkpoints.save(run(case, 5)[0])
   create = lambda: factory.initial_state(case.method, case.config, case.source.example)
   device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  said = []
-  resumed = restore.restore(tmp_path, checkpoint.abstract_state(create, device), said.append)
-  assert not said
+  messages = []
+  resumed = restore.restore(tmp_path, checkpoint.abstract_state(create, device), messages.append)
+  assert not messages
   assert_identical(resumed, run(case, 5)[0])
   # Through the host: bound to a device, the state would compile the chunk again.
   resumed = checkpoint.decode(jax.device_get(checkpoint.encode(resumed)))

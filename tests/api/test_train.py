@@ -161,8 +161,8 @@ def test_real_numbers_stay_in_their_units(place):
     ('', 'likelihood=logistic needs 8-bit images.*Set it to one of gaussian, .* or give uint8'),
     (',likelihood=bernoulli', 'likelihood=bernoulli needs 8-bit'),
     (',likelihood=categorical', 'likelihood=categorical needs 8-bit'),
-    (',likelihood=gaussian,binarise=dynamic', "binarise=dynamic is of 8-bit.*='none', or give"),
-    (',likelihood=gaussian,data.scale=symmetric', 'data.scale=symmetric is of 8-bit'),
+    (',likelihood=gaussian,binarise=dynamic', "binarise=dynamic needs 8-bit.*='none', or give"),
+    (',likelihood=gaussian,data.scale=symmetric', 'data.scale=symmetric needs 8-bit'),
   ],
 )
 def test_what_real_numbers_cannot_be(place, words, said):

@@ -111,7 +111,7 @@ MISTAKES = {
   ),
   'split': (
     ('evaluate', '--workdir=run', '--split=valid'),
-    "no split 'valid': there are train and",
+    "no split 'valid'. Choose train or",
   ),
   'setting of an eval': (
     ('evaluate', '--workdir=run', '--config.eval.nll.samples=0'),

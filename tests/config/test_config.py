@@ -162,7 +162,7 @@ def test_every_config_has_the_fields_and_a_smoke_size(path):
   assert {*named.split(), 'optimizer.name', 'hyper.lr'} <= {*flat(full), *full}
   assert flat(full).keys() == flat(smoke).keys()
   assert smoke.steps <= 50 and smoke.steps < full.steps
-  assert sets.maker(smoke.data.name)
+  assert sets.reader(smoke.data.name)
   assert full.hyper.keys() == full.schedule.keys()
   with pytest.raises(AttributeError):
     smoke.new = 1  # locked

@@ -61,18 +61,21 @@ def test_8_bit_images_are_brought_to_a_size():
   given = arrays.tables({'train': X, 'test': X})
   assert load.table(config(size=8, channels=1), 'train', given).row['image'].shape == (8, 8, 1)
   reals = arrays.tables({'train': X / 255, 'test': X / 255})
-  with pytest.raises(UserError, match=r'only 8-bit images are resized: set data.size=0'):
+  with pytest.raises(UserError, match=r'only 8-bit images can be resized. Set data.size=0'):
     load.table(config(size=8), 'train', reals)
 
 
 V = np.zeros((2, 3, 4, 4, 1), np.uint8)
 MISTAKES = {
   'no test': ({'train': X}, "has no 'test'"),
-  'another split': ({'train': X, 'test': X, 'valid': X}, "has 'valid': it takes"),
-  'no image': ({'train': {'x': X}, 'test': X}, "train has the fields 'x': it takes 'image' or"),
+  'another split': ({'train': X, 'test': X, 'valid': X}, "has an unknown split 'valid'. Give"),
+  'no image': ({'train': {'x': X}, 'test': X}, "train has the fields 'x'. Give either 'image' or"),
   'both': ({'train': {'image': X, 'video': V}, 'test': X}, "fields 'image', 'video'"),
   'rank': ({'train': X[0, 0], 'test': X}, r'has the shape \[5, 3\]'),
-  'whole numbers': ({'train': X.astype(int), 'test': X}, 'int64, and it takes uint8, or floats'),
+  'whole numbers': (
+    {'train': X.astype(int), 'test': X},
+    'int64. Give uint8',
+  ),
   'bool': ({'train': X > 3, 'test': X}, 'bool'),
   'nan': ({'train': X * np.nan, 'test': X}, 'not finite'),
   'ragged': ({'train': [[1], [1, 2]], 'test': X}, 'differ in shape'),
@@ -80,10 +83,10 @@ MISTAKES = {
   'labels': ({'train': {'image': X, 'label': Y[:4]}, 'test': X}, '9 of image, 4 of label rows'),
   'unknown labels': ({'train': {'image': X, 'label': Y - 1}, 'test': X}, 'whole numbers from 0'),
   'one split without': ({'train': {'image': X, 'label': Y}, 'test': X}, 'test has image uint8'),
-  'another shape': ({'train': X, 'test': X[:, 1:]}, r'test has image uint8 \[3, 5, 3\], and train'),
+  'another shape': ({'train': X, 'test': X[:, 1:]}, r'test has image uint8 \[3, 5, 3\], but train'),
   'a class of test': (
     {'train': {'image': X, 'label': Y}, 'test': {'image': X, 'label': Y + 1}},
-    'test has the label 4, and train 0 to 3',
+    'test has the label 4, but train only has 0 to 3',
   ),
 }
 
@@ -99,5 +102,5 @@ def test_a_mistake_is_one_line(name):
 def test_without_the_arrays():
   with pytest.raises(UserError, match=r'given to vaejax.train and are not kept'):
     load.table(config(), 'train', None)
-  with pytest.raises(UserError, match="no split 'validation': there are train and test"):
+  with pytest.raises(UserError, match=r"no split 'validation'\. Choose one of train, test"):
     load.table(config(), 'validation', arrays.tables({'train': X, 'test': X}))

@@ -134,9 +134,9 @@ def test_an_example_is_what_both_sources_give():
       {'binarise': 'dynamc'},
       "data.binarise='dynamc' is unknown (did you mean 'dynamic'?): it takes",
     ),
-    ({'mode': 'disk'}, 'it takes auto, resident, stream'),
-    ({'scale': 'tanh'}, 'it takes symmetric, unit'),
-    ({'fit': 'crop'}, 'it takes pad, resize'),
+    ({'mode': 'disk'}, 'Choose one of auto, resident, stream'),
+    ({'scale': 'tanh'}, 'Choose one of symmetric, unit'),
+    ({'fit': 'crop'}, 'Choose one of pad, resize'),
   ],
 )
 def test_a_wrong_name_is_answered_in_one_line(fields, said):
@@ -147,5 +147,5 @@ def test_a_wrong_name_is_answered_in_one_line(fields, said):
 
 @pytest.mark.parametrize('name', ['digits', 'shapes'])
 def test_embedded_sets_have_two_splits(name):
-  with pytest.raises(UserError, match=f"{name} has no split 'valid': there are train and test"):
+  with pytest.raises(UserError, match=f"{name} has no split 'valid'. Choose train or test"):
     load.table(data(name=name), 'valid', None)

@@ -51,7 +51,7 @@ def test_configs_are_named_where_there_are_several(tmp_path, prepare, pictures):
   add('a-b.c', 4)  # each preparation notes its config as the default
   assert size('tiny') == size('tiny/a-b.c/1.0.0') == 4
   shutil.rmtree(tmp_path / 'tiny' / '.config')
-  with pytest.raises(UserError, match=r'several configs, name one of: 32x32, a-b\.c'):
+  with pytest.raises(UserError, match=r'several configs. Choose one of 32x32, a-b\.c'):
     size('tiny')
   with pytest.raises(UserError, match=r'tiny/no is not prepared .*tiny/32x32:1\.0\.0, tiny/a-b'):
     size('tiny/no')

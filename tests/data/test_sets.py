@@ -59,9 +59,9 @@ def test_a_set_has_one_title_however_it_is_named(name, title):
 
 
 def test_only_the_plain_name_is_made_here():
-  assert sets.maker('digits') is sets.find('digits') is sets.find('/x/digits/1.0.0')
+  assert sets.reader('digits') is sets.find('digits') is sets.find('/x/digits/1.0.0')
   for name in ('digits:1.0.0', '/x/digits', 'mnist', 'unheard_of', '__init__'):
-    assert sets.maker(name) is None
+    assert sets.reader(name) is None
   assert {'digits', 'moving', 'mnist', 'cifar10'} < set(sets.known())
 
 
@@ -90,7 +90,7 @@ def test_rows_that_are_asked_for_are_held_out_though_the_set_has_its_own(own):
 
 
 def test_a_config_without_a_set_is_told_so():
-  with pytest.raises(UserError, match=r"data\.name is '': give the name of a data set"):
+  with pytest.raises(UserError, match=r"data\.name is ''. Give the name of a dataset"):
     load.table(base('', {}).data, 'train', None)
 
 
@@ -120,7 +120,7 @@ def test_the_splits_of_a_set_of_tfds(tmp_path, prepare, pictures, counts, sizes,
   assert set(tfds.splits('tiny', root)) == splits
   assert [rows and rows.size for rows in load.splits(data, root)] == sizes
   if sizes[1] is None:
-    with pytest.raises(UserError, match=r"tiny has no split 'validation': there are .*data.valid"):
+    with pytest.raises(UserError, match=r"tiny has no split 'validation'. Choose .*data.valid"):
       load.table(data, 'validation', root)
   data.validation = 5
   rest, held, test = load.splits(data, root)

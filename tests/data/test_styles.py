@@ -180,7 +180,7 @@ def test_a_scale_comes_after_the_style(project):
   'changes, said',
   [
     ({'styles': 'digit'}, "data.styles='digit' is unknown .did you mean 'digits'"),
-    ({'name': 'moving'}, 'data.styles=digits is of images and moving has videos'),
+    ({'name': 'moving'}, 'data.styles=digits needs images, but moving has videos'),
   ],
 )
 def test_what_has_no_styles_is_refused(project, changes, said):

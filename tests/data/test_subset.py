@@ -93,17 +93,17 @@ def test_rows_of_no_known_class_are_a_group_of_their_own():
 @pytest.mark.parametrize(
   'labels, validation, said',
   [
-    (np.arange(90) % 3, 90, 'data.validation=90 holds out 90 rows of toy train, which has 90: it'),
+    (np.arange(90) % 3, 90, 'data.validation=90 holds out 90 rows of toy train, which has 90. '),
     (np.arange(90) % 3, 1.5, 'data.validation=1.5 holds out 1.5 rows'),
     (np.arange(90) % 3, 0.001, 'data.validation=0.001 holds out 0 rows of toy train, which has 90'),
-    (np.arange(90) % 3, 2, 'less than a row of each of the 3 classes of toy train: it takes 3'),
+    (np.arange(90) % 3, 2, 'less than one row for each of the 3 classes of toy train'),
     (
       np.repeat([0, 1, 2], [50, 50, 20]),
       60,
-      'data.validation=60 holds out 20 rows of each class, and toy train has 20 of class 2, of '
-      'which one is left: 57 rows would fit',
+      'data.validation=60 holds out 20 rows of each class, but toy train has 20 of class 2, of '
+      'which one must remain: 57 rows would fit',
     ),
-    (np.repeat([0, 1, 2], [50, 50, 1]), 3, 'has 1 of class 2, of which one is left: no rows would'),
+    (np.repeat([0, 1, 2], [50, 50, 1]), 3, 'of which one must remain: no rows would fit'),
   ],
 )
 def test_what_does_not_fit_is_one_line_that_says_what_would(labels, validation, said):
@@ -195,9 +195,9 @@ def test_the_few_are_even_nested_and_of_the_seed():
 @pytest.mark.parametrize(
   'labels, said',
   [
-    (45, 'data.labels=45: every class has as many, so it takes a multiple of 10'),
+    (45, 'cannot be divided evenly among 10 classes. Give a multiple of 10'),
     (5, 'a multiple of 10'),
-    (5000, 'data.labels=5000 wants 500 of each class: digits train has 1'),
+    (5000, 'data.labels=5000 needs 500 of each class, but digits train has 1'),
   ],
 )
 def test_labels_that_are_not_there_are_refused(labels, said):

@@ -83,13 +83,13 @@ def test_fetch_may_be_called_from_many_threads(tiny):
 
 
 def test_fitted_to_size_and_channels(tiny):
-  from vaejax.data.fit import fit
+  from vaejax.data.fit import fit_image
 
   want = reference(tiny, 'test')
   for mode in ('resize', 'pad'):
     table = tfds.table(str(tiny), 'test', size=12, channels=1, fit=mode)
     assert table.row['image'].shape == (12, 12, 1)
-    fitted = [{'image': fit(r['image'], 12, 1, mode), 'label': r['label']} for r in want]
+    fitted = [{'image': fit_image(r['image'], 12, 1, mode), 'label': r['label']} for r in want]
     assert_same(table.load(), fitted)
     assert_same(table.fetch(np.arange(6)), fitted)
   with pytest.raises(UserError, match=r'data\.fit'):
@@ -181,7 +181,7 @@ def test_unlabelled_rows_of_a_labelled_set_are_minus_one(tmp_path, prepare, pict
 def test_images_of_many_sizes_need_a_size(tmp_path, prepare, pictures):
   rows = [{'image': pictures(1, (h, 5, 3))[0]} for h in (4, 6, 9)]
   features = {'image': image(None, None, 3)}
-  with pytest.raises(UserError, match=r'images differ in size: set data\.size'):
+  with pytest.raises(UserError, match=r'images of .* differ in size\. Set data\.size'):
     fields(tmp_path, prepare, rows, features)
   table = tfds.table('tiny', 'test', str(tmp_path), size=8)
   assert table.load()['image'].shape == (3, 8, 8, 3) == table.fetch(np.arange(3))['image'].shape

@@ -28,7 +28,7 @@ def said(*args, **settings):
 def test_other_splits_are_refused_with_those_that_exist(tiny, split):
   with pytest.raises(UserError, match=rf'no split {split!r}'.replace('[', r'\[')) as error:
     tfds.table(str(tiny), split)
-  assert 'it has ' in str(error.value) and 'train' in str(error.value)
+  assert 'Choose one of ' in str(error.value) and 'train' in str(error.value)
 
 
 def test_a_single_row_cannot_be_parted(tmp_path, prepare, pictures):
@@ -43,7 +43,7 @@ def test_one_image_is_needed(tmp_path, prepare, pictures, names, said):
   row = {'x': 1} | {n: pictures(1, (4, 4, 3))[0] for n in names}
   features = {'x': np.int64} | {n: image(4, 4, 3) for n in names}
   folder = prepare(tmp_path, {'test': [row]}, features)
-  with pytest.raises(UserError, match=f'one image feature is needed, {said}'):
+  with pytest.raises(UserError, match=f'one image feature is needed, but {said}'):
     tfds.table(folder, 'test')
 
 
@@ -54,7 +54,7 @@ def test_only_bytes_are_images(tmp_path, prepare):
   Image.fromarray(np.zeros((4, 4), np.uint16)).save(deep, 'PNG')
   rows = {'test': [{'image': deep.getvalue()}]}
   honest = prepare(tmp_path / 'a', rows, {'image': image(4, 4, 1, dtype=np.uint16)})
-  assert 'must be uint8 [H, W, C], they are uint16' in said(honest, 'test')
+  assert 'must be uint8 [H, W, C], but are uint16' in said(honest, 'test')
   lying = prepare(tmp_path / 'b', rows, {'image': image(4, 4, 1)})
   assert 'not 8 bits' in said(lying, 'test')
 
@@ -105,7 +105,7 @@ def test_an_image_that_cannot_be_read(tmp_path, prepare, bad):
 def test_an_image_of_another_shape_than_the_set_declares(tmp_path, prepare, pictures):
   rows = {'test': [{'image': pictures(1, (4, 6, 3))[0]}]}
   folder = prepare(tmp_path, rows, {'image': image(4, 4, 3)})
-  assert 'an image of [4, 6, 3] in a set of [4, 4, 3]' in said(folder, 'test')
+  assert 'an image of [4, 6, 3] in a dataset of [4, 4, 3]' in said(folder, 'test')
 
 
 @pytest.mark.parametrize('legacy', [False, True])

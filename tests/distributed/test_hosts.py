@@ -139,7 +139,7 @@ def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
   wait_for(lambda: reached(own) or started[0].poll() is not None, 300)
   started[1].terminate()
   stopped = finish(launch, started, 143)
-  assert '2 processes, 2 members' in stopped.err and 'member 1 (seed=0, ' in stopped.err
+  assert '2 processes, 2 members' in stopped.err and 'member 1: seed=0, ' in stopped.err
   result = finish(launch, begin(launch, 2, *words, several, verb='sweep'))
   assert 'resuming at step' in result.err
   assert_close(tmp_path.joinpath('one', *stack), own, 400)

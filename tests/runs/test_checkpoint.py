@@ -1,6 +1,6 @@
-import json
 import pickle
 import shutil
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ def copied(saved, tmp_path):
 
 def test_a_full_disk_is_found_before_anything_is_written(tmp_path, monkeypatch, capfd):
   """That orbax's threads find it is a page for each."""
-  monkeypatch.setattr(shutil, 'disk_usage', lambda path: dict(free=2**16))
+  monkeypatch.setattr(shutil, 'disk_usage', lambda path: SimpleNamespace(free=2**16))
   with (
     pytest.raises(RunError, match='the disk is full; there is no checkpoint yet'),
     checkpoint.manage(tmp_path, **KEEP) as checkpoints,
@@ -138,7 +138,7 @@ def test_any_damaged_file(saved, tmp_path, capfd, damage):
     else:
       assert not said
     restore.set_aside(workdir, int(state.step))
-    write(workdir, {30: [{'elbo': 1.0}]}, dict(keep=2, best='elbo'))
+    write(workdir, {30: [{'elbo': 1.0}]}, {'keep': 2, 'best': 'elbo'})
     assert checkpoint.steps(workdir)[-1] == 30
   assert {'meta', 'state', 'd'} <= fell_back
 
@@ -185,7 +185,7 @@ def test_another_model_says_in_which_parameters(saved):
     'net/bias is new',
     'more/bias is new',
     'more/w is new',
-    'net/b is gone',
+    'net/b is missing',
     'and 1 more',
   ):
     assert words in text
@@ -197,17 +197,6 @@ def test_another_optimizer_is_another_model(saved):
   now = lambda: make_state(0).replace(opt=opt)
   with pytest.raises(UserError, match='other code: opt/vae/0/trace/net/b is new'):
     restore.restore(saved, checkpoint.abstract_state(now, one_device()))
-
-
-def test_leaves_named_as_jax_shows_them_are_read(copied):
-  """So they were in checkpoints of before."""
-  path = copied / 'checkpoints' / '20' / 'meta' / 'metadata'
-  meta, state = json.loads(path.read_text()), checkpoint.encode(make_state(20))
-  names = [jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(state)]
-  meta['leaves'] = dict(zip(names, meta['leaves'].values(), strict=True))
-  path.write_text(json.dumps(meta))
-  said = []
-  assert bits(restore.restore(copied, like(), said.append)) == bits(make_state(20)) and not said
 
 
 class Boom:
@@ -249,7 +238,7 @@ def test_the_latest_and_the_best_are_kept(tmp_path, best, kept):
     40: None,
     50: [{'elbo': nan, 'loss': nan}],
   }
-  config = dict(keep=2, best=best)
+  config = {'keep': 2, 'best': best}
   # In two processes' worth of managers: what is best is known from the disk alone.
   write(tmp_path, {step: metrics[step] for step in (10, 20, 30)}, config)
   write(tmp_path, {step: metrics[step] for step in (40, 50)}, config)
@@ -260,10 +249,10 @@ def test_the_best_of_each_member_is_kept(tmp_path):
   nan = float('nan')
   elbos = {10: (-1, -9, nan), 20: (-2, -3, nan), 30: (-2, -4, nan), 40: (-9, -9, nan)}
   metrics = {step: [{'elbo': elbo} for elbo in each] for step, each in elbos.items()}
-  write(tmp_path, metrics, dict(keep=1, best='elbo'))
+  write(tmp_path, metrics, {'keep': 1, 'best': 'elbo'})
   assert checkpoint.steps(tmp_path) == [10, 20, 40]
   assert [restore.select_step(tmp_path, 'best', 'elbo', place) for place in (0, 1)] == [10, 20]
-  with pytest.raises(UserError, match='no checkpoint has a value of elbo: take latest or'):
+  with pytest.raises(UserError, match=r'no checkpoint has a value of elbo. Use latest or'):
     restore.select_step(tmp_path, 'best', 'elbo', 2)
 
 

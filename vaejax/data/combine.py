@@ -1,4 +1,4 @@
-"""Several sources as one: the batches of each, under names of their own."""
+"""Joins several sources into one, whose batches have the fields of each under a prefix."""
 
 import contextlib
 from collections.abc import Mapping
@@ -9,25 +9,25 @@ from vaejax.types import Source
 
 
 def part_key(key: jax.Array, number: int) -> jax.Array:
-  """The key of the order and noise of a joined source: the first has the run's own."""
-  # 0 and 1 of a run's key are its steps' and its data's.
+  """The key for the order and noise of the joined source `number`. Number 0 uses the run's key."""
+  # The run's key is folded with 0 for its steps and with 1 for its data.
   return jax.random.fold_in(key, 1 + number) if number else key
 
 
 def join(sources: Mapping[str, Source]) -> Source:
-  """One source of the batches of several, {prefix + field: rows}, each of its own number of rows
-  and in its own order: row i of step s is at position s n + i of its own source.
+  """A source of batches {prefix + field: rows} of several sources.
 
-  The first, whose prefix is '', is what the others are joined to: `example`, `size` and a pass in
-  order are those of it alone. Where a source holds a fixed key, that is its `part_key` already.
+  Each source has its own batch size n and its own order: row i of step s is at position s n + i of
+  its source. `example`, `size`, `blocks` and `rows` are those of the source with the prefix ''. If
+  a source has a fixed key, it must already be its `part_key`.
   """
   first = sources['']
 
   def draw(buffer, key, step, part=(0, 1)):
     batch = {}
     for number, (prefix, source) in enumerate(sources.items()):
-      found = source.draw(buffer[prefix], part_key(key, number), step, part)
-      batch |= {prefix + name: rows for name, rows in found.items()}
+      fields = source.draw(buffer[prefix], part_key(key, number), step, part)
+      batch |= {prefix + name: rows for name, rows in fields.items()}
     return batch
 
   def buffers(step, steps):
@@ -36,15 +36,15 @@ def join(sources: Mapping[str, Source]) -> Source:
         prefix: stack.enter_context(contextlib.closing(source.buffers(step, steps)))
         for prefix, source in sources.items()
       }
-      held, left = {}, dict.fromkeys(sources, 0)
+      current, remaining = {}, dict.fromkeys(sources, 0)
       while step < steps:
         for prefix, stream in streams.items():
-          if not left[prefix]:
-            held[prefix], left[prefix] = next(stream)
-        served = min(left.values())
-        yield dict(held), served
-        step += served
-        left = {prefix: count - served for prefix, count in left.items()}
+          if not remaining[prefix]:
+            current[prefix], remaining[prefix] = next(stream)
+        count = min(remaining.values())
+        yield dict(current), count
+        step += count
+        remaining = {prefix: n - count for prefix, n in remaining.items()}
 
   return first._replace(
     resident=all(source.resident for source in sources.values()),

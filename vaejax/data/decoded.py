@@ -1,4 +1,4 @@
-"""A split decoded once: its arrays as .npy files in the user's cache, read by memory-mapping."""
+"""A cache of decoded splits: .npy files in the user's cache folder, read as memory maps."""
 
 import concurrent.futures
 import contextlib
@@ -18,27 +18,28 @@ import numpy as np
 Arrays = Mapping[str, np.ndarray]
 Row = Mapping[str, jax.ShapeDtypeStruct]
 
-_LAYOUT = 1  # raise it when decoding changes, so that older folders are not taken
-_DAY = 86400
+_LAYOUT = 1  # increase it when decoding changes, so that older folders are not used
+_DAY = 86400  # seconds
 
 
 def load(
   name: str, key: object, row: Row, size: int, blocks: Callable[[], Iterable[Arrays]]
 ) -> dict[str, np.ndarray]:
-  """Gives a split from the cache, decoding it into the cache first where it is not there.
+  """The decoded arrays of a split. Decodes it into the cache first if it is not there.
 
-  A folder appears under its final name only when it is whole, so writers at the same time are safe.
-  A damaged one is decoded again; a cache that cannot be written is done without. Both say so.
+  A folder gets its final name only when it is complete, so several writers at once are safe. A
+  damaged folder is decoded again. If the cache cannot be written, the arrays are kept in memory.
+  Both are logged.
 
   Args:
-    name: how the folder's name starts, for whoever looks into the cache.
-    key: JSON-able; everything that the decoded arrays depend on.
+    name: the first part of the folder's name, for readers of the cache.
+    key: everything that the decoded arrays depend on, as JSON.
     row: shape and dtype of each field of one row.
     size: number of rows.
-    blocks: decodes: gives {field: [n, ...]} for runs of rows, in order.
+    blocks: () -> decoded {field: [n, ...]} of consecutive rows.
 
   Returns:
-    {field: [size, ...]}, memory-mapped and read-only unless the cache could not be written.
+    {field: [size, ...]}, memory-mapped and read-only unless the cache cannot be written.
   """
   root = _root()
   digest = hashlib.sha256(json.dumps([_LAYOUT, key], sort_keys=True).encode()).hexdigest()[:24]
@@ -47,12 +48,12 @@ def load(
     try:
       return _open(folder, row, size)
     except (OSError, ValueError, EOFError) as error:
-      _say(f'the decoded images in {folder} are damaged ({_line(error)}): decoding again')
+      _log(f'the decoded images in {folder} are damaged ({_first_line(error)}): decoding again')
       _discard(folder)
   try:
     return _write(root, folder, row, size, blocks)
   except OSError as error:
-    _say(f'cannot keep decoded images in {root} ({error.strerror or error}): decoding in memory')
+    _log(f'cannot write decoded images to {root} ({error.strerror or error}): decoding in memory')
   arrays = {k: np.empty((size, *v.shape), v.dtype) for k, v in row.items()}
   start = 0
   for block in blocks():
@@ -66,29 +67,29 @@ def load(
 def blocks(
   fetch: Callable[[np.ndarray], Arrays], size: int, row_bytes: int, threads: int
 ) -> Iterator[Arrays]:
-  """Decodes rows 0 to size in runs of up to 32 MB, `threads` runs at a time.
+  """Decodes rows 0 to size - 1 in blocks of up to 32 MB, `threads` blocks at a time.
 
-  Threads gain on images of about 64x64 and more, where PIL is long outside of the interpreter's
-  lock; on smaller ones they only get into each other's way.
+  Threads are faster for images of about 64x64 and larger, for which PIL spends most of its time
+  without the interpreter's lock. They are slower for smaller images.
 
   Args:
     fetch: indices [N] -> {field: [N, ...]}; called from several threads.
     size: number of rows.
     row_bytes: bytes of one decoded row.
-    threads: how many runs are decoded at once.
+    threads: number of blocks that are decoded at once.
 
   Yields:
     {field: [n, ...]}, in row order.
   """
   step = min(max(2**25 // row_bytes, 1), 4096)
-  runs = [np.arange(i, min(i + step, size)) for i in range(0, size, step)]
+  indices = [np.arange(i, min(i + step, size)) for i in range(0, size, step)]
   if threads == 1:
-    yield from map(fetch, runs)
+    yield from map(fetch, indices)
     return
   with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-    # In groups, so that no more than `threads` runs wait in memory for a slower disk.
-    for i in range(0, len(runs), threads):
-      yield from pool.map(fetch, runs[i : i + threads])
+    # In groups, so that at most `threads` blocks are in memory if the disk is slower.
+    for i in range(0, len(indices), threads):
+      yield from pool.map(fetch, indices[i : i + threads])
 
 
 def _root() -> str:
@@ -97,14 +98,16 @@ def _root() -> str:
 
 
 def _open(folder: str, row: Row, size: int) -> dict[str, np.ndarray]:
-  """Maps a folder's arrays; OSError, ValueError or EOFError where one is not as it should be."""
+  """Memory maps of the arrays in a folder. Raises OSError, ValueError or EOFError for a damaged
+  one.
+  """
   arrays = {}
   for field, spec in row.items():
     path = os.path.join(folder, f'{field}.npy')
     array = np.load(path, mmap_mode='r', allow_pickle=False)
-    want = (size, *spec.shape)
-    if not isinstance(array, np.memmap) or (array.shape, array.dtype) != (want, spec.dtype):
-      raise ValueError(f'{field}.npy does not hold {np.dtype(spec.dtype)} {list(want)}')
+    shape = (size, *spec.shape)
+    if not isinstance(array, np.memmap) or (array.shape, array.dtype) != (shape, spec.dtype):
+      raise ValueError(f'{field}.npy does not contain {np.dtype(spec.dtype)} {list(shape)}')
     if not array.flags.c_contiguous or os.path.getsize(path) != array.offset + array.nbytes:
       raise ValueError(f'{field}.npy has the wrong length')
     arrays[field] = array
@@ -112,11 +115,12 @@ def _open(folder: str, row: Row, size: int) -> dict[str, np.ndarray]:
 
 
 def _write(root, folder, row, size, blocks) -> dict[str, np.ndarray]:
-  """Decodes into a temporary folder and renames it. OSError where the cache cannot be written."""
+  """Decodes into a temporary folder and renames it. Raises OSError if the cache cannot be
+  written."""
   if not os.path.isabs(root):
     raise OSError(f'{root} is not an absolute path')
   os.makedirs(root, exist_ok=True)
-  _sweep(root)
+  _delete_leftovers(root)
   draft = tempfile.mkdtemp(prefix='tmp-', dir=root)
   try:
     with contextlib.ExitStack() as stack:
@@ -128,15 +132,15 @@ def _write(root, folder, row, size, blocks) -> dict[str, np.ndarray]:
           'shape': (size, *row[k].shape),
         }
         np.lib.format.write_array_header_1_0(file, header)
-      # Plain writes, not a writable memory map: a full disk is an error here and a crash there.
+      # Plain writes rather than a writable memory map, which crashes on a full disk.
       for block in blocks():
         for k, file in files.items():
           file.write(np.ascontiguousarray(block[k], row[k].dtype).data)
       for file in files.values():
         file.flush()
         os.fsync(file.fileno())
-    # Mapped before the rename: a map outlives its name, so whatever another process does to the
-    # folder from here on, these arrays stay whole.
+    # Mapped before the rename. A map outlives its file name, so these arrays stay valid if another
+    # process replaces the folder.
     arrays = _open(draft, row, size)
   except BaseException:
     shutil.rmtree(draft, ignore_errors=True)
@@ -151,23 +155,23 @@ def _write(root, folder, row, size, blocks) -> dict[str, np.ndarray]:
 def _discard(folder: str) -> None:
   """Moves a damaged folder out of the way, then deletes it; another process may do the same."""
   with contextlib.suppress(OSError):
-    grave = tempfile.mkdtemp(prefix='tmp-', dir=os.path.dirname(folder))
+    trash = tempfile.mkdtemp(prefix='tmp-', dir=os.path.dirname(folder))
     with contextlib.suppress(OSError):
-      os.rename(folder, os.path.join(grave, 'damaged'))
-    shutil.rmtree(grave, ignore_errors=True)
+      os.rename(folder, os.path.join(trash, 'damaged'))
+    shutil.rmtree(trash, ignore_errors=True)
 
 
-def _sweep(root: str) -> None:
-  """Deletes what killed processes left, once it is a day old."""
+def _delete_leftovers(root: str) -> None:
+  """Deletes temporary folders of killed processes that are more than a day old."""
   for entry in os.scandir(root):
     with contextlib.suppress(OSError):
       if entry.name.startswith('tmp-') and entry.stat().st_mtime < time.time() - _DAY:
         shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _line(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
   return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _say(message: str) -> None:
+def _log(message: str) -> None:
   print(f'vaejax: {message}', file=sys.stderr)

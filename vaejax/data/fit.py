@@ -1,4 +1,4 @@
-"""Bring one uint8 image to the size and the number of channels that were asked for."""
+"""Changes the size and the number of channels of one uint8 image."""
 
 import numpy as np
 
@@ -7,43 +7,43 @@ from vaejax.errors import UserError
 MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}  # channels -> PIL's mode
 
 
-def check(size: int | None, channels: int | None, mode: str) -> None:
-  """Raises UserError where `fit` would not take these settings."""
+def check_settings(size: int | None, channels: int | None, mode: str) -> None:
+  """Raises UserError for settings that `fit_image` does not support."""
   if size is not None and (type(size) is not int or size < 1):
-    raise UserError(f'data.size is {size!r}: give a whole number of pixels from 1, or None')
+    raise UserError(f'data.size={size!r} is not a size. Give a whole number of pixels from 1.')
   if channels not in (None, 1, 3):
-    raise UserError(f'data.channels is {channels!r}: give 1 (grey), 3 (RGB) or None')
+    raise UserError(f'data.channels={channels!r} is not supported. Give 1 (grey) or 3 (RGB).')
   if mode not in ('resize', 'pad'):
-    raise UserError(f"data.fit is {mode!r}: give 'resize' or 'pad'")
+    raise UserError(f"data.fit={mode!r} is unknown. Choose 'resize' or 'pad'.")
 
 
-def fitted(
+def fitted_shape(
   shape: tuple[int, int, int], size: int | None, channels: int | None
 ) -> tuple[int, int, int]:
-  """The shape [H, W, C] of what `fit` makes of an image of this shape [h, w, c]."""
+  """The shape [H, W, C] that `fit_image` returns for an image of shape [h, w, c]."""
   h, w, c = shape
   return (size or h, size or w, channels or c)
 
 
-def fit(
+def fit_image(
   image: np.ndarray, size: int | None = None, channels: int | None = None, mode: str = 'resize'
 ) -> np.ndarray:
-  """Changes an image's channels, then its size. None leaves as it is.
+  """The image with its channels, then its size changed. None keeps them.
 
   Args:
     image: uint8 [h, w, c], c from 1 to 4: grey, grey and alpha, RGB, RGBA.
     size: height and width of the result.
     channels: 1 (ITU-R 601 luma) or 3 (grey repeated); an alpha channel is dropped.
-    mode: 'resize' scales the whole image to the square, antialiased; 'pad' centres it in the square
-      between zeros, and takes its centre where it is larger. An odd pixel goes below or right.
+    mode: 'resize' scales the image to the square with antialiasing. 'pad' centres it in the square
+      and fills with zeros, or crops its centre if it is larger; an odd pixel goes below or right.
 
   Returns:
-    uint8 [H, W, C], the image itself where nothing had to change.
+    uint8 [H, W, C]; the image itself if nothing changes.
 
   Raises:
-    UserError: a setting outside of the above.
+    UserError: another setting.
   """
-  check(size, channels, mode)
+  check_settings(size, channels, mode)
   if channels and channels != image.shape[-1]:
     image = _recolour(image, channels)
   if size is None or image.shape[:2] == (size, size):
@@ -60,8 +60,8 @@ def _resize(image: np.ndarray, size: int) -> np.ndarray:
   """uint8 [h, w, c] -> uint8 [size, size, c]."""
   from PIL import Image
 
-  # PIL's bilinear filter widens as it shrinks, so it is a weighted area mean then; its BOX filter
-  # takes whole pixels only and is lopsided where the factor is not whole.
+  # PIL's bilinear filter is a weighted mean of the area when it shrinks an image. Its BOX filter
+  # only uses complete pixels, which is asymmetric if the factor is not a whole number.
   return _array(_picture(image).resize((size, size), Image.Resampling.BILINEAR))
 
 

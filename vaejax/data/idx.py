@@ -9,9 +9,9 @@ import numpy as np
 
 
 def read(path, name: str) -> np.ndarray:
-  """The uint8 array in a file whose official name, as in images-idx3-ubyte.gz, tells its rank.
+  """The uint8 array in a file. Its rank is part of its official name, as in images-idx3-ubyte.gz.
 
-  Raises ValueError where it is no such file.
+  Raises ValueError if it is not an IDX file of that rank.
   """
   rank = int(re.search(r'idx(\d)', name)[1])
   with gzip.open(path) as stream:

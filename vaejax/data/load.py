@@ -1,4 +1,4 @@
-"""From a config's `data` to the sources of its splits."""
+"""The sources of the splits of a config's `data`."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -14,58 +14,61 @@ from vaejax.types import Example, Source
 
 MODES = ('auto', 'resident', 'stream')
 
-# The folder of prepared sets, or, of data that is arrays, those (see arrays.tables).
-Where = str | Mapping[str, Table] | None
+# The folder of prepared datasets, or the tables of arrays in memory (see arrays.tables).
+Location = str | Mapping[str, Table] | None
 
 
 class Splits(NamedTuple):
-  """The raw rows of all that a run reads; `validation` is None where nothing may be chosen."""
+  """The raw rows of all splits that a run reads. `validation` is None if there is no such split."""
 
   train: Table
   validation: Table | None
   test: Table
 
 
-def splits(data, data_dir: Where) -> Splits:
-  """The splits of a config's `data`. With `data.validation` so many rows are held out of train, see
-  subset.hold_out, whether the set has a validation split or not; else it is the set's own, where it
-  has one that does not stand for a missing test. Raises UserError as `table` does."""
+def splits(data, data_dir: Location) -> Splits:
+  """The splits of a config's `data`.
+
+  With `data.validation`, the validation rows are taken from train (see subset.hold_out), even if
+  the dataset has a validation split. Otherwise they are that split, unless it replaces a missing
+  test split. Raises UserError, see `table`.
+  """
   check(data)
   if base := stacked.base(data.name):
-    of_base = splits(grey(data, base), data_dir)
-    return Splits(*(t and stacked.table(t, s) for s, t in of_base._asdict().items()))
+    tables = splits(grey(data, base), data_dir)
+    return Splits(*(t and stacked.table(t, s) for s, t in tables._asdict().items()))
   train, test = (read(data, split, data_dir) for split in ('train', 'test'))
   if data.get('validation'):
     return Splits(*subset.hold_out(train, data.validation), test)
-  own = 'validation' in available_splits(data, data_dir)
-  return Splits(train, read(data, 'validation', data_dir) if own else None, test)
+  has_validation = 'validation' in available_splits(data, data_dir)
+  return Splits(train, read(data, 'validation', data_dir) if has_validation else None, test)
 
 
-def table(data, split: str, data_dir: Where) -> Table:
-  """The raw rows of a split: of 'train' and 'validation' as `splits` gives them.
+def table(data, split: str, data_dir: Location) -> Table:
+  """The raw rows of a split. 'train' and 'validation' are those of `splits`.
 
-  Raises UserError where there is no such set or split.
+  Raises UserError if there is no such dataset or split.
   """
   check(data)
   if base := stacked.base(data.name):
     if split not in Splits._fields:
-      raise UserError(f'{data.name} has no split {split!r}: there are train and test')
+      raise UserError(f'{data.name} has no split {split!r}. Choose train or test.')
     return stacked.table(table(grey(data, base), split, data_dir), split)
   if data.get('validation') and split in ('train', 'validation'):
-    rest, held = subset.hold_out(read(data, 'train', data_dir), data.validation)
-    return rest if split == 'train' else held
+    rest, validation = subset.hold_out(read(data, 'train', data_dir), data.validation)
+    return rest if split == 'train' else validation
   if split == 'validation' and split not in (known := available_splits(data, data_dir)):
     raise UserError(
-      f'{data.name} has no split {split!r}: there are {" and ".join(known)}; data.validation holds '
-      'rows out of train'
+      f'{data.name} has no split {split!r}. Choose {" or ".join(known)}, or set data.validation to '
+      'hold rows out of train.'
     )
   return read(data, split, data_dir)
 
 
 def check(data) -> None:
-  """Raises UserError for a field of a config's `data` that has no such value."""
+  """Raises UserError for a value of a config's `data` that does not exist."""
   if not data.name:
-    raise UserError("data.name is '': give the name of a data set, or its directory")
+    raise UserError("data.name is ''. Give the name of a dataset, or its directory.")
   for field, choices in (
     ('binarise', transforms.BINARISE),
     ('scale', transforms.SCALES),
@@ -74,127 +77,134 @@ def check(data) -> None:
   ):
     choice(f'data.{field}', data[field], {c: c for c in choices})
   if data.get('pairs') and not styles(data):
-    raise UserError("data.pairs=True wants data.styles, which is '': set it, or data.pairs=False")
+    raise UserError(
+      "data.pairs=True needs images in styles, but data.styles is ''. Set it, or data.pairs=False."
+    )
   if styles(data):
     choice('data.styles', data.styles, STYLES)
 
 
 def grey(data, name: str):
-  """The same data of another set, in one channel."""
+  """A copy of a config's `data` for another dataset, with one channel."""
   data = data.copy_and_resolve_references()
   data.update({'name': name, 'channels': 1})
   return data
 
 
-def available_splits(data, data_dir: Where) -> tuple[str, ...]:
-  """The splits that a set has."""
+def available_splits(data, data_dir: Location) -> tuple[str, ...]:
+  """The splits of a dataset."""
   if data.name == arrays.NAME:
     return tuple(data_dir) if isinstance(data_dir, Mapping) else ()
-  if module := sets.maker(data.name):
+  if module := sets.reader(data.name):
     return getattr(module, 'SPLITS', ('train', 'test'))
   from vaejax.data import tfds
 
   return tfds.splits(data.name, data_dir)
 
 
-def read(data, split: str, data_dir: Where) -> Table:
-  """The raw rows of a split as the set has it. Raises UserError where it has none."""
-  given = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
+def read(data, split: str, data_dir: Location) -> Table:
+  """The raw rows of a split of the dataset. Raises UserError if it has no such split."""
+  settings = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
   if data.name == arrays.NAME:
-    rows = arrays.table(split, data_dir, **given)
+    rows = arrays.table(split, data_dir, **settings)
     check_real_numbers(data, rows)
     return rows
-  given['frames'] = data.get('frames')
-  if module := sets.maker(data.name):
+  settings['frames'] = data.get('frames')
+  if module := sets.reader(data.name):
     if split not in (known := available_splits(data, data_dir)):
-      raise UserError(f'{data.name} has no split {split!r}: there are {" and ".join(known)}')
-    rows = module.table(split, **given)
+      raise UserError(f'{data.name} has no split {split!r}. Choose {" or ".join(known)}.')
+    rows = module.table(split, **settings)
   else:
     from vaejax.data import tfds
 
-    rows = tfds.table(data.name, split, data_dir, **given)
-  if styles(data) and transforms.modelled(rows.row) != 'image':
+    rows = tfds.table(data.name, split, data_dir, **settings)
+  if styles(data) and transforms.data_field(rows.row) != 'image':
     raise UserError(
-      f'data.styles={data.styles} is of images and {data.name} has videos: take a set of images'
+      f'data.styles={data.styles} needs images, but {data.name} has videos. Choose a dataset of '
+      "images, or set data.styles=''."
     )
   return rows
 
 
 def check_real_numbers(data, rows: Table) -> None:
-  """Raises UserError where data asks for what only 8-bit images can be."""
-  for field, plain in (('binarise', 'none'), ('scale', 'unit'), ('styles', '')):
-    if rows.limits and data.get(field, plain) != plain:
+  """Raises UserError for a setting that only applies to 8-bit images, if the data is real
+  numbers."""
+  for field, default in (('binarise', 'none'), ('scale', 'unit'), ('styles', '')):
+    if rows.limits and data.get(field, default) != default:
       raise UserError(
-        f'data.{field}={data[field]} is of 8-bit images, and these are real numbers in their own '
-        f'units: set data.{field}={plain!r}, or give uint8'
+        f'data.{field}={data[field]} needs 8-bit images, but the data is real numbers. Set '
+        f'data.{field}={default!r}, or give uint8.'
       )
 
 
 def styles(data) -> str:
-  """The kind of styles that the images of such data are in, see data.styles; '' for none."""
+  """The kind of styles that images are drawn in, see data.styles; '' for none."""
   return data.get('styles') or ''
 
 
-def styling(data) -> tuple[str, bool]:
-  """Those styles, and whether rows come in pairs, see transforms.prepare."""
+def style_settings(data) -> tuple[str, bool]:
+  """The kind of styles, and whether rows come in pairs, see transforms.prepare."""
   return styles(data), bool(data.get('pairs'))
 
 
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
-  """The training source: batches of n, in the order of `data.seed`, or else of each run's key.
+  """The training source, with batches of n rows in the order of `data.seed`, or of each run's key.
 
-  With `data.labels`, `data.labelled_batch` rows of that many are joined to each, as 'labelled_...'.
-  Which ones those are is drawn by `data.seed`, or else by `seed`: one choice for all of a sweep.
+  With `data.labels`, a number of labelled rows, each batch also has `data.labelled_batch` of them
+  as 'labelled_image' and so on. `data.seed`, or else `seed`, decides which rows are labelled; they
+  are the same for all members of a sweep.
   """
   if not data.get('labels'):
     return single(data, rows, n, seed, put)
   fixed = run_key(seed if data.seed is None else data.seed)
-  few = subset.balanced(rows, data.labels, source.data_key(combine.part_key(fixed, 2)))
-  parts = {'': (rows, n), 'labelled_': (few, data.labelled_batch)}
+  labelled = subset.balanced(rows, data.labels, source.data_key(combine.part_key(fixed, 2)))
+  parts = {'': (rows, n), 'labelled_': (labelled, data.labelled_batch)}
   return combine.join(
     {prefix: single(data, *part, seed, put, i) for i, (prefix, part) in enumerate(parts.items())}
   )
 
 
 def single(data, rows: Table, n: int, seed: int, put, number: int = 0) -> Source:
-  """The training source of one table, the one of that number among those that are joined."""
-  size = source.row_bytes(rows) * (0 if rows.render else rows.size)
+  """The training source of one table, which is source `number` of `combine.join`."""
+  size = resident_bytes(rows)
   resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else combine.part_key(run_key(fixed), number)
   return source.make(
-    rows, n, data.binarise, data.scale, data.flip, resident, key, put, *styling(data)
+    rows, n, data.binarise, data.scale, data.flip, resident, key, put, *style_settings(data)
   )
 
 
+def resident_bytes(rows: Table) -> int:
+  """The device memory of a resident split, which is 0 for a procedural one."""
+  return 0 if rows.render else rows.size * source.row_bytes(rows)
+
+
 def binarisation(data) -> str:
-  """How the test split of such data is binarised: never by a fresh draw."""
+  """How test splits are binarised: 'dynamic' becomes 'static', so that evaluation is repeatable."""
   return 'static' if data.binarise == 'dynamic' else data.binarise
 
 
 def example(data, rows: Table) -> Example:
-  """What a method must know of such data."""
-  return source.describe(rows, data.binarise, data.scale, *styling(data))
+  """The Example of a table under a config's `data`."""
+  return source.describe(rows, data.binarise, data.scale, *style_settings(data))
 
 
 def test(data, rows: Table, put=None) -> Source:
-  """A source for one ordered pass: never flipped, binarised and styled once for all."""
-  size = source.row_bytes(rows) * (0 if rows.render else rows.size)
-  resident = data.mode != 'stream' and size <= data.budget_mb * 2**20
+  """A source for a pass in order, without flips, with fixed binarisation and styles."""
+  resident = data.mode != 'stream' and resident_bytes(rows) <= data.budget_mb * 2**20
   kind = binarisation(data)
-  return source.make(rows, 1, kind, data.scale, False, resident, None, put, *styling(data))
+  return source.make(rows, 1, kind, data.scale, False, resident, None, put, *style_settings(data))
 
 
 def run_key(seed: int) -> jax.Array:
-  """The key that a run of this seed holds in its state (see core.step.create)."""
+  """The key in the state of a run with this seed (see core.step.create)."""
   return jax.random.split(jax.random.key(seed))[1]
 
 
 def describe(rows: Table, resident: bool) -> str:
-  """One line: '60,000 images of 28x28x1, resident (45 MiB)'."""
-  name = transforms.modelled(rows.row)
+  """One line such as '60,000 images of 28x28x1, resident (45 MiB)'."""
+  name = transforms.data_field(rows.row)
   shape = 'x'.join(map(str, rows.row[name].shape))
-  held = (
-    f'resident ({rows.size * source.row_bytes(rows) / 2**20:.0f} MiB)' if resident else 'streamed'
-  )
-  return f'{rows.size:,} {name}s of {shape}, {"rendered" if rows.render and resident else held}'
+  place = f'resident ({resident_bytes(rows) / 2**20:.0f} MiB)' if resident else 'streamed'
+  return f'{rows.size:,} {name}s of {shape}, {"rendered" if rows.render and resident else place}'

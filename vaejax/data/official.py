@@ -1,7 +1,7 @@
-"""Prepare a set for TFDS without TensorFlow, of the official archives that its file names.
+"""Prepares a dataset for TFDS without TensorFlow, from its official archives.
 
-The official builders need TensorFlow to read their archives. A subclass that only reads them
-differently writes the same dataset: the same name, version, checksums, labels and row order.
+The official builders need TensorFlow to read their archives. A subclass here replaces only that
+step, so it writes the same dataset: the same name, version, checksums, labels and row order.
 """
 
 import contextlib
@@ -15,31 +15,32 @@ import urllib.request
 from vaejax.data import sets
 from vaejax.errors import UserError
 
-_PATIENCE = 3.0  # seconds for a download host to answer
+_TIMEOUT = 3.0  # seconds for a download host to answer
 
 
 def files(name: str) -> tuple[str, ...]:
-  """The official archives of a set; () where its file names none."""
+  """The official archives of a dataset; () if its file lists none."""
   return getattr(sets.find(name), 'ARCHIVES', ())
 
 
 def archives(name: str, data_dir: str) -> str:
-  """Where the archives of a set are put by hand: a folder a set, as three share file names."""
+  """The folder for manually downloaded archives of a dataset. Each dataset has its own, because
+  three have the same file names."""
   return os.path.join(data_dir, 'downloads', 'manual', name)
 
 
 def obtainable(name: str, data_dir: str) -> bool:
-  """Whether a set can be prepared: its `files` lie in `archives`, or their host answers.
+  """Whether a dataset can be prepared: its `files` are in `archives`, or their host answers.
 
-  Takes 3 seconds at most, where TFDS would try for minutes.
+  Takes at most 3 seconds, while TFDS would retry for minutes.
   """
   return _by_hand(name, data_dir) or _answers(_urls(name)[0])
 
 
 def prepare(name: str, data_dir: str) -> None:
-  """Prepares a set in data_dir as array_record, from its archives or their host.
+  """Prepares a dataset in data_dir as array_record, from its archives or their host.
 
-  TFDS writes to a folder of another name and renames it when whole.
+  TFDS writes to a temporary folder and renames it when it is complete.
 
   Raises:
     UserError: an archive is not the official file, or data_dir cannot be written.
@@ -59,8 +60,8 @@ def prepare(name: str, data_dir: str) -> None:
   except Exception as error:
     if builder and builder.is_prepared():
       return  # another process was first
-    what = str(error).splitlines() or [type(error).__name__]
-    raise UserError(f'cannot prepare {name} in {data_dir} from {origin}: {what[0]}') from error
+    lines = str(error).splitlines() or [type(error).__name__]
+    raise UserError(f'cannot prepare {name} in {data_dir} from {origin}: {lines[0]}') from error
 
 
 def _by_hand(name: str, data_dir: str) -> bool:
@@ -68,41 +69,41 @@ def _by_hand(name: str, data_dir: str) -> bool:
 
 
 def _answers(url: str) -> bool:
-  """Whether a host gives a file to whoever asks, known within _PATIENCE seconds."""
-  found = []
+  """Whether a file can be downloaded, decided within _TIMEOUT seconds."""
+  results = []
 
-  def ask():
+  def request_head():
     with contextlib.suppress(Exception):
       request = urllib.request.Request(url, method='HEAD')
-      with urllib.request.urlopen(request, timeout=_PATIENCE) as reply:
-        found.append(reply.status == 200)
+      with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:
+        results.append(reply.status == 200)
 
-  # In a thread, since a name that does not resolve takes longer than any timeout that can be set.
-  thread = threading.Thread(target=ask, daemon=True)
+  # In a thread, because the timeout of a request does not apply to resolving the host name.
+  thread = threading.Thread(target=request_head, daemon=True)
   thread.start()
-  thread.join(_PATIENCE)
-  return found == [True]
+  thread.join(_TIMEOUT)
+  return results == [True]
 
 
 def _official(name: str) -> type:
-  """TFDS's own builder class of a set."""
+  """The builder class of a dataset in TFDS."""
   import tensorflow_datasets
 
   return tensorflow_datasets.builder_cls(name)
 
 
 def _urls(name: str) -> list[str]:
-  """Where the archives are downloaded from, in the order of `files`."""
+  """The download URLs of the archives, in the order of `files`."""
   known = {os.path.basename(url): url for url in _official(name).url_infos}
   return [known[file] for file in files(name)]
 
 
 def _builder(name: str, data_dir: str):
-  """A TFDS builder of a set whose reading of the archives needs no TensorFlow."""
+  """A TFDS builder of a dataset that reads the archives without TensorFlow."""
   base, read = _official(name), sets.find(name).read
 
   class Official(base, skip_registration=True):
-    # Without the official path the checksums are not found, and then files put by hand are ignored.
+    # TFDS looks for checksums at the official path, and ignores manual downloads without them.
     code_path = base.code_path
 
     def _split_generators(self, dl_manager):
@@ -115,7 +116,7 @@ def _builder(name: str, data_dir: str):
       names, rows = read(split, paths)
       if names:
         self.info.features['label'].names = names
-      # The official keys: TFDS orders rows by their hash, and CIFAR's also name a row.
+      # The official keys: TFDS orders rows by their hash. CIFAR also stores them as 'id'.
       for i, (image, label) in enumerate(rows):
         row = {'image': Image.fromarray(image), 'label': int(label)}
         yield i, row | ({'id': f'{split}_{i:05d}'} if 'id' in self.info.features else {})

@@ -1,9 +1,10 @@
-"""The order of examples: a keyed permutation of every epoch, evaluated per index, without a table.
+"""The order of examples: a keyed permutation for each epoch, computed per index without a table.
 
-A Feistel network on pairs (left, right) of Z_side x Z_side, where side² is just above the size;
-values beyond the size walk on along their cycle until they fall inside (Black & Rogaway 2002,
-"Ciphers with arbitrary finite domains", method 2). The same code runs on the host (numpy) and on
-the device (jax), so a streamed run sees the batches of a resident one.
+A Feistel network permutes the pairs (left, right) of Z_side x Z_side, where side² is the smallest
+square that is at least the size. It is applied again to values beyond the size until they are below
+it (cycle walking, Black & Rogaway 2002, "Ciphers with arbitrary finite domains", method 2). The
+same code runs on the host (numpy) and on the device (jax), so streamed and resident runs have the
+same batches.
 """
 
 import math
@@ -16,17 +17,18 @@ ROUNDS = 6
 
 
 def mix(x):
-  """MurmurHash3's finaliser: uint32 -> uint32, every bit depends on every bit."""
+  """The finaliser of MurmurHash3, uint32 -> uint32. Every bit depends on every bit."""
   x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
   x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
   return x ^ (x >> 16)
 
 
 def shuffle(words, epoch, x, side: int):
-  """One pass of the network over x < side²; all arrays uint32, of numpy or of jax."""
+  """One pass of the network over x < side². All arrays are uint32, of numpy or jax."""
   side = np.uint32(side)
   left, right = x // side, x % side
-  # Mixed before it meets the key: the keys of seeds 0 and 1 differ by one, as do two epochs.
+  # Mixed before they are combined, because the keys of seeds 0 and 1 differ by one, like two
+  # epochs.
   key = mix(words[0] ^ mix(words[1] ^ mix(epoch)))
   for i in range(ROUNDS):
     noise = mix(right ^ mix(key + np.uint32(0x9E3779B9 * (i + 1) % 2**32)))
@@ -35,12 +37,13 @@ def shuffle(words, epoch, x, side: int):
 
 
 def split(position, size: int):
-  """Position in the endless run of examples -> epoch and place in it, uint32."""
+  """The epoch and the position in it, uint32, of a position in the infinite sequence of
+  examples."""
   return position // np.uint32(size), position % np.uint32(size)
 
 
 def order(key: jax.Array, position: jax.Array, size: int) -> jax.Array:
-  """The example at each position [N] (uint32) of a run: int32 [N], every epoch a permutation."""
+  """The example at each position [N] (uint32) of a run: int32 [N]. Each epoch is a permutation."""
   side = math.isqrt(size - 1) + 1
   words = jax.random.key_data(key).astype(jnp.uint32).ravel()
   epoch, place = split(position, size)
@@ -53,7 +56,8 @@ def order(key: jax.Array, position: jax.Array, size: int) -> jax.Array:
 
 
 def host_order(words: np.ndarray, position: np.ndarray, size: int) -> np.ndarray:
-  """`order` in numpy, for the host that reads a stream; `words` is the key's data, uint32 [2]."""
+  """`order` in numpy, for streams that are read on the host. `words` is the key's data, uint32
+  [2]."""
   side = math.isqrt(size - 1) + 1
   words = [np.asarray([word], np.uint32) for word in np.ravel(words)]
   epoch, place = split(np.asarray(position, np.uint32), size)

@@ -1,6 +1,7 @@
-"""From a table of raw rows to batches: resident on the device, or streamed through the host."""
+"""Batches from a table of raw rows, which is resident on the device or streamed from the host."""
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -28,8 +29,8 @@ def data_key(key: jax.Array) -> jax.Array:
 
 
 def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False) -> Example:
-  """What a batch of this table looks like once it is prepared."""
-  name = transforms.modelled(table.row)
+  """The Example of a table's rows after transforms.prepare."""
+  name = transforms.data_field(table.row)
   *size, channels = table.row[name].shape
   data = jax.ShapeDtypeStruct((*size, 3 if styles else channels), jnp.float32)
   low, high = table.limits or transforms.SCALES[scale]
@@ -42,7 +43,7 @@ def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False)
 
 
 class SingleDevice:
-  """Puts trees of host arrays on the default device; core.sharding.MeshPlacement is for a mesh."""
+  """Puts trees of host arrays on the default device. core.sharding.MeshPlacement uses a mesh."""
 
   def __call__(self, tree):
     return jax.tree.map(jnp.asarray, tree)
@@ -73,11 +74,11 @@ def make(
 
   Args:
     table: the split.
-    n: examples of one step, for all its turns.
+    n: number of examples in one step, for all its turns.
     kind, scale, flips, styles, pairs: see transforms.prepare.
-    resident: raw rows live on the device; else the host streams the rows of the chunks to come.
-    key: a fixed key for order and noise; None: each run's own. A stream needs it, because the host
-      evaluates the order.
+    resident: whether raw rows are stored on the device, rather than streamed from the host.
+    key: a fixed key for order and noise; None uses the key of each run. A stream needs it, because
+      the host computes the order.
     put: places host arrays on the devices, see SingleDevice.
   """
   put = put or SingleDevice()
@@ -99,7 +100,7 @@ def make(
       index = order(order_key, position, table.size)
       raw = gather(buffer, index)
     else:
-      # Of a block that lies on several devices, each has its own part.
+      # A block is sharded over devices, so `part` is already what each of them has.
       at = lambda x: jax.lax.dynamic_index_in_dim(x, step - buffer['first'], keepdims=False)
       raw, index = jax.tree.map(at, (dict(buffer['rows']), buffer['index']))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(noise_key, position)
@@ -110,23 +111,20 @@ def make(
     return prepare(gather(buffer, index - buffer['first']), keys, index)
 
   if resident:
-    held = []
 
-    def everything():
-      """The one buffer of a resident split, put on the device when it is first asked for."""
-      if not held:
-        raw = {} if table.render is not None else dict(table.load())
-        held.append(put({'rows': raw, 'first': np.int32(0)}))
-      return held[0]
+    @functools.cache
+    def resident_buffer():
+      """The buffer of all rows, which is put on the device at the first call."""
+      raw = {} if table.render is not None else dict(table.load())
+      return put({'rows': raw, 'first': np.int32(0)})
 
     def buffers(step, steps):
-      while step < steps:
-        yield everything(), steps - step
-        step = steps
+      if step < steps:
+        yield resident_buffer(), steps - step
 
     def blocks(_):
       while True:
-        yield everything()
+        yield resident_buffer()
 
   else:
 
@@ -134,8 +132,8 @@ def make(
       return stream(table, n, key, step, steps, put)
 
     def blocks(size):
-      held = put.round_up(size)
-      begin, end = put.local_range(held)
+      padded = put.round_up(size)
+      begin, end = put.local_range(padded)
 
       def read(first):
         last = min(first + size, table.size)
@@ -144,19 +142,22 @@ def make(
 
       with prefetch(range(0, table.size, size), read, 4) as reader:
         for first, block in zip(range(0, table.size, size), reader, strict=True):
-          yield {'rows': put.put_rows(block, held), **put({'first': np.int32(first)})}
+          yield {'rows': put.put_rows(block, padded), **put({'first': np.int32(first)})}
 
   example = describe(table, kind, scale, styles, pairs)
-  # Blocks of a stream are [steps, n, ...], split over n.
+  # Blocks of a stream are [steps, n, ...], sharded over n.
   block = PartitionSpec(None, 'data')
-  whole = PartitionSpec()
-  buffer_spec = whole if resident else {'rows': block, 'index': block, 'first': whole}
-  # Of pairs each row's style is shown by the row before it.
-  return Source(example, table.size, resident, not pairs, buffer_spec, buffers, draw, blocks, rows)
+  replicated = PartitionSpec()
+  buffer_spec = replicated if resident else {'rows': block, 'index': block, 'first': replicated}
+  # The style image of a pair is made from the previous row of the batch.
+  row_shardable = not pairs
+  return Source(
+    example, table.size, resident, row_shardable, buffer_spec, buffers, draw, blocks, rows
+  )
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
-  """Rows repeated from the last up to `size`, so that every block has one shape."""
+  """Rows padded to `size` by repeating the last one, so that all blocks have the same shape."""
   if len(rows) == size:
     return rows
   return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
@@ -164,42 +165,42 @@ def pad(rows: np.ndarray, size: int) -> np.ndarray:
 
 @contextlib.contextmanager
 def prefetch(numbers: range, read, count: int, batch: int = 0):
-  """An iterator over read(number), `count` of them read ahead by Grain's threads; with `batch`,
-  over stacks of so many."""
+  """A context with an iterator over read(number), which Grain's threads run `count` items ahead.
+  With `batch`, the iterator is over stacks of that many items."""
   import grain
 
   items = grain.MapDataset.range(numbers.start, numbers.stop, numbers.step).map(read)
   options = grain.ReadOptions(num_threads=4, prefetch_buffer_size=count)
-  found = items.to_iter_dataset(options)
-  reader = iter(found.batch(batch, drop_remainder=False) if batch else found)
-  # Closed however the loop over it ends: else its threads read on, and the process waits for them.
+  dataset = items.to_iter_dataset(options)
+  reader = iter(dataset.batch(batch, drop_remainder=False) if batch else dataset)
+  # Without closing, its threads keep reading after the loop ends, and the process waits for them.
   with contextlib.closing(reader):
     yield reader
 
 
-# Raw bytes of one streamed block; two are read ahead.
+# Raw bytes of one streamed block. Two blocks are read ahead.
 BLOCK_BYTES = 64 * 2**20
 
 
 def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
-  """Blocks of consecutive steps, read ahead while the device computes.
+  """Blocks of consecutive steps [steps, n, ...], which are read ahead while the device computes.
 
-  Blocks begin at multiples of their length, whatever step a run resumes from. They are [steps, n,
-  ...], split over n: a process reads the rows of its own devices alone.
+  Blocks begin at multiples of their length, also after resuming. They are sharded over n, and each
+  process only reads the rows of its devices.
   """
   if step >= steps:
     return
   length = max(1, BLOCK_BYTES // (row_bytes(table) * n))
   start = step - step % length
-  own = put.local_range(n)
+  local = put.local_range(n)
   words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))
 
   def read(step: int):
-    index = host_order(words, step * n + np.arange(*own, dtype=np.int64), table.size)
+    index = host_order(words, step * n + np.arange(*local, dtype=np.int64), table.size)
     return {'rows': dict(table.fetch(index)), 'index': index}
 
   with prefetch(range(start, steps), read, 2 * length, length) as reader:
     for begin, block in zip(range(start, steps, length), reader, strict=True):
       block = put.put_rows(jax.tree.map(partial(pad, size=length), block), n, axis=1)
-      served = min(begin + length, steps) - max(begin, step)
-      yield {**block, **put({'first': np.int32(begin)})}, served
+      count = min(begin + length, steps) - max(begin, step)
+      yield {**block, **put({'first': np.int32(begin)})}, count

@@ -1,5 +1,5 @@
-"""Images stacked as the three channels of one: stacked_mnist has 1000 modes, a digit in each
-(Metz et al. 2017, arXiv:1611.02163, section 3.3.1)."""
+"""Three grey images stacked as the channels of one. stacked_mnist has 1000 modes, one for each
+triple of digits (Metz et al. 2017, arXiv:1611.02163, section 3.3.1)."""
 
 from functools import partial
 
@@ -11,38 +11,40 @@ from vaejax.data.table import Table
 from vaejax.errors import UserError
 
 PREFIX, CHANNELS = 'stacked_', 3
-TEST = 26_000  # as many as samples are customarily drawn to count modes
+TEST = 26_000  # rows of the test split: the usual number of samples for counting modes
 
 
 def base(name: str) -> str:
-  """The set that is stacked: 'mnist' of 'stacked_mnist'; '' where none is."""
+  """The dataset that is stacked: 'mnist' for 'stacked_mnist', '' for an ordinary dataset."""
   return name.removeprefix(PREFIX) if name.startswith(PREFIX) else ''
 
 
 def members(position: np.ndarray, size: int) -> np.ndarray:
-  """The rows of the base, of `size`, in each channel of the rows at `position` [N]: int32 [N, 3],
-  each channel in an order of its own that leaves none out."""
+  """The base rows, of `size`, in the channels of the rows at `position` [N]: int32 [N, 3]. Each
+  channel has a separate permutation."""
   words = (np.asarray([PREFIX.encode()[0], c], np.uint32) for c in range(CHANNELS))
   return np.stack([host_order(w, position, size) for w in words], axis=-1)
 
 
 def table(rows: Table, split: str) -> Table:
-  """Rows of a set with classes, made grey and stacked: 'image' uint8 [H, W, 3], and the 'label'
-  that counts the classes of its channels, the last one fastest. As many rows as the base has, or,
-  of the test split, 26,000.
+  """Stacked rows of a table of grey images with classes: 'image' uint8 [H, W, 3], and a 'label'
+  that enumerates the classes of its channels, the last varying fastest. There are as many rows as
+  in the table, but 26,000 in the test split.
 
-  Raises UserError where the base is not of grey images with classes.
+  Raises UserError if the table does not have grey images with classes.
   """
   shape = rows.row['image'].shape if 'image' in rows.row else ()
   if shape[2:] != (1,) or not rows.classes:
-    raise UserError(f'{PREFIX}...: it stacks grey images with classes, which {rows.origin} has not')
+    raise UserError(
+      f'{PREFIX}NAME needs a dataset of grey images with classes, but {rows.origin} is not one.'
+    )
   size = TEST if split == 'test' else rows.size
 
   def stack(fetch, position):
-    """Rows of which `fetch` gives the channels."""
-    found = [fetch(index) for index in members(position, rows.size).T]
-    image = np.concatenate([f['image'] for f in found], axis=-1)
-    label = np.stack([f['label'] for f in found], axis=-1)
+    """The rows at `position` [N], where `fetch` returns rows of the table."""
+    channels = [fetch(index) for index in members(position, rows.size).T]
+    image = np.concatenate([c['image'] for c in channels], axis=-1)
+    label = np.stack([c['label'] for c in channels], axis=-1)
     label = label @ rows.classes ** np.arange(CHANNELS)[::-1]
     return {'image': image, 'label': label.astype(np.int32)}
 

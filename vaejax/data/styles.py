@@ -1,5 +1,5 @@
-"""Styles of images, as pure functions on the device: what a digit is drawn with, or a photograph
-treated by. Each takes an image [H, W, 3] in [0, 1] and a strength in [0, 1), and gives another."""
+"""Procedural styles of digits and of photographs, as pure functions on the device. Each maps an
+image [H, W, 3] in [0, 1] and a strength in [0, 1) to an image."""
 
 import functools
 
@@ -8,24 +8,24 @@ import jax.numpy as jnp
 
 from vaejax.data.noise import bits
 
-# Rec. 601 luma, which PIL's conversion to grey takes as well.
+# Rec. 601 luma, as in PIL's conversion to grey.
 LUMA = 0.299, 0.587, 0.114
 
 
 def thick(image, strength):
-  """Every pixel is the brightest of the 3x3 around it: a dilation."""
+  """Dilation: every pixel becomes the brightest of its 3x3 neighbourhood."""
   return functools.reduce(jnp.maximum, neighbours(image, 3))
 
 
 def thin(image, strength):
-  """Every pixel is the darkest of itself and those to its right, below, and below right: an
-  erosion by 2x2, for one by 3x3 would leave nothing of many strokes."""
+  """Erosion by 2x2: every pixel becomes the darkest of itself and its neighbours to the right,
+  below, and below right. Erosion by 3x3 would remove many strokes completely."""
   _, _, _, _, here, right, _, below, across = neighbours(image, 3)
   return functools.reduce(jnp.minimum, (here, right, below, across))
 
 
 def slanted(image, strength):
-  """Sheared, so that its top moves to the left: by 0.5 to 0.8 pixels a row."""
+  """Shear that moves the top to the left, by 0.5 to 0.8 pixels per row."""
   height, width, _ = image.shape
   shift = (0.5 + 0.3 * strength) * ((height - 1) / 2 - jnp.arange(height))
   place = jnp.clip(jnp.arange(width) + shift[:, None], 0, width - 1)
@@ -41,25 +41,26 @@ def inverted(image, strength):
 
 
 def coloured(image, strength):
-  """White becomes a full colour, of the hue 360 degrees times the strength."""
+  """White becomes a saturated colour, with a hue of 360 degrees times the strength."""
   return image * colour(strength)
 
 
 def tone(image, strength):
-  """Printed in one ink: four fifths of it grey times a pale colour, of any hue."""
+  """A colour tint: 0.8 times grey times a pale colour of any hue, plus 0.2 times the image."""
   grey = (image @ jnp.asarray(LUMA))[..., None]
   return 0.2 * image + 0.8 * grey * (1 - 0.7 * (1 - colour(strength)))
 
 
 def contrast(image, strength):
-  """Differences from the mean brightness become 2.5 to 3.5 times as large, and are cut off."""
+  """Differences from the mean brightness are multiplied by 2.5 to 3.5 and clipped."""
   centre = jnp.mean(image @ jnp.asarray(LUMA))
   return jnp.clip(centre + (2.5 + strength) * (image - centre), 0, 1)
 
 
 def blurred(image, strength):
-  """A bilateral filter, four times: the mean of the 3x3 around, by likeness of colour (Tomasi &
-  Manduchi 1998, section 2, with a box for the closeness). Its width is 0.15 to 0.25."""
+  """Four passes of a bilateral filter: the mean of the 3x3 neighbourhood, weighted by similarity of
+  colour (Tomasi & Manduchi 1998, section 2, with a box in space). The colour scale is 0.15 to
+  0.25."""
   width = 0.15 + 0.1 * strength
 
   def smooth(_, image):
@@ -70,12 +71,12 @@ def blurred(image, strength):
       total, weights = total + weight * near, weights + weight
     return total / weights
 
-  # A loop, so that no pass is computed anew for each of the pixels that the next one looks at.
+  # A loop, so that XLA does not recompute a pass for each pixel of the next one.
   return jax.lax.fori_loop(0, 4, smooth, image)
 
 
 def posterised(image, strength):
-  """Four levels of each primary, or five from a strength of one half on."""
+  """Four levels for each channel, or five for strengths of at least one half."""
   steps = jnp.where(strength < 0.5, 3.0, 4.0)
   return jnp.round(image * steps) / steps
 
@@ -87,34 +88,34 @@ STYLES = {
 
 
 def names(kind: str) -> tuple[str, ...]:
-  """What the styles of a kind are called, in the order of their indices."""
+  """The names of the styles of a kind, in the order of their indices."""
   return tuple(style.__name__ for style in STYLES[kind])
 
 
 def colour(hue) -> jax.Array:
-  """The full colour [3] of a hue in [0, 1), from red by way of green and blue."""
+  """The saturated colour [3] of a hue in [0, 1): from red over green and blue to red."""
   return jnp.clip(jnp.abs((hue * 6 + jnp.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
 
 
 def neighbours(image: jax.Array, size: int) -> list[jax.Array]:
-  """Every pixel's square of size², row by row, each [H, W, C]; beyond an edge it repeats."""
+  """The size² neighbours of every pixel, row by row, as [H, W, C] each. Edges are repeated."""
   height, width, _ = image.shape
   reach = size // 2
   padded = jnp.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode='edge')
-  places = [(i, j) for i in range(size) for j in range(size)]
-  return [padded[i : i + height, j : j + width] for i, j in places]
+  offsets = [(i, j) for i in range(size) for j in range(size)]
+  return [padded[i : i + height, j : j + width] for i, j in offsets]
 
 
 def restyle(kind: str, image: jax.Array, style: jax.Array, strength: jax.Array) -> jax.Array:
-  """Images [N, H, W, 1 or 3] in [0, 1], each in its style [N] with its strength [N] in [0, 1):
-  [N, H, W, 3], rounded to 256 levels, as images that are read from a file have."""
+  """Applies to images [N, H, W, 1 or 3] in [0, 1] a style [N] with a strength [N] in [0, 1).
+  Returns [N, H, W, 3], rounded to 256 levels like images from files."""
   image = jnp.broadcast_to(image, (*image.shape[:-1], 3))
-  one = lambda x, index, strength: jax.lax.switch(index, STYLES[kind], x, strength)
-  return jnp.round(jax.vmap(one)(image, style, strength) * 255) / 255
+  apply = lambda x, index, strength: jax.lax.switch(index, STYLES[kind], x, strength)
+  return jnp.round(jax.vmap(apply)(image, style, strength) * 255) / 255
 
 
 def draw(kind: str, keys: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """A style int32 [N] and a strength [N] in [0, 1) for each of the keys [N], all alike likely."""
+  """A uniform style int32 [N] and strength [N] in [0, 1) for each of the keys [N]."""
   noise = bits(keys, 2)
   style = (noise[:, 0] % jnp.uint32(len(STYLES[kind]))).astype(jnp.int32)
   return style, (noise[:, 1] >> 8).astype(jnp.float32) / 2**24

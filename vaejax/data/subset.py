@@ -1,4 +1,5 @@
-"""Parts of a table: rows that are held out of it, what is left then, and a labelled few."""
+"""Subsets of a table: rows held out for validation, the remaining rows, and a balanced labelled
+subset."""
 
 from collections.abc import Iterator
 
@@ -10,137 +11,145 @@ from vaejax.data.order import host_order
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
-LOOK = 1000  # rows, of which the labels are read at once
+LABEL_ROWS = 1000  # rows whose labels are read at once
 
-# Of the order by which rows are held out: the same for every run, member and machine.
-HELD_OUT = np.asarray([20260701, 1], np.uint32)
+# The key of the order in which rows are held out: the same for every run, member and machine.
+HOLD_OUT_KEY = np.asarray([20260701, 1], np.uint32)
 
 
 def subset(rows: Table, index: np.ndarray) -> Table:
-  """The rows at `index` [N] alone; a static draw of their pixels is that of their new places."""
-  fetch = lambda places: rows.fetch(index[places])
+  """The table of the rows at `index` [N]. Static binarisation uses the new position of a row."""
+  fetch = lambda positions: rows.fetch(index[positions])
   load = lambda: fetch(np.arange(len(index)))
-  render = rows.render and (lambda places: rows.render(jnp.asarray(index)[places]))
+  render = rows.render and (lambda positions: rows.render(jnp.asarray(index)[positions]))
   return rows._replace(size=len(index), load=load, fetch=fetch, render=render)
 
 
 def without(rows: Table, index: np.ndarray) -> Table:
-  """All rows but those at `index` [N], which is sorted."""
-  # Row i of what is left is row i + k, where k rows that are left out come before it.
+  """The table of all rows except those at the sorted `index` [N]."""
+  # Row i of the result is row i + k, where k is the number of removed rows before it.
   before = index - np.arange(len(index), dtype=index.dtype)
   size = rows.size - len(index)
 
-  def at(places, xp=np):
-    return places + xp.searchsorted(xp.asarray(before), places, side='right')
+  def original(positions, xp=np):
+    return positions + xp.searchsorted(xp.asarray(before), positions, side='right')
 
   def load():
     return {name: np.delete(array, index, axis=0) for name, array in rows.load().items()}
 
-  render = rows.render and (lambda places: rows.render(at(places, jnp)))
-  return rows._replace(
-    size=size, load=load, fetch=lambda places: rows.fetch(at(np.asarray(places))), render=render
-  )
+  fetch = lambda positions: rows.fetch(original(np.asarray(positions)))
+  render = rows.render and (lambda positions: rows.render(original(positions, jnp)))
+  return rows._replace(size=size, load=load, fetch=fetch, render=render)
 
 
 def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
-  """What is left of a split, and the rows that are held out of it for validation.
+  """The remaining rows of a split, and the rows that are held out for validation.
 
-  They are the first in an order by a fixed key; of a split with classes as many of each class that
-  occurs, one of which at least is left. Rows whose label is negative, which is unknown, are of no
-  class: of them those among the first are held out. Where a number does not divide it is rounded.
+  The rows held out are the first in the order of a fixed key. If the split has classes, there are
+  equally many of each class that occurs, and at least one row of each remains. Rows with a negative
+  label, which is unknown, belong to no class; those among the first are held out. Counts are
+  rounded.
 
   Args:
     rows: the split.
-    validation: how many rows are held out, or, below 1, which share of them.
+    validation: the number of rows to hold out, or below 1 their proportion.
 
   Raises:
-    UserError: it is no such number, or a class has too few rows, with what would fit.
+    UserError: the number does not fit, or a class has too few rows.
   """
-  given = f'data.validation={validation:g}'
+  setting = f'data.validation={validation:g}'
   count = validation if validation >= 1 else round(validation * rows.size)
   if not 0 < count < rows.size or count != int(count):
     raise UserError(
-      f'{given} holds out {count:g} rows of {rows.origin}, which has {rows.size}: it takes a share '
-      f'below 1, or a whole number of rows below {rows.size}'
+      f'{setting} holds out {count:g} rows of {rows.origin}, which has {rows.size}. Give a '
+      f'proportion below 1, or a whole number of rows below {rows.size}.'
     )
-  count, about = int(count), ''
+  count, note = int(count), ''
   if rows.classes:
-    index, share = even(rows, count, given)
-    about = f', {share} of each class'
+    index, per_class = balanced_hold_out(rows, count, setting)
+    note = f', {per_class} of each class'
   else:
-    index = host_order(HELD_OUT, np.arange(count), rows.size)
+    index = host_order(HOLD_OUT_KEY, np.arange(count), rows.size)
   index = np.sort(index)
-  rest = without(rows, index)._replace(origin=f'{rows.origin} without {len(index)} rows{about}')
-  held = subset(rows, index)._replace(origin=f'{rows.origin}, {len(index)} rows{about}')
-  return rest, held
+  rest = without(rows, index)._replace(origin=f'{rows.origin} without {len(index)} rows{note}')
+  held_out = subset(rows, index)._replace(origin=f'{rows.origin}, {len(index)} rows{note}')
+  return rest, held_out
 
 
-def even(rows: Table, count: int, given: str) -> tuple[np.ndarray, int]:
-  """The places of about `count` rows, as many of every class, and how many of each that is."""
+def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray, int]:
+  """The indices of about `count` rows to hold out, and how many of them are of each class."""
   if count < rows.classes:
     raise UserError(
-      f'{given} is less than a row of each of the {rows.classes} classes of {rows.origin}: it '
-      f'takes {rows.classes} rows or more'
+      f'{setting} is less than one row for each of the {rows.classes} classes of {rows.origin}. '
+      f'Give at least {rows.classes} rows.'
     )
-  found, unknown, seen = [[] for _ in range(rows.classes)], [], 0
-  share_of = lambda classes: max(round((count - len(unknown)) / classes), 1)
-  for index, label in labels(rows, HELD_OUT):
-    unknown += index[: max(count - seen, 0)][label[: max(count - seen, 0)] < 0].tolist()
-    seen += len(index)
-    for i, one in zip(index, label, strict=True):
-      if one >= 0:
-        found[one].append(i)
-    if seen >= count and min(map(len, found)) > share_of(rows.classes):
+  by_class, unlabelled, read = [[] for _ in range(rows.classes)], [], 0
+  split_evenly = lambda classes: max(round((count - len(unlabelled)) / classes), 1)
+  for index, label in labels(rows, HOLD_OUT_KEY):
+    first = max(count - read, 0)
+    unlabelled += index[:first][label[:first] < 0].tolist()
+    read += len(index)
+    append_by_class(by_class, index, label)
+    if read >= count and min(map(len, by_class)) > split_evenly(rows.classes):
       break
-  found = {label: places for label, places in enumerate(found) if places}
-  if len(unknown) == count or not found:
-    return np.asarray(unknown, np.int32), 0
-  share, scarce = share_of(len(found)), min(found, key=lambda label: len(found[label]))
-  if (most := len(found[scarce]) - 1) < share:
-    fits = count * most * len(found) // (count - len(unknown)) or 'no'
+  by_class = {label: indices for label, indices in enumerate(by_class) if indices}
+  if len(unlabelled) == count or not by_class:
+    return np.asarray(unlabelled, np.int32), 0
+  per_class = split_evenly(len(by_class))
+  rarest = min(by_class, key=lambda label: len(by_class[label]))
+  if (available := len(by_class[rarest]) - 1) < per_class:
+    fits = count * available * len(by_class) // (count - len(unlabelled)) or 'no'
     raise UserError(
-      f'{given} holds out {share} rows of each class, and {rows.origin} has {most + 1} of class '
-      f'{scarce}, of which one is left: {fits} rows would fit'
+      f'{setting} holds out {per_class} rows of each class, but {rows.origin} has {available + 1} '
+      f'of class {rarest}, of which one must remain: {fits} rows would fit.'
     )
-  chosen = [*unknown, *(i for places in found.values() for i in places[:share])]
-  return np.asarray(chosen, np.int32), share
+  chosen = [*unlabelled, *(i for indices in by_class.values() for i in indices[:per_class])]
+  return np.asarray(chosen, np.int32), per_class
 
 
 def balanced(rows: Table, count: int, key: jax.Array) -> Table:
-  """`count` rows of a table, as many of every class, the first that come in an order by `key`:
-  those of a smaller count are among those of a larger. A negative label is that of no class.
+  """A subset of `count` rows with equally many of each class: the first ones in the order of `key`.
 
-  Raises UserError for a table without classes, and a count that its classes do not share evenly or
-  do not have.
+  A smaller count gives a subset of a larger one. Rows with a negative label belong to no class.
+  Raises UserError for a table without classes, and for a count that is not a multiple of the number
+  of classes or exceeds the rows of one.
   """
   if not rows.classes:
-    raise UserError(f'data.labels={count}: {rows.origin} has no classes; take a dataset that has')
-  share, rest = divmod(count, rows.classes)
-  if rest or not share:
     raise UserError(
-      f'data.labels={count}: every class has as many, so it takes a multiple of {rows.classes}, as '
-      f'{max(share, 1) * rows.classes}'
+      f'data.labels={count} needs classes, but {rows.origin} has no classes. Choose another '
+      'dataset.'
     )
-  found = [[] for _ in range(rows.classes)]
+  per_class, rest = divmod(count, rows.classes)
+  if rest or not per_class:
+    raise UserError(
+      f'data.labels={count} cannot be divided evenly among {rows.classes} classes. Give a '
+      f'multiple of {rows.classes}, for example {max(per_class, 1) * rows.classes}.'
+    )
+  by_class = [[] for _ in range(rows.classes)]
   for index, label in labels(rows, np.asarray(jax.random.key_data(key))):
-    for i, one in zip(index, label, strict=True):
-      if one >= 0:
-        found[one].append(i)
-    if min(map(len, found)) >= share:
-      return subset(rows, np.sort(np.concatenate([each[:share] for each in found])))
-  scarce = min(range(rows.classes), key=lambda label: len(found[label]))
+    append_by_class(by_class, index, label)
+    if min(map(len, by_class)) >= per_class:
+      return subset(rows, np.sort(np.concatenate([i[:per_class] for i in by_class])))
+  rarest = min(range(rows.classes), key=lambda label: len(by_class[label]))
   raise UserError(
-    f'data.labels={count} wants {share} of each class: {rows.origin} has {len(found[scarce])} of '
-    f'class {scarce}'
+    f'data.labels={count} needs {per_class} of each class, but {rows.origin} has '
+    f'{len(by_class[rarest])} of class {rarest}. Give a smaller number.'
   )
 
 
+def append_by_class(by_class: list[list[int]], index: np.ndarray, label: np.ndarray) -> None:
+  """Appends each index to the list of its label. Negative labels are skipped."""
+  for i, one in zip(index, label, strict=True):
+    if one >= 0:
+      by_class[one].append(i)
+
+
 def labels(rows: Table, words: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Runs of rows in the order by a key's words: their places [n] and their labels [n]."""
-  if rows.render:  # the labels alone
-    read = jax.jit(lambda index: rows.render(index)['label'])
+  """The indices [n] and labels [n] of all rows in the order of a key's words, in blocks."""
+  if rows.render:
+    read = jax.jit(lambda index: rows.render(index)['label'])  # without the images
   else:
     read = lambda index: rows.fetch(index)['label']
-  for begin in range(0, rows.size, LOOK):
-    index = host_order(words, np.arange(begin, min(begin + LOOK, rows.size)), rows.size)
+  for begin in range(0, rows.size, LABEL_ROWS):
+    index = host_order(words, np.arange(begin, min(begin + LABEL_ROWS, rows.size)), rows.size)
     yield index, np.asarray(read(index))

@@ -1,4 +1,4 @@
-"""What every dataset reader gives and `source.py` takes: one split as rows of raw arrays."""
+"""Table: one split of a dataset as rows of raw arrays. All readers return it."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -8,19 +8,19 @@ import numpy as np
 
 
 class Table(NamedTuple):
-  """One split of a dataset. A row's 'image' is uint8 [H, W, C], or its 'video' uint8
-  [T, H, W, C]; its 'label' int32 [].
+  """One split of a dataset. A row has 'image' uint8 [H, W, C] or 'video' uint8 [T, H, W, C], and
+  optionally 'label' int32 [].
 
   Attributes:
     size: number of rows.
     row: shape and dtype of each field of one row, without a batch axis.
-    classes: number of label classes, or None where there is no label.
-    load: gives the whole split on the host, {field: [size, ...]}; may be memory-mapped.
-    fetch: gives the rows at some indices [N] on the host, {field: [N, ...]}.
-    render: for a procedural set, the rows at some indices [N] as a pure function on the device.
-    origin: what was read, in words that change where its rows do: 'mnist/3.0.1 train'.
-    limits: of data that is real numbers, float32 in their own units, the range that is shown in
-      pictures; None of 8-bit data.
+    classes: number of label classes, or None without labels.
+    load: () -> all rows on the host, {field: [size, ...]}; may be memory-mapped.
+    fetch: indices [N] -> those rows on the host, {field: [N, ...]}.
+    render: for a procedural dataset, indices [N] -> those rows, as a pure function on the device.
+    origin: name of what was read, which changes whenever the rows do: 'mnist/3.0.1 train'.
+    limits: for real numbers (float32 in arbitrary units), the range that pictures show; None for
+      8-bit data.
   """
 
   size: int
@@ -34,14 +34,14 @@ class Table(NamedTuple):
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray], classes: int | None, origin: str) -> Table:
-  """The table of {field: [N, ...]} that lie in memory."""
+  """The table of arrays in memory, {field: [N, ...]}."""
   row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in arrays.items()}
   fetch = lambda index: {k: v[index] for k, v in arrays.items()}
   return Table(len(next(iter(arrays.values()))), row, classes, lambda: arrays, fetch, None, origin)
 
 
 def rendered(size: int, render: Callable, classes: int | None, origin: str) -> Table:
-  """The procedural table of `size` rows that a pure function of their indices [N] gives."""
+  """The procedural table of `size` rows, where `render` is a pure function of indices [N]."""
   row = jax.eval_shape(render, jax.ShapeDtypeStruct((1,), np.int32))
   row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in row.items()}
   on_device = jax.jit(render)

@@ -1,4 +1,4 @@
-"""Any TFDS dataset of images or videos, by name or by directory, without TensorFlow."""
+"""Reads any TFDS dataset of images or videos, by name or directory, without TensorFlow."""
 
 import contextlib
 import io
@@ -10,14 +10,13 @@ import jax
 import numpy as np
 
 from vaejax.data import clips, decoded, sets
-from vaejax.data.fit import MODES, check, fitted
-from vaejax.data.fit import fit as fit_image
+from vaejax.data.fit import MODES, check_settings, fit_image, fitted_shape
 from vaejax.data.locate import locate
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
-_FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF')  # what TFDS stores; PIL runs programs for some others
-_THREADED = 64 * 64  # pixels from which decoding in threads is faster
+_FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF')  # those of TFDS; for some others PIL runs programs
+_THREADED_PIXELS = 64 * 64  # image size from which decoding in threads is faster
 
 
 def table(
@@ -29,44 +28,44 @@ def table(
   fit: str = 'resize',
   frames: int | None = None,
 ) -> Table:
-  """Reads one split of a dataset that TFDS has prepared as array_record.
+  """One split of a dataset that TFDS has prepared as array_record.
 
   Args:
     name: 'name', 'name/config' or 'name:version' in data_dir, or a directory: a version's folder or
-      its parent. mnist, fashion_mnist, kmnist and cifar10 are prepared where they are missing.
-    split: one that the set has, or 'test' of any set that has 'train': where there is no 'test' it
-      is 'validation', and without that the last 10 % of 'train', whose 'train' then is the rest.
-    data_dir: default TFDS_DATA_DIR, else TFDS's own.
-    size, channels, fit: see `fit.fit`; None keeps what the set has.
-    frames: cut the videos of a set that has some to so many; None reads its images.
+      its parent. Missing official datasets are prepared (see official.py).
+    split: a split of the dataset. Every dataset with 'train' also has 'test': without one it is
+      'validation', or else the last 10 % of 'train', and 'train' is the rest.
+    data_dir: default TFDS_DATA_DIR, else the default of TFDS.
+    size, channels, fit: see fit.fit_image; None keeps those of the dataset.
+    frames: the length to which videos are cut; None reads images.
 
   Returns:
-    'image' uint8 [H, W, C], or 'video' uint8 [T, H, W, C], and, where the set has class labels,
-    'label' int32 []. `load` gives memory-mapped arrays; `fetch` decodes the rows it is asked for,
-    from any number of threads.
+    A table of 'image' uint8 [H, W, C] or 'video' uint8 [T, H, W, C], and 'label' int32 [] if the
+    dataset has class labels. `load` returns memory maps. `fetch` decodes rows and can be called
+    from several threads.
 
   Raises:
-    UserError: no such set or split, neither images nor videos, or a broken one.
+    UserError: there is no such dataset or split, it has no images or videos, or it is damaged.
   """
-  check(size, channels, fit)
+  check_settings(size, channels, fit)
   folder = locate(name, data_dir)
   with _reading(folder):
     builder = _open(folder)
     features = builder.info.features
     clip = clips.find(features) if frames else None
     if clip:
-      clips.check(clip, frames, folder)
+      clips.check_length(clip, frames, folder)
     image = None if clip else _image(features, folder)
     label = _label(features)
     h, w, c = clip.shape if clip else features[image].shape
     if size is None and None in (h, w):
-      raise UserError(f'{folder}: its images differ in size: set data.size')
+      raise UserError(f'The images of {folder} differ in size. Set data.size.')
     if not c and not channels:
-      raise UserError(f'{folder}: its images differ in channels: set data.channels')
+      raise UserError(f'The images of {folder} differ in channels. Set data.channels to 1 or 3.')
     source, rows, paths = _rows(builder, split)
   white = getattr(sets.find(builder.name), 'WHITE', 255)
   data, shape = ('video', (frames,)) if clip else ('image', ())
-  shape = (*shape, *fitted((h, w, c), size, channels))
+  shape = (*shape, *fitted_shape((h, w, c), size, channels))
   row = {data: jax.ShapeDtypeStruct(shape, np.uint8)}
   if label:
     row['label'] = jax.ShapeDtypeStruct((), np.int32)
@@ -80,7 +79,9 @@ def table(
         pictures, number = decode(record)
         if white != 255:
           pictures = [pixels * np.uint8(255 // white) for pixels in pictures]
-        pictures = [_exact(fit_image(p, size, channels, fit), shape[-3:]) for p in pictures]
+        pictures = [fit_image(p, size, channels, fit) for p in pictures]
+        if wrong := [p.shape for p in pictures if p.shape != shape[-3:]]:
+          raise ValueError(f'an image of {list(wrong[0])} in a dataset of {list(shape[-3:])}')
         out[data][i] = np.reshape(pictures, shape)
         if label:
           out['label'][i] = number
@@ -89,9 +90,10 @@ def table(
   def load():
     key = [_fingerprint(folder, paths), source.split, size, channels, size and fit]
     key += [frames] if clip else []
-    threads = 1 if None not in (h, w) and h * w < _THREADED else min(os.cpu_count() or 1, 16)
-    bulk = lambda: decoded.blocks(fetch, rows, int(np.prod(shape)), threads)
-    return decoded.load(f'{builder.name}-{source.split}', key, row, rows, bulk)
+    small = None not in (h, w) and h * w < _THREADED_PIXELS
+    threads = 1 if small else min(os.cpu_count() or 1, 16)
+    blocks = lambda: decoded.blocks(fetch, rows, int(np.prod(shape)), threads)
+    return decoded.load(f'{builder.name}-{source.split}', key, row, rows, blocks)
 
   classes = features[label].num_classes if label else None
   origin = f'{builder.info.full_name} {source.split}'
@@ -99,19 +101,18 @@ def table(
 
 
 def splits(name: str, data_dir: str | None = None) -> tuple[str, ...]:
-  """The splits that a set has as they are used here: any has a 'test' where it has a 'train', and a
-  'validation' unless that stands for a missing 'test'. Raises UserError where there is no such set.
-  """
+  """The splits of a dataset as `table` reads them: always with 'test', and without a 'validation'
+  that replaces a missing 'test'. Raises UserError if there is no such dataset."""
   folder = locate(name, data_dir)
   with _reading(folder):
-    found = tuple(_open(folder).info.splits)
-  if 'test' in found:
-    return found
-  return (*(split for split in found if split != 'validation'), 'test')
+    stored = tuple(_open(folder).info.splits)
+  if 'test' in stored:
+    return stored
+  return (*(split for split in stored if split != 'validation'), 'test')
 
 
 def _open(folder: str):
-  """A TFDS builder of a version's folder. UserError where it is not array_record."""
+  """A TFDS builder of a version's folder. Raises UserError if it is not stored as array_record."""
   import tensorflow_datasets
 
   with open(os.path.join(folder, 'features.json')) as file:
@@ -121,20 +122,24 @@ def _open(folder: str):
   formats = sorted(f.value for f in builder.info.available_file_formats())
   if 'array_record' not in formats:
     raise UserError(
-      f'{folder} is stored as {", ".join(formats)}, which only TensorFlow reads: prepare it again '
-      'elsewhere, with --file_format=array_record'
+      f'{folder} is stored as {", ".join(formats)}, which only TensorFlow reads. Prepare it again '
+      'on a machine with TensorFlow by `tfds build --file_format=array_record`.'
     )
-  # A set that is there in several formats takes this one; to ask for it when opening is an error.
+  # For datasets that are stored in several formats. Giving the format when opening is an error.
   builder.info.set_file_format('array_record', override=True, override_if_initialized=True)
   return builder
 
 
 def _refuse_code(node: object) -> None:
-  """UserError where features.json names a class outside of TFDS, whose module TFDS would import."""
+  """Raises UserError if features.json names a class outside of TFDS, because TFDS would import its
+  module."""
   for key, value in node.items() if isinstance(node, dict) else ():
-    named = key in ('type', 'pythonClassName', 'python_class_name') and isinstance(value, str)
-    if named and not value.startswith('tensorflow_datasets.'):
-      raise UserError(f'features.json names the class {value}, which is not one of TFDS')
+    is_class = key in ('type', 'pythonClassName', 'python_class_name') and isinstance(value, str)
+    if is_class and not value.startswith('tensorflow_datasets.'):
+      raise UserError(
+        f'features.json names the class {value}, which is not one of TFDS. Such datasets are not '
+        'read, because opening them would run its code.'
+      )
     _refuse_code(value)
   for value in node if isinstance(node, list) else ():
     _refuse_code(value)
@@ -148,17 +153,17 @@ def _image(features, folder: str) -> str:
   image = 'image' if 'image' in images else images[0] if len(images) == 1 else None
   if image is None:
     has = ', '.join(images) or (
-      'a video: take a config of videos, with data.frames' if clips.find(features) else 'none'
+      'a video. Use a config of videos, with data.frames' if clips.find(features) else 'none'
     )
-    raise UserError(f'{folder}: one image feature is needed, it has {has}')
+    raise UserError(f'{folder}: one image feature is needed, but it has {has}.')
   if features[image].np_dtype != np.uint8 or len(features[image].shape) != 3:
     kind, shape = np.dtype(features[image].np_dtype), features[image].shape
-    raise UserError(f'{folder}: images must be uint8 [H, W, C], they are {kind} {list(shape)}')
+    raise UserError(f'{folder}: images must be uint8 [H, W, C], but are {kind} {list(shape)}.')
   return image
 
 
 def _label(features) -> str | None:
-  """The name of the label feature, None where there is none."""
+  """The name of the label feature; None if there is none."""
   from tensorflow_datasets.core.features import ClassLabel
 
   labels = sorted(k for k, v in features.items() if isinstance(v, ClassLabel))
@@ -167,35 +172,40 @@ def _label(features) -> str | None:
 
 
 def _rows(builder, split: str) -> tuple:
-  """A split's source of raw records, their number, and the files that they lie in."""
+  """The data source of a split's raw records, their number, and their files."""
   from tensorflow_datasets.core.decode import DeserializeMethod
 
   splits = builder.info.splits
   base = 'validation' if split == 'test' and 'test' not in splits else split
   base = 'train' if base == 'validation' and base not in splits and split == 'test' else base
   if base not in splits:
-    raise UserError(f'{builder.data_dir} has no split {split!r}: it has {", ".join(splits)}')
+    raise UserError(
+      f'{builder.data_dir} has no split {split!r}. Choose one of {", ".join(splits)}.'
+    )
   total, part = splits[base].num_examples, base
   if split in ('train', 'test') and not {'test', 'validation'} & set(splits):
     kept = total - max(total // 10, 1)
     part = f'train[:{kept}]' if split == 'train' else f'train[{kept}:]'
   rows, paths = splits[part].num_examples, [os.fspath(p) for p in splits[base].filepaths]
   if not rows:
-    raise UserError(f'{builder.data_dir}: split {split!r} has no rows')
-  if gone := [p for p in paths if not os.path.isfile(p)]:
-    raise UserError(f'{builder.data_dir} is not whole: {os.path.basename(gone[0])} is missing')
+    raise UserError(f'{builder.data_dir}: split {split!r} has no rows.')
+  if missing := [p for p in paths if not os.path.isfile(p)]:
+    raise UserError(
+      f'{builder.data_dir} is incomplete: {os.path.basename(missing[0])} is missing. Prepare the '
+      'dataset again.'
+    )
   method = DeserializeMethod.RAW_BYTES
   return builder.as_data_source(part, deserialize_method=method), rows, paths
 
 
 def _decoder(clip, frames, image: str | None, label: str | None, channels: int) -> Callable:
-  """Gives a function from a record's bytes to (its frames or its one image, uint8
-  [h, w, channels] each, and its label or None)."""
+  """A function from a record's bytes to (its images, its label or None). The images, uint8
+  [h, w, channels] each, are the frames of a video or a single image."""
   from PIL import Image
   from tensorflow_datasets.proto import tf_example_pb2
 
-  # Not TFDS's own decoding: it is slower by half, takes OpenCV where it finds it, whose JPEGs
-  # differ, and leaves palettes, and grey images in a set of colour, as they are.
+  # Not the decoder of TFDS, which takes 1.5 times as long, uses OpenCV if it is installed, whose
+  # JPEGs differ, and converts neither palettes nor grey images in a dataset of colour images.
   def decode(data):
     picture = Image.open(io.BytesIO(data), formats=_FORMATS)
     if picture.mode[0] in 'IF':
@@ -215,27 +225,20 @@ def _decoder(clip, frames, image: str | None, label: str | None, channels: int) 
   return read
 
 
-def _exact(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-  """The image, or ValueError where it has not the shape that the set declares."""
-  if image.shape != shape:
-    raise ValueError(f'an image of {list(image.shape)} in a set of {list(shape)}')
-  return image
-
-
 def _fingerprint(folder: str, paths: list[str]) -> list:
-  """What changes when the source does: where it is, and its files' names, sizes and times."""
+  """A key that changes with the source: its path, and the names, sizes and times of its files."""
   files = [os.path.join(folder, f) for f in ('dataset_info.json', 'features.json')] + paths
   stats = [(os.path.basename(f), os.stat(f)) for f in files]
   return [os.path.realpath(folder), *([n, s.st_size, s.st_mtime_ns] for n, s in stats)]
 
 
 @contextlib.contextmanager
-def _reading(what: str) -> Iterator[None]:
-  """Whatever goes wrong in reading files that others wrote is a UserError of one line."""
+def _reading(source: str) -> Iterator[None]:
+  """Turns any error in reading files that others wrote into a UserError of one line."""
   try:
     yield
   except UserError:
     raise
   except Exception as error:
     line = (str(error).splitlines() or [''])[0]
-    raise UserError(f'cannot read {what}: damaged? {type(error).__name__}: {line}') from error
+    raise UserError(f'cannot read {source}: damaged? {type(error).__name__}: {line}') from error

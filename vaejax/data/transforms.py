@@ -1,4 +1,4 @@
-"""What happens to raw rows on the device: binarise, flip, restyle, scale. Each row has its key."""
+"""Transformations of raw rows on the device: binarise, flip, restyle, scale."""
 
 import math
 
@@ -11,13 +11,15 @@ from vaejax.data.noise import bits
 BINARISE = ('none', 'threshold', 'dynamic', 'static')
 SCALES = {'unit': (0.0, 1.0), 'symmetric': (-1.0, 1.0)}
 
-# Static binarisation is one fixed draw, the same for every run and every user, whatever the default
-# generator of keys.
+# Static binarisation is one fixed draw, the same for every run and every user. The generator is
+# named because the default one can be configured.
 STATIC_SEED, GENERATOR = 20160701, 'threefry2x32'
 
 
 def bernoulli(keys: jax.Array, image: jax.Array) -> jax.Array:
-  """One draw per pixel of uint8 [N, ...], with probability image/255, exact at 0 and 255."""
+  """A draw for each pixel of uint8 [N, ...], True with probability image / 255, exactly at 0 and
+  255.
+  """
   drawn = bits(keys, math.prod(image.shape[1:])).reshape(image.shape)
   return (drawn >> 8) * 255 < image.astype(jnp.uint32) << 24
 
@@ -25,8 +27,8 @@ def bernoulli(keys: jax.Array, image: jax.Array) -> jax.Array:
 def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> jax.Array:
   """uint8 [N, ...] -> float32 in [0, 1].
 
-  kinds: none (grey levels); threshold (at one half); dynamic (a fresh draw, from `keys` [N]);
-  static (the fixed draw of the example `index` [N]).
+  Kinds: none (grey levels); threshold (at one half); dynamic (a draw from `keys` [N]); static (the
+  fixed draw of each example, from its `index` [N]).
   """
   if kind == 'none':
     return image.astype(jnp.float32) / 255
@@ -39,45 +41,46 @@ def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> 
 
 
 def flip(image: jax.Array, keys: jax.Array) -> jax.Array:
-  """[N, ..., H, W, C], half of them mirrored left to right."""
+  """Images [N, ..., H, W, C], each mirrored left to right with probability one half."""
   mirrored = jax.vmap(jax.random.bernoulli)(keys)
   mirrored = mirrored.reshape(-1, *[1] * (image.ndim - 1))
   return jnp.where(mirrored, image[..., ::-1, :], image)
 
 
-def modelled(fields) -> str:
-  """Which of the fields of a set is the data itself."""
+def data_field(fields) -> str:
+  """The field of a dataset that is modelled, 'image' or 'video'."""
   return 'video' if 'video' in fields else 'image'
 
 
 def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='', pairs=False):
-  """Raw rows {field: [N, ...]} -> the batch that a model sees.
+  """The batch that a model is given, from raw rows {field: [N, ...]}.
 
   Args:
-    raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8, or float32 in its own units, and
-      whatever else there is.
-    keys: one key per row, for what is random; index: which example each row is, [N].
+    raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8 or float32 real numbers, and any
+      other fields.
+    keys: the key of each row, [N].
+    index: the index of each row's example, [N].
     kind, scale, flips, styles: as in a config's `data.binarise`, `data.scale`, `data.flip` and
-      `data.styles`. With styles each row is in one that is drawn from its key; 'style' int32 [N]
-      tells which.
-    pairs: with styles, gives each row again, in a second draw of a style, as 'pair'; and what shows
-      that style, the row before it in the same draw, as 'style_image'.
+      `data.styles`. With styles, the style of each row is drawn by its key and returned as 'style'
+      int32 [N].
+    pairs: whether, with styles, the batch also has 'pair', each row in a second random style, and
+      'style_image', the previous row in that style.
   """
-  # Binarised before it is mirrored: a static draw belongs to the image, not to its mirror image.
-  name = modelled(raw)
-  real = jnp.issubdtype(raw[name].dtype, jnp.floating)  # in its own units, on both sides
+  # Binarised before mirroring, because a static draw belongs to the original image.
+  name = data_field(raw)
+  real = jnp.issubdtype(raw[name].dtype, jnp.floating)
   image = raw[name] if real else binarise(kind, raw[name], keys, index)
   if flips:
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
-  found = {name: image}
+  images = {name: image}
   if styles:
     one, other = (
       styles_of.draw(styles, jax.vmap(jax.random.fold_in, (0, None))(keys, k)) for k in (2, 3)
     )
-    found[name] = styles_of.restyle(styles, image, *one)
+    images[name] = styles_of.restyle(styles, image, *one)
     if pairs:
-      found['pair'] = styles_of.restyle(styles, image, *other)
-      found['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *other)
+      images['pair'] = styles_of.restyle(styles, image, *other)
+      images['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *other)
   low, high = SCALES['unit' if real else scale]
-  scaled = {k: v * (high - low) + low for k, v in found.items()}
+  scaled = {k: v * (high - low) + low for k, v in images.items()}
   return {**raw, **scaled} | ({'style': one[0]} if styles else {})

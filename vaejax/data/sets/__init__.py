@@ -1,21 +1,21 @@
-"""Data sets, one a file: what suits a set, and what is peculiar to it.
+"""Datasets, one per file.
 
-The name of a set is that of its file, or the dotted name of a module outside of this package
-(`data.name=mylab.cells`, or that word after a config's colon). A file has, each where it needs it:
+The name of a dataset is the name of its file, or the dotted name of a module outside this package
+(`data.name=mylab.cells`, or that word after a config's colon). A file can define:
 
-  SUITS: {'model.net': 'conv', ...}, the fields of a config that suit the set: how it is read and
-    binarised, and the net and the likelihood of an autoencoder (see vaejax/presets.py).
-  DRAWN: True of drawings in black and white; other sets are taken for photographs in colour.
-  table(split, size, channels, fit, frames) -> Table: the rows of a set that TFDS does not read; a
-    module outside of this package must have it. A setting is None where the set is to decide; one
-    that means nothing to it, as `frames` to images, is ignored.
-  SPLITS: the splits that `table` gives; ('train', 'test') where the file does not say.
+  SUITS: {'model.net': 'conv', ...}, the config fields for the dataset: how it is read and
+    binarised, and the net and likelihood of an autoencoder (see config/presets.py).
+  DRAWN: True for drawings in black and white; by default a dataset has photographs in colour.
+  table(split, size, channels, fit, frames) -> Table: the reader of a dataset that is not from TFDS.
+    A module outside this package must define it. None means the default of the dataset. Settings
+    that do not apply, such as `frames` for images, are ignored.
+  SPLITS: the splits of `table`; ('train', 'test') by default.
   ARCHIVES, read(split, {archive: path}) -> (names of labels, (image, label) of every row): the
-    official files of a set that data/official.py prepares for TFDS, and how they are read.
-  WHITE: the value that TFDS has stored for white; 255 where the file does not say.
+    official files that data/official.py prepares for TFDS, and their reader.
+  WHITE: the value of white as stored by TFDS; 255 by default.
 
-Any other set of TFDS needs no file. Configs read SUITS and DRAWN before anything else happens, so a
-file imports JAX, NumPy and the like inside its functions.
+Other TFDS datasets need no file. Configs read SUITS and DRAWN when they are loaded, so a file
+imports JAX, NumPy and other slow packages inside its functions.
 """
 
 import importlib
@@ -24,35 +24,35 @@ from types import ModuleType
 
 from vaejax.lookup import exists, lookup, names
 
-# What suits images whose grey levels are read as the chance of white.
+# SUITS of images whose grey levels are the probabilities of white.
 BINARY = {'data.binarise': 'dynamic', 'model.likelihood': 'bernoulli'}
 
 
 def title(dataset: str) -> str:
-  """What a set is called, however it was named: 'mnist' of mnist:3.0.1 or /x/mnist/3.0.1."""
+  """The name of a dataset without version or path: 'mnist' for mnist:3.0.1 or /x/mnist/3.0.1."""
   path = dataset.startswith(('/', '.', '~'))
   parts = [part for part in re.split('[:/]', dataset) if not re.fullmatch(r'[\d.*~]*', part)]
   return (parts[-1] if path else parts[0]) if parts else dataset
 
 
 def find(dataset: str) -> ModuleType | None:
-  """The file of a set, however the set was named; None where it has none.
+  """The module of a dataset from any form of its name; None if it has no file.
 
-  Raises UserError for a dotted name of a module that is not there or has no `table`.
+  Raises UserError for a dotted name of a module that does not exist or has no `table`.
   """
   name = title(dataset)
   if '.' in name:
     return lookup('data.sets', name, attribute='table') if name == dataset else None
-  known = name.isidentifier() and exists(f'{__name__}.{name}')
-  return importlib.import_module(f'{__name__}.{name}') if known else None
+  has_file = name.isidentifier() and exists(f'{__name__}.{name}')
+  return importlib.import_module(f'{__name__}.{name}') if has_file else None
 
 
-def maker(dataset: str) -> ModuleType | None:
-  """The file whose `table` gives the rows of exactly this name; None where TFDS reads them."""
-  found = find(dataset) if title(dataset) == dataset else None
-  return found if hasattr(found, 'table') else None
+def reader(dataset: str) -> ModuleType | None:
+  """The module whose `table` reads a dataset; None if TFDS reads it."""
+  module = find(dataset) if title(dataset) == dataset else None
+  return module if hasattr(module, 'table') else None
 
 
 def known() -> list[str]:
-  """The sets that need not be prepared elsewhere: those inside the package, and official ones."""
+  """The datasets that this package contains or can prepare."""
   return [*names('data.sets', 'table'), *names('data.sets', 'ARCHIVES')]

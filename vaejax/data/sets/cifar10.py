@@ -1,4 +1,5 @@
-"""CIFAR-10 (Krizhevsky 2009): 50,000 and 10,000 photographs of ten classes, 32x32 in colour."""
+"""CIFAR-10 (Krizhevsky 2009): 60,000 photographs of ten classes, 32x32 in colour; 10,000 are the
+test split."""
 
 ARCHIVES = ('cifar-10-binary.tar.gz',)
 FOLDER = 'cifar-10-batches-bin/'
@@ -14,7 +15,7 @@ def read(split: str, paths):
 
   import numpy as np
 
-  # Members are read by name and nothing is extracted, so no path in the archive is ever written to.
+  # Members are read by name and not extracted, so the archive cannot choose paths to write to.
   with tarfile.open(paths[ARCHIVES[0]], 'r:gz') as archive:
     member = lambda file: archive.extractfile(FOLDER + file).read()
     names = member('batches.meta.txt').decode().split()

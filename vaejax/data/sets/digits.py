@@ -1,8 +1,8 @@
-"""1,797 real handwritten digits of 8x8 pixels, inside the package.
+"""1,797 handwritten digits of 8x8 pixels, included in the package.
 
 The test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak 1998, UCI Machine
-Learning Repository, CC BY 4.0), as scikit-learn ships it; `digits.png` holds one digit a row: 64
-grey levels of 0 ... 16, then the label. The last 297, of other writers, are the test split.
+Learning Repository, CC BY 4.0), as in scikit-learn. Each row of `digits.png` is a digit: 64 grey
+levels from 0 to 16, then the label. The last 297, by other writers, are the test split.
 """
 
 from functools import cache
@@ -15,7 +15,7 @@ TEST = 297
 
 @cache
 def read():
-  """Images uint8 [1797, 8, 8, 1] in 0 ... 255 and labels int32 [1797]."""
+  """Images uint8 [1797, 8, 8, 1] from 0 to 255, and labels int32 [1797]."""
   import numpy as np
   from PIL import Image
 
@@ -29,11 +29,11 @@ def table(split: str, size: int | None = None, channels=None, fit='resize', fram
   """The 'train' or 'test' split, 8x8 or resized to `size`."""
   import numpy as np
 
-  from vaejax.data.fit import fit as fitted
+  from vaejax.data.fit import fit_image
   from vaejax.data.table import of_arrays
 
   part = slice(0, -TEST) if split == 'train' else slice(-TEST, None)
   images, labels = (array[part] for array in read())
   if size or channels:
-    images = np.stack([fitted(image, size or 8, channels, fit) for image in images])
+    images = np.stack([fit_image(image, size or 8, channels, fit) for image in images])
   return of_arrays({'image': images, 'label': labels}, 10, f'digits {split}')

@@ -1,4 +1,5 @@
-"""MNIST (LeCun et al. 1998): 60,000 and 10,000 handwritten digits of 28x28 grey levels."""
+"""MNIST (LeCun et al. 1998): 70,000 handwritten digits of 28x28 grey levels; 10,000 are the test
+split."""
 
 from vaejax.data.sets import BINARY
 
@@ -12,7 +13,7 @@ ARCHIVES = (*FILES['train'], *FILES['test'])
 
 
 def read(split: str, paths):
-  """No names of labels, and rows of (uint8 [28, 28], label)."""
+  """[], since TFDS knows the names of the labels, and rows of (uint8 [28, 28], label)."""
   from vaejax.data import idx
 
   images, labels = (idx.read(paths[file], file) for file in FILES[split])

@@ -1,5 +1,6 @@
 """Omniglot (Lake et al. 2015): handwritten characters of 50 alphabets, 105x105 in three equal
-channels; at 28x28 and one channel as published densities have it (Burda et al. 2016)."""
+channels. They are read at 28x28 with one channel, as for published densities (Burda et al.
+2016)."""
 
 from vaejax.data.sets import BINARY
 

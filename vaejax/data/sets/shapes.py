@@ -1,8 +1,8 @@
-"""Procedural shapes with the factors of dSprites (Matthey et al. 2017), rendered on the device.
+"""Shapes with the factors of dSprites (Matthey et al. 2017), rendered on the device.
 
 737,280 binary images: shape 3 (square, ellipse, heart) x scale 6 x orientation 40 x column 32 x
 row 32, the last varying fastest. An image is a pure function of its index, so nothing is stored.
-A fixed permutation holds out a tenth as the test split.
+The test split is a random tenth, chosen by a fixed permutation.
 """
 
 from __future__ import annotations  # JAX is imported where rows are made
@@ -29,7 +29,7 @@ TEST = SIZE // 10
 
 
 def factors(index: jax.Array) -> jax.Array:
-  """The five factors of each index [N] in 0 ... 737279, as int32 [N, 5] counts from 0."""
+  """The five factors of each index [N] from 0 to 737,279: int32 [N, 5], each from 0."""
   import jax.numpy as jnp
 
   columns = []
@@ -40,7 +40,7 @@ def factors(index: jax.Array) -> jax.Array:
 
 
 def render(values: jax.Array, size: int = 64) -> jax.Array:
-  """Factors int32 [N, 5] -> uint8 [N, size, size, 1] of 0 and 255."""
+  """Images uint8 [N, size, size, 1] of 0 and 255, from factors int32 [N, 5]."""
   import jax.numpy as jnp
 
   shape, scale, orientation, column, row = (v[:, None, None] for v in values.T.astype(jnp.float32))
@@ -52,8 +52,8 @@ def render(values: jax.Array, size: int = 64) -> jax.Array:
   u = jnp.cos(angle) * x + jnp.sin(angle) * y
   v = jnp.cos(angle) * y - jnp.sin(angle) * x
   square = jnp.maximum(jnp.abs(u), jnp.abs(v)) <= 0.8
-  # Bounds a little beyond 1 and 0: no pixel's centre then lies so near an edge that rounding, which
-  # differs between devices, would decide it.
+  # The bounds are slightly above 1 and 0, so that no pixel's centre is so close to an edge that
+  # rounding, which differs between devices, decides it.
   ellipse = jnp.square(u) + jnp.square(v / 0.6) <= 1.007
   a, b = jnp.square(1.15 * u), -1.15 * v + 0.1
   heart = (a + b**2 - 1) ** 3 - a * b**3 <= 0.0045
@@ -73,8 +73,8 @@ def table(split: str, size: int | None = None, channels=None, fit='resize', fram
   first, count = (0, SIZE - TEST) if split == 'train' else (SIZE - TEST, TEST)
 
   def rows(index):
-    place = (jnp.asarray(index) + first).astype(jnp.uint32)
-    values = factors(order(jax.random.key(0, impl=GENERATOR), place, SIZE))
+    position = (jnp.asarray(index) + first).astype(jnp.uint32)
+    values = factors(order(jax.random.key(0, impl=GENERATOR), position, SIZE))
     image = jnp.repeat(render(values, size or 64), channels or 1, axis=-1)
     return {'image': image, 'label': values[:, 0], 'factors': values}
 
