@@ -93,8 +93,8 @@ MISTAKES = {
 
 @pytest.mark.parametrize('name', MISTAKES)
 def test_a_mistake_is_one_line(name):
-  data, said = MISTAKES[name]
-  with pytest.raises(UserError, match=said) as found:
+  data, message = MISTAKES[name]
+  with pytest.raises(UserError, match=message) as found:
     arrays.tables(data)
   assert '\n' not in str(found.value)
 
@@ -102,5 +102,5 @@ def test_a_mistake_is_one_line(name):
 def test_without_the_arrays():
   with pytest.raises(UserError, match=r'given to vaejax.train and are not kept'):
     load.table(config(), 'train', None)
-  with pytest.raises(UserError, match=r"no split 'validation'\. Choose one of train, test"):
+  with pytest.raises(UserError, match=r"no split 'validation'\. Choose train or test"):
     load.table(config(), 'validation', arrays.tables({'train': X, 'test': X}))

@@ -93,7 +93,7 @@ def test_as_many_devices_as_share_the_rows_of_every_part(project, rows, devices)
 
 
 def test_microbatches_share_the_rows_of_every_part(project):
-  with pytest.raises(UserError, match=r'data\.labelled_batch=6 does not split into .*=4 equal'):
+  with pytest.raises(UserError, match=r'labelled_batch=6 is not a multiple of .*=4'):
     load_config('configs/m2.py:smoke,labelled_batch=6,accumulate=4')
 
 

@@ -123,8 +123,8 @@ def test_a_damaged_folder_is_decoded_again(cache, capfd, damage):
   damage(cache / folder / 'image.npy')
   decoder = Decoder()
   assert same(load(decoder)) and decoder.calls == 1
-  said = capfd.readouterr().err
-  assert said.count('\n') == 1 and folder in said and 'damaged' in said
+  message = capfd.readouterr().err
+  assert message.count('\n') == 1 and folder in message and 'damaged' in message
   assert same(load(decoder)) and decoder.calls == 1
   assert os.listdir(cache) == [folder] and capfd.readouterr().err == ''
 
@@ -133,8 +133,12 @@ def test_a_cache_that_cannot_be_made_is_done_without(tmp_path, monkeypatch, capf
   (tmp_path / 'file').write_text('')
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
   assert same(load(Decoder()))
-  said = capfd.readouterr().err
-  assert said.count('\n') == 1 and 'cannot keep' in said and str(tmp_path / 'file') in said
+  message = capfd.readouterr().err
+  assert (
+    message.count('\n') == 1
+    and 'cannot write decoded images' in message
+    and str(tmp_path / 'file') in message
+  )
 
 
 def test_a_relative_cache_is_not_made(tmp_path, monkeypatch, capfd):

@@ -73,7 +73,7 @@ def test_alpha_is_dropped(c, channels):
 
 
 @pytest.mark.parametrize(
-  'setting, said',
+  'setting, message',
   [
     ({'size': 0}, 'data.size=0'),
     ({'size': True}, 'data.size=True'),
@@ -82,6 +82,6 @@ def test_alpha_is_dropped(c, channels):
     ({'mode': 'crop'}, "data.fit='crop' is unknown. Choose 'resize' or 'pad'"),
   ],
 )
-def test_other_settings_are_refused(setting, said):
-  with pytest.raises(UserError, match=said):
+def test_other_settings_are_refused(setting, message):
+  with pytest.raises(UserError, match=message):
     fit_image(image(4, 4, 1), **setting)

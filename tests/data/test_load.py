@@ -32,8 +32,8 @@ def test_a_split_is_resident_within_the_budget(mode, budget, resident):
   found, rows = digits(mode=mode, budget_mb=budget)
   made = load.train(found, rows, 8, 0)
   assert made.resident is resident and made.size == 1500
-  said = 'resident (0 MiB)' if resident else 'streamed'
-  assert load.describe(rows, made.resident) == f'1,500 images of 8x8x1, {said}'
+  message = 'resident (0 MiB)' if resident else 'streamed'
+  assert load.describe(rows, made.resident) == f'1,500 images of 8x8x1, {message}'
 
 
 def test_the_budget_is_in_mib_of_raw_rows():
@@ -128,21 +128,21 @@ def test_an_example_is_what_both_sources_give():
 
 
 @pytest.mark.parametrize(
-  'fields, said',
+  'fields, message',
   [
     (
       {'binarise': 'dynamc'},
-      "data.binarise='dynamc' is unknown (did you mean 'dynamic'?): it takes",
+      "data.binarise='dynamc' is unknown (did you mean 'dynamic'?). Choose one of",
     ),
     ({'mode': 'disk'}, 'Choose one of auto, resident, stream'),
     ({'scale': 'tanh'}, 'Choose one of symmetric, unit'),
     ({'fit': 'crop'}, 'Choose one of pad, resize'),
   ],
 )
-def test_a_wrong_name_is_answered_in_one_line(fields, said):
+def test_a_wrong_name_is_answered_in_one_line(fields, message):
   with pytest.raises(UserError) as error:
     digits(**fields)
-  assert said in str(error.value) and '\n' not in str(error.value)
+  assert message in str(error.value) and '\n' not in str(error.value)
 
 
 @pytest.mark.parametrize('name', ['digits', 'shapes'])

@@ -1,4 +1,4 @@
-"""A set by its name, version and config, or by directory; and what is said where it is not."""
+"""A set by its name, version and config, or by directory; and the errors if there is none."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ def image(*shape, **settings):
   return tensorflow_datasets.features.Image(shape=shape, **settings)
 
 
-def said(*args, **settings):
+def message(*args, **settings):
   """The one line of the UserError that reading a set raises."""
   with pytest.raises(UserError) as error:
     tfds.table(*args, **settings).load()
@@ -61,31 +61,35 @@ def test_names_that_are_not_there(tiny, tmp_path, monkeypatch):
   root = str(tmp_path)
   monkeypatch.setattr(official, 'obtainable', lambda *_: False)
   for name in ('svhn_cropped', 'imagenet_resized/64x64'):
-    line = said(name, 'train', root)
-    assert f'{name} is not prepared in {root}, which has tiny:1.0.0; prepare it where' in line
+    line = message(name, 'train', root)
+    assert f'{name} is not prepared in {root}, which has tiny:1.0.0. Prepare it on' in line
     assert f'tfds build {name.split("/")[0]} --file_format=array_record' in line
-  assert 'no dataset is called minst; the nearest names are mnist' in said('minst', 'train', root)
-  assert 'nearest names are mnist' in said('MNIST', 'train', root)
-  assert 'nearest names are tiny' in said('tiiny', 'train', root)
-  every = said('qqq', 'train', root)
+  assert 'no dataset is called minst; the nearest names are mn' in message('minst', 'train', root)
+  assert 'nearest names are mnist' in message('MNIST', 'train', root)
+  assert 'nearest names are tiny' in message('tiiny', 'train', root)
+  every = message('qqq', 'train', root)
   assert all(n in every for n in (*sets.known(), 'tiny'))
   os.mkdir(tmp_path / 'empty')
-  assert 'which has no dataset' in said('svhn_cropped', 'train', f'{root}/empty')
+  assert 'which has no dataset' in message('svhn_cropped', 'train', f'{root}/empty')
 
 
 def test_places_that_are_not_there(tiny, tmp_path, monkeypatch):
-  assert said('mnist', 'train', f'{tmp_path}/no') == f'data_dir {tmp_path}/no is not a directory'
+  assert f'data_dir {tmp_path}/no is not a directory' in message('mnist', 'train', f'{tmp_path}/no')
   monkeypatch.setenv('TFDS_DATA_DIR', f'{tmp_path}/gone')
-  assert f'data_dir {tmp_path}/gone is not' in said('mnist', 'train')
-  assert 'neither a directory nor a TFDS name' in said(f'{tmp_path}/no', 'train')
+  assert f'data_dir {tmp_path}/gone is not' in message('mnist', 'train')
+  assert 'neither a directory nor a TFDS name' in message(f'{tmp_path}/no', 'train')
   monkeypatch.chdir(tmp_path)
-  assert 'neither a directory nor a TFDS name' in said('../../etc/no', 'train', str(tmp_path))
-  assert 'neither a directory nor a TFDS name' in said('', 'train', str(tmp_path))
+  assert 'neither a directory nor a TFDS name' in message('../../etc/no', 'train', str(tmp_path))
+  assert 'neither a directory nor a TFDS name' in message('', 'train', str(tmp_path))
   os.mkdir(tmp_path / 'bare')
-  assert 'is not a TFDS dataset: no dataset_info.json' in said(f'{tmp_path}/bare', 'train')
+  assert 'is not a TFDS dataset: there is no dataset_info.json' in message(
+    f'{tmp_path}/bare', 'train'
+  )
 
 
 def test_a_default_data_dir_that_is_not_there_is_one_that_is_empty(tmp_path, monkeypatch):
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.setattr(official, 'obtainable', lambda *_: False)
-  assert f'not prepared in {tmp_path}/tensorflow_datasets, which has no' in said('mnist', 'train')
+  assert f'not prepared in {tmp_path}/tensorflow_datasets, which has no' in message(
+    'mnist', 'train'
+  )

@@ -21,7 +21,7 @@ def test_paths_are_those_of_a_ball_between_walls():
   _, found = moving.paths(jnp.arange(20), 3, 80)
   seen = 0
   for corner in np.asarray(found).reshape(-1, 80):
-    assert corner.min() >= 0 and corner.max() <= moving.REACH == 288
+    assert corner.min() >= 0 and corner.max() <= moving.RANGE == 288
     steps = np.diff(corner)
     place, way = corner[0], steps[0]
     speed = np.abs(steps).max()

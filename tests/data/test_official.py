@@ -99,9 +99,9 @@ def test_prepared_from_archives_put_by_hand(tmp_path, known, capfd, name):
   known(name, files)
   put(tmp_path, name, files)
   train = tfds.table(name, 'train', str(tmp_path))
-  said = capfd.readouterr()
-  assert said.err.count('\n') == 1 and f'preparing {name} in {tmp_path}' in said.err
-  assert said.out == ''
+  message = capfd.readouterr()
+  assert message.err.count('\n') == 1 and f'preparing {name} in {tmp_path}' in message.err
+  assert message.out == ''
   assert_holds(train, name, 'train')
   assert_holds(tfds.table(name, 'test', str(tmp_path)), name, 'test')
   assert train.classes == 10 and 'preparing' not in capfd.readouterr().err
@@ -145,10 +145,10 @@ def test_missing_says_which_files_to_put_where(tmp_path, known, prepare, picture
   with pytest.raises(UserError) as error:
     tfds.table('kmnist', 'train', str(tmp_path))
   assert time.monotonic() - start < 5
-  said = str(error.value)
-  assert f'kmnist is not prepared in {tmp_path}, which has tiny:1.0.0;' in said
-  assert all(f in said for f in official.files('kmnist')) and '\n' not in said
-  assert f'{tmp_path}/downloads/manual/kmnist' in said
+  message = str(error.value)
+  assert f'kmnist is not prepared in {tmp_path}, which has tiny:1.0.0;' in message
+  assert all(f in message for f in official.files('kmnist')) and '\n' not in message
+  assert f'{tmp_path}/downloads/manual/kmnist' in message
   assert not (tmp_path / 'kmnist').exists()
 
 
@@ -182,11 +182,11 @@ WRONG = {
 
 @pytest.mark.parametrize('case', WRONG)
 def test_a_broken_archive_leaves_nothing(tmp_path, known, case):
-  file, data, said = WRONG[case]
+  file, data, message = WRONG[case]
   files = archives('mnist') | {file: data}
   known('mnist', files)
   put(tmp_path, 'mnist', files)
-  with pytest.raises(UserError, match=f'cannot prepare mnist in .*{said}') as error:
+  with pytest.raises(UserError, match=f'cannot prepare mnist in .*{message}') as error:
     tfds.table('mnist', 'train', str(tmp_path))
   assert '\n' not in str(error.value)
   assert list((tmp_path / 'mnist').iterdir()) == []
@@ -227,7 +227,7 @@ def test_downloaded_where_the_host_answers(tmp_path, known, capfd):
 
 def test_a_host_that_is_silent_or_refuses_is_given_up_in_time(monkeypatch):
   monkeypatch.setenv('NO_PROXY', '127.0.0.1')
-  monkeypatch.setattr(official, '_PATIENCE', 0.3)
+  monkeypatch.setattr(official, '_TIMEOUT', 0.3)
   start = time.monotonic()
   with socket.create_server(('127.0.0.1', 0)) as silent:
     assert not official._answers(f'http://127.0.0.1:{silent.getsockname()[1]}/x')

@@ -73,11 +73,11 @@ def test_a_set_of_ones_own(own, project):
   assert [rows.size for rows in found] == [30, 8, 5]
   assert load.table(config.data, 'validation', None).origin == 'cells validation'
   assert load_config('configs/gan.py:mylab.cells').model.channels == (32, 64)
-  for name, said in (
+  for name, message in (
     ('mylab.other', "mylab.other cannot be used as a set: it does not define 'table'"),
     ('mylab.none', "unknown set 'mylab.none'.*choose one of digits"),
   ):
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
       load_config(f'configs/vae.py:{name}')
 
 

@@ -177,12 +177,12 @@ def test_a_scale_comes_after_the_style(project):
 
 
 @pytest.mark.parametrize(
-  'changes, said',
+  'changes, message',
   [
     ({'styles': 'digit'}, "data.styles='digit' is unknown .did you mean 'digits'"),
     ({'name': 'moving'}, 'data.styles=digits needs images, but moving has videos'),
   ],
 )
-def test_what_has_no_styles_is_refused(project, changes, said):
-  with pytest.raises(UserError, match=said):
+def test_what_has_no_styles_is_refused(project, changes, message):
+  with pytest.raises(UserError, match=message):
     sources(**changes)

@@ -91,7 +91,7 @@ def test_rows_of_no_known_class_are_a_group_of_their_own():
 
 
 @pytest.mark.parametrize(
-  'labels, validation, said',
+  'labels, validation, message',
   [
     (np.arange(90) % 3, 90, 'data.validation=90 holds out 90 rows of toy train, which has 90. '),
     (np.arange(90) % 3, 1.5, 'data.validation=1.5 holds out 1.5 rows'),
@@ -106,11 +106,11 @@ def test_rows_of_no_known_class_are_a_group_of_their_own():
     (np.repeat([0, 1, 2], [50, 50, 1]), 3, 'of which one must remain: no rows would fit'),
   ],
 )
-def test_what_does_not_fit_is_one_line_that_says_what_would(labels, validation, said):
+def test_what_does_not_fit_is_one_line_that_says_what_would(labels, validation, message):
   with pytest.raises(UserError) as error:
     hold_out(toy(labels), validation)
-  assert said in str(error.value) and '\n' not in str(error.value)
-  if 'one is left: 5' in said:
+  assert message in str(error.value) and '\n' not in str(error.value)
+  if 'one must remain: 5' in message:
     assert hold_out(toy(labels), 57)[1].size == 57
 
 
@@ -193,16 +193,16 @@ def test_the_few_are_even_nested_and_of_the_seed():
 
 
 @pytest.mark.parametrize(
-  'labels, said',
+  'labels, message',
   [
     (45, 'cannot be divided evenly among 10 classes. Give a multiple of 10'),
     (5, 'a multiple of 10'),
     (5000, 'data.labels=5000 needs 500 of each class, but digits train has 1'),
   ],
 )
-def test_labels_that_are_not_there_are_refused(labels, said):
+def test_labels_that_are_not_there_are_refused(labels, message):
   rows = load.table(data(), 'train', None)
-  with pytest.raises(UserError, match=said):
+  with pytest.raises(UserError, match=message):
     balanced(rows, labels, KEY)
 
 

@@ -16,7 +16,7 @@ def image(*shape, **settings):
   return tensorflow_datasets.features.Image(shape=shape, **settings)
 
 
-def said(*args, **settings):
+def message(*args, **settings):
   """The one line of the UserError that reading a set raises."""
   with pytest.raises(UserError) as error:
     tfds.table(*args, **settings).load()
@@ -38,12 +38,12 @@ def test_a_single_row_cannot_be_parted(tmp_path, prepare, pictures):
     tfds.table('tiny', 'train', str(tmp_path))
 
 
-@pytest.mark.parametrize('names, said', [('ab', 'it has a, b'), ('', 'it has none')])
-def test_one_image_is_needed(tmp_path, prepare, pictures, names, said):
+@pytest.mark.parametrize('names, message', [('ab', 'it has a, b'), ('', 'it has none')])
+def test_one_image_is_needed(tmp_path, prepare, pictures, names, message):
   row = {'x': 1} | {n: pictures(1, (4, 4, 3))[0] for n in names}
   features = {'x': np.int64} | {n: image(4, 4, 3) for n in names}
   folder = prepare(tmp_path, {'test': [row]}, features)
-  with pytest.raises(UserError, match=f'one image feature is needed, but {said}'):
+  with pytest.raises(UserError, match=f'one image feature is needed, but {message}'):
     tfds.table(folder, 'test')
 
 
@@ -54,9 +54,9 @@ def test_only_bytes_are_images(tmp_path, prepare):
   Image.fromarray(np.zeros((4, 4), np.uint16)).save(deep, 'PNG')
   rows = {'test': [{'image': deep.getvalue()}]}
   honest = prepare(tmp_path / 'a', rows, {'image': image(4, 4, 1, dtype=np.uint16)})
-  assert 'must be uint8 [H, W, C], but are uint16' in said(honest, 'test')
+  assert 'must be uint8 [H, W, C], but are uint16' in message(honest, 'test')
   lying = prepare(tmp_path / 'b', rows, {'image': image(4, 4, 1)})
-  assert 'not 8 bits' in said(lying, 'test')
+  assert 'not 8 bits' in message(lying, 'test')
 
 
 def edit(path, change):
@@ -69,28 +69,28 @@ def test_tfrecord_is_to_be_prepared_again(tiny):
   edit(tiny / 'dataset_info.json', lambda c: c.update(fileFormat='tfrecord'))
   for shard in tiny.glob('*.array_record*'):
     shard.rename(str(shard).replace('array_record', 'tfrecord'))
-  assert 'stored as tfrecord' in said(str(tiny), 'train')
-  assert '--file_format=array_record' in said(str(tiny), 'train')
+  assert 'stored as tfrecord' in message(str(tiny), 'train')
+  assert '--file_format=array_record' in message(str(tiny), 'train')
 
 
 @pytest.mark.parametrize('file', ['dataset_info.json', 'features.json'])
 @pytest.mark.parametrize('text', ['', '{', '[]', '{"a": {"b": 1}}', '[' * 9999, '\0\udcff'])
 def test_metadata_that_cannot_be_read(tiny, file, text):
   (tiny / file).write_text(text, errors='surrogateescape')
-  assert str(tiny) in said(str(tiny), 'train')
+  assert str(tiny) in message(str(tiny), 'train')
 
 
 def test_files_that_are_missing_or_broken(tiny):
   (shard,) = tiny.glob('*-train.array_record*')
   whole = shard.read_bytes()
   shard.write_bytes(whole[: len(whole) // 2])
-  assert f'cannot read {tiny}, train' in said(str(tiny), 'train')
+  assert f'cannot read {tiny}, train' in message(str(tiny), 'train')
   shard.write_bytes(b'')
-  assert f'cannot read {tiny}, train' in said(str(tiny), 'train')
+  assert f'cannot read {tiny}, train' in message(str(tiny), 'train')
   shard.unlink()
-  assert f'{shard.name} is missing' in said(str(tiny), 'train')
+  assert f'{shard.name} is missing' in message(str(tiny), 'train')
   (tiny / 'features.json').unlink()
-  assert f'cannot read {tiny}' in said(str(tiny), 'test')
+  assert f'cannot read {tiny}' in message(str(tiny), 'test')
 
 
 PPM = b'P6 4 4 255\n' + bytes(48)  # an image, of a format that TFDS does not store
@@ -99,13 +99,13 @@ PPM = b'P6 4 4 255\n' + bytes(48)  # an image, of a format that TFDS does not st
 @pytest.mark.parametrize('bad', [PPM, b'%!PS-Adobe-3.0 EPSF-3.0\n', b'\x89PNG\r\n\x1a\n', b''])
 def test_an_image_that_cannot_be_read(tmp_path, prepare, bad):
   folder = prepare(tmp_path, {'test': [{'image': bad}]}, {'image': image(4, 4, 3)})
-  assert f'cannot read {folder}, test' in said(folder, 'test')
+  assert f'cannot read {folder}, test' in message(folder, 'test')
 
 
 def test_an_image_of_another_shape_than_the_set_declares(tmp_path, prepare, pictures):
   rows = {'test': [{'image': pictures(1, (4, 6, 3))[0]}]}
   folder = prepare(tmp_path, rows, {'image': image(4, 4, 3)})
-  assert 'an image of [4, 6, 3] in a dataset of [4, 4, 3]' in said(folder, 'test')
+  assert 'an image of [4, 6, 3] in a dataset of [4, 4, 3]' in message(folder, 'test')
 
 
 @pytest.mark.parametrize('legacy', [False, True])
@@ -114,7 +114,7 @@ def test_a_set_cannot_have_its_own_code_run(tiny, tmp_path, monkeypatch, legacy)
   monkeypatch.syspath_prepend(str(tmp_path))
   foreign = {'type': 'evil.Feature', 'content': {}} if legacy else {'pythonClassName': 'evil.F'}
   edit(tiny / 'features.json', lambda c: c['featuresDict']['features'].update(image=foreign))
-  assert 'names the class evil.F' in said(str(tiny), 'train')
+  assert 'names the class evil.F' in message(str(tiny), 'train')
   edit(tiny / 'features.json', lambda c: (c.clear(), c.update(foreign)))
-  assert 'names the class evil.F' in said(str(tiny), 'train')
+  assert 'names the class evil.F' in message(str(tiny), 'train')
   assert not (tmp_path / 'ran').exists()

@@ -79,7 +79,7 @@ def test_agreement_is_the_mean_over_classes_and_the_least_of_them(found):
   # Two of class 0 were found to be of 1, three of 1 to be of 2.
   share = np.array([8, 3, 3, 2]) / 16
   assert got['class_entropy'] == pytest.approx(-np.sum(share * np.log(share)), rel=1e-6)
-  # A row without a label asks for nothing, and is told of.
+  # A row without a label asks for nothing, and is message of.
   method = toy(lambda v, key, n, given: {'image': images_of(jnp.maximum(given['label'], 0), wrong)})
   less = values(method, np.where(np.arange(16) < 2, -1, label))
   assert less['label_agreement_least'] == 0.25 and less['judge_unlabelled'] == 2
@@ -145,9 +145,9 @@ def test_what_it_cannot_judge_is_refused(found):
   other = ConfigDict(CONFIG.to_dict() | {'data': {'name': 'kmnist', 'binarise': 'none'}})
   with pytest.raises(UserError, match='trained on mnist, which has other labels than kmnist'):
     judge.make(toy(1), other, EXAMPLE)
-  for example, said in (
+  for example, message in (
     (example_of((5, 5, 1)), r'needs images of \(2, 3, 1\), but the run has images of \(5, 5, 1\)'),
     (example_of((9, *SHAPE), data='video'), r'has videos of \(9, 2, 3'),
   ):
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
       judge.make(toy(1, ()), other, example)

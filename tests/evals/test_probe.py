@@ -88,10 +88,10 @@ def test_gathered_rows_are_those_of_the_split_in_order(n):
 
 @pytest.mark.slow
 def test_of_a_run(sklearn, copied):
-  said = []
-  found, skipped = evaluate(copied, ['probe'], log=said.append)
+  message = []
+  found, skipped = evaluate(copied, ['probe'], log=message.append)
   assert 0.2 < found['probe_accuracy'][0] < 1  # of a run of seconds; chance is 0.1
-  assert not said and not skipped
+  assert not message and not skipped
 
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch, sklearn):

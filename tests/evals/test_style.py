@@ -109,12 +109,12 @@ def test_the_protocol_names_both_judges():
 
 
 @pytest.mark.parametrize(
-  'method, changes, said',
+  'method, changes, message',
   [
     (toy()._replace(predict={}), {}, "style eval needs transfers, but the method 'toy' has none"),
     (toy(), {'data': DATA | {'styles': ''}}, r'mnist has none\. Set data\.styles'),
   ],
 )
-def test_what_it_cannot_judge_is_refused(method, changes, said):
-  with pytest.raises(UserError, match=said):
+def test_what_it_cannot_judge_is_refused(method, changes, message):
+  with pytest.raises(UserError, match=message):
     style.make(method, ConfigDict(CONFIG.to_dict() | changes), example_of(SHAPE))

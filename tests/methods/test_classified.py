@@ -153,7 +153,7 @@ def test_a_class_head_adds_its_cross_entropy(samples, name):
   (none, _), (value, (found, _)) = loss(0.0), loss(2.5)
   assert float(value - none) == pytest.approx(2.5 * float(found['cross_entropy']), rel=1e-3)
   predict = lambda name: method.predict[name](v, data(), KEY)
-  seen, q, said = jax.jit(
+  seen, q, message = jax.jit(
     lambda: (method.metrics(v, data(), KEY, hyper(2.5)), predict('encode'), predict('classify'))
   )()
   # In training of the draws of z, the same that the decoder sees.
@@ -165,8 +165,10 @@ def test_a_class_head_adds_its_cross_entropy(samples, name):
   want = -special.log_softmax(logits, axis=-1)[np.arange(samples * N), label].mean()
   assert float(found['cross_entropy']) == pytest.approx(want, rel=1e-4)
   # And in tests of their mean.
-  np.testing.assert_allclose(said['logits'], q['mean'] @ head['kernel'] + head['bias'], rtol=1e-4)
-  np.testing.assert_array_equal(seen['accuracy'], said['logits'].argmax(-1) == data()['label'])
+  np.testing.assert_allclose(
+    message['logits'], q['mean'] @ head['kernel'] + head['bias'], rtol=1e-4
+  )
+  np.testing.assert_array_equal(seen['accuracy'], message['logits'].argmax(-1) == data()['label'])
   assert seen['cross_entropy'].shape == (N,)
 
 

@@ -39,10 +39,10 @@ def batch():
 def test_metrics_and_loss_are_those_of_the_logits():
   method = classifier.make(config(), example())
   v = jax.tree.map(lambda x: 3 * x + 0.1, method.init(KEY, batch()))
-  said = method.predict['classify'](v, batch(), KEY)
-  logits, label = np.float64(said['logits']), np.arange(N) % CLASSES
-  assert logits.shape == (N, CLASSES) and said['features'].shape == (N, 7)
-  assert np.allclose(said['probability'], special.softmax(logits, -1), rtol=1e-5)
+  prediction = method.predict['classify'](v, batch(), KEY)
+  logits, label = np.float64(prediction['logits']), np.arange(N) % CLASSES
+  assert logits.shape == (N, CLASSES) and prediction['features'].shape == (N, 7)
+  assert np.allclose(prediction['probability'], special.softmax(logits, -1), rtol=1e-5)
   want = -special.log_softmax(logits, -1)[np.arange(N), label]
   found = method.metrics(v, batch(), KEY, {})
   assert np.allclose(found['cross_entropy'], want, rtol=1e-5)
@@ -56,9 +56,11 @@ def test_metrics_and_loss_are_those_of_the_logits():
 def test_features_are_what_the_last_layer_takes():
   method = classifier.make(config(norm='batch', net='conv', channels=(4,)), example())
   v = method.init(KEY, batch())
-  said = method.predict['classify'](v, batch(), KEY)
+  prediction = method.predict['classify'](v, batch(), KEY)
   head = v.params['classifier']['head']
-  assert np.allclose(said['features'] @ head['kernel'] + head['bias'], said['logits'], atol=1e-5)
+  assert np.allclose(
+    prediction['features'] @ head['kernel'] + head['bias'], prediction['logits'], atol=1e-5
+  )
 
 
 def test_training_moves_statistics_and_evaluation_does_not():

@@ -133,15 +133,15 @@ def test_labels_reach_both_nets_and_the_samples(example):
 
 
 @pytest.mark.parametrize(
-  'fields, said',
+  'fields, message',
   [
     ({'objective__name': 'wgan'}, "objective.name='wgan' is unknown"),
     ({'objective__penalty': 'r2'}, 'Choose one of gradient, none, r1'),
     ({'objective__penalty': 'r1', 'model__critic__norm': 'batch'}, 'norm=batch does not'),
   ],
 )
-def test_mistakes(example, fields, said):
-  with pytest.raises(UserError, match=said):
+def test_mistakes(example, fields, message):
+  with pytest.raises(UserError, match=message):
     gan.make(config(**fields), example)
 
 

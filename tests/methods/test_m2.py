@@ -185,8 +185,8 @@ def test_what_is_predicted_comes_from_the_image_alone():
   predict = {name: jax.jit(partial(f, variables())) for name, f in made().predict.items()}
   image = {'image': data()['image']}
   top = classes_of(image['image']).argmax(1)
-  said = predict['classify'](image, KEY)
-  np.testing.assert_allclose(said['probability'], classes_of(image['image']), rtol=1e-4)
+  prediction = predict['classify'](image, KEY)
+  np.testing.assert_allclose(prediction['probability'], classes_of(image['image']), rtol=1e-4)
   label, code = predict['encode'](image, KEY)['mean']
   assert np.array_equal(label, top) and len(set(top)) > 1
   np.testing.assert_allclose(code, posterior(image['image'])[0][np.arange(N), top], rtol=1e-4)

@@ -255,13 +255,13 @@ def test_one_row_has_no_other_to_take_a_style_from(project):
 
 
 @pytest.mark.parametrize(
-  'words, told',
+  'words, message',
   [
     ('model.tones=1', 'model.tones=1 is not a curve. Give at least 2 knots, or 0'),
     ('model.tones=5,likelihood=bernoulli', 'Set model.likelihood to laplace or gaussian'),
   ],
 )
-def test_a_curve_of_tones_has_two_ends_and_is_of_images(project, words, told):
+def test_a_curve_of_tones_has_two_ends_and_is_of_images(project, words, message):
   asked = load_config(f'configs/style.py:smoke,{words}')
-  with pytest.raises(UserError, match=told):
+  with pytest.raises(UserError, match=message):
     style.make(asked, example())

@@ -285,14 +285,14 @@ def test_bits_mean_something_where_the_likelihood_is_discrete(likelihood, levels
 
 
 @pytest.mark.parametrize(
-  'objective, said',
+  'objective, message',
   [
     ({'name': 'vae'}, "objective.name='vae' is unknown. Choose one of elbo, iwae"),
     ({'kl': 'exact'}, "objective.kl='exact' is unknown. Choose one of analytic, sampled"),
   ],
 )
-def test_unknown_objectives_are_refused(objective, said):
-  with pytest.raises(UserError, match=said):
+def test_unknown_objectives_are_refused(objective, message):
+  with pytest.raises(UserError, match=message):
     vae.make(config(objective), example())
 
 

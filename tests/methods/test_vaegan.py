@@ -94,7 +94,7 @@ def test_the_adversarial_loss_moves_the_decoder_alone(slopes):
 
 
 def test_the_critic_sees_samples_and_reconstructions(game):
-  """Of what is told from data, one half does not know the data, and the other does."""
+  """Of what is message from data, one half does not know the data, and the other does."""
   _, method, v, batch = game
   logits = lambda x: jax.jit(method.metrics)(v, {'image': x}, KEY, OFF)['logit_fake']
   moved = np.abs(logits(batch['image']) - logits(1 - batch['image']))
@@ -116,15 +116,15 @@ def test_a_player_moves_its_own_statistics_only(game):
 
 
 @pytest.mark.parametrize(
-  'fields, said',
+  'fields, message',
   [
     ({'objective__name': 'wgan'}, "objective.name='wgan' is unknown"),
     ({'objective__penalty': 'r1', 'model__critic__norm': 'batch'}, 'norm=batch does not'),
     ({'model__likelihood': 'sigma_vae'}, 'Set it to gaussian_scalar'),
   ],
 )
-def test_mistakes(fields, said):
-  with pytest.raises(UserError, match=said):
+def test_mistakes(fields, message):
+  with pytest.raises(UserError, match=message):
     vaegan.make(config(**fields), EXAMPLE)
 
 

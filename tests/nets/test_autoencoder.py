@@ -378,10 +378,10 @@ MISTAKES = {
 
 @pytest.mark.parametrize('case', MISTAKES)
 def test_mistakes_are_named_in_one_line(case):
-  fields, said = MISTAKES[case]
+  fields, message = MISTAKES[case]
   with pytest.raises(UserError) as error:
     make(example(8), **fields)
-  assert said in str(error.value) and '\n' not in str(error.value)
+  assert message in str(error.value) and '\n' not in str(error.value)
 
 
 def test_as_many_stages_as_the_image_can_take():

@@ -173,7 +173,7 @@ def test_a_net_of_ones_own_has_places_or_has_none(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('of', [trunk.to_vector, trunk.from_vector])
 @pytest.mark.parametrize(
-  'fields, told',
+  'fields, message',
   [
     ({'net': 'trunk'}, "unknown net 'trunk'"),
     ({'activation': 'rleu'}, "did you mean 'relu'"),
@@ -181,8 +181,8 @@ def test_a_net_of_ones_own_has_places_or_has_none(tmp_path, monkeypatch):
     ({'net': 'conv28', 'norm': 'layer'}, "model.norm='layer' is unknown"),
   ],
 )
-def test_what_a_neck_cannot_take_is_refused(of, fields, told):
-  with pytest.raises(UserError, match=told):
+def test_what_a_neck_cannot_take_is_refused(of, fields, message):
+  with pytest.raises(UserError, match=message):
     of(model(**{'net': 'conv'} | fields), (28, 28, 1))
 
 
