@@ -61,11 +61,10 @@ def make_mesh(
   Raises UserError for a layout that does not divide them, that needs more devices than there are,
   or that leaves a process without devices.
   """
-  devices_of = {}
+  by_process = {}
   for device in devices or jax.devices():
-    devices_of.setdefault(device.process_index, []).append(device)
-  processes = len(devices_of)
-  most = min(map(len, devices_of.values())) * processes
+    by_process.setdefault(device.process_index, []).append(device)
+  processes, most = len(by_process), min(map(len, by_process.values())) * len(by_process)
   if max(layout.sweep, 1) * max(layout.data, 1) > most:
     raise UserError(
       f'--mesh=sweep:{max(layout.sweep, 1)},data:{max(layout.data, 1)} needs more devices than the '
@@ -102,7 +101,7 @@ def make_mesh(
     )
   shape = max(fitting)
   per_process = math.prod(shape) // processes
-  chosen = [device for devices in devices_of.values() for device in devices[:per_process]]
+  chosen = [device for devices in by_process.values() for device in devices[:per_process]]
   auto = (AxisType.Auto, AxisType.Auto)
   return jax.make_mesh(shape, ('sweep', 'data'), auto, devices=chosen)
 

@@ -172,9 +172,7 @@ def open_judge(folder: Path, log: Callable[[str], None] = lambda text: None) -> 
   device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   run = open_run(folder, log, 'best' if best else 'latest', device)
   if 'classify' not in run.method.predict:
-    raise UserError(
-      f'{folder} is a run of {run.config.method}, which does not classify. Use a classifier'
-    )
+    raise UserError(f'{folder} is a run of {run.config.method}, which does not classify')
   return run
 
 
