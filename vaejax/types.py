@@ -73,7 +73,7 @@ class Latent(NamedTuple):
   """A latent-variable model p(z|c) p(x|z, c) and its q(z|x, c); vaejax/latent.py derives the rest.
 
   Each function returns a distribution and the updated variables, as `lens.apply` does. z is an
-  array [B, ...] or a tuple of arrays, x is in the data's own range.
+  array [B, ...] or a tuple of arrays; x is in the data's own range.
 
   Attributes:
     prior: (variables, n, given) -> p(z|given) of n latents.
@@ -145,13 +145,13 @@ class Eval(NamedTuple):
       split in its order; and 'samples', as many samples of the method as the tested split has rows,
       in the data's own range, with the fields that they were given, for example 'label'. Rows where
       batch['mask'] [B] is 0 are padding. sums: a tree that is added up over batches. rows:
-      {name: [B, ...]}, collected of each example; rows of the same name and stream are the same for
-      all evals of a pass, and are computed once.
+      {name: [B, ...]}, one for each example; the evals of a pass share the rows of a stream that
+      have the same name, which are computed once.
     finish: ({stream: sums}, {stream: {name: [N, ...]}}) -> {name: (value, its standard error, or
       None if that is unknown)}, on the host.
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
-    limit: of how many examples rows are collected, 0: all.
+    limit: number of examples whose rows are collected; 0: all.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
@@ -168,11 +168,10 @@ class Example(NamedTuple):
     fields: shape and dtype of each field of one example, without a batch axis.
     classes: number of label classes, or None.
     low, high: the range of the data inside a method.
-    levels: number of values that an element takes: 256, or 2 if it was binarised; 0 for real
+    levels: number of values that an element can take: 256, or 2 if it was binarised; 0 for real
       numbers, which stay in their own units.
     data: the field that is modelled, 'image' or 'video'.
-    styles: number of styles that images are drawn in, by the field 'style'; 0: images are not
-      restyled.
+    styles: number of styles of the images, which the field 'style' names; 0 if they have none.
   """
 
   fields: Mapping[str, jax.ShapeDtypeStruct]
@@ -184,7 +183,7 @@ class Example(NamedTuple):
   styles: int = 0
 
   def to_data(self, x) -> jax.Array:
-    """Converts uint8, or floats in [0, 1], to the range inside a method; real numbers stay."""
+    """Converts uint8, or floats in [0, 1], to the range inside a method. Keeps real numbers."""
     x = jnp.asarray(x)
     if not self.levels:
       return x.astype(jnp.float32)
@@ -192,7 +191,7 @@ class Example(NamedTuple):
     return self.low + (self.high - self.low) * unit
 
   def to_unit(self, x) -> jax.Array:
-    """Converts a method's output to floats in [0, 1], clipped; real numbers stay."""
+    """Converts a method's output to floats in [0, 1], clipped. Keeps real numbers."""
     return x if not self.levels else self.to_picture(x)
 
   def to_picture(self, x) -> jax.Array:

@@ -9,7 +9,7 @@ from vaejax.types import Example, Method, State
 
 
 def make_method(config, example: Example) -> Method:
-  """The method that a config names, for such data; players train only the nets in `config.train`.
+  """The method that a config names. Its players train only the nets in `config.train`.
 
   Raises UserError.
   """
@@ -31,7 +31,7 @@ def make_method(config, example: Example) -> Method:
 
 
 def freeze(method: Method, trained: tuple[str, ...]) -> Method:
-  """The method whose players own only the nets in `trained`, or all of theirs if it is ().
+  """The method with players that own only the nets in `trained`; unchanged if that is ().
 
   Players that own none of them are left out. Raises UserError for a net that no player trains.
   """
@@ -51,7 +51,7 @@ def freeze(method: Method, trained: tuple[str, ...]) -> Method:
 def initial_state(method: Method, config, example: Example, members=(), taken=None) -> State:
   """The state before the first step of a config's run, or of a stack of members. Pure.
 
-  `taken` has variables of nets that all of them start from, see runs.init_from.
+  `taken` has the variables of nets that are read from another run, see runs.init_from.
   """
 
   def create(key, hyper):

@@ -22,9 +22,9 @@ ARGUMENTS = ('b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay')
 def make(optimizer, player: str = '') -> optax.GradientTransformation:
   """The optax optimizer at rate 1: it returns a direction, which the step multiplies by the rate.
 
-  `optimizer` has a name, `clip` (the largest global norm of a gradient, 0: off) and ARGUMENTS, of
-  which None means optax's default. A player's own section overrides what it sets. Raises UserError
-  for an unknown name, or an argument that the optimizer does not have.
+  `optimizer` has a name, `clip` (the largest global norm of a gradient, 0: off) and ARGUMENTS,
+  where None is optax's default. A player's own section overrides the fields that it sets.
+  Raises UserError for an unknown name, or an argument that the optimizer does not have.
   """
   name, clip, given = settings(optimizer, player)
   section = f'optimizer.{player}' if player in optimizer else 'optimizer'
@@ -34,10 +34,10 @@ def make(optimizer, player: str = '') -> optax.GradientTransformation:
       f'{", ".join(OPTIMIZERS)}'
     )
   factory = getattr(optax, name)
-  takes = inspect.signature(factory).parameters
+  parameters = inspect.signature(factory).parameters
   for argument in given:
-    if argument not in takes:
-      accepted = ', '.join(a for a in ARGUMENTS if a in takes)
+    if argument not in parameters:
+      accepted = ', '.join(a for a in ARGUMENTS if a in parameters)
       raise UserError(f'{name} has no argument {section}.{argument}. It has {accepted}')
   tx = factory(learning_rate=1.0, **given)
   return optax.chain(optax.clip_by_global_norm(clip), tx) if clip > 0 else tx
@@ -46,15 +46,15 @@ def make(optimizer, player: str = '') -> optax.GradientTransformation:
 def settings(optimizer, player: str) -> tuple[str, float, dict[str, float]]:
   """Name, clip and arguments of a player's optimizer. If the player names another optimizer, the
   arguments of the shared one do not apply to it."""
-  own = {k: v for k, v in (optimizer.get(player) or {}).items() if v is not None}
-  other = own.get('name', optimizer.name) != optimizer.name
+  section = {k: v for k, v in (optimizer.get(player) or {}).items() if v is not None}
+  other = section.get('name', optimizer.name) != optimizer.name
   shared = {} if other else {a: optimizer[a] for a in ARGUMENTS}
-  given = {a: v for a in ARGUMENTS if (v := own.get(a, shared.get(a))) is not None}
-  return own.get('name', optimizer.name), own.get('clip', optimizer.clip), given
+  given = {a: v for a in ARGUMENTS if (v := section.get(a, shared.get(a))) is not None}
+  return section.get('name', optimizer.name), section.get('clip', optimizer.clip), given
 
 
 def equip(method: Method, optimizer) -> Method:
-  """The method with an optimizer for each player, from that section of the config."""
+  """The method with an optimizer for each player, from the config's `optimizer` section."""
   players = [p._replace(tx=p.tx or make(optimizer, p.name)) for p in method.players]
   return method._replace(players=tuple(players))
 
@@ -93,7 +93,7 @@ def schedule(field: str, text: str, steps: int) -> Schedule:
 
 
 def schedules(config: Mapping[str, str], steps: int) -> dict[str, Schedule]:
-  """The schedules that are not constant, by the entry of `hyper` that each multiplies."""
+  """{entry of `hyper`: the schedule that multiplies it}, without constant schedules."""
   return {
     name: schedule(f'schedule.{name}', text, steps)
     for name, text in config.items()

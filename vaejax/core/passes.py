@@ -18,11 +18,11 @@ LOOPS = ('test', 'samples'), ('train',)
 
 
 class Pending(NamedTuple):
-  """The output of a pass on the device, not waited for.
+  """The output of a pass that the device may still be computing.
 
   Attributes:
     sums: {eval: {stream: tree}}.
-    rows: {stream: {name: arrays, one of each batch}}.
+    rows: {stream: {name: arrays, one for each batch}}.
     counts: {stream: number of examples}.
   """
 
@@ -33,7 +33,7 @@ class Pending(NamedTuple):
 
 class Pass(NamedTuple):
   """A pass over a split of `size` examples: `start` dispatches it, `finish` waits for it and
-  returns a list of Values: one of each member of a stack, or a run's own."""
+  returns a list of Values: one for each member of a stack, or one for a run."""
 
   start: Callable[..., Pending]
   finish: Callable[[Pending], list[Values]]
@@ -46,8 +46,8 @@ def flat(values: Values) -> dict[str, float]:
 
 
 def draw_samples(method: Method, variables, batch: Batch, key, data: str) -> Batch:
-  """As many samples as a batch has rows, given those fields of each row that the method takes, but
-  never the data itself."""
+  """As many samples as a batch has rows, given the fields of each row that the method accepts,
+  but never the data itself."""
   fields = [name for name in method.given if name in batch and name != data]
   given = {name: batch[name] for name in fields}
   samples = method.sample(variables, key, batch['mask'].shape[0], given)
@@ -70,15 +70,15 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
     sums, rows = {}, {stream: {} for stream in batches}
     for name, e in evals.items():
       for stream in (s for s in batches if s in e.extract):
-        own_sums, own_rows = e.extract[stream](variables, batches[stream], key, hyper)
-        sums.setdefault(name, {})[stream] = own_sums
-        row_names[name, stream] = tuple(own_rows)
-        rows[stream] = {**own_rows, **rows[stream]}  # rows of the same name are the same
+        eval_sums, eval_rows = e.extract[stream](variables, batches[stream], key, hyper)
+        sums.setdefault(name, {})[stream] = eval_sums
+        row_names[name, stream] = tuple(eval_rows)
+        rows[stream] = {**eval_rows, **rows[stream]}  # rows of the same name are the same
     return sums, rows
 
   extract = jax.vmap(extract, in_axes=(0, None, None, 0)) if stacked else extract
 
-  # Replicated at once: gathering them one by one later takes as many collectives.
+  # Replicated here: gathering the outputs one by one later takes a collective for each.
   @partial(jax.jit, out_shardings=sharding.replicated(mesh))
   def run(variables, hyper, key, buffer, number, limit):
     index = number * n + jnp.arange(n)
@@ -103,7 +103,7 @@ def make_pass(
   """A pass over a split, and over `train` if an eval extracts from it, in batches of about n.
 
   `start(variables, hyper, key, limit, show)` covers the first `limit` examples (0: all). It calls
-  `show(output, done, total)` after each batch, and does not wait for the device unless that does.
+  `show(output, done, total)` after each batch, and waits for the device only if `show` does.
   """
   streams = {stream for e in evals.values() for stream in e.extract}
   loops = []
@@ -113,7 +113,7 @@ def make_pass(
       program = make_batch_program(evals, method, split, together, size, mesh, stacked)
       loops.append((split, size, *program))
   limits = {s: [e.limit or np.inf for e in evals.values() if s in e.extract] for s in streams}
-  row_limits = {stream: max(each) for stream, each in limits.items()}
+  row_limits = {stream: max(values) for stream, values in limits.items()}
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, limit: int = 0, show=None):
     sums, rows, counts = {}, {stream: {} for stream in streams}, {}
@@ -137,10 +137,10 @@ def make_pass(
     axis = int(stacked)
     rows = {s: {k: np.concatenate(v, axis) for k, v in r.items()} for s, r in rows.items()}
     members = len(jax.tree.leaves((sums, rows))[0]) if stacked else 0
-    each = stack.unstack((sums, rows), members) if stacked else [(sums, rows)]
+    parts = stack.unstack((sums, rows), members) if stacked else [(sums, rows)]
     return [
       {name: e.finish(sums[name], select(name, e, rows, pending)) for name, e in evals.items()}
-      for sums, rows in each
+      for sums, rows in parts
     ]
 
   def select(name: str, e: Eval, rows, pending: Pending) -> dict:
@@ -153,8 +153,8 @@ def make_pass(
 
 
 def map_examples(extract, source: Source, n: int) -> Iterator[dict[str, np.ndarray]]:
-  """extract(batch) -> {name: [B, ...]} of all examples of a split in order, n at a time, on the
-  host. `extract` is pure."""
+  """Yields extract(batch), {name: [B, ...]} on the host, for all examples of a split in order, n at
+  a time. `extract` is pure."""
 
   @jax.jit
   def run(buffer, index):

@@ -45,7 +45,7 @@ def parse_layout(text: str | None, fsdp: bool = False) -> Layout:
     match = re.fullmatch(r'(sweep|data):(\d{1,6})', part)
     if not match or not int(match[2]) or match[1] in sizes:
       raise UserError(
-        f'--mesh={text} cannot be read. Use sweep:N, data:M or both, for example sweep:4,data:2.'
+        f'--mesh={text} cannot be read. Use sweep:N, data:M or both, for example sweep:4,data:2'
       )
     sizes[match[1]] = int(match[2])
   return Layout(**sizes, fsdp=fsdp)
@@ -56,15 +56,15 @@ def make_mesh(
 ) -> Mesh:
   """A mesh whose axes divide the members of a sweep and the batch.
 
-  It has equally many devices of each process. Axes that the layout leaves open are as large as
-  possible, first 'sweep', along which nothing is communicated. batch_size=0 is divided by any size.
+  It has the same number of devices of every process. Axes that the layout leaves open are as large
+  as possible, first 'sweep', along which nothing is communicated. Any size divides batch_size=0.
   Raises UserError for a layout that does not divide them, that needs more devices than there are,
-  or that leaves a process without any.
+  or that leaves a process without devices.
   """
-  each = {}
+  by_process = {}
   for device in devices or jax.devices():
-    each.setdefault(device.process_index, []).append(device)
-  processes, most = len(each), min(map(len, each.values())) * len(each)
+    by_process.setdefault(device.process_index, []).append(device)
+  processes, most = len(by_process), min(map(len, by_process.values())) * len(by_process)
   if max(layout.sweep, 1) * max(layout.data, 1) > most:
     raise UserError(
       f'--mesh=sweep:{max(layout.sweep, 1)},data:{max(layout.data, 1)} needs more devices than the '
@@ -100,8 +100,8 @@ def make_mesh(
       f'that is a multiple of {processes}, or fewer processes'
     )
   shape = max(fitting)
-  own = math.prod(shape) // processes
-  chosen = [device for devices in each.values() for device in devices[:own]]
+  per_process = math.prod(shape) // processes
+  chosen = [device for devices in by_process.values() for device in devices[:per_process]]
   auto = (AxisType.Auto, AxisType.Auto)
   return jax.make_mesh(shape, ('sweep', 'data'), auto, devices=chosen)
 
@@ -115,7 +115,7 @@ def state_sharding(mesh: Mesh, stacked: bool = False, fsdp: bool = False):
   """A function from a leaf of a state to its sharding.
 
   Members of a stack are sharded over 'sweep'. With `fsdp` large leaves are sharded over 'data' too,
-  along their longest axis that it divides. All else is replicated.
+  along their longest axis that it divides. Everything else is replicated.
   """
 
   def leaf_sharding(leaf) -> NamedSharding:
@@ -132,7 +132,7 @@ def state_sharding(mesh: Mesh, stacked: bool = False, fsdp: bool = False):
 class MeshPlacement(NamedTuple):
   """Puts trees of host arrays on a mesh; a call replicates them over all devices.
 
-  Rows can be sharded over 'data': each process then holds only those of its own devices.
+  Rows can be sharded over 'data': each process then has only the rows of its own devices.
   """
 
   mesh: Mesh
@@ -145,13 +145,13 @@ class MeshPlacement(NamedTuple):
     return -(-n // self.mesh.shape['data']) * self.mesh.shape['data']
 
   def local_range(self, n: int) -> tuple[int, int]:
-    """The range, (first, end), of this process's own rows among n sharded ones."""
+    """The range (first, end) of this process's rows among n sharded rows."""
     rows = NamedSharding(self.mesh, PartitionSpec('data'))
     parts = [part for (part,) in rows.addressable_devices_indices_map((n,)).values()]
     return min(p.start or 0 for p in parts), max(n if p.stop is None else p.stop for p in parts)
 
   def put_rows(self, tree, n: int, axis: int = 0):
-    """A tree of arrays with n rows along an axis, of which each process gives its local_range."""
+    """A tree of arrays with n rows along an axis, of which each process passes its local_range."""
     sharding = NamedSharding(self.mesh, PartitionSpec(*[None] * axis, 'data'))
     if jax.process_count() == 1:
       return jax.device_put(tree, sharding)
@@ -187,8 +187,8 @@ def replicate(tree):
   """The tree with every array replicated over all devices, so that each process can read it.
 
   Every process must call it at the same point. With one process the tree is returned as it is.
-  Nothing is waited for, unless the copies take more than MAX_GATHER_BYTES of a device: from there
-  on arrays move to the host one by one.
+  It does not wait for the device, unless the copies take more than MAX_GATHER_BYTES of one: the
+  arrays beyond that move to the host one by one.
   """
   if jax.process_count() == 1:
     return tree
@@ -216,7 +216,7 @@ def replicating(mesh: Mesh):
 
 
 def member_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:
-  """Over 'sweep' for values with an axis of members, else replicated."""
+  """Sharded over 'sweep' for values with an axis of members, else replicated."""
   return NamedSharding(mesh, PartitionSpec('sweep') if stacked else PartitionSpec())
 
 
@@ -235,8 +235,8 @@ def shard_rows(mesh: Mesh, rows):
 def shard_draw(mesh: Mesh, source: Source, draw=None):
   """`source.draw`, or a stack's `draw`, such that each device draws only its own rows and members.
 
-  Each device is passed its part, rather than sharding the whole: the order of examples is evaluated
-  a number of times that depends on the rows, and XLA would ask all devices about it in every step.
+  This is a shard_map rather than a sharding constraint, because the order of examples is computed
+  in a loop whose length depends on the rows: XLA would make all devices agree on it in every step.
   """
   if mesh.size == 1:
     return draw or source.draw
@@ -255,7 +255,7 @@ def shard_draw(mesh: Mesh, source: Source, draw=None):
 
 
 def shard_step(mesh: Mesh, step):
-  """The step of a stack, each device computing only that of its own members."""
+  """The step of a stack, in which each device computes only its own members."""
   if mesh.shape['sweep'] == 1:
     return step
   member = PartitionSpec('sweep')

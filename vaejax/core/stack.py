@@ -28,9 +28,9 @@ def initial_state(create, members: Sequence[Member]) -> State:
 
 
 def member_state(state: State, number: int) -> State:
-  """The state of one member, as that of a single run."""
-  one = jax.tree.map(lambda x: x[number], state)
-  return one.replace(step=jnp.maximum(one.step, ~one.step))
+  """The state of one member, as a single run has it."""
+  single = jax.tree.map(lambda x: x[number], state)
+  return single.replace(step=jnp.maximum(single.step, ~single.step))
 
 
 def unstack(tree, count: int) -> list:
@@ -39,11 +39,11 @@ def unstack(tree, count: int) -> list:
 
 
 def current_step(state: State) -> int:
-  """The step of a run, or of the members that are not frozen; if all are, the latest of theirs."""
+  """The step of a run, or of the members that are not frozen; if all are, the latest one."""
   steps = np.asarray(replicate(state.step))
   return int(np.max(steps if np.any(steps >= 0) else ~steps))
 
 
 def frozen_members(state: State) -> set[int]:
-  """The places of frozen members, see step.make_sweep; of a run none."""
+  """The places of frozen members in a stack, see step.make_sweep; empty for a run."""
   return set(np.flatnonzero(np.asarray(replicate(state.step)) < 0).tolist())

@@ -1,4 +1,4 @@
-"""Pure: a step is a function of (state, batch); steps loop, runs vmap."""
+"""Steps as pure functions of (state, batch); a chunk loops over steps, a sweep vmaps over runs."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -80,8 +80,8 @@ def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: i
       (loss, (metrics, extra)), grads = gradient(owned, extra, examples, jax.random.fold_in(key, i))
       return extra, (loss, metrics, grads)
 
-    extra, every = jax.lax.scan(accumulate, state.variables.extra, jnp.arange(microbatches))
-    loss, metrics, grads = jax.tree.map(lambda x: jnp.mean(x, axis=0), every)
+    extra, outputs = jax.lax.scan(accumulate, state.variables.extra, jnp.arange(microbatches))
+    loss, metrics, grads = jax.tree.map(lambda x: jnp.mean(x, axis=0), outputs)
   direction, opt = player.tx.update(grads, state.opt[player.name], owned)
   rate = hyper[player.lr]
   owned = jax.tree.map(lambda p, d: p + rate * d, owned, direction)
@@ -121,8 +121,8 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
       if player.turns == 1:
         state, metrics = play(state, 0)
       else:
-        state, every = jax.lax.scan(play, state, jnp.arange(player.turns))
-        metrics = jax.tree.map(lambda x: jnp.mean(x, axis=0), every)
+        state, outputs = jax.lax.scan(play, state, jnp.arange(player.turns))
+        metrics = jax.tree.map(lambda x: jnp.mean(x, axis=0), outputs)
       if len(players) > 1:
         metrics['loss_' + player.name] = metrics.pop('loss')
       logged |= metrics
@@ -135,14 +135,14 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
 
 def scheduled(state: State, schedules: Mapping | None) -> Hyper:
   """The hyper-parameters at the state's step: every entry times its schedule's factor."""
-  step = jnp.maximum(state.step, ~state.step)  # that of a frozen member is negative
+  step = jnp.maximum(state.step, ~state.step)  # negative for a frozen member
   factors = {name: factor(step) for name, factor in (schedules or {}).items()}
   return {name: value * factors.get(name, 1) for name, value in state.hyper.items()}
 
 
 def averaging(state: State, decay: float, frozen=()) -> Variables:
-  """The moving average after this step. The decay grows from 0.1, so that the start is forgotten.
-  Nets that no player trains stay the same to the bit."""
+  """The moving average after this step. The decay grows from 0.1, so that it forgets the initial
+  values. Nets that no player trains stay the same to the bit."""
   rate = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
   moved = jax.tree.map(lambda a, b: rate * a + (1 - rate) * b, state.ema, state.variables)
   select = lambda old, new: {name: old[name] if name in frozen else new[name] for name in new}
@@ -152,16 +152,16 @@ def averaging(state: State, decay: float, frozen=()) -> Variables:
 def make_sweep(step, draw):
   """A step and a draw for a stack of runs, its members: State gets a leading axis.
 
-  A member whose step gives a non-finite value does not take it, nor any later one: it is frozen
-  at the state before, and its `step` s becomes ~s, which is negative.
+  A member whose step gives a non-finite value keeps the state before that step from then on: it is
+  frozen, and its `step` s becomes ~s, which is negative.
   """
 
   def member(state, batch):
     after, metrics = step(state, batch)
-    going = state.step >= 0
-    good = going & finite((after.variables, after.opt, after.ema, metrics))
+    active = state.step >= 0
+    good = active & finite((after.variables, after.opt, after.ema, metrics))
     kept = jax.tree.map(partial(jnp.where, good), after, state)
-    step_kept = jnp.where(going & ~good, ~state.step, kept.step)
+    step_kept = jnp.where(active & ~good, ~state.step, kept.step)
     # Metrics show the failure even if only a parameter is not finite.
     metrics = jax.tree.map(lambda value: jnp.where(good, value, jnp.nan), metrics)
     return kept.replace(step=step_kept), metrics
@@ -193,21 +193,21 @@ class Chunk(NamedTuple):
 
 
 def make_chunk(step, draw) -> Chunk:
-  """The chunk of a step and of the draw that provides its batches."""
+  """The chunk that repeats a step, on the batches of `draw`."""
 
-  # Jitted within, so that finding the metrics' shapes does not trace the step a second time.
+  # Jitted here, so that the step is not traced a second time for the shapes of its metrics.
   @jax.jit
-  def one(state, buffer):
+  def draw_and_step(state, buffer):
     return step(state, draw(buffer, state.key, state.step))
 
   def zeros(state: State, buffer: Buffer) -> Metrics:
-    metrics = jax.eval_shape(one, state, buffer)[1]
+    metrics = jax.eval_shape(draw_and_step, state, buffer)[1]
     return jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), metrics)
 
   def run(state: State, sums: Metrics, buffer: Buffer, length) -> tuple[State, Metrics]:
     def body(_, carry):
       state, sums = carry
-      state, metrics = one(state, buffer)
+      state, metrics = draw_and_step(state, buffer)
       return state, jax.tree.map(jnp.add, sums, metrics)
 
     return jax.lax.fori_loop(0, length, body, (state, sums))

@@ -1,7 +1,7 @@
 """Several processes as one program, by jax.distributed: join, share values, stop and end together.
 
 Heartbeats, barriers, broadcasts and the step at which a signal ends a run are JAX's own. A process
-that did not join is the only one and process 0, for which nothing here costs anything.
+that did not join is process 0 of 1, and nothing here costs it anything.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 from vaejax import errors
 from vaejax.errors import RunError, UserError
 
-JOIN_SECONDS = 60  # within which all processes have to come
-HEARTBEAT_SECONDS = 10  # without a sign of life, after which JAX ends all the others
-NOTICE_SECONDS = 5  # of waiting, after which a line says for whom
+JOIN_SECONDS = 60  # within which all processes must join
+HEARTBEAT_SECONDS = 10  # without a heartbeat, after which JAX ends the other processes
+NOTICE_SECONDS = 5  # of waiting, after which a line tells the user
 BLOCK = 4096  # bytes; broadcasts come in multiples, because each size is compiled once
 STOP_SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2
 # reached_preemption_sync_point picks the call after the latest one of any process, by this number.
@@ -30,8 +30,8 @@ CALLS = itertools.count(1)
 
 
 class Place(NamedTuple):
-  """A process of a program: HOST:PORT of process 0, how many processes there are, which one this
-  is, and the one local device that it uses, None for all."""
+  """A process of a program: HOST:PORT of process 0, the number of processes, the index of this one,
+  and the local device that it uses; None: all."""
 
   coordinator: str
   count: int
@@ -93,8 +93,8 @@ def first_host(nodes: str) -> str:
 
 
 def join(place: Place, arguments: str) -> None:
-  """Joins the other processes; must run before JAX is used. JAX aborts a process for which they do
-  not come. Raises UserError if the port is taken, or process 0 has other `arguments`."""
+  """Joins the other processes; must run before JAX is used. JAX aborts the process if they do
+  not join in time. Raises UserError if the port is taken, or process 0 has other `arguments`."""
   import jax
 
   if place.index == 0:
@@ -121,20 +121,20 @@ def join(place: Place, arguments: str) -> None:
 
 
 def check_port(coordinator: str) -> None:
-  """Raises UserError if process 0 cannot listen at the coordinator's port: JAX would crash."""
+  """Raises UserError if process 0 cannot listen at the coordinator's port. JAX would crash."""
   both, port = socket.has_dualstack_ipv6(), int(coordinator.rpartition(':')[2])
   family = socket.AF_INET6 if both else socket.AF_INET
   try:
     socket.create_server(('', port), family=family, dualstack_ipv6=both).close()
   except OSError as error:
     raise UserError(
-      f'process 0 cannot listen at the port of {coordinator} ({error.strerror}). Choose another one'
+      f'process 0 cannot listen at the port of {coordinator} ({error.strerror}). Choose another'
     ) from None
 
 
 def count() -> int:
-  """How many processes the program has."""
-  jax = sys.modules.get('jax')  # without it nobody has joined, and importing it takes time
+  """The number of processes of the program."""
+  jax = sys.modules.get('jax')  # without it no process has joined, and importing it takes time
   return jax.process_count() if jax and jax.distributed.is_initialized() else 1
 
 
@@ -144,8 +144,8 @@ def is_main() -> bool:
 
 
 def broadcast(make: Callable[[], Any]) -> Any:
-  """Returns process 0's make(), which JSON can hold, on every process; or raises its UserError or
-  RunError there."""
+  """Returns process 0's make(), in the types of JSON, on every process; or raises its UserError or
+  RunError on every process."""
   if count() == 1:
     return make()
   import numpy as np
@@ -182,7 +182,7 @@ def first(make: Callable[[], Any]) -> Any:
 
 
 def check_equal(name: str, value: Any) -> None:
-  """Raises UserError on a process whose value, which JSON can hold, is not process 0's."""
+  """Raises UserError on a process whose value, of the types of JSON, is not process 0's."""
   text = json.dumps(value, default=str)
   if (expected := broadcast(lambda: text)) != text:
     index = sys.modules['jax'].process_index()
@@ -196,15 +196,15 @@ def check_equal(name: str, value: Any) -> None:
 def stop_signals() -> Iterator[Callable[[], int]]:
   """Catches STOP_SIGNALS, which end a run.
 
-  Yields a function that returns the number of the signal, or 0. Every process has to call it
-  equally often, once a chunk, and it returns a signal to any of them on all at the same call, as
+  Yields a function that returns the number of the signal, or 0. Every process must call it
+  equally often, once a chunk. A signal to any of them is returned on all at the same call, as
   SIGTERM if there are several. Signals that are ignored (nohup), and those outside the main thread,
   stay as they are.
   """
   received, several = [], count() > 1
 
   def handle(number, frame):
-    # JAX has taken SIGTERM in `join`, and tells the other processes.
+    # JAX handles SIGTERM from `join` on, and informs the other processes.
     os.kill(os.getpid(), signal.SIGTERM) if several else received.append(number)
 
   def requested() -> int:
@@ -233,7 +233,7 @@ def is_lost_peer(error: BaseException) -> bool:
 
 def leave(status: int) -> int:
   """Exits at once with an error, as one of several processes: in Python's own exit JAX would wait
-  for the others. A single process just gets the status back."""
+  for the others. A single process gets the status back."""
   if count() == 1:
     return status
   if is_main():
@@ -244,6 +244,6 @@ def leave(status: int) -> int:
 
 
 def close() -> None:
-  """Waits until all processes have come to their end, and parts."""
+  """Waits until all processes have finished, and disconnects."""
   if count() > 1:
     sys.modules['jax'].distributed.shutdown()

@@ -1,4 +1,4 @@
-"""Command lines as jobs of a cluster, by submitit. A job is one process on each node,
+"""Submits command lines as jobs of a cluster, by submitit. A job is one process on each node,
 and resumes from its checkpoint when it is requeued."""
 
 import os
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from vaejax.errors import UserError
 
-NOTICE_SECONDS = 90  # before the time limit, in which a run saves
+NOTICE_SECONDS = 90  # before the time limit, for a run to save
 LOCAL_REQUEUE = 144  # exit status with which a local job asks to be requeued
 
 
@@ -61,10 +61,10 @@ class Job:
 
 
 def share_devices(visible: str, rank: int, count: int) -> str:
-  """The GPUs of one of `count` processes, from and for CUDA_VISIBLE_DEVICES."""
+  """The GPUs of one of `count` processes, in the form of CUDA_VISIBLE_DEVICES like `visible`."""
   listed = visible.split(',')
-  each = len(listed) // count
-  return ','.join(listed[each * rank :][:each])
+  share = len(listed) // count
+  return ','.join(listed[share * rank :][:share])
 
 
 def requeue(job, signals: list[int]) -> None:
@@ -113,7 +113,7 @@ def submit(lines: Sequence[Sequence[str]], settings: Settings) -> list:
 
 
 def make_executor(settings: Settings):
-  """submitit's executor of these settings. Raises UserError."""
+  """submitit's executor for the settings. Raises UserError."""
   # submitit would otherwise configure the logging of the whole process.
   os.environ.setdefault('SUBMITIT_LOG_LEVEL', 'NOCONFIG')
   try:

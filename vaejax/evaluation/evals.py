@@ -15,7 +15,7 @@ from vaejax.types import Eval, Example, Method
 def make_evals(
   names: Iterable[str], config, method: Method, example: Example
 ) -> tuple[dict[str, Eval], list[str]]:
-  """The named evals that fit a method and its data, and a line on each that does not.
+  """The named evals that fit a method and its data, and a line for each that does not.
 
   Raises UserError for an unknown eval, for a setting out of range, and if no eval fits.
   """
@@ -27,13 +27,13 @@ def make_evals(
   evals, skipped = {}, []
   for name in names:
     try:
-      one = lookup('evals', name).make(method, config, example)
+      new = lookup('evals', name).make(method, config, example)
     except UserError as error:
       skipped.append(f'{name} is skipped: {error}')
       continue
-    if not isinstance(one, Eval):
-      raise TypeError(f'make of {name} returned {one!r}, which is not a vaejax.types.Eval')
-    evals[name] = one
+    if not isinstance(new, Eval):
+      raise TypeError(f'make of {name} returned {new!r}, which is not a vaejax.types.Eval')
+    evals[name] = new
   if not evals:
     raise UserError('; '.join(skipped))
   return evals, skipped
@@ -67,7 +67,7 @@ def make_protocol(
   """protocol(split, step, ema, n=0) -> {eval: everything that its values depend on}.
 
   `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, n the
-  number of examples if the split was not evaluated whole, `seed` that of random draws.
+  number of examples if not all were evaluated, and `seed` the seed of random draws.
   """
   binarisation = load.binarisation(config.data)
   likelihood = config.model.get('likelihood', 'none')

@@ -32,7 +32,7 @@ def evaluate(
 ) -> tuple[dict[str, tuple[float, float | None]], list[str]]:
   """Evaluates a checkpoint of a run and records the values.
 
-  Returns {name: (value, standard error or None)}, and a line on each eval that does not fit.
+  Returns {name: (value, standard error or None)}, and a line for each eval that does not fit.
 
   Args:
     folder: the run's workdir.
@@ -62,9 +62,9 @@ def evaluate(
     _, train = trained.open_split(run, 'train', data_dir, put)
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
-  one = make_pass(evals, run.method, source, config.eval.batch_size, mesh, train=train)
+  split_pass = make_pass(evals, run.method, source, config.eval.batch_size, mesh, train=train)
   show = report_progress(', '.join(evals), log)
-  (values,) = one.finish(one.start(variables, hyper, jax.random.key(seed), show=show))
+  (values,) = split_pass.finish(split_pass.start(variables, hyper, jax.random.key(seed), show=show))
   protocol = make_protocol(config, evals, {split: workdir.provenance(table)}, seed)
   ema = weights == 'ema' and run.state.ema is not None
   run.folder.mkdir(parents=True, exist_ok=True)
@@ -75,8 +75,8 @@ def evaluate(
 
 
 def report_progress(name: str, log: Callable[[str], None]) -> Callable[..., None]:
-  """A function (output, done, total) that waits for an output and logs, every ten seconds, how far
-  a pass is."""
+  """A function (output, done, total) that waits for an output, and logs the progress of a pass
+  every ten seconds."""
   began = last = time.monotonic()
 
   def show(output, done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Judges: trained classifiers that evals ask about samples.
+"""Judges: trained classifiers that evals apply to samples.
 
 A judge is the workdir of its run. The user's cache names the best judge of each dataset, and holds
 statistics of the judge's own data.
@@ -29,7 +29,7 @@ from vaejax.runs.trained import TrainedRun, open_run, open_split
 from vaejax.types import Example, Method, Variables, averaged
 
 BATCH = 500  # examples that are classified at once
-METRIC = 'accuracy'  # by which a judge is better than another
+METRIC = 'accuracy'  # by which judges are compared
 
 
 class Judge(NamedTuple):
@@ -37,13 +37,13 @@ class Judge(NamedTuple):
 
   Attributes:
     name: of its dataset, for example 'mnist'.
-    example: of the images that it takes, with their range.
+    example: the form and range of the images that it accepts.
     method, variables: `method.predict['classify']` classifies images.
     accuracy: on the labelled rows of its test split.
     checksum: SHA-256 of its parameters.
     read: its test split, for example 'mnist/3.0.1 test, 10000 rows'.
     train, test: moments of its features of these splits.
-    shares: of the classes that it predicts on the test split, [classes].
+    shares: proportions of the classes that it predicts on the test split, [classes].
     target: the field that it predicts, 'label' or 'style'.
   """
 
@@ -61,7 +61,7 @@ class Judge(NamedTuple):
 
 
 def find(path: str, data, target: str = 'label') -> Judge:
-  """The judge in a workdir, or, for path '', the cached judge of such data. Raises UserError."""
+  """The judge in a workdir, or, for path '', the cached judge of the data. Raises UserError."""
   if path:
     origin, config = Path(os.path.expanduser(path)), 'configs/judge.py:DATASET'
     run = open_judge(origin)
@@ -115,7 +115,7 @@ def keep(folder: Path, log: Callable[[str], None] = print) -> None:
 
 
 def dataset_name(data) -> str:
-  """The name of a dataset, as part of a name."""
+  """The name of a dataset, as part of the names of files and metrics."""
   return re.sub(r'\W', '_', sets.title(data.name).strip('/')) or 'data'
 
 
@@ -144,7 +144,7 @@ def better_judge(path: Path, value: float, example: Example) -> str | None:
 
 
 def read_entry(path: Path) -> dict:
-  """What the cache says about a judge. Raises UserError."""
+  """The cache's entry for a judge. Raises UserError."""
   entry = read_json(path)
   kinds = {'workdir': str, 'value': float, 'checksum': str}
   if not isinstance(entry, dict) or any(type(entry.get(k)) is not t for k, t in kinds.items()):
@@ -158,7 +158,7 @@ def open_cached(path: Path) -> TrainedRun:
   try:
     run = open_judge(Path(entry['workdir']))
   except UserError as error:
-    raise UserError(f'{path} names a judge that cannot be read ({error}). Train one') from None
+    raise UserError(f'{path} names a judge that cannot be read ({error}). Train it again') from None
   if checksum(run) != entry['checksum']:
     raise UserError(
       f'{entry["workdir"]} has changed since {path} named it as a judge. Run its command again'
@@ -183,7 +183,7 @@ def checksum(run: TrainedRun) -> str:
 
 
 def make_judge(run: TrainedRun) -> Judge:
-  """The judge that a run is, with the statistics of its data."""
+  """The judge of a trained run, with the statistics of its data."""
   table, _ = open_split(run, 'test', None)
   arrays = cached_statistics(run)
   moments_of = lambda split: Moments(arrays[f'{split}/mean'], arrays[f'{split}/covariance'])
@@ -228,7 +228,7 @@ def cached_statistics(run: TrainedRun) -> dict[str, np.ndarray]:
 
 
 def classify_split(run: TrainedRun, split: str) -> tuple[Moments, np.ndarray, float]:
-  """Moments of a judge's features of a split, the shares of the classes that it predicts there, and
+  """Moments of a judge's features of a split, the proportions of the classes that it predicts, and
   its accuracy on the labelled rows."""
   _, source = open_split(run, split, None)
   field, variables = predicted_field(run.config), averaged(run.state)

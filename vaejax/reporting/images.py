@@ -7,7 +7,7 @@ import numpy as np
 
 from vaejax.runs.files import write_atomic
 
-SEPARATOR = 80  # a grey that shows on the black of digits and on white paper
+SEPARATOR = 80  # a grey that is visible next to black digits and on white paper
 VIEW_PIXELS = 512  # small pictures are enlarged up to this
 FRAME_MS = 120  # of a GIF
 
@@ -18,7 +18,7 @@ def grid(images, columns: int | None = None) -> np.ndarray:
   Args:
     images: float [N, H, W, C] in [0, 1]; values outside are clipped, NaN is mid-grey. Or videos
       [N, T, H, W, C], each a row of its frames.
-    columns: images in a row; by default as many as make the picture nearly square.
+    columns: images in a row; by default, the picture is nearly square.
 
   Returns:
     uint8 [rows·(H + s) − s, columns·(W + s) − s, C], s = 1 pixel, or 2 if H or W is 64 or more.

@@ -23,8 +23,8 @@ def open_log(workdir, *, total: int, images_per_step: int, step: int = 0, stream
   """Opens the log of a run that is at `step` of `total`, and creates `workdir` if need be.
 
   Drops the rows of metrics.jsonl beyond `step`, lines that are not rows (one cut short by a kill),
-  and, if a finished run goes on, its last test, which is repeated at the new end. TensorBoard
-  is told to forget events beyond `step`.
+  and, if a finished run is extended, its last test, which is repeated at the new end. TensorBoard
+  ignores older events beyond `step`.
 
   Args:
     workdir: folder of the run.
@@ -55,7 +55,7 @@ def filter_rows(data: bytes, keep: Callable[[dict], bool]) -> bytes:
 
 
 def elapsed_seconds(workdir: pathlib.Path, step: int) -> float:
-  """Seconds of training up to `step`, over all starts: of the last row not beyond `step`, or 0."""
+  """Seconds of training up to `step`, over all starts: from the last row up to it, or 0."""
   rows = [row for row in read_rows(workdir / 'metrics.jsonl') if row['step'] <= step]
   return float(rows[-1]['seconds']) if rows else 0.0
 
@@ -87,9 +87,9 @@ class Log:
   def write_members(
     self, step: int, split: str, seconds: float, values, mean, final: bool = False
   ) -> None:
-    """Does the same for a stack of runs: a row for each of `values`, {member: values}, with its
-    number as 'member'. TensorBoard gets `mean` alone."""
-    rows = [{'member': number, **one} for number, one in values.items()]
+    """Appends a row for each member of a stack, with its number as 'member', from `values`,
+    {number: its values}. TensorBoard gets only `mean`. Otherwise as write_scalars."""
+    rows = [{'member': number, **row} for number, row in values.items()]
     self._write(step, split, seconds, rows, mean, final)
 
   def write_image(self, step: int, name: str, image) -> pathlib.Path:
@@ -111,7 +111,7 @@ class Log:
     self._progress.show(step, values)
 
   def exclude(self, seconds: float) -> None:
-    """Leaves out of the rates `seconds` since the last progress in which nothing was trained."""
+    """Leaves `seconds` without training since the last progress out of the rates."""
     self._progress.exclude(seconds)
 
   def print(self, text: str) -> None:
@@ -130,7 +130,7 @@ class Log:
     return self
 
   def __exit__(self, kind, error, trace) -> None:
-    # If the run has failed, its error matters, not one that closing adds.
+    # If the run has failed, its error matters, not one from closing.
     with contextlib.suppress(*([OSError, RunError] if kind else [])):
       self.close()
 
@@ -142,7 +142,7 @@ class Log:
 
   def _write(self, step, split, seconds, metrics, scalars, final):
     start = {'step': int(step), 'split': split, 'seconds': round(float(seconds), 3)}
-    rows = [start | plain(one) for one in metrics]
+    rows = [start | plain(row) for row in metrics]
     if final:
       last = read_rows(self._path)[-len(rows) :] if rows else []
       if len(last) == len(rows) and all(map(_is_close, last, rows)):
@@ -169,7 +169,7 @@ class Log:
 
 
 def _is_close(a: dict, b: dict) -> bool:
-  """Whether two rows have the same values but for the clock and rounding."""
+  """Whether two rows have the same values, up to the clock and rounding."""
   a, b = ({k: v for k, v in row.items() if k not in ('seconds', 'final')} for row in (a, b))
   close = lambda x, y: x == y or (type(x) is type(y) is float and math.isclose(x, y, rel_tol=1e-4))
   return a.keys() == b.keys() and all(close(a[name], b[name]) for name in a)

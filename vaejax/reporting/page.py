@@ -11,9 +11,9 @@ from pathlib import Path
 from vaejax.config import fields
 
 COLORS = ('#2b6cd9', '#d4581f', '#2f9e62', '#8e4ec6', '#c2255c', '#0c8599', '#946c00', '#687076')
-INK = '#888888'  # of axes: it shows on light and on dark pages
+INK = '#888888'  # of axes: visible on light and on dark pages
 THUMBNAIL = 192  # pixels
-EARLIER = 7  # pictures of a kind that are shown as thumbnails
+EARLIER = 7  # earlier pictures of a kind, shown as thumbnails
 CHART_LOCK = threading.Lock()  # runs may end in several threads, but Matplotlib has one style
 CHART_STYLE = {
   'svg.fonttype': 'none',  # texts stay texts
@@ -69,7 +69,7 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
   Args:
     curves: {color: [(step, value)]}, in the order of the steps. Values are finite.
   """
-  # Matplotlib takes 0.3 s to import, so only a report does.
+  # Matplotlib takes 0.3 s to import, so only reports import it.
   from matplotlib import rc_context, ticker
   from matplotlib.figure import Figure
 

@@ -11,7 +11,7 @@ from vaejax.reporting import images
 from vaejax.reporting.log import Log
 from vaejax.types import Example, Method, Source
 
-STACK_ROWS, STACK_COLUMNS = 16, 8  # of a stack: the members shown, and the images of each
+STACK_ROWS, STACK_COLUMNS = 16, 8  # for a stack: the members shown, and the images of each
 
 
 def make(method: Method, source: Source, n: int, stacked: bool = False) -> Callable:
@@ -68,8 +68,8 @@ def style_table(method: Method, variables, batch, example: Example) -> jax.Array
 
 
 def write(log: Log, step: int, drawn, method: Method, example: Example, stacked=False) -> None:
-  """Writes the grids of what `make`'s function returned; of a stack one row for each member, with
-  the originals above its reconstructions."""
+  """Writes grids of the images that `make`'s function returned. For a stack, each member has a row,
+  and the originals are above the reconstructions."""
   drawn = {name: np.asarray(x) for name, x in drawn.items()}
   flat = lambda x: x.reshape(-1, *x.shape[2:]) if stacked else x
   if 'samples' in drawn:

@@ -62,7 +62,7 @@ Bar.set_lock(threading.RLock())  # by default it shares a semaphore with other p
 
 
 class Progress:
-  """Progress of a run towards step `total`. What comes before the first call counts as start-up."""
+  """Progress of a run towards step `total`. Time before the first call is start-up."""
 
   def __init__(self, stream, total: int, images_per_step: int):
     self._output, self._total, self._images_per_step = Output(stream), total, images_per_step
@@ -104,7 +104,7 @@ class Progress:
       self._output.write(text + '\n')
 
   def close(self) -> None:
-    """Draws the last state, with the mean rates, unless it was a line already."""
+    """Draws the last state, with the mean rates, unless it was printed already."""
     if self._bar is not None:
       self._bar.leave = self._output.is_terminal or self._bar.n > self._bar.last_print_n
       self._bar.close()

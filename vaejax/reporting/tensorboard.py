@@ -40,7 +40,7 @@ class Events:
       folder.mkdir(exist_ok=True)
       # TensorBoard reads in the order of names; two runs may start in the same second.
       self._writer = EventsWriter(str(folder / 'events'), f'.{os.getpid()}')
-    if resumed:  # TensorBoard forgets what an earlier start wrote from this step on
+    if resumed:  # TensorBoard drops what an earlier start wrote from this step on
       self._add(step + 1, session_log=SessionLog(status=SessionLog.START))
 
   def write(self, step: int, values: list[dict]) -> None:

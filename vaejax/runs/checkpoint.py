@@ -26,7 +26,7 @@ from vaejax.errors import RunError
 from vaejax.runs.files import is_disk_full
 from vaejax.types import State
 
-# What reading a file can raise that is missing or damaged.
+# What reading a missing or damaged file can raise.
 READ_ERRORS = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
@@ -43,14 +43,14 @@ def encode(state: State) -> dict:
 
 
 def decode(tree: dict) -> State:
-  """The State of `encode`; a tree that was restored without 'opt' gives one without optimizers."""
+  """The State of a tree from `encode`; a tree without 'opt' gives a State without optimizers."""
   return State(**{'opt': {}, **tree, 'key': jax.random.wrap_key_data(tree['key'])})
 
 
 def abstract_state(create: Callable[[], State], sharding=None, opt: bool = True) -> dict:
   """Shapes, dtypes and shardings of `encode(create())`, which restoring needs; nothing is computed.
 
-  `sharding` is one for all leaves, or a function of a leaf. Without `opt` there are no optimizers.
+  `sharding` is for all leaves, or a function of a leaf. Without `opt`, optimizers are left out.
   """
   tree = jax.eval_shape(lambda: encode(create()))
   if not opt:
@@ -114,8 +114,8 @@ class Checkpoints:
     Nothing may overwrite or donate the state's arrays.
 
     Args:
-      metrics: of each member of a stack, or of the run alone; they decide which is best.
-      row: of the log, if it is unfinished.
+      metrics: of each member of a stack, or of the run; they decide which checkpoint is best.
+      row: the unfinished row of the log, if there is one.
     """
     self.wait()
     # Not orbax's own background thread: starting that takes as long as a dozen small steps.
@@ -133,12 +133,12 @@ class Checkpoints:
     }
     self.folder.mkdir(parents=True, exist_ok=True)
     check_room(self.folder, host)
-    # From the host: otherwise orbax wants every process to write what is on its own devices.
+    # From the host: otherwise orbax makes every process write what is on its own devices.
     items = {'state': ocp.args.StandardSave(host), 'meta': ocp.args.JsonSave(meta)}
     self.writer.save(self.folder / str(step), args=ocp.args.Composite(**items))
 
   def wait(self) -> None:
-    """Waits until the last save is on disk, and deletes those it replaces. Raises RunError."""
+    """Waits until the last save is on disk, and deletes what it replaces. Raises RunError."""
     pending, self.pending = self.pending, None
     with self.full_disk_as_run_error():
       if pending:
@@ -146,12 +146,12 @@ class Checkpoints:
       self.prune()
 
   def describe_latest(self) -> str:
-    """From which checkpoint a failed run can resume, in words."""
+    """Words on the checkpoint from which a failed run can resume."""
     available = steps(self.folder.parent)
     return f'checkpoint {available[-1]} is kept' if available else 'there is no checkpoint yet'
 
   def prune(self) -> None:
-    """Deletes all but the latest and the best, and what a killed run left behind."""
+    """Deletes all but the latest and the best checkpoints, and what a killed run left behind."""
     available = steps(self.folder.parent)
     best_steps = best(self.folder.parent, available, self.best).values()
     for step in set(available).difference(available[-self.keep :], best_steps):
@@ -179,7 +179,7 @@ def check_room(folder: Path, state: dict) -> None:
   """Raises OSError if the disk has no room for a state. Checked before writing, because every
   thread of orbax that meets a full disk prints a traceback."""
   arrays = jax.tree.leaves(state)
-  index = 2**11 * len(arrays) + 2**16  # roughly what orbax writes besides
+  index = 2**11 * len(arrays) + 2**16  # roughly what orbax writes in addition
   if shutil.disk_usage(folder).free < sum(x.nbytes for x in arrays) + index:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
@@ -188,8 +188,8 @@ def check_room(folder: Path, state: dict) -> None:
 def manage(workdir: Path, keep: int, best: str) -> Iterator[Checkpoints]:
   """The checkpoints of a workdir, of which the latest `keep` and the best ones stay.
 
-  `best` names a metric that is given to `save`, with '-' before it if smaller is better. Of a stack
-  the best of each member stays. On leaving, the last save is waited for. Raises RunError if the
+  `best` names a metric that is given to `save`, with '-' before it if smaller is better. For a
+  stack the best of each member stays. On exit it waits for the last save. Raises RunError if the
   disk is full.
   """
   checkpoints = Checkpoints(workdir, keep, best)
@@ -205,8 +205,8 @@ def manage(workdir: Path, keep: int, best: str) -> Iterator[Checkpoints]:
 
 
 def best(workdir: Path, available: list[int], name: str) -> dict[int, int]:
-  """{place: step}: at which of the available steps each member of a stack (a run is at place 0) has
-  its best finite value of a metric. Members without one are left out."""
+  """{place: step} of the best finite value of a metric, for each member of a stack (a run is at
+  place 0). Members without a finite value are left out."""
   metric, sign = name.lstrip('-'), -1 if name.startswith('-') else 1
   values, chosen = {}, {}
   for step in available if name else ():
@@ -226,5 +226,5 @@ def steps(workdir: Path) -> list[int]:
 
 
 def read_meta(workdir: Path, step: int) -> dict:
-  """What `save` wrote beside the state of a step. Raises one of READ_ERRORS."""
+  """The metadata that `save` wrote with the state of a step. Raises one of READ_ERRORS."""
   return json.loads((workdir / 'checkpoints' / str(step) / 'meta' / 'metadata').read_bytes())

@@ -66,7 +66,7 @@ def write_atomic(path, data: bytes | str) -> None:
 
 
 def plain(obj):
-  """`obj` as JSON can hold it: numpy values as numbers and lists, NaN and ±inf as None."""
+  """`obj` in the types of JSON: NumPy values as numbers and lists, NaN and ±inf as None."""
   if isinstance(obj, (np.generic, np.ndarray)):
     obj = obj.tolist()
   if isinstance(obj, float) and not math.isfinite(obj):
@@ -102,7 +102,7 @@ def read_json(path):
     raise UserError(f'{path}, {what}, does not exist. {remedy}') from None
   except OSError as error:
     raise UserError(f'{path}, {what}, cannot be read ({error.strerror}). {remedy}') from None
-  except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
+  except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested too deeply
     raise UserError(f'{path} should be {what}, but is not JSON ({error}). {remedy}') from None
 
 
@@ -126,5 +126,5 @@ def parse_row(line: bytes) -> dict | None:
   if not isinstance(row, dict) or not isinstance(row.get('split'), str):
     return None
   step, seconds = row.get('step'), row.get('seconds')
-  whole = type(step) is int and 0 <= step < 2**53
-  return row if whole and type(seconds) in (int, float) and 0 <= seconds < 2**53 else None
+  is_step = type(step) is int and 0 <= step < 2**53
+  return row if is_step and type(seconds) in (int, float) and 0 <= seconds < 2**53 else None

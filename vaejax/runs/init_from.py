@@ -1,7 +1,7 @@
 """Initial nets from another run, read once before the first step.
 
-What was read is recorded in config.json under 'init'; once the new run has a checkpoint of its own,
-the other run is no longer needed.
+config.json records them under 'init'. Once the new run has a checkpoint, the other run is no longer
+needed.
 """
 
 import os
@@ -42,7 +42,7 @@ def first_state(
   create_sharded = jax.jit(create, out_shardings=state_sharding)
   if nets is None:
     return create_sharded()
-  # An argument rather than a constant of the program, which would be as large as they are.
+  # Passed as an argument: as a constant it would make the program as large as the nets.
   variables = initial.variables if processes.is_main() else None
   if processes.count() > 1:
     like = of_nets(abstract_variables(create, stacked), nets)
@@ -51,14 +51,14 @@ def first_state(
 
 
 def abstract_variables(create: Callable[..., State], stacked: bool) -> Variables:
-  """Shapes and dtypes of the variables of one run, also where a stack of runs is created."""
+  """Shapes and dtypes of the variables of one run, also if `create` makes a stack."""
   variables = jax.eval_shape(create).variables
   single = lambda x: jax.ShapeDtypeStruct(x.shape[1:] if stacked else x.shape, x.dtype)
   return jax.tree.map(single, variables)
 
 
 def of_nets(variables: Variables, nets) -> Variables:
-  """The variables of these nets alone."""
+  """The variables of the named nets."""
   pick = lambda tree: {name: tree[name] for name in nets if name in tree}
   return Variables(pick(variables.params), pick(variables.extra))
 
@@ -68,7 +68,7 @@ def read(
 ) -> InitialNets | None:
   """The nets that `config.init_from` provides, None if it is empty.
 
-  They are those of the moving average if the other run keeps one. Raises UserError if there is no
+  They come from its moving average if it has one. Raises UserError if there is no
   such run, or if a requested net does not fit.
   """
   source, nets = config.init_from, config.init_nets
@@ -124,7 +124,7 @@ def read_run(
   if checkpoint_read is None:
     raise UserError(f'{folder} has no checkpoint yet. Train it first')
   nets, section, variables, step = checkpoint_read
-  step = max(step, ~step)  # that of a frozen member is negative
+  step = max(step, ~step)  # negative for a frozen member
   fresh = ', '.join(sorted(set(like.params) - set(nets)))
   log(
     f'initial {", ".join(nets)} from {source} at step {step}'
@@ -147,8 +147,8 @@ def fitting(
   """The requested nets, or all whose parameters have the same names and shapes as in a checkpoint.
 
   Args:
-    forms: {path: dtype and shape} of everything that the checkpoint holds of one run.
-    section: 'variables' or 'ema': where the nets are read from.
+    forms: {path: dtype and shape} of a run's leaves in the checkpoint.
+    section: 'variables' or 'ema', from which the nets are read.
     like: the variables of the new run.
     requested: names of nets, (): all that fit.
     step: of the checkpoint, for messages.

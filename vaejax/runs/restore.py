@@ -26,20 +26,20 @@ from vaejax.runs.checkpoint import (
 )
 from vaejax.types import State
 
-# Unreadable checkpoints are moved here rather than deleted, for whoever wants to look at them.
+# Unreadable checkpoints are moved here rather than deleted, so that they can be inspected.
 BROKEN = 'broken'
 
 MAX_LEAVES = 5  # differing parameters that a message names
 
 
 class OtherModel(UserError):
-  """A checkpoint has other parameters than the code makes now; the message says which."""
+  """A checkpoint and the current code differ in their parameters; the message says how."""
 
 
 def select_step(
   workdir: Path, which: str, best_by: str, place: int = 0, name: str = 'checkpoint'
 ) -> int | None:
-  """The step of checkpoint `which`: 'best' (of the member at a place of a stack), or a number.
+  """The step of checkpoint `which`: 'best' (for the member at a place in a stack), or a number.
 
   None for 'latest', the newest that can be read. Raises UserError, with the name of the flag or
   field, if there is no such checkpoint.
@@ -69,7 +69,7 @@ def restore(workdir: Path, abstract: dict, log: Callable[[str], None] = print) -
   Of several processes, process 0 alone reads the workdir.
 
   Args:
-    abstract: see checkpoint.abstract_state; the checkpoint may be from other devices.
+    abstract: see checkpoint.abstract_state; the checkpoint may come from other devices.
     log: gets a line about each checkpoint that is skipped.
 
   Raises UserError if none of the checkpoints can be read.
@@ -128,7 +128,7 @@ def newest_of(
 
 
 def describe_damage(error: Exception) -> str:
-  """What is wrong with a checkpoint, in a few words; tensorstore has a page of them."""
+  """What is wrong with a checkpoint, in a few words. tensorstore's own message is a page long."""
   if isinstance(error, UserError):
     return str(error)
   missing = isinstance(error, FileNotFoundError) or 'NOT_FOUND' in str(error)
@@ -145,7 +145,7 @@ def from_main(leaf, array) -> np.ndarray:
 
 
 def read_row(workdir: Path, step: int) -> dict | None:
-  """The unfinished row that was saved with a state, None if there is none or it is damaged."""
+  """The unfinished row that was saved with a state, None if it is missing or damaged."""
   try:
     row = read_meta(workdir, step)['row']
     sums = {str(name): np.asarray(value, np.float32) for name, value in row['sums'].items()}
@@ -199,7 +199,7 @@ def load_arrays(workdir: Path, step: int, abstract) -> dict[str, np.ndarray]:
     raise FileNotFoundError(folder)
 
   def spec(path) -> dict:
-    # Not the path as text: a name in it may have a slash, as those of spectral norm do.
+    # Not the path as text: the names of spectral norm contain slashes.
     name = jax.tree_util.keystr(path, simple=True, separator='.')
     store = {'driver': 'ocdbt', 'base': f'file://{folder}/', 'path': f'{name}/'}
     return {'driver': 'zarr', 'kvstore': store}
@@ -211,9 +211,9 @@ def load_arrays(workdir: Path, step: int, abstract) -> dict[str, np.ndarray]:
 
 
 def differences(saved: dict[str, str], now: dict[str, str], step: int) -> list[str]:
-  """How the leaves of a checkpoint differ from those of the code, {path: dtype and shape} each.
+  """Words on the first leaves, {path: dtype and shape}, in which a checkpoint and the code differ.
 
-  Names the first few. Only variables are named if they differ, since the rest follows from them.
+  Only variables are named if they differ, since the rest follows from them.
   """
   changed = [path for path in {**now, **saved} if saved.get(path) != now.get(path)]
   variables = [path for path in changed if path.startswith('variables/')]

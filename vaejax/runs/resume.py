@@ -1,4 +1,4 @@
-"""Whether a workdir holds the run, or the stack of runs, that is to resume in it."""
+"""Checks that a workdir contains the run, or the stack of runs, that is to resume in it."""
 
 import itertools
 from pathlib import Path
@@ -13,9 +13,9 @@ MAX_FIELDS = 5  # differing fields that a message names
 
 
 def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
-  """What a workdir saved of the run of this config, None if the workdir is unused.
+  """The saved run of this config in a workdir, None if the workdir is unused.
 
-  Raises UserError if the workdir is in other use.
+  Raises UserError if the workdir contains anything else.
   """
   if sweep_files.is_sweep(folder):
     raise UserError(f'{folder} contains a sweep. Resume it with sweep, or use another workdir')
@@ -30,7 +30,7 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
     pairs = itertools.zip_longest(saved.members, members)
     before, now = next(pair for pair in pairs if pair[0] != pair[1])
     raise UserError(
-      f'{folder} contains a stack of other members ({member_in_words(before)} there, '
+      f'{folder} contains a stack with other members ({member_in_words(before)} there, '
       f'{member_in_words(now)} here). Use the same values, or another workdir'
     )
   if (folder / 'evaluation.json').exists() and not checkpoint.steps(folder):
@@ -53,12 +53,12 @@ def check_same_data(folder: Path, saved: workdir.SavedRun, provenance, example: 
   if (saved.data, saved.example) != (provenance, example):
     raise UserError(
       f'{folder} was trained on other data ({describe(saved.data)} there, {describe(provenance)} '
-      'here). Use the same data, with the data_dir of before, or another workdir'
+      'here). Use the same data and data_dir as before, or another workdir'
     )
 
 
 def describe(provenance: dict) -> str:
-  """What was read, as 'mnist/3.0.1 train, 60000 rows; ...'."""
+  """The splits that were read, as 'mnist/3.0.1 train, 60000 rows; ...'."""
   splits = [split for split in provenance.values() if isinstance(split, dict)]
   return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in splits)
 

@@ -12,7 +12,7 @@ from vaejax.runs.workdir import SavedRun, read_config
 
 
 def is_sweep(workdir: Path) -> bool:
-  """Whether a workdir is that of a sweep."""
+  """Whether a workdir contains a sweep."""
   return (workdir / 'sweep.json').is_file()
 
 
@@ -47,7 +47,7 @@ def stack_of(workdir: Path, member: int | None) -> Path:
 
 
 def parse_member(path: Path) -> tuple[Path, int | None]:
-  """(SWEEP, K) of SWEEP/members/K, and (path, None) of any other path."""
+  """(SWEEP, K) for SWEEP/members/K, and (path, None) for any other path."""
   if path.parent.name == 'members' and path.name.isdecimal() and is_sweep(path.parent.parent):
     return path.parent.parent, int(path.name)
   return path, None
@@ -59,14 +59,14 @@ def place_of(folder: Path, saved: SavedRun, member: int | None) -> int:
     return 0
   if member is None:
     raise UserError(f'{folder} is a stack of a sweep. Use the workdir of the sweep, and a member')
-  numbers = [one.number for one in saved.members]
+  numbers = [m.number for m in saved.members]
   if member not in numbers:
     raise UserError(f'{folder}/config.json has no member {member}. Restore the original file')
   return numbers.index(member)
 
 
 def member_config(config, member: Member):
-  """The config of the single run that a member is."""
+  """The config of a member as a single run."""
   config = config.copy_and_resolve_references()
   config.seed = member.seed
   config.hyper.update(member.hyper)
@@ -84,10 +84,10 @@ def read_run_config(path: Path):
 
 def write_results(folder: Path, members: Sequence[Member], steps, values, protocols: dict) -> None:
   """Writes the members' test values, and the protocol of each eval, to results.json; `steps` [M]
-  are those of the stack's state."""
+  are the steps of the stack's state."""
   rows = [
-    {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0, 'values': one}
-    for member, step, one in zip(members, np.asarray(steps).tolist(), values, strict=True)
+    {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0, 'values': numbers}
+    for member, step, numbers in zip(members, np.asarray(steps).tolist(), values, strict=True)
   ]
   write_json(folder / 'results.json', {'protocols': protocols, 'members': rows})
 
@@ -95,4 +95,4 @@ def write_results(folder: Path, members: Sequence[Member], steps, values, protoc
 def read_results(stack: Path) -> dict[int, dict]:
   """{member: its 'step', 'frozen' and 'values'} of a stack; {} before it has finished."""
   path = stack / 'results.json'
-  return {one['member']: one for one in read_json(path)['members']} if path.is_file() else {}
+  return {row['member']: row for row in read_json(path)['members']} if path.is_file() else {}

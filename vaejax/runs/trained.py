@@ -21,7 +21,7 @@ class TrainedRun(NamedTuple):
   """A run at one of its checkpoints, without its optimizers.
 
   Attributes:
-    folder: where outputs go: the workdir, or SWEEP/members/K of a member.
+    folder: for outputs: the workdir, or SWEEP/members/K of a member.
   """
 
   folder: Path

@@ -1,4 +1,4 @@
-"""A run's folder: config.json, and the lock of whoever trains in it."""
+"""A run's folder: its config.json, and the lock of the process that trains in it."""
 
 import fcntl
 import importlib.metadata
@@ -16,7 +16,7 @@ from vaejax.errors import UserError
 from vaejax.runs.files import full_disk, read_json, write_json
 from vaejax.types import Example
 
-# What reading a config.json with other fields, or values of other types, raises.
+# What reading a config.json with wrong fields or types can raise.
 NOT_A_RUN = LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint')
@@ -26,12 +26,12 @@ class SavedRun(NamedTuple):
   """The content of config.json: what restoring, sampling and evaluating need.
 
   Attributes:
-    config: of the run; of a stack that of its first member.
-    example: what its data looks like.
+    config: of the run, or of the first member of a stack.
+    example: the form of its data.
     data: {split: provenance}.
     data_dir: where the data was read, None for the default place.
     members: of a stack; () for a run.
-    init: the run that its initial nets came from, see runs.init_from; None if there is none.
+    init: the source of its initial nets, see runs.init_from, or None.
   """
 
   config: Any
@@ -48,7 +48,7 @@ def provenance(table: Table) -> dict:
 
 
 def check_unused(workdir: Path) -> None:
-  """Raises UserError if a workdir that contains no run, or no sweep, is in other use."""
+  """Raises UserError if a workdir without a run or a sweep contains anything else."""
   if workdir.exists() and not workdir.is_dir():
     raise UserError(f'{workdir} is not a folder. Use another workdir')
   # A run that was killed as it began leaves only hidden files.
@@ -63,7 +63,7 @@ def write_config(workdir: Path, run: SavedRun) -> None:
     'config': config_to_json(run.config),
     'example': {**run.example._asdict(), 'fields': shapes},
     'data': run.data,
-    # Arrays that were given in place of a folder are not kept.
+    # Arrays that were passed instead of a folder are not saved.
     'data_dir': str(Path(run.data_dir).absolute()) if isinstance(run.data_dir, str) else None,
     'versions': {name: importlib.metadata.version(name) for name in PACKAGES},
     'members': [member._asdict() for member in run.members],
@@ -104,10 +104,10 @@ def example_from_json(saved: dict) -> Example:
 
 @contextmanager
 def locked(workdir: Path, shared: bool = False):
-  """Holds a workdir, which it creates if need be. Two processes may hold one if both share it.
+  """Locks a workdir, and creates it if it is missing. Processes may share the lock if all do.
 
   The kernel releases the lock when the process ends, however it ends. Raises UserError if another
-  process holds the workdir, or if it cannot be written.
+  process has the lock, or if the workdir cannot be written.
   """
   try:
     with full_disk(workdir):

@@ -85,7 +85,7 @@ def make_sweep(
 
 def is_vectorized(config: ConfigDict, field: str) -> bool:
   """Whether one program can train members that differ in a field."""
-  # Without data.seed, the run's seed decides which rows are labelled, and so what data there is.
+  # Without data.seed, the run's seed decides which rows are labelled, and so changes the data.
   chooses_data = config.data.get('labels') and config.data.seed is None
   return field.startswith('hyper.') or (field == 'seed' and not chooses_data)
 
@@ -127,7 +127,7 @@ def parse_axes(base: ConfigDict, axes, draws: int, seed: int) -> list[list[Setti
       drawn.setdefault(field, []).append(draw(generator, *bounds))
   if len({len(column) for column in zipped.values()}) > 1:
     lengths = ', '.join(f'{field} has {len(column)}' for field, column in zipped.items())
-    raise UserError(f'--zip axes need as many values each, but {lengths}')
+    raise UserError(f'--zip axes need the same number of values, but {lengths}')
   if math.prod(len(next(iter(column.values()))) for column in columns) > MAX_MEMBERS:
     raise UserError(f'the sweep has more than {MAX_MEMBERS:,} members. Shorten an axis')
   return [
@@ -141,7 +141,7 @@ def parse_range(flag: str, field: str, values: str) -> tuple[str, float, float] 
   if kind not in ('log', 'uniform'):
     return None
   if not field.startswith('hyper.'):
-    raise UserError(f'{flag}: only fields of hyper can have a range. List the values, as 1,2,4')
+    raise UserError(f'{flag}: only fields of hyper can have a range. List values such as 1,2,4')
   low, high = (parse_scalar(field, text) for text in bounds) if len(bounds) == 2 else (0, 0)
   if not low < high or (kind == 'log' and low <= 0):
     above = ' and above 0' if kind == 'log' else ''
@@ -150,14 +150,14 @@ def parse_range(flag: str, field: str, values: str) -> tuple[str, float, float] 
 
 
 def draw(generator: random.Random, kind: str, low: float, high: float) -> str:
-  """A random value of a range, as text of 6 digits."""
+  """A random value of a range, as text with 6 digits."""
   if kind == 'log':
     return f'{math.exp(generator.uniform(math.log(low), math.log(high))):.6g}'
   return f'{generator.uniform(low, high):.6g}'
 
 
 def parse_values(flag: str, field: str, values: str) -> list[str]:
-  """The texts of an axis, of which seed and hyper-parameters are checked. Raises UserError."""
+  """The texts of an axis; seeds and hyper-parameters are checked. Raises UserError."""
   if match := re.fullmatch(r'(-?\d{1,12}):(-?\d{1,12})(?::(-?\d{1,12}))?', values):
     low, high, stride = (int(part or 1) for part in match.groups())
     column = range(low, high, stride) if stride else ()
@@ -175,7 +175,7 @@ def parse_values(flag: str, field: str, values: str) -> list[str]:
 
 
 def parse_scalar(field: str, text: str) -> int | float:
-  """The seed, or the hyper-parameter, that a text gives. Raises UserError."""
+  """The seed or hyper-parameter that a text gives. Raises UserError."""
   value = fields.read(field, int if field == 'seed' else float, text)
   fields.check_range(field, value)
   if abs(value) > MAX_VALUE:

@@ -1,4 +1,4 @@
-"""Which members of a group train together: as many as fit into the memory of the devices."""
+"""Divides a group into stacks that train together, as large as the memory of the devices allows."""
 
 import os
 
@@ -45,7 +45,7 @@ def divide(
     stacks = count
     if most * upper_bound <= memory:
       break
-    # Smaller stacks take more for each member: if this is too much already, do not compile.
+    # Smaller stacks need more for each member: if this is too much already, do not compile.
     if most * per_member > memory:
       continue
     needed = program_bytes(group, size, data_dir, layout)
@@ -59,7 +59,7 @@ def divide(
 
 
 def max_member_bytes(setup: Setup, members: int, batch_size: int) -> float:
-  """More memory than a member has ever been measured to need."""
+  """An upper bound on the bytes that a member needs, above all measured ones."""
   size = lambda tree: sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
   example = size(setup.source.example.fields)
   return 6 * size(setup.abstract_state) / members + 1000 * batch_size * example

@@ -26,7 +26,7 @@ class Setting(NamedTuple):
     fields: {swept field: text of its value}, without the seed.
     members: their numbers.
     frozen: how many of them were frozen.
-    means: {metric: (mean, its standard error)} over the others; None if unknown.
+    means: {metric: (mean, its standard error)} over the other members; None if unknown.
   """
 
   fields: dict[str, str]
@@ -45,7 +45,7 @@ def write_summary(folder: Path) -> str:
     rows = (filter_rows(path.read_bytes(), lambda row: 'member' in row) for path in logs)
     write_atomic(folder / 'metrics.jsonl', b''.join(rows))
     config = read_config(logs[0].parent).config
-    names = list(dict.fromkeys(name for one in results.values() for name in one['values']))
+    names = list(dict.fromkeys(name for row in results.values() for name in row['values']))
     best = config.checkpoint.best
     order = f'validation/{best.lstrip("-")}'  # the test split chooses nothing
     order = order if order in names else ''
@@ -78,7 +78,7 @@ def read_results(folder: Path) -> dict[int, dict]:
 
 def frozen_members(folder: Path) -> set[int]:
   """The numbers of all members that were frozen."""
-  return {number for number, one in read_results(folder).items() if one['frozen']}
+  return {number for number, row in read_results(folder).items() if row['frozen']}
 
 
 def group_settings(
@@ -91,11 +91,11 @@ def group_settings(
     numbers.setdefault(key, []).append(number)
   settings = []
   for fields, members in numbers.items():
-    ended = [results[number] for number in members if number in results]
-    going = [one['values'] for one in ended if not one['frozen']]
-    of_name = {n: [v for one in going if (v := one.get(n)) is not None] for n in names}
+    finished = [results[number] for number in members if number in results]
+    active = [row['values'] for row in finished if not row['frozen']]
+    of_name = {n: [v for row in active if (v := row.get(n)) is not None] for n in names}
     means = {name: mean_and_error(finite) for name, finite in of_name.items()}
-    settings.append(Setting(dict(fields), members, len(ended) - len(going), means))
+    settings.append(Setting(dict(fields), members, len(finished) - len(active), means))
 
   def rank(setting: Setting) -> float:
     mean, _ = setting.means.get(order, (None, None))
@@ -113,9 +113,9 @@ def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
 def write_results(folder: Path, values: list[dict], results: dict, names: list[str]) -> None:
   """Writes results.csv: a row for each member that has finished."""
   rows = [
-    [number, *values[number].values(), one['step'], int(one['frozen'])]
-    + [one['values'].get(name) for name in names]
-    for number, one in sorted(results.items())
+    [number, *values[number].values(), row['step'], int(row['frozen'])]
+    + [row['values'].get(name) for name in names]
+    for number, row in sorted(results.items())
   ]
   write_csv(folder / 'results.csv', ['member', *values[0], 'step', 'frozen', *names], rows)
 
@@ -170,7 +170,7 @@ def settings_text(head: list[str], rows: list[list[str]]) -> str:
 
 
 def curves(settings: list[Setting], rows: list[dict]) -> str:
-  """A chart for each split and metric, with the mean over the members of each setting."""
+  """A chart for each split and metric, with a curve for each setting: the mean over its members."""
   colors = {n: page.COLORS[i] for i, s in enumerate(settings) for n in s.members}
   points = {}  # {(split, name): {color: {step: values}}}
   for row in rows:

@@ -36,7 +36,7 @@ def sweep(
 
   Args:
     max_members: of a stack; 0: as many as fit into memory.
-    only: the group to train, if each is a job of its own; None: all of them.
+    only: the group to train, if each group is a separate job; None: all of them.
     stream: for progress.
 
   Raises UserError, RunError and Stopped like `train`, and RunError if all members were frozen.
@@ -56,7 +56,7 @@ def sweep(
     def lock():
       resources.enter_context(workdir.locked(folder, shared=only is not None))
       if read_stacks(plan, folder) not in (None, stacks):
-        raise UserError(f'another job has just divided {folder} differently. Run this again')
+        raise UserError(f'another job has just divided {folder} differently. Run the command again')
       write_plan(plan, stacks, folder)
 
     processes.on_main(lock)
@@ -87,14 +87,14 @@ def make_stacks(plan: axes.Sweep, data_dir, layout: sharding.Layout, max_members
   stacks = []
   for group in plan.groups:
     setup = processes.first(lambda g=group: set_up(g.config, data_dir, g.members, layout))
-    # On all processes at once: when they compile for GPUs, they wait for each other.
+    # On all processes at once: they wait for each other when they compile for GPUs.
     stacks += partition.divide(group, setup, data_dir, layout, max_members, memory)
   return processes.broadcast(lambda: stacks)
 
 
 def read_stacks(plan: axes.Sweep, folder: Path) -> Stacks | None:
-  """The stacks of the sweep in a workdir, None if the workdir is unused. Raises UserError if it is
-  in other use."""
+  """The stacks of the sweep in a workdir, None if the workdir is unused. Raises UserError if it
+  contains anything else."""
   if not sweep_files.is_sweep(folder):
     workdir.check_unused(folder)
     return None

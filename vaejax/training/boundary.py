@@ -1,7 +1,7 @@
 """What the host does at a boundary between steps: log a row, test, draw pictures, save.
 
 It works one chunk behind the device, which never waits for it. Metrics of a boundary are a list of
-{name: value}: one of each member of a stack, a single one of a run.
+{name: value}: one for each member of a stack, a single one for a run.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ EVAL_SEED = 0
 
 
 class Pending(NamedTuple):
-  """Work of a boundary that was dispatched to the device and not waited for.
+  """Work of a boundary that the device may still be doing.
 
   Attributes:
     step: of the boundary.
     sums: metrics, summed over all steps since the last row.
     snapshot: the state to save, if a checkpoint is due.
     test: the pass over the watched split, if a test is due.
-    pictures: as arrays, if they are due.
+    pictures: their arrays, if they are due.
   """
 
   step: int
@@ -58,7 +58,7 @@ class BoundaryHandler:
 
   Args:
     log, checkpoints: of process 0, which alone writes; None on the others.
-    seconds: of training in earlier starts.
+    seconds: training time of earlier starts.
   """
 
   def __init__(
@@ -101,8 +101,8 @@ class BoundaryHandler:
     return pending
 
   def is_test_due(self, step: int) -> bool:
-    """Whether a test follows a step. After the last one `final_test` tests the whole split anyway;
-    another is wanted of a validation split, or where a longer run would have it too."""
+    """Whether a test follows a step. After the last step `final_test` tests the whole split, so a
+    smaller test is due only for a validation split, or if a longer run would have it too."""
     cadence = self.setup.cadence
     if step == cadence.steps and self.setup.watched == 'test' and self.setup.partial:
       return cadence.test > 0 and step % cadence.test == 0
@@ -116,19 +116,19 @@ class BoundaryHandler:
         self.log.show_progress(step, self.mean_over_members(metrics))
 
   def finish(self, pending: Pending) -> None:
-    """Waits for a boundary, logs its row, and saves its state once all of it is known finite."""
+    """Waits for a boundary, logs its row, and saves its state once it is known to be finite."""
     setup, step, first = self.setup, pending.step, self.row_step + 1
     metrics = self.mean_metrics(step, pending.sums)
     now = time.monotonic()
     rate = {'steps_per_s': (step - self.row_step) / max(now - self.row_time, 1e-9)}
     self.row_step, self.row_time = step, now
-    self.write_row('train', [one | rate for one in metrics])
+    self.write_row('train', [means | rate for means in metrics])
     if self.log:
       self.log.show_progress(step, self.mean_over_members(metrics))
     values = []
     if pending.test is not None:
       self.test_values = self.watched.finish(pending.test)
-      values = [passes.flat(one) for one in self.test_values]
+      values = [passes.flat(v) for v in self.test_values]
       if not setup.members and not any(map(math.isfinite, values[0].values())):
         self.check_finite([{f'test {k}': v for k, v in values[0].items()}], first, step)
       self.write_row(setup.watched, values)
@@ -143,33 +143,33 @@ class BoundaryHandler:
       self.save(pending.snapshot, first, values)
 
   def mean_metrics(self, step: int, sums: Metrics) -> list[dict[str, float]]:
-    """Waits for the steps since the last row; their metrics, averaged and checked."""
+    """The metrics of the steps since the last row, waited for, averaged and checked."""
     sums, count = jax.device_get(sharding.replicate(sums)), step - self.row_step
-    every = stack.unstack(sums, len(self.setup.members)) if self.setup.members else [sums]
-    metrics = [{name: float(value) / count for name, value in one.items()} for one in every]
+    parts = stack.unstack(sums, len(self.setup.members)) if self.setup.members else [sums]
+    metrics = [{name: float(value) / count for name, value in part.items()} for part in parts]
     self.check_finite(metrics, self.row_step + 1, step)
     return metrics
 
-  def training(self, values) -> list:
-    """The values of those members that are not frozen; of a run its own."""
+  def active(self, values) -> list:
+    """The values of the members that are not frozen, or of the run."""
     return [value for place, value in enumerate(values) if place not in self.frozen]
 
   def mean_over_members(self, values: list[dict[str, float]]) -> dict[str, float]:
     """Means of the finite values of the members that are not frozen."""
-    means, training = {}, self.training(values)
+    means, active = {}, self.active(values)
     for name in values[0]:
-      numbers = [v for one in training if math.isfinite(v := one.get(name, math.nan))]
+      numbers = [v for x in active if math.isfinite(v := x.get(name, math.nan))]
       means[name] = sum(numbers) / len(numbers) if numbers else math.nan
     return means
 
   def write_row(self, split: str, values: list[dict[str, float]], final: bool = False) -> None:
-    """Logs a row, or one of each member that is not frozen, at the step of the last row."""
+    """Logs a row, or one for each member that is not frozen, at the step of the last row."""
     if not self.log:
       return
     seconds = self.earlier + self.row_time - self.began
     if self.setup.members:
-      numbers = [member.number for member in self.training(self.setup.members)]
-      rows = dict(zip(numbers, self.training(values), strict=True))
+      numbers = [member.number for member in self.active(self.setup.members)]
+      rows = dict(zip(numbers, self.active(values), strict=True))
       mean = self.mean_over_members(values)
       self.log.write_members(self.row_step, split, seconds, rows, mean, final)
     else:
@@ -203,7 +203,7 @@ class BoundaryHandler:
     self.save(sharding.replicate(take_snapshot(state)), self.row_step + 1, row=row)
 
   def resume(self, step: int, zeros: Metrics) -> Metrics | None:
-    """The sums of the row in which the run was suspended, None if there is none."""
+    """The sums of the unfinished row of a suspended run, None if there is none."""
     row = processes.broadcast(lambda: restore.read_row(self.folder, step))
     if not row or not 0 <= row['since'] < step:
       return None
@@ -215,18 +215,18 @@ class BoundaryHandler:
     return sums
 
   def check_finite(self, metrics: list[dict[str, float]], first: int, last: int) -> None:
-    """Freezes, with a message, each member whose metrics of the steps first ... last are not
-    finite. Raises RunError for a run."""
+    """Freezes and logs each member whose metrics of the steps first to last are not finite. Raises
+    RunError for a run."""
     setup, reasons = self.setup, {}
-    for place, one in enumerate(metrics):
-      bad = [name for name, value in one.items() if not math.isfinite(value)]
+    for place, values in enumerate(metrics):
+      bad = [name for name, value in values.items() if not math.isfinite(value)]
       if not bad or place in self.frozen:
         continue
       bad = [name for name in bad if name not in setup.hyper] or bad
       players = [player.name for player in setup.method.players]
       at_fault = [name for name in players if f'loss_{name}' in bad] or players
       reasons[place] = (
-        f'{", ".join(bad)} of the player {", ".join(at_fault)} became {one[bad[0]]} in steps '
+        f'{", ".join(bad)} of the player {", ".join(at_fault)} became {values[bad[0]]} in steps '
         f'{first} to {last}'
       )
     if reasons and not setup.members:
@@ -234,9 +234,9 @@ class BoundaryHandler:
     self.frozen |= reasons.keys()
     for place, reason in reasons.items() if self.log else ():
       member = setup.members[place]
-      rest = 'all members are frozen now' if self.all_frozen else 'the others go on'
+      others = 'all members are frozen now' if self.all_frozen else 'the others go on'
       self.log.print(
-        f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {rest}'
+        f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {others}'
       )
 
   def fail(self, reason: str) -> None:

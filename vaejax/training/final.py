@@ -15,9 +15,9 @@ from vaejax.types import State, averaged
 
 
 def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
-  """The values of the whole test split, of a run or of each member of a stack.
+  """The values of the whole test split, for a run or for each member of a stack.
 
-  Process 0 logs them, and writes evaluation.json and the report, or results.json of a stack.
+  Process 0 logs them, and writes evaluation.json and the report, or results.json for a stack.
   """
   setup, folder = handler.setup, handler.folder
   step, steps = stack.current_step(state), sharding.replicate(state.step)
@@ -29,13 +29,13 @@ def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
     return values
   if setup.partial or handler.test_values is None:
     handler.row_step = step
-    handler.write_row('test', [passes.flat(one) for one in values], final=True)
+    handler.write_row('test', [passes.flat(v) for v in values], final=True)
   protocol = lambda split, n=0: setup.protocol(split, step, state.ema is not None, n)
   if setup.members:
-    flat = [passes.flat(one) for one in values]
+    flat = [passes.flat(v) for v in values]
     if best := setup.best.lstrip('-'):  # the value by which members are ordered
-      for one, validation in zip(flat, watched, strict=True):
-        one[f'validation/{best}'] = passes.flat(validation).get(best, math.nan)
+      for row, validation in zip(flat, watched, strict=True):
+        row[f'validation/{best}'] = passes.flat(validation).get(best, math.nan)
     sweep_files.write_results(folder, setup.members, steps, flat, protocol('test'))
     return values
   if setup.watched == 'validation':
@@ -46,9 +46,9 @@ def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
 
 
 def evaluate(handler: BoundaryHandler, split: str, state: State, limit: int = 0):
-  """The values of a split, waited for; it may take minutes, and logs its progress."""
+  """The values of a split. It may take minutes, and logs its progress."""
   setup, log = handler.setup, handler.log
   hyper, key = scheduled(state, setup.schedules), jax.random.key(EVAL_SEED)
   show = report_progress(split, log.print) if log else None
-  one = setup.passes[split]
-  return one.finish(one.start(averaged(state), hyper, key, limit, show))
+  split_pass = setup.passes[split]
+  return split_pass.finish(split_pass.start(averaged(state), hyper, key, limit, show))

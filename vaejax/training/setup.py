@@ -29,7 +29,7 @@ class Cadence(NamedTuple):
   save: int
 
   def is_due(self, step: int, every: int) -> bool:
-    """Whether something that happens every so many steps happens after this one."""
+    """Whether something that happens every `every` steps is due after a step."""
     return step == self.steps or (every > 0 and step % every == 0)
 
   def next_boundary(self, step: int) -> int:
@@ -39,8 +39,8 @@ class Cadence(NamedTuple):
 
 
 class Program(NamedTuple):
-  """A chunk of steps over the mesh: `run` donates the state that it is given, `put` places sums of
-  metrics as `run` returns them."""
+  """A chunk of steps over the mesh: `run` donates its state, and `put` places sums of metrics where
+  `run` returns them."""
 
   chunk: Chunk
   run: Callable
@@ -55,18 +55,18 @@ class Setup(NamedTuple):
     method, source: the model, and the batches that it is trained on.
     about: one line on the training data.
     provenance: {split: what was read}, as config.json has it.
-    evals: {name: Eval}; skipped_evals: a line on each eval that does not fit.
-    passes: {'test', and 'validation' where the data has it: a pass of all evals over the split}.
+    evals: {name: Eval}; skipped_evals: a line for each eval that does not fit.
+    passes: {split: a pass of all evals over it}, for 'test', and 'validation' if the data has it.
     watched: the split that is tested while training; watch_size: how many of its examples.
     protocol: (split, step, ema, n) -> {eval: everything its values depend on}.
     make_pictures: () -> the function of reporting.previews.make; it loads test images.
     mesh, program, schedules: the devices, the compiled steps, {entry of hyper: step -> factor}.
     members: of a stack of runs; () for a single run.
     create: (variables of other runs) -> the first state; pure.
-    state_sharding, abstract_state: where each leaf of the state lies; shapes of what is saved.
+    state_sharding, abstract_state: sharding of each leaf of the state; shapes of what is saved.
     hyper: the run's hyper-parameters, for messages.
     keep, best: which checkpoints stay, see checkpoint.manage.
-    images_per_step: examples that one step takes, over all members.
+    images_per_step: examples of one step, over all members.
   """
 
   cadence: Cadence
@@ -105,7 +105,7 @@ def set_up(
   members: tuple[Member, ...] = (),
   layout: sharding.Layout = sharding.ANY_LAYOUT,
 ) -> Setup:
-  """Builds the run of a config, or a stack of runs. Raises UserError, having written nothing."""
+  """Builds the setup of a config's run, or of a stack of runs. Writes nothing. Raises UserError."""
   # What needs no data comes first, so that a mistake shows before a dataset is prepared.
   lookup('methods', config.method)
   optim.make(config.optimizer)
@@ -169,18 +169,18 @@ def set_up(
 
 
 def microbatch(config) -> int:
-  """Examples that are worked through at once, which the 'data' axis of the mesh must divide."""
+  """The number of examples processed at once, which the 'data' axis of the mesh must divide."""
   together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
   return together // config.optimizer.accumulate
 
 
 def check_length(config, turns: int) -> None:
-  """Raises UserError if the run takes more examples than their order can count."""
+  """Raises UserError if the run needs more examples than their order can count."""
   examples = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
   if config.steps * examples >= 2**32:
     raise UserError(
-      f'steps={config.steps} of {examples} examples are more than the {2**32:,} that the order of '
-      'examples can count. Use fewer steps, or a smaller batch_size'
+      f'steps={config.steps} with {examples} examples each need more than the {2**32:,} that their '
+      'order can count. Use fewer steps, or a smaller batch_size'
     )
 
 

@@ -1,4 +1,4 @@
-"""The one training loop: the device runs chunk after chunk, the host finishes the one before."""
+"""The one training loop: the device runs chunk after chunk, the host handles the previous one."""
 
 import contextlib
 import math
@@ -26,7 +26,7 @@ from vaejax.types import State
 
 
 class Stopped(Exception):
-  """A signal ended the run, which can go on from there; `number` is the signal's."""
+  """A signal with this `number` ended the run, which can be resumed."""
 
   def __init__(self, number: int, step: int):
     name = signal.Signals(number).name
@@ -46,13 +46,13 @@ def train(
 
   With `members` it trains a stack of runs, which differ from the config only in seed and
   hyper-parameters. Of several processes, process 0 alone reads and writes the workdir and prints;
-  `data_dir` is each one's own. Progress goes to `stream`.
+  each may have its own `data_dir`. Progress goes to `stream`.
 
   Returns the values of the whole test split after the last step: of the run, or of each member.
 
   Raises:
     UserError: the config, the data or the workdir cannot be used; nothing was created.
-    RunError: a loss is not finite, or the disk is full; the last good checkpoint stands.
+    RunError: a loss is not finite, or the disk is full; the last good checkpoint is kept.
     Stopped: a signal ended it (see processes.stop_signals); a checkpoint was written.
   """
   log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
@@ -139,7 +139,7 @@ def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
         if chunks.warming_up:
           jax.block_until_ready(sums)
           chunks.record(length, time.monotonic() - began)
-        # The device has its next steps: now the host may wait for those before.
+        # The device has its next steps, so the host may wait for the previous ones.
         if pending:
           handler.finish(pending)
         else:
@@ -150,7 +150,7 @@ def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
           pending, sums = handler.dispatch(step, sums, state), zeros
       if stop or handler.all_frozen:
         break
-    stop = stop or stop_signal()  # one that came during the last chunk
+    stop = stop or stop_signal()  # a signal during the last chunk
     if pending:
       if stop:
         pending = pending._replace(snapshot=sharding.replicate(take_snapshot(state)))
@@ -166,7 +166,7 @@ def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
 
 
 class ChunkLength:
-  """Steps of a chunk: about half a second's, so that signals are heeded and progress shows soon.
+  """The number of steps in a chunk: about half a second's, so that signals and progress come soon.
 
   All processes must dispatch the same chunks. Process 0 times the first few and decides; from then
   on the length stays, and nothing is shared between steps.
@@ -190,6 +190,6 @@ class ChunkLength:
     return self.length
 
   def record(self, steps: int, seconds: float) -> None:
-    """Times a chunk. The fastest one counts: others compiled, or were disturbed."""
+    """Records the time of a chunk. The fastest one counts: others compiled, or were disturbed."""
     self.chunks += 1
     self.step_seconds = min(self.step_seconds, seconds / steps)
