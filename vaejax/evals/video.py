@@ -73,7 +73,7 @@ def make(method: Method, config, example: Example) -> Eval:
       ),
       'copy': compare(jnp.broadcast_to(example.to_unit(first[:, -1:]), target.shape)),
     }
-    return {}, {f'{name}_{kind}': x for kind, of in kinds.items() for name, x in of.items()}
+    return {}, {f'{name}_{kind}': x for kind, values in kinds.items() for name, x in values.items()}
 
   def finish(sums, rows):
     metrics = {}
