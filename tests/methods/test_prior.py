@@ -79,7 +79,7 @@ def test_what_has_no_prior_to_choose_is_refused(project, tmp_path, trained):
   saved = json.loads(path.read_text())
   del saved['config']['model']['prior'], saved['config']['model']['components']
   path.write_text(json.dumps(saved))
-  with pytest.raises(UserError, match=r'is a run of vae, which has no model\.prior to choose'):
+  with pytest.raises(UserError, match=r'is a run of vae, which has no model\.prior'):
     load_config(f'{CONFIG}:{copy}')
   still = load_config('configs/prior.py:smoke,prior=standard')
   fields = {'image': jax.ShapeDtypeStruct((4, 4, 1), jnp.float32)}

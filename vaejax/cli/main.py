@@ -4,10 +4,10 @@ import contextlib
 import os
 import sys
 import traceback
-from pathlib import Path
 
 from vaejax.cli import verbs
 from vaejax.cli.parse import parse
+from vaejax.data.cache import cache_folder
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 
@@ -83,8 +83,7 @@ def prepare_jax() -> None:
   import jax
 
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
-    home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    folder = Path(home) / 'vaejax' / 'compiled'
+    folder = cache_folder('compiled')
     with contextlib.suppress(OSError):  # without the cache, compilation only takes longer
       folder.mkdir(parents=True, exist_ok=True)
       jax.config.update('jax_compilation_cache_dir', str(folder))

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import jax
 import numpy as np
 
+from vaejax.data.cache import cache_folder
+
 Arrays = Mapping[str, np.ndarray]
 Row = Mapping[str, jax.ShapeDtypeStruct]
 
@@ -41,7 +43,7 @@ def load(
   Returns:
     {field: [size, ...]}, memory-mapped and read-only unless the cache cannot be written.
   """
-  root = _root()
+  root = str(cache_folder('decoded'))
   digest = hashlib.sha256(json.dumps([_LAYOUT, key], sort_keys=True).encode()).hexdigest()[:24]
   folder = os.path.join(root, f'{re.sub(r"[^A-Za-z0-9_]", "-", name)[:60]}-{digest}')
   if os.path.lexists(folder):
@@ -90,11 +92,6 @@ def blocks(
     # In groups, so that at most `threads` blocks are in memory if the disk is slower.
     for i in range(0, len(indices), threads):
       yield from pool.map(fetch, indices[i : i + threads])
-
-
-def _root() -> str:
-  base = os.environ.get('XDG_CACHE_HOME') or os.path.join('~', '.cache')
-  return os.path.join(os.path.expanduser(base), 'vaejax', 'decoded')
 
 
 def _open(folder: str, row: Row, size: int) -> dict[str, np.ndarray]:

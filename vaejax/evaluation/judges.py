@@ -20,6 +20,7 @@ import numpy as np
 
 from vaejax.core.passes import map_examples
 from vaejax.data import load, sets
+from vaejax.data.cache import cache_folder
 from vaejax.data.styles import STYLES
 from vaejax.errors import UserError
 from vaejax.metrics.frechet import Moments, moments
@@ -126,11 +127,10 @@ def predicted_field(config) -> str:
 
 def cache_path(data, target: str = 'label') -> Path:
   """The file in the user's cache that names the judge of such data, by its labels or styles."""
-  home = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
   form = f'-{data.size}' * bool(data.size) + f'-{data.channels}c' * bool(data.channels)
   if styles := load.styles(data):
     form += f'-{styles}_styles' + f'-{target}' * (target != 'label')
-  return Path(home) / 'vaejax' / 'judges' / f'{dataset_name(data)}{form}.json'
+  return cache_folder('judges') / f'{dataset_name(data)}{form}.json'
 
 
 def better_judge(path: Path, value: float, example: Example) -> str | None:
