@@ -23,7 +23,7 @@ def choice(field: str, name: str, choices) -> Any:
   if name not in choices:
     raise UserError(
       f'{field}={name!r} is unknown{nearest(name, choices)}. '
-      f'Choose one of {", ".join(sorted(choices))}.'
+      f'Choose one of {", ".join(sorted(choices))}'
     )
   return choices[name] if isinstance(choices, dict) else name
 
@@ -52,17 +52,17 @@ def lookup(kind: str, name: str, attribute: str = 'make') -> ModuleType:
     if len(words) > 1:
       raise UserError(
         f'{name} cannot be used as a {singular}: it does not define {attribute!r}. Define it, or '
-        f'choose one of {", ".join(names(kind, attribute))}.'
+        f'choose one of {", ".join(names(kind, attribute))}'
       )
   known = names(kind, attribute)
   if valid and len(words) > 1:
     raise UserError(
       f'unknown {singular} {name!r}: Python cannot find this module. Run from the folder that '
-      f'contains it, install it, or choose one of {", ".join(known)}.'
+      f'contains it, install it, or choose one of {", ".join(known)}'
     )
   raise UserError(
     f'unknown {singular} {name!r}{nearest(name, known)}. Choose one of {", ".join(known)}, or give '
-    'the dotted name of a module of yours, for example mylab.mine.'
+    'the dotted name of your own module, for example mylab.mine'
   )
 
 

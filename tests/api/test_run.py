@@ -165,7 +165,7 @@ MISTAKES = {
   'temperature': (lambda r: r.sample(1, temperature=np.nan), 'temperature=nan'),
   'seed': (lambda r: r.sample(1, seed=2**32), 'seed=4294967296'),
   'samples': (lambda r: r.log_prob(IMAGES, samples=0), 'samples=0'),
-  'program': (lambda r: r.classify(IMAGES), 'vae has no classify, but it has encode, decode'),
+  'program': (lambda r: r.classify(IMAGES), 'vae has no classify. Use one of encode, decode'),
 }
 
 
@@ -208,7 +208,7 @@ def test_a_label_can_be_one_for_all_examples():
   for label, message in (
     (None, 'needs the label of every example'),
     (10, 'Use 0 to 9'),
-    ([1, 2], r'one for each example, \[5\]'),
+    ([1, 2], r'a label for each example, \[5\]'),
     (1.5, 'whole numbers'),
   ):
     with pytest.raises(vaejax.UserError, match=message):
@@ -234,7 +234,7 @@ def test_what_a_gan_can_do():
   run = untrained('gan')
   assert run.sample(3).shape == (3, 8, 8, 1)
   for ask in (run.encode, run.log_prob, run.reconstruct):
-    with pytest.raises(vaejax.UserError, match=r'a run of gan has no .*, but it has sample'):
+    with pytest.raises(vaejax.UserError, match=r'a run of gan has no .*\. Use one of sample'):
       ask(IMAGES)
 
 

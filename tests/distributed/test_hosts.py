@@ -179,7 +179,7 @@ def test_one_is_killed(launch, tmp_path, killed, count):
     result = launch.end(process, 60)
     if number != killed:
       assert result.status in (1, -signal.SIGABRT) and 'Traceback' not in result.err
-      ours = 'error: another process has ended: see what it printed.' in result.err
+      ours = 'error: another process has ended, see its output.' in result.err
       assert ours or 'the JAX distributed service detected fatal errors' in result.err
   assert time.monotonic() - since < 30
   stands = max(saved())

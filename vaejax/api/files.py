@@ -14,7 +14,7 @@ from vaejax.reporting import images
 from vaejax.runs import trained
 from vaejax.runs.files import write_atomic
 
-ROWS_AT_ONCE = 4096  # that are in memory
+ROWS_AT_ONCE = 4096  # in memory
 
 
 def write_latents(
@@ -60,8 +60,8 @@ def write_reconstructions(
 
 
 def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, np.ndarray]]:
-  """Yields the first n rows of a split of the run's data (None: all), in parts, in the form that
-  Run's methods take. Raises UserError."""
+  """Yields the first n rows of a split of the run's data (None: all), in parts, as Run's
+  methods take them. Raises UserError."""
   _, source = trained.open_split(run, split, run.data_dir)
   data, n = run.example.data, min(n or source.size, source.size)
   size = min(n, ROWS_AT_ONCE)

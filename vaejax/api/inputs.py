@@ -1,4 +1,4 @@
-"""Checks of what users pass in: images, labels and latents become arrays of one form.
+"""Checks the images, labels and latents that users pass, and converts them to arrays.
 
 Every function raises UserError, in one line, for input that it cannot use.
 """
@@ -64,13 +64,13 @@ def array(name: str, x: Any) -> np.ndarray:
 
 
 def labels(name: str, x: Any, n: int, classes: int | None) -> np.ndarray:
-  """Returns int32 [N] from a label of each example, or one of all, below `classes` if known."""
+  """Returns int32 [N] from a label for each example, or one for all, below `classes` if known."""
   x = array(name, x)
   largest = classes - 1 if classes else np.iinfo(np.int32).max
   if x.dtype.kind not in 'iu':
     raise UserError(f'{name} has the dtype {x.dtype}. Use whole numbers from 0 to {largest}')
   if x.shape not in ((), (n,)):
-    raise UserError(f'{name} has the shape {list(x.shape)}. Use one for each example, [{n}]')
+    raise UserError(f'{name} has the shape {list(x.shape)}. Use a label for each example, [{n}]')
   if x.size and not 0 <= x.min() <= x.max() <= largest:
     raise UserError(f'{name} has values from {x.min()} to {x.max()}. Use 0 to {largest}')
   return np.broadcast_to(x.astype(np.int32), (n,))
@@ -104,7 +104,7 @@ def fields(
 
 
 def latents(z: Any, abstract: Any) -> Any:
-  """Returns latents of N examples, in the structure and dtypes of `abstract`, that of one."""
+  """Returns latents of N examples, in the structure and dtypes of `abstract`, those of one."""
   parts, structure = jax.tree.flatten(abstract)
   several = isinstance(abstract, tuple)
   if several and not (isinstance(z, tuple | list) and len(z) == len(parts)):
@@ -121,7 +121,7 @@ def latents(z: Any, abstract: Any) -> Any:
       raise UserError(f'{name} has the dtype {x.dtype}, but this run needs {needs} numbers')
     arrays.append(x.astype(part.dtype))
   if len({len(x) for x in arrays}) > 1:
-    raise UserError(f'latents have {[len(x) for x in arrays]} examples. Use as many of each')
+    raise UserError(f'latents have {[len(x) for x in arrays]} examples. Use the same number')
   return jax.tree.unflatten(structure, arrays)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from vaejax.latent import log_likelihood
 from vaejax.types import Batch, Example, Method, Variables
 
-AT_ONCE = 256  # images, or frames of videos
+AT_ONCE = 256  # images or video frames
 # For importance sampling: how many examples at once, and how many draws for each of them.
 SCORED, DRAWS = 16, 128
 

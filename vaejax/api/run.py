@@ -62,7 +62,7 @@ class Run:
   The result for an example does not depend on how many there are. Any thread may use a run.
 
   Attributes:
-    folder: where outputs go: the workdir, or SWEEP/members/K of a member.
+    folder: for outputs: the workdir, or SWEEP/members/K of a member.
     config: the run's config.
     example: shapes, classes and range of its data, see vaejax.types.
     method: its pure functions, which take data in its own range, see vaejax.types.
@@ -108,7 +108,7 @@ class Run:
     return self._run('decode', {**rows, 'latents': z}, n)
 
   def reconstruct(self, images: ArrayLike, **fields: Any) -> np.ndarray:
-    """Returns the images that their latents' means decode to, [N, H, W, C] float32. The frames of a
+    """Returns reconstructions from the means of the latents, [N, H, W, C] float32. The frames of a
     video are decoded from the latents and the frames before them."""
     rows, n = self._rows('reconstruct', images, fields)
     return self._run('reconstruct', rows, n)
@@ -162,7 +162,7 @@ class Run:
     rows['style_image'] = inputs.pixels('style_images', style_images, self.example)
     if len(rows['style_image']) != n:
       raise UserError(
-        f'there are {n} images and {len(rows["style_image"])} style images. Use as many of each'
+        f'there are {n} images and {len(rows["style_image"])} style images. Use the same number'
       )
     return self._run('translate', rows, n)
 
@@ -179,7 +179,7 @@ class Run:
     """Raises UserError if the method has no such program."""
     if name not in self._programs:
       known = ', '.join(n for n in self._programs if n != 'draw')
-      raise UserError(f'a run of {self.config.method} has no {name}, but it has {known}')
+      raise UserError(f'a run of {self.config.method} has no {name}. Use one of {known}')
 
   def _rows(self, name: str, images: Any, fields: dict) -> tuple[dict[str, np.ndarray], int]:
     """Returns images with the fields that they are conditioned on, checked, and their number."""

@@ -1,4 +1,4 @@
-"""Samples of a run as an array, a picture or a film. Only given frames are read from data."""
+"""Samples of a run as an array, a picture or a GIF. Only given frames are read from data."""
 
 from pathlib import Path
 
@@ -31,8 +31,8 @@ def write_samples(
       folder.
     seed, temperature, draw: see Run.sample.
     label: the class to sample from, for a conditional run; None: any class.
-    given: how many first frames of test videos the samples continue.
-    futures: how often each of these n videos is continued; 0 stands for 1.
+    given: number of first frames of test videos that the samples continue.
+    futures: number of continuations of each of these n videos; 0: one.
     rollout: continue with the means of the prior instead of draws.
 
   Raises UserError.

@@ -1,4 +1,4 @@
-"""Training and sweeps from Python: in any thread, as often as one likes, and silent."""
+"""Training and sweeps from Python: silent, in any thread, and any number of times."""
 
 import contextlib
 import math
@@ -53,13 +53,13 @@ def train(
       dataset; None: that of the config. Arrays are images [N, H, W, C] or [N, H, W], or
       {'image': images, 'label': int [N]}, with 'video' [N, T, H, W, C] in place of 'image' for
       videos. They are uint8, or floats, which are real numbers in their own units. Arrays are not
-      saved: give the same ones again to resume the run.
+      saved: pass the same arrays again to resume the run.
     data_dir: the folder of prepared datasets.
     progress: print progress to stderr.
 
   Raises:
     UserError: the config, the data or the workdir cannot be used; nothing was created.
-    RunError: a loss is not finite, or the disk is full; the last good checkpoint stands.
+    RunError: a loss is not finite, or the disk is full; the last good checkpoint is kept.
 
   In the main thread, a signal that ends the run is raised again once the state is saved: Ctrl-C
   becomes KeyboardInterrupt, and the same call resumes the run.
@@ -154,8 +154,8 @@ def read_rows(plan: axes.Sweep, folder: Path) -> list[dict[str, Any]]:
   for group in plan.groups:
     fields = flat(group.config)
     for member in group.members:
-      own = {'seed': member.seed} | {f'hyper.{k}': v for k, v in member.hyper.items()}
-      swept = {f: own.get(f, fields[f]) for f in plan.values[member.number]}
+      varied = {'seed': member.seed} | {f'hyper.{k}': v for k, v in member.hyper.items()}
+      swept = {f: varied.get(f, fields[f]) for f in plan.values[member.number]}
       result = results[member.number]
       values = {k: math.nan if v is None else v for k, v in result['values'].items()}
       end = {'step': result['step'], 'frozen': result['frozen']}

@@ -26,7 +26,7 @@ examples:
 
 
 class Parser(argparse.ArgumentParser):
-  """argparse, but a mistake is a UserError instead of a usage and an exit."""
+  """argparse, but a mistake raises UserError instead of printing the usage and exiting."""
 
   def error(self, message):
     raise UserError(f'{message}. See python {self.prog} --help')
@@ -58,7 +58,7 @@ def nonnegative(text: str) -> float:
 
 
 def path(text: str) -> Path:
-  """The type of a flag that takes a path; ~ is the user's home, also where the shell keeps it."""
+  """The type of a flag that takes a path; ~ is the user's home, also where the shell leaves it."""
   return Path(os.path.expanduser(text))
 
 
@@ -117,8 +117,8 @@ def add_common_flags(verb: Parser) -> None:
   """Adds the flags of all verbs but submit."""
   add = verb.add_argument
   add('--workdir', metavar='DIR', type=path, help='folder of the run')
-  add('--data_dir', metavar='DIR', type=folder, help='prepared TFDS datasets')
-  add('--traceback', action='store_true', help='show where an error was raised')
+  add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')
+  add('--traceback', action='store_true', help='print the traceback of an error')
 
 
 def add_config_flags(verb: Parser) -> None:
@@ -131,7 +131,7 @@ def add_config_flags(verb: Parser) -> None:
 
 def add_training_flags(verb: Parser) -> None:
   """Adds the flags that place a run on devices."""
-  about = 'mesh of devices, for example sweep:4,data:2 (the largest that divides runs and batch)'
+  about = 'mesh of devices, for example sweep:4,data:2 (the largest that divides members and batch)'
   verb.add_argument('--mesh', metavar='AXES', help=about)
   verb.add_argument('--fsdp', action='store_true', help='shard large parameters over devices')
 
@@ -144,7 +144,7 @@ def add_process_flags(verb: Parser) -> None:
 
 
 def add_sweep_flags(verb: Parser) -> None:
-  """Adds the axes of a sweep, and how it is divided."""
+  """Adds the axes of a sweep, and the flags that divide it."""
   add = verb.add_argument
   axes = {'dest': 'axes', 'metavar': 'FIELD=VALUES', 'action': 'append', 'default': []}
   about = 'an axis: seed=0:8, beta=1,4,16 or, with --random, lr=log:1e-4:1e-2'
@@ -163,36 +163,36 @@ def add_sweep_flags(verb: Parser) -> None:
 def add_checkpoint_flags(verb: Parser) -> None:
   """Adds the flags that choose the weights of a trained run."""
   add = verb.add_argument
-  add('--member', metavar='K', type=index, help='of a sweep, see its members.csv')
+  add('--member', metavar='K', type=index, help='number of a sweep member, see members.csv')
   add('--checkpoint', metavar='WHICH', default='latest', help='latest, best or a step (latest)')
-  about = 'averaged, if there are any, or raw (ema)'
+  about = 'ema: averaged weights if there are any, raw: the others (ema)'
   add('--weights', choices=('ema', 'raw'), default='ema', help=about)
 
 
 def add_sample_flags(verb: Parser) -> None:
   """Adds the flags of `sample`."""
   add = verb.add_argument
-  add('--n', metavar='N', type=count, help='how many (64 images, or 16 videos)')
-  add('--seed', metavar='S', type=seed, default=0, help='of the random draws (0)')
+  add('--n', metavar='N', type=count, help='number of samples (64 images, or 16 videos)')
+  add('--seed', metavar='S', type=seed, default=0, help='seed of the random draws (0)')
   about = "scale of the prior's standard deviation (1)"
   add('--temperature', metavar='T', type=nonnegative, default=1.0, help=about)
   add('--draw', action='store_true', help='draw from p(x|z) instead of its mean')
-  add('--label', metavar='K', type=index, help='class, for a conditional run')
+  add('--label', metavar='K', type=index, help='class to sample, for a conditional run')
   about = 'continue test videos from their first K frames'
   add('--given', metavar='K', type=count, default=0, help=about)
-  add('--futures', metavar='N', type=count, default=0, help='of each of these videos (1)')
+  add('--futures', metavar='N', type=count, default=0, help='continuations of each video (1)')
   add('--rollout', action='store_true', help='continue with means of the prior, not draws')
-  about = 'FILE.png, FILE.npy or, for videos, FILE.gif (WORKDIR/samples.png)'
+  about = '.png, .npy or, for videos, .gif (WORKDIR/samples.png)'
   add('--out', metavar='FILE', type=path, help=about)
 
 
 def add_evaluate_flags(verb: Parser) -> None:
   """Adds the flags of `evaluate`."""
   add = verb.add_argument
-  about = 'for example elbo,nll; see vaejax/evals (those of the config)'
+  about = 'for example elbo,nll; see vaejax/evals (the evals of the config)'
   add('--evals', metavar='NAMES', type=names, default=(), help=about)
-  add('--split', default='test', help='of the dataset (test)')
-  add('--seed', metavar='S', type=seed, default=0, help='of the random draws (0)')
+  add('--split', default='test', help='split of the dataset (test)')
+  add('--seed', metavar='S', type=seed, default=0, help='seed of the random draws (0)')
   about = "a setting of an eval, for example --config.eval.nll.samples=50; see the eval's file"
   add('--config.eval.NAME.FIELD=VALUE', action='store_true', help=about)
 
@@ -200,21 +200,21 @@ def add_evaluate_flags(verb: Parser) -> None:
 def add_split_flags(verb: Parser, out: str, rows: str) -> None:
   """Adds the flags of `encode` and `reconstruct`, with their defaults in the help."""
   add = verb.add_argument
-  add('--split', default='test', help='of the dataset (test)')
+  add('--split', default='test', help='split of the dataset (test)')
   add('--n', metavar='N', type=count, help=f'number of rows, from the first on ({rows})')
-  add('--out', metavar=f'FILE{Path(out).suffix}', type=path, help=f'(WORKDIR/{out})')
+  add('--out', metavar=f'FILE{Path(out).suffix}', type=path, help=f'output (WORKDIR/{out})')
 
 
 def add_submit_flags(verb: Parser) -> None:
   """Adds the flags of `submit`."""
   add = verb.add_argument
-  add('--cluster', choices=('slurm', 'local'), default='slurm', help='(slurm)')
-  add('--nodes', metavar='N', type=integer(1, 10**4), default=1, help='of a job (1)')
-  add('--gpus', metavar='N', type=integer(0, 64), default=0, help='of a node (0)')
-  about = "of a node (the cluster's choice)"
+  add('--cluster', choices=('slurm', 'local'), default='slurm', help='where jobs run (slurm)')
+  add('--nodes', metavar='N', type=integer(1, 10**4), default=1, help='nodes of a job (1)')
+  add('--gpus', metavar='N', type=integer(0, 64), default=0, help='GPUs of a node (0)')
+  about = "CPU cores of a node (the cluster's choice)"
   add('--cpus', metavar='N', type=integer(0, 1024), default=0, help=about)
-  about = 'after which a job saves and is requeued (slurm: 60, local: never)'
+  about = 'time after which a job saves and is requeued (slurm: 60, local: never)'
   add('--minutes', metavar='N', type=count, help=about)
-  add('--partition', metavar='NAME', help="of the cluster (the cluster's choice)")
-  add('--name', default='vaejax', help='of a job (vaejax)')
-  add('--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='of logs (runs/jobs)')
+  add('--partition', metavar='NAME', help="partition of the cluster (the cluster's choice)")
+  add('--name', default='vaejax', help='name of a job (vaejax)')
+  add('--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='for logs (runs/jobs)')

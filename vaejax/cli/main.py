@@ -1,4 +1,4 @@
-"""Runs a command line, with errors in one line."""
+"""Runs a command line, and prints an error in one line."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from vaejax.errors import RunError, UserError
 def main(argv: list[str]) -> int:
   """Runs a command line and returns its exit status.
 
-  It is 0, 1 if the run failed, 2 for a mistake of the user, and 128 + its number for a signal.
+  It is 0, 1 for a failed run, 2 for a mistake of the user, and 128 + its number for a signal.
   """
   try:
     status = run(argv)
@@ -56,7 +56,7 @@ def run(argv: list[str]) -> int:
     if processes.is_lost_peer(error):
       reason = str(error).strip().partition('\n')[0]
       verbs.log(
-        'error: another process has ended, see what it printed. The same commands resume from the '
+        'error: another process has ended, see its output. The same commands resume from the '
         f'last checkpoint ({reason})'
       )
     else:
@@ -65,7 +65,7 @@ def run(argv: list[str]) -> int:
 
 
 def join(flags, overrides) -> None:
-  """Joins the processes that train together, if there are others."""
+  """Joins the other processes of the program, if there are any."""
   given = flags.coordinator, flags.processes, flags.process
   place = processes.find_place(*given, os.environ, verbs.log)
   if not place:
@@ -84,7 +84,7 @@ def prepare_jax() -> None:
 
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
     folder = cache_folder('compiled')
-    with contextlib.suppress(OSError):  # without the cache it only takes longer
+    with contextlib.suppress(OSError):  # without the cache, compilation only takes longer
       folder.mkdir(parents=True, exist_ok=True)
       jax.config.update('jax_compilation_cache_dir', str(folder))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)

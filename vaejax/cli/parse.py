@@ -17,7 +17,7 @@ SHORT = 'lr', 'beta', 'seed', 'steps', 'batch_size', 'hyper.lr', 'hyper.beta'
 def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
   """Returns the flags, and the config's overrides as (field, text). Raises UserError.
 
-  Without a verb, it is train. For submit, flags.lines are the commands of the jobs.
+  The default verb is train. For submit, flags.lines are the commands of the jobs.
   """
   if not argv or (argv[0].startswith('-') and argv[0] not in ('-h', '--help')):
     argv = ['train', *argv]
@@ -40,7 +40,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
 
 
 def unknown(word: str, verb: str, usage: str) -> str:
-  """Returns the message on a word that a verb does not know, with the nearest flag."""
+  """Returns the message for a flag that a verb does not have, with the nearest flag."""
   flags = {flag.lstrip('-'): flag for flag in re.findall(r'--\w+', usage)}
   if '--config.FIELD' in usage:
     flags |= {field: f'--config.{field}' for field in SHORT}

@@ -82,8 +82,8 @@ def tables(variables: Variables, calls) -> list[str]:
       lines = [line.rstrip() for line in table.strip().splitlines() if line.strip()]
       parts.append('\n'.join([f'{name}:', *lines, '']))
   count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
-  each = ', '.join(f'{name} {count(variables.params[name]):,}' for name in names)
+  per_net = ', '.join(f'{name} {count(variables.params[name]):,}' for name in names)
   statistics = count(variables.extra)
   more = f'; statistics: {statistics:,}' if statistics else ''
-  parts.append(f'parameters: {count(variables.params):,} ({each}){more}')
+  parts.append(f'parameters: {count(variables.params):,} ({per_net}){more}')
   return parts

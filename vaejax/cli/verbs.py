@@ -34,7 +34,7 @@ def resolve_run(flags, overrides):
 
 
 def stoppable(verb):
-  """Makes a signal that stopped a verb its exit status, which process 0 logs."""
+  """Turns a verb's Stopped into an exit status, and logs it on process 0."""
 
   @functools.wraps(verb)
   def run(flags, overrides) -> int:
@@ -97,7 +97,7 @@ def sweep(flags, overrides) -> int:
 
 
 def summary(folder: Path, config, values: dict[str, float]) -> str:
-  """Returns what a finished run prints: test values, its files, and a next command."""
+  """Returns the text for a finished run: its test values, its files, and a next command."""
   from vaejax.runs import checkpoint
 
   name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)

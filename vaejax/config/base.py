@@ -38,7 +38,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   )
   config.data = ConfigDict(
     {
-      'name': '',  # of vaejax/data/sets, of TFDS, or a directory
+      'name': '',  # a name in vaejax/data/sets or TFDS, or a directory
       'size': 0,  # side in pixels, 0: of the data
       'channels': 0,  # 1 or 3, 0: of the data
       'fit': 'resize',  # or pad
@@ -72,7 +72,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
 
 
 def player(**fields: Any) -> ConfigDict:
-  """Returns a player's own section of `optimizer`; None: the value for all players."""
+  """Returns a player's section of `optimizer`, where None is the value for all players."""
   kinds = dict.fromkeys(('clip', 'b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay'), float)
   config = ConfigDict({name: placeholder(kind) for name, kind in {'name': str, **kinds}.items()})
   config.update(fields)

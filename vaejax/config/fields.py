@@ -58,8 +58,7 @@ def assign(config: ConfigDict, field: str, text: str) -> None:
 
 
 def read(field: str, kind: type, text: str) -> Any:
-  """Returns the value of a type that a text means: 1e4 as an int too, 64,32 as a tuple. Raises
-  UserError."""
+  """Parses a text as a value of a type: 1e4 also as an int, 64,32 as a tuple. Raises UserError."""
   if kind is str:
     return text
   if field in NAMES:
@@ -133,7 +132,7 @@ RANGES = {
 
 def check_range(field: str, given: Any, ranges: Mapping[str, tuple] = RANGES) -> None:
   """Raises UserError for a value outside its field's range, or one that is not a number there."""
-  # A player's own optimizer has the fields of the shared one, and a net inside `model` those of it.
+  # A player's section has the fields of `optimizer`, and a net inside `model` has those of `model`.
   name = re.sub(r'^(optimizer|model)\.\w+\.', r'\1.', field)
   name = 'hyper' if name.startswith('hyper.') else name
   low, high = ranges.get(name, (-math.inf, math.inf))

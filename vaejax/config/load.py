@@ -18,8 +18,8 @@ PROJECT = Path(__file__).parents[2]  # the clone, which has configs/
 
 
 def set_field(config: ConfigDict, field: str, text: str, smoke: bool = False) -> None:
-  """Sets a field from text, as fields.assign does, also eval.NAME.FIELD of an eval that the config
-  does not have yet. Raises UserError."""
+  """Sets a field from text like fields.assign, also eval.NAME.FIELD of an eval that the config does
+  not have yet. Raises UserError."""
   names = eval_settings.of_field(config, field)
   eval_settings.add(config, names, smoke)
   assign(config, field, text)
@@ -39,7 +39,7 @@ def load_config(spec: str | ConfigDict, overrides: Iterable[tuple[str, str]] = (
     config, path = copy.deepcopy(spec), 'given'
   elif isinstance(spec, str):
     path, _, arg = spec.partition(':')
-    # From any folder, a path can be relative to the project.
+    # A path can also be relative to the project, from any folder.
     files = [file for file in (Path(path), PROJECT / path) if file.is_file()]
     module = import_file(files[0]) if files else import_module(path)
     if not hasattr(module, 'get_config'):

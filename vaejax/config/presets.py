@@ -1,4 +1,4 @@
-"""Fields that configs share: of nets, of a dataset, and of a game against a critic."""
+"""Fields that configs share: of nets, of datasets, and of training against a critic."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ TRUNK = {
   'net': 'mlp',  # mlp, conv, resnet
   'widths': (500,),  # dense layers: all of an mlp, the inner ones of other nets
   'channels': (32, 64),  # of the layers of conv and resnet
-  'strides': (),  # of these layers, (): 2 each
+  'strides': (),  # of these layers, (): 2 for each
   'kernel': 3,
   'blocks': 1,  # of a resnet, at each resolution
   'activation': 'relu',
@@ -71,7 +71,7 @@ def autoencoder_defaults(config: ConfigDict, dataset: str) -> None:
 
 
 def gan_defaults(config: ConfigDict, dataset: str, loss: str) -> None:
-  """Sets dataset, nets, rates and steps for a game of `model` against `model.critic`.
+  """Sets dataset, nets, rates and steps for `model` trained against `model.critic`.
 
   `loss` is one of objectives.adversarial; hinge comes with spectral norm, wasserstein with a
   gradient penalty and 5 turns of the critic.

@@ -44,7 +44,7 @@ def parse(field: str, text: str) -> tuple[str, dict[str, float]]:
 
 
 def number(text: str, integer: bool) -> float | None:
-  """Returns the number from 0 to 2^31 that a text means, or None if it is not one."""
+  """Parses a number from 0 to below 2^31; None for any other text."""
   try:
     value = float(text)
   except ValueError:

@@ -40,7 +40,7 @@ def as_tuples(value: Any) -> Any:
 
 
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
-  """Returns what keeps a run of one config from resuming with another, a line for each field.
+  """Returns a line for each field that keeps a run of one config from resuming with another.
 
   `evals`, `eval` and `checkpoint` may change, and `steps` if no schedule spans the whole run.
   """

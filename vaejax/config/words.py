@@ -28,8 +28,8 @@ class Words(NamedTuple):
 
   Attributes:
     dataset: its name.
-    smoke: whether to train the small size that tests use.
-    options: the words that this config alone knows.
+    smoke: whether to train at the small size of the tests.
+    options: words that only this config has.
     settings: (field, text) of each key=value.
   """
 
@@ -40,7 +40,7 @@ class Words(NamedTuple):
 
 
 def parse_words(arg: str | None, dataset: str, options: tuple[str, ...] = ()) -> Words:
-  """Parses the comma-separated words of a config, whose default dataset and own options are given.
+  """Parses the comma-separated words of a config with a default dataset and its own options.
 
   Raises UserError if they name two datasets.
   """
@@ -74,7 +74,7 @@ def choose_one(options: Iterable[str], choices: Iterable[str], default: str) -> 
 
 
 def finish(config: ConfigDict, words: Words, smoke: dict[str, Any]) -> ConfigDict:
-  """Applies the smoke size, {dotted field: value}, if it was asked for, and then the settings.
+  """Applies the smoke size, {dotted field: value}, if the words have it, and then their settings.
 
   Returns the config, whose fields are locked.
   """

@@ -32,15 +32,15 @@ def make(method: Method, config, example: Example) -> Eval:
   """
   if not example.levels:
     raise UserError(
-      'The image eval needs images in [0, 1], but the data is real numbers in arbitrary units.'
+      'the image eval needs images in [0, 1], but the data is real numbers in arbitrary units'
     )
   if method.sample is None:
-    raise UserError(f'The image eval needs samples, but the method {config.method!r} has none.')
+    raise UserError(f'the image eval needs samples, but the method {config.method!r} has none')
   shape = example.fields['image'].shape if 'image' in example.fields else (0, 0, 0)
   if min(shape[:2]) < 3:
     raise UserError(
-      f'The image eval needs images of at least 3x3 pixels, but the data is {example.data}s of '
-      f'shape {example.fields[example.data].shape}.'
+      f'the image eval needs images of at least 3x3 pixels, but the data is {example.data}s of '
+      f'shape {example.fields[example.data].shape}'
     )
   reconstructs = 'reconstruct' in method.predict
 

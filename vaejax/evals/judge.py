@@ -23,38 +23,38 @@ def make(method: Method, config, example: Example) -> Eval:
 
     frechet_NAME: Fréchet distance between the judge's features of the samples and of its test split
       (see metrics/frechet.py).
-    frechet_NAME_floor: the same of its training split, which no sampler is expected to beat.
+    frechet_NAME_floor: the same for its training split, which no sampler is expected to beat.
     classes_covered: the number of classes with at least a tenth of their share in the test split.
-    class_entropy: of the proportions of predicted classes, in nats.
+    class_entropy: entropy of the proportions of predicted classes, in nats.
     confidence: mean probability of the predicted class.
     judge_accuracy: accuracy of the judge on its test split.
 
   If the method is given labels, samples are given those of the split:
 
     label_agreement: the proportion of samples that are classified as their label, averaged over
-      classes; label_agreement_least: the same of the worst class.
+      classes; label_agreement_least: the same for the worst class.
     judge_unlabelled: the number of rows without a label, which the agreement ignores.
 
   The judge always sees images in [0, 1], whatever scale or binarisation the run was trained with.
 
-  Raises UserError for a method without samples, and for a judge that is missing, damaged, or of
-  other images or classes.
+  Raises UserError for a method without samples, and for a judge that is missing, damaged, or
+  trained on other images or classes.
   """
   if method.sample is None:
-    raise UserError(f'The judge eval needs samples, but the method {config.method!r} has none.')
+    raise UserError(f'the judge eval needs samples, but the method {config.method!r} has none')
   judge, labelled = judges.find(config.eval.judge.workdir, config.data), 'label' in method.given
   name = judge.name
   if labelled and name != judges.dataset_name(config.data):
     raise UserError(
-      f'The judge was trained on {name}, which has other labels than {config.data.name}. Give the '
-      f'workdir of a judge of {config.data.name} by eval.judge.workdir=DIR.'
+      f'the judge was trained on {name}, which has other labels than {config.data.name}. Give the '
+      f'workdir of a judge of {config.data.name} by eval.judge.workdir=DIR'
     )
   shape = judge.example.fields['image'].shape
   if 'image' not in example.fields or example.fields['image'].shape != shape:
     raise UserError(
-      f'The judge of {name} needs images of {shape}, but the run has {example.data}s of '
+      f'the judge of {name} needs images of {shape}, but the run has {example.data}s of '
       f'{example.fields[example.data].shape}. Give the workdir of a judge that fits by '
-      'eval.judge.workdir=DIR.'
+      'eval.judge.workdir=DIR'
     )
   centre = judge.train.mean.astype(np.float32)
 

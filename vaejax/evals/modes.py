@@ -25,24 +25,24 @@ def make(method: Method, config, example: Example) -> Eval:
   base = stacked.base(config.data.name)
   if not base or method.sample is None:
     raise UserError(
-      'The modes eval needs samples of a stacked dataset such as stacked_mnist, not '
-      f'{config.data.name} by {config.method}.'
+      'the modes eval needs samples of a stacked dataset such as stacked_mnist, not '
+      f'{config.data.name} by {config.method}'
     )
   single = config.data.copy_and_resolve_references()
   single.update({'name': base, 'channels': 0})
   judge = judges.find(config.eval.modes.workdir, single)
   if judge.name != judges.dataset_name(single):
     raise UserError(
-      f'The judge was trained on {judge.name}, but the modes eval needs one of {base}. Give its '
-      'workdir by eval.modes.workdir=DIR.'
+      f'the judge was trained on {judge.name}, but the modes eval needs one of {base}. Give its '
+      'workdir by eval.modes.workdir=DIR'
     )
   if not (judge.shares > 0).all():
-    raise UserError(f'The judge of {base} never predicts some of its classes. Train a better one.')
+    raise UserError(f'the judge of {base} never predicts some of its classes. Train a better one')
   classes = len(judge.shares)
   if (*example.fields['image'].shape[:2], 1) != judge.example.fields['image'].shape:
     raise UserError(
-      f'The judge of {judge.name} needs images of {judge.example.fields["image"].shape}, but each '
-      f'channel here is {(*example.fields["image"].shape[:2], 1)}. Train a judge at that size.'
+      f'the judge of {judge.name} needs images of {judge.example.fields["image"].shape}, but each '
+      f'channel here has {(*example.fields["image"].shape[:2], 1)}. Train a judge at that size'
     )
   place_values = classes ** np.arange(stacked.CHANNELS)[::-1]
 

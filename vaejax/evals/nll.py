@@ -20,7 +20,7 @@ def make(method: Method, config, example: Example) -> Eval:
   which overestimates -log p(x) on average. Raises UserError for a method without a likelihood.
   """
   if 'log_weight' not in method.predict:
-    raise UserError(f'The nll eval needs a likelihood, but the method {config.method!r} has none.')
+    raise UserError(f'the nll eval needs a likelihood, but the method {config.method!r} has none')
   samples = config.eval.nll.samples
   predict = method.predict['log_weight']
 

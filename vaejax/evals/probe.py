@@ -23,17 +23,17 @@ def make(method: Method, config, example: Example) -> Eval:
     from sklearn.linear_model import LogisticRegression
   except ImportError:
     raise UserError(
-      "The probe eval needs scikit-learn, which is not installed. Run pip install '.[probe]'."
+      "the probe eval needs scikit-learn, which is not installed. Run pip install '.[probe]'"
     ) from None
   if 'encode' not in method.predict:
-    raise UserError(f'The probe eval needs latents, but the method {config.method!r} has none.')
+    raise UserError(f'the probe eval needs latents, but the method {config.method!r} has none')
   if method.latent and 'label' in method.latent.conditions:
     raise UserError(
-      'The probe eval cannot be used for a conditional run, because its posterior q(z|x, y) is '
-      'already given the label.'
+      'the probe eval cannot be used for a conditional run, because its posterior q(z|x, y) is '
+      'already given the label'
     )
   if 'label' not in example.fields:
-    raise UserError(f'The probe eval needs labels, but the dataset {config.data.name!r} has none.')
+    raise UserError(f'the probe eval needs labels, but the dataset {config.data.name!r} has none')
 
   def extract(variables, batch, key, hyper):
     # The latents of all frames of a video are concatenated. Discrete latents are left out.

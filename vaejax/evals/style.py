@@ -23,17 +23,17 @@ def make(method: Method, config, example: Example) -> Eval:
     reconstruction_content and reconstruction_style of reconstructions.
     content_kept: transfer_content / reconstruction_content.
 
-  Rows without a label are ignored in those of content.
+  The metrics of content ignore rows without a label.
 
   Raises UserError for a method without transfers, for data without styles or classes, and for
   judges that are missing or damaged.
   """
   if 'translate' not in method.predict:
-    raise UserError(f'The style eval needs transfers, but the method {config.method!r} has none.')
+    raise UserError(f'the style eval needs transfers, but the method {config.method!r} has none')
   kind = load.styles(config.data)
   if not kind:
     raise UserError(
-      f'The style eval needs images in styles, but {config.data.name} has none. Set data.styles.'
+      f'the style eval needs images in styles, but {config.data.name} has none. Set data.styles'
     )
   fields = {'content': 'label', 'style': 'style'}
   judge_of = {name: judges.find('', config.data, field) for name, field in fields.items()}

@@ -30,23 +30,23 @@ def make(method: Method, config, example: Example) -> Eval:
   """
   if not example.levels:
     raise UserError(
-      'The video eval needs frames in [0, 1], but the data is real numbers in arbitrary units.'
+      'the video eval needs frames in [0, 1], but the data is real numbers in arbitrary units'
     )
   if 'video' not in method.given:
     raise UserError(
-      f'The video eval needs continuations, but the method {config.method!r} does not continue '
-      'videos.'
+      f'the video eval needs continuations, but the method {config.method!r} does not continue '
+      'videos'
     )
   given, futures = config.eval.video.given, config.eval.video.futures
   length, *size, _ = example.fields['video'].shape
   if not 1 <= given < length:
     raise UserError(
-      f'eval.video.given={given} does not fit videos of {length} frames. Choose 1 to {length - 1}.'
+      f'eval.video.given={given} does not fit videos of {length} frames. Choose 1 to {length - 1}'
     )
   if min(size) < WINDOW:
     raise UserError(
-      f'The video eval computes SSIM, which needs frames of at least {WINDOW}x{WINDOW} pixels, but '
-      f'these are {size[0]}x{size[1]}.'
+      f'the video eval computes SSIM, which needs frames of at least {WINDOW}x{WINDOW} pixels, but '
+      f'these are {size[0]}x{size[1]}'
     )
 
   def extract(variables, batch, key, hyper):
@@ -73,7 +73,7 @@ def make(method: Method, config, example: Example) -> Eval:
       ),
       'copy': compare(jnp.broadcast_to(example.to_unit(first[:, -1:]), target.shape)),
     }
-    return {}, {f'{name}_{kind}': x for kind, each in kinds.items() for name, x in each.items()}
+    return {}, {f'{name}_{kind}': x for kind, values in kinds.items() for name, x in values.items()}
 
   def finish(sums, rows):
     metrics = {}

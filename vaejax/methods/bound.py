@@ -23,7 +23,7 @@ def settings(config) -> dict[str, Any]:
   importance = objective.name == 'iwae'
   unused = [name for name in ('capacity', 'free_bits') if config.hyper.get(name, 0)]
   if importance and unused:
-    raise UserError(f'hyper.{unused[0]} has no effect with objective.name=iwae. Set it to 0.')
+    raise UserError(f'hyper.{unused[0]} has no effect with objective.name=iwae. Set it to 0')
   analytic = objective.kl == 'analytic' and not importance
   return {'samples': objective.samples, 'importance': importance, 'analytic': analytic}
 

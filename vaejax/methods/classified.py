@@ -20,8 +20,8 @@ def make(config, example: Example) -> Method:
   """The method of a config. Raises UserError for a setting that does not fit."""
   if not example.classes:
     raise UserError(
-      f'The classifier needs a dataset with classes, but {config.data.name} has no classes. Choose '
-      'another dataset.'
+      f'the classifier needs a dataset with classes, but {config.data.name} has no classes. Choose '
+      'another dataset'
     )
   objective = bound.settings(config)
   return classified(**arguments(config, example), **objective)

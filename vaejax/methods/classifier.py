@@ -20,17 +20,17 @@ def make(config, example: Example) -> Method:
   classes = example.classes if target == 'label' else example.styles
   if not classes or 'image' not in example.fields:
     raise UserError(
-      f'The classifier needs images with classes, but {config.data.name} has none. Choose another '
-      'dataset.'
+      f'the classifier needs images with classes, but {config.data.name} has none. Choose another '
+      'dataset'
       if target == 'label'
       else f'objective.target=style needs images in styles, but {config.data.name} has none. Set '
-      'data.styles.'
+      'data.styles'
     )
   side, shift = min(example.fields['image'].shape[:2]), config.objective.shift
   if shift >= side:
     raise UserError(
       f'objective.shift={shift} is too large for images with a side of {side} pixels. Choose 0 to '
-      f'{side - 1}.'
+      f'{side - 1}'
     )
   soften = config.objective.get('soften', 0.0)
   return classifier(nets_of.make(config.model, example, classes), shift, target, soften)

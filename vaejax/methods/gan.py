@@ -28,7 +28,7 @@ def make(config, example: Example) -> Method:
   if config.model.conditional and not example.classes:
     raise UserError(
       f'model.conditional=True needs classes, but the dataset {config.data.name} has no classes. '
-      'Set it to False.'
+      'Set it to False'
     )
   return gan(
     nets_of.make(config.model, example),
@@ -47,7 +47,7 @@ def check(config) -> None:
   if config.objective.penalty != 'none' and config.model.critic.norm == 'batch':
     raise UserError(
       f'objective.penalty={config.objective.penalty} needs a critic that treats each example '
-      'independently, but model.critic.norm=batch does not. Set it to none, group or spectral.'
+      'independently, but model.critic.norm=batch does not. Set it to none, group or spectral'
     )
 
 

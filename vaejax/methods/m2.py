@@ -24,14 +24,14 @@ def make(config, example: Example) -> Method:
   """The method of a config. Raises UserError for a setting that does not fit."""
   if not example.classes:
     raise UserError(
-      f'The method m2 needs a dataset with classes, but {config.data.name} has no classes. Choose '
-      'another dataset.'
+      f'the method m2 needs a dataset with classes, but {config.data.name} has no classes. Choose '
+      'another dataset'
     )
   model = config.model
   if model.likelihood == 'sigma_vae':
     raise UserError(
       'model.likelihood=sigma_vae fits its scale to reconstructions, but m2 decodes each image as '
-      'every class. Set it to gaussian_scalar.'
+      'every class. Set it to gaussian_scalar'
     )
   dims = discrete(model.likelihood, example)
   return m2(labelled.make(model, example), model.latents, example, dims)

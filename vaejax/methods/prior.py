@@ -16,12 +16,12 @@ def make(config, example: Example) -> Method:
   base = lookup('methods', config.objective.base).make(config, example)
   if base.latent is None:
     raise UserError(
-      f'objective.base={config.objective.base} has no latents. Choose a run of another method.'
+      f'objective.base={config.objective.base} has no latents. Choose a run of another method'
     )
   if not any('prior' in player.owns for player in base.players):
     raise UserError(
       f'model.prior={config.model.get("prior")} has nothing to learn. Set model.prior=mixture or '
-      'another learned prior.'
+      'another learned prior'
     )
   return prior(base)
 

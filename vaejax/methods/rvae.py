@@ -125,7 +125,7 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
     k, carry = first.shape[1], core.start(n)
     if k > length:
       raise UserError(
-        f'{k} given frames are more than the {length} frames of a video. Give at most {length}.'
+        f'{k} given frames are more than the {length} frames of a video. Give at most {length}'
       )
     if k:
       (carry, _), _ = unroll(v, first, noise[:, :k])

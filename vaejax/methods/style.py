@@ -29,8 +29,8 @@ def make(config, example: Example) -> Method:
   rows = config.batch_size // config.optimizer.accumulate
   if rows < 2:
     raise UserError(
-      'The method style transfers the style of one row to another, but a batch has '
-      f'{rows} row. Set batch_size to at least 2 * optimizer.accumulate.'
+      'the method style transfers the style of one row to another, but a batch has '
+      f'{rows} row. Set batch_size to at least 2 * optimizer.accumulate'
     )
   dims = discrete(config.model.likelihood, example)
   return style(nets_of.make(config.model, example), example, dims)
@@ -60,7 +60,7 @@ def style(nets, example, dims=0) -> Method:
       to the one with the smaller weight. A smaller beta_style is safe, because z_s only sees
       statistics and so cannot carry content.
 
-  The other terms are of the transfer y, the mean of p(. | z_c of x, z_s of s). The weight of each
+  The other terms concern the transfer y, the mean of p(. | z_c of x, z_s of s). The weight of each
   is the entry of `hyper` with its name.
     style: the distance of the style encoder's statistics of y from their target (see
       `statistics_distance`).

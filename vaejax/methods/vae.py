@@ -1,5 +1,5 @@
 """Variational autoencoders (Kingma & Welling 2014, arXiv:1312.6114) with any prior and any bound of
-methods/bound.py. In a conditional one (Sohn et al. 2015) all distributions are given the label."""
+methods/bound.py. In a conditional VAE (Sohn et al. 2015) all distributions are given the label."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ def arguments(config, example: Example) -> dict:
   if conditional and not example.classes:
     raise UserError(
       f'model.conditional=True needs classes, but the dataset {config.data.name} has no classes. '
-      'Set it to False.'
+      'Set it to False'
     )
   classes = example.classes if conditional else 0
   # The default is for configs of runs from before the field existed.

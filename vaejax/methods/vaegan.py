@@ -24,7 +24,7 @@ def make(config, example: Example) -> Method:
   if config.model.likelihood == 'sigma_vae':
     raise UserError(
       'model.likelihood=sigma_vae fits its scale to reconstructions, but half of the decoded '
-      'images here are samples. Set it to gaussian_scalar.'
+      'images here are samples. Set it to gaussian_scalar'
     )
   return vaegan(
     **arguments(config, example),

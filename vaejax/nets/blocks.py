@@ -38,8 +38,8 @@ def spectral(layer: nn.Module, norm: str, train: bool) -> Callable[[jax.Array], 
 
 
 class Norm(nn.Module):
-  """The norm of a kind over [B, ..., C]: 'batch'; 'group', of about 8 channels a group; 'instance',
-  of each channel of an image [B, H, W, C], without scale and bias; any other kind is the identity.
+  """The norm of a kind over [B, ..., C]: 'batch'; 'group', with about 8 channels each; 'instance',
+  for each channel of an image [B, H, W, C], without scale and bias; any other kind is the identity.
   """
 
   kind: str

@@ -96,14 +96,14 @@ def settings(model, shape) -> dict[str, Any]:
   if len(strides) != len(model.channels) or not strides:
     raise UserError(
       f'model.strides={strides} does not fit model.channels={tuple(model.channels)}. Give at least '
-      'one channel, and one stride for each entry of channels or () for strides of 2.'
+      'one channel, and one stride for each entry of channels or () for strides of 2'
     )
   shrink, smallest = math.prod(strides), min(shape[:2])
   if shrink > smallest:
     raise UserError(
       f'model.channels={tuple(model.channels)} with model.strides={strides} reduces the image size '
       f'by {shrink}, but images of {shape[0]}x{shape[1]} are too small for that. Give fewer '
-      'channels or smaller strides.'
+      'channels or smaller strides'
     )
   return {
     'channels': tuple(model.channels),

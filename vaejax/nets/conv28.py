@@ -34,7 +34,7 @@ def encoder(model, shape) -> nn.Module:
   if tuple(shape[:2]) != (28, 28):
     raise UserError(
       f'model.net=conv28 needs images of 28x28, but these are {shape[0]}x{shape[1]}. Set '
-      'data.size=28 or model.net=conv.'
+      'data.size=28 or model.net=conv'
     )
   return Conv28Encoder()
 

@@ -39,7 +39,7 @@ def encoder(model, shape) -> nn.Module:
   if tuple(shape[:2]) != (32, 32):
     raise UserError(
       f'model.net=conv32 needs images of 32x32, but these are {shape[0]}x{shape[1]}. Set '
-      'data.size=32 or model.net=conv.'
+      'data.size=32 or model.net=conv'
     )
   return Conv32Encoder()
 

@@ -31,7 +31,7 @@ def features(kind: str, channels: int, levels: int) -> int:
   if not levels and kind in DISCRETE:
     raise UserError(
       f'model.likelihood={kind} needs 8-bit images, but the data is real numbers. Set it to one of '
-      f'{", ".join(k for k in LIKELIHOODS if k not in DISCRETE)}, or give uint8 images.'
+      f'{", ".join(k for k in LIKELIHOODS if k not in DISCRETE)}, or give uint8 images'
     )
   return channels * (LIKELIHOODS[kind] or levels)
 
@@ -41,7 +41,7 @@ def check_range(kind: str, example: Example) -> None:
   if kind == 'bernoulli' and example.levels and (example.low, example.high) != (0, 1):
     raise UserError(
       'model.likelihood=bernoulli needs data from 0 to 1, but it has values from '
-      f'{example.low:g} to {example.high:g}. Set data.scale=unit.'
+      f'{example.low:g} to {example.high:g}. Set data.scale=unit'
     )
 
 

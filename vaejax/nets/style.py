@@ -156,11 +156,11 @@ def make(model, example: Example) -> dict[str, nn.Module]:
   """
   choice('model.likelihood', model.likelihood, LIKELIHOODS)
   if model.tones == 1:
-    raise UserError('model.tones=1 is not a curve. Give at least 2 knots, or 0 for no curve.')
+    raise UserError('model.tones=1 is not a curve. Give at least 2 knots, or 0 for no curve')
   if model.tones and (model.likelihood in DISCRETE or LIKELIHOODS[model.likelihood] != 1):
     raise UserError(
       f'model.tones={model.tones} does not fit model.likelihood={model.likelihood}, because the '
-      'curve changes pixel values. Set model.likelihood to laplace or gaussian, or model.tones=0.'
+      'curve changes pixel values. Set model.likelihood to laplace or gaussian, or model.tones=0'
     )
   check_range(model.likelihood, example)
   for field, section in (('model.norm', model), ('model.style.norm', model.style)):

@@ -1,6 +1,6 @@
 """Trunks: nets between images and vectors, as a body with feature maps and a neck of dense layers.
 
-A file of nets (conv, resnet, or a module of yours) defines the bodies. `encoder(model, shape)`
+A file of nets (conv, resnet, or your own module) defines the bodies. `encoder(model, shape)`
 returns a module from images [B, *shape] to feature maps [B, h, w, C]. `decoder(model, shape)`
 returns one from feature maps to images [B, *shape]; its attribute `places` is the shape (h, w, C)
 of the maps, which come from a linear layer. The neck has dense layers of `model.widths`, in reverse

@@ -30,7 +30,7 @@ def make(model, shape, example, classes=0) -> Prior:
   if not classes:
     raise UserError(
       'model.prior=by_class needs a conditional model, but this one is not given the label. Set '
-      'model.conditional=True, or model.prior to standard, mixture or vampprior.'
+      'model.conditional=True, or model.prior to standard, mixture or vampprior'
     )
   return Prior(
     nets={'prior': ByClass(shape, classes)},
