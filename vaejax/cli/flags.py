@@ -165,7 +165,7 @@ def add_checkpoint_flags(verb: Parser) -> None:
   add = verb.add_argument
   add('--member', metavar='K', type=index, help='number of a sweep member, see members.csv')
   add('--checkpoint', metavar='WHICH', default='latest', help='latest, best or a step (latest)')
-  about = 'ema: averaged weights if there are any, raw: the others (ema)'
+  about = 'the average if there is one, or raw (ema)'
   add('--weights', choices=('ema', 'raw'), default='ema', help=about)
 
 
@@ -182,7 +182,7 @@ def add_sample_flags(verb: Parser) -> None:
   add('--given', metavar='K', type=count, default=0, help=about)
   add('--futures', metavar='N', type=count, default=0, help='continuations of each video (1)')
   add('--rollout', action='store_true', help='continue with means of the prior, not draws')
-  about = '.png, .npy or, for videos, .gif (WORKDIR/samples.png)'
+  about = 'output: .png, .npy or, for videos, .gif (WORKDIR/samples.png)'
   add('--out', metavar='FILE', type=path, help=about)
 
 
@@ -217,4 +217,4 @@ def add_submit_flags(verb: Parser) -> None:
   add('--minutes', metavar='N', type=count, help=about)
   add('--partition', metavar='NAME', help="partition of the cluster (the cluster's choice)")
   add('--name', default='vaejax', help='name of a job (vaejax)')
-  add('--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='for logs (runs/jobs)')
+  add('--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='for the logs (runs/jobs)')
