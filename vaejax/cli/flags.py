@@ -217,4 +217,4 @@ def add_submit_flags(verb: Parser) -> None:
   add('--minutes', metavar='N', type=count, help=about)
   add('--partition', metavar='NAME', help="partition of the cluster (the cluster's choice)")
   add('--name', default='vaejax', help='name of a job (vaejax)')
-  add('--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='for the logs (runs/jobs)')
+  add('--folder', metavar='DIR', type=path, default=Path('runs/jobs'), help='for logs (runs/jobs)')
