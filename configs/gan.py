@@ -6,8 +6,8 @@
   python launch.py evaluate --workdir=runs/s --evals=modes
 
 Cost on two CPU cores and expected number, seed 0: digits 29 s of processor time; mnist 2 min 14 s,
-Fréchet distance of the judge's features 151, all classes covered. stacked_mnist is of a size for a
-GPU, and its number is open. On a ring and a grid of Gaussians, hinge and wasserstein reach every
+Fréchet distance of the judge's features 151, all classes covered. stacked_mnist is sized for a GPU,
+and was not measured. On a ring and a grid of Gaussians, hinge and wasserstein reach every
 mode (tests/methods/test_gan.py).
 
 Words after the colon: a dataset (digits, mnist, ... any TFDS name; stacked_NAME: three of its

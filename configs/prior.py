@@ -1,4 +1,4 @@
-"""A second stage: another prior for a trained VAE, whose encoder and decoder stay as they are.
+"""A second stage: another prior for a trained VAE, whose encoder and decoder stay fixed.
 
   python launch.py train --config=configs/vae.py --workdir=runs/m
   python launch.py train --config=configs/prior.py:runs/m,prior=mixture --workdir=runs/p
@@ -6,10 +6,10 @@
 Cost on two CPU cores and expected number, seed 0: digits 6 s of processor time, test ELBO -161.8
 nats, and -163.6 with the standard prior of the first stage.
 
-The config is that of the first stage, with the prior and the steps of this one. A run resumes
+The config is that of the first stage, with another prior and other steps. A run resumes
 without its first stage, with `python launch.py train --workdir=runs/p`.
 
-Words after the colon: the workdir of the first stage, or of a sweep's member as runs/s/members/3
+Words after the colon: the workdir of the first stage, or of a member such as runs/s/members/3
 (without one, an untrained VAE of digits, for 100 steps, as a trial), smoke, key=value.
 """
 

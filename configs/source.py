@@ -17,7 +17,7 @@ Cost on two CPU cores (AMD EPYC, busy, processor time) and expected number, seed
 The full lengths would take: conv28 and style 10 hours, conv32 30 min, gan 25 min, rvae 12 min.
 
 conv28: MNIST; conv 32, conv 64, latents 32, three transposed convolutions; RMSprop, batch 256, 100
-  epochs. Corrected: the decoder starts from 7x7x64, for 8x8 ends at 32x32; the cross-entropy is
+  epochs. Corrected: the decoder starts from 7x7x64, since 8x8 ends at 32x32; the cross-entropy is
   of logits and summed over pixels, because a mean makes beta 784 times as strong; z is sampled.
 conv32: CIFAR-10 (`cifar10`, or another dataset of 32x32x3); conv 16, conv 8, latents 128, two
   transposed convolutions, tanh; squared error, RMSprop, batch 64, 100 epochs. Corrected: the data
@@ -59,8 +59,8 @@ from vaejax.config.words import choose_one, finish, parse_words
 from vaejax.errors import UserError
 
 SYSTEMS = ('conv28', 'shared_mlp', 'conv32', 'mlp', 'gan', 'rvae', 'style')
-DATASETS = {'conv32': 'cifar10', 'rvae': 'moving'}  # of the others: mnist
-EPOCHS = {'rvae': 2}  # of the others: 100
+DATASETS = {'conv32': 'cifar10', 'rvae': 'moving'}  # the others: mnist
+EPOCHS = {'rvae': 2}  # the others: 100
 ROWS = {'cifar10': 50_000, 'cifar10_jpeg': 50_000, 'digits': 1_500, 'moving': 100_000}
 TINY = {'rvae': {'model.state': 16, 'data.frames': 6, 'data.size': 16}}
 

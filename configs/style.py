@@ -16,7 +16,7 @@ steps=3500, 19 min 4 s on a busy machine: 58.3 % of 60.9 %, and 95.7 %, contrast
 
 The decoder takes the style by AdaIN (Huang & Belongie 2017), and losses on feature statistics tie
 z_s to it, see methods/style.py. hyper.beta_content and hyper.beta_style weight the two KLs. Digits
-are thick, thin, slanted, inverted or coloured; photographs, which any other dataset is taken for,
+are thick, thin, slanted, inverted or coloured; photographs, the kind of all other datasets,
 are in one tone, of high contrast, blurred or posterised (see data/styles.py). Training uses no
 labels. By default each row comes with its transfer as the target (data.pairs), which only
 procedural styles can give; data.pairs=False learns from unrelated images.

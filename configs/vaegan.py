@@ -29,7 +29,7 @@ def get_config(arg=''):
   config.model = presets.VAE | {'likelihood': 'bernoulli', 'latents': 32}
   presets.gan_defaults(config, words.dataset, choose_one(words.options, LOSSES, 'hinge'))
   if words.dataset == 'digits':
-    config.hyper.features = 100.0  # its narrow critic's are small: with 1 the KL wins
+    config.hyper.features = 100.0  # those of its narrow critic are small: with 1 the KL wins
   if not presets.is_drawing(words.dataset):
     config.model.latents = 128
   config.optimizer.critic, config.optimizer.autoencoder = player(), player()

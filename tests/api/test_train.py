@@ -134,7 +134,7 @@ def test_the_shell_explains_that_arrays_are_not_saved(place, capsys):
   for words in (['evaluate'], ['encode'], ['train']):
     assert main([*words, '--workdir=run']) == 2
     said = capsys.readouterr().err
-    assert 'arrays that were given to vaejax.train and are not kept' in said
+    assert 'arrays that were given to vaejax.train and are not saved' in said
     assert said.count('\n') == 1
   assert main(['sample', '--workdir=run', '--n=2']) == 0
 

@@ -100,7 +100,7 @@ def test_a_mistake_is_one_line(name):
 
 
 def test_without_the_arrays():
-  with pytest.raises(UserError, match=r'given to vaejax.train and are not kept'):
+  with pytest.raises(UserError, match=r'given to vaejax.train and are not saved'):
     load.table(config(), 'train', None)
   with pytest.raises(UserError, match=r"no split 'validation'\. Choose train or test"):
     load.table(config(), 'validation', arrays.tables({'train': X, 'test': X}))

@@ -115,9 +115,7 @@ def test_a_video_that_is_too_short_is_one_clear_line(tmp_path, prepare):
     some,
     map(pictures, [*videos(1, 4, 6, 7, 3), *videos(1, 6, 6, 7, 3)]),
   )
-  with pytest.raises(
-    UserError, match=r'^data\.frames=5 .* a video has 4 frames\. Give at most 4\.$'
-  ):
+  with pytest.raises(UserError, match=r'^data\.frames=5 .* a video has 4 frames\. Give at most 4$'):
     tfds.table('tiny', 'train', str(tmp_path / 'b'), frames=5).load()
 
 

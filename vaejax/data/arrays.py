@@ -28,7 +28,7 @@ def tables(data: Mapping[str, Any]) -> dict[str, Table]:
   if unknown or missing:
     problem = f'has no {missing[0]!r}' if missing else f'has an unknown split {unknown[0]!r}'
     raise UserError(
-      f"data {problem}. Give {{'train': arrays, 'test': arrays}}, and optionally 'validation'."
+      f"data {problem}. Give {{'train': arrays, 'test': arrays}}, and optionally 'validation'"
     )
   splits = {split: read(arrays, split) for split, arrays in data.items()}
   train = splits['train']
@@ -40,12 +40,12 @@ def tables(data: Mapping[str, Any]) -> dict[str, Table]:
     if fields != train_fields:
       raise UserError(
         f'data: {split} has {describe(fields)}, but train has {describe(train_fields)}. Give all '
-        'splits the same fields and shapes.'
+        'splits the same fields and shapes'
       )
     if classes and arrays['label'].max() >= classes:
       raise UserError(
         f'data: {split} has the label {int(arrays["label"].max())}, but train only has 0 to '
-        f'{classes - 1}.'
+        f'{classes - 1}'
       )
   return {split: table_of(arrays, split, classes, limits) for split, arrays in splits.items()}
 
@@ -69,7 +69,7 @@ def read(arrays: Any, split: str) -> dict[str, np.ndarray]:
   if not fields.keys() <= {*RANKS, 'label'} or len(RANKS.keys() & fields.keys()) != 1:
     raise UserError(
       f"data: {split} has the fields {', '.join(map(repr, fields))}. Give either 'image' or "
-      "'video', and optionally 'label'."
+      "'video', and optionally 'label'"
     )
   result = {}
   for name, x in fields.items():
@@ -77,13 +77,13 @@ def read(arrays: Any, split: str) -> dict[str, np.ndarray]:
       x = np.asarray(x)
     except (ValueError, TypeError):
       raise UserError(
-        f'data: {name} of {split} is not an array, because its rows differ in shape.'
+        f'data: {name} of {split} is not an array, because its rows differ in shape'
       ) from None
     result[name] = label(x, split) if name == 'label' else pixels(x, name, split)
   sizes = {name: len(x) for name, x in result.items()}
   if len(set(sizes.values())) > 1 or not all(sizes.values()):
     counts = ', '.join(f'{size} of {name}' for name, size in sizes.items())
-    raise UserError(f'data: {split} has {counts} rows. Give the same number of each, at least one.')
+    raise UserError(f'data: {split} has {counts} rows. Give the same number of each, at least one')
   return result
 
 
@@ -93,23 +93,23 @@ def pixels(x: np.ndarray, name: str, split: str) -> np.ndarray:
   x = x[..., None] if x.ndim == rank - 1 else x
   if x.ndim != rank or not all(x.shape[1:]):
     axes = '[N, H, W, C] or [N, H, W]' if rank == 4 else '[N, T, H, W, C] or [N, T, H, W]'
-    raise UserError(f'{field} has the shape {list(x.shape)}. It must be {axes}.')
+    raise UserError(f'{field} has the shape {list(x.shape)}. It must be {axes}')
   if x.dtype == np.uint8:
     return x
   if x.dtype.kind != 'f':
     raise UserError(
-      f'{field} has the dtype {x.dtype}. Give uint8 for grey levels, or floats for real numbers.'
+      f'{field} has the dtype {x.dtype}. Give uint8 for grey levels, or floats for real numbers'
     )
   x = x.astype(np.float32, copy=False)
   if not np.isfinite(x).all():
-    raise UserError(f'{field} has values that are not finite.')
+    raise UserError(f'{field} has values that are not finite')
   return x
 
 
 def label(x: np.ndarray, split: str) -> np.ndarray:
   """Labels as int32. Raises UserError."""
   if x.ndim != 1 or x.dtype.kind not in 'iu' or (x.size and not 0 <= x.min() <= x.max() < 2**31):
-    raise UserError(f'data: label of {split} must be whole numbers from 0, one for each row [N].')
+    raise UserError(f'data: label of {split} must be whole numbers from 0, one for each row [N]')
   return x.astype(np.int32, copy=False)
 
 
@@ -135,11 +135,11 @@ def table(split: str, given: Any, size=None, channels=None, fit='resize') -> Tab
   UserError if `given` is None, because a run does not store its arrays."""
   if not isinstance(given, Mapping):
     raise UserError(
-      'The data of this run are arrays that were given to vaejax.train and are not kept. Call '
-      'vaejax.train again with data=... to continue the run, or use the run from vaejax.load.'
+      'the data of this run are arrays that were given to vaejax.train and are not saved. Call '
+      'vaejax.train again with data=... to continue the run, or use the run from vaejax.load'
     )
   if split not in given:
-    raise UserError(f'The arrays have no split {split!r}. Choose one of {", ".join(given)}.')
+    raise UserError(f'the arrays have no split {split!r}. Choose one of {", ".join(given)}')
   rows = given[split]
   name = 'video' if 'video' in rows.row else 'image'
   shape = rows.row[name].shape[-3:]
@@ -148,8 +148,8 @@ def table(split: str, given: Any, size=None, channels=None, fit='resize') -> Tab
     return rows
   if rows.limits or name == 'video':
     raise UserError(
-      f'The arrays are {name}s of {"x".join(map(str, shape))}, but only 8-bit images can be '
-      'resized. Set data.size=0 and data.channels=0.'
+      f'the arrays are {name}s of {"x".join(map(str, shape))}, but only 8-bit images can be '
+      'resized. Set data.size=0 and data.channels=0'
     )
   arrays = dict(rows.load())
   arrays['image'] = np.stack([fit_image(x, size, channels, fit) for x in arrays['image']])

@@ -73,7 +73,7 @@ def check_length(clip: Clip, frames: int, folder: str) -> None:
   if clip.length is not None and clip.length < frames:
     raise UserError(
       f'data.frames={frames} is too long: the videos of {folder} have {clip.length} frames. Give '
-      f'at most {clip.length}.'
+      f'at most {clip.length}'
     )
 
 
@@ -96,6 +96,6 @@ def cut(clip: Clip, feature, frames: int, decode) -> list[np.ndarray]:
   if len(images) < frames:
     raise UserError(
       f'data.frames={frames} is too long: a video has {len(images)} frames. Give at most '
-      f'{len(images)}.'
+      f'{len(images)}'
     )
   return images

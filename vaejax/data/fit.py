@@ -10,11 +10,11 @@ MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}  # channels -> PIL's mode
 def check_settings(size: int | None, channels: int | None, mode: str) -> None:
   """Raises UserError for settings that `fit_image` does not support."""
   if size is not None and (type(size) is not int or size < 1):
-    raise UserError(f'data.size={size!r} is not a size. Give a whole number of pixels from 1.')
+    raise UserError(f'data.size={size!r} is not a size. Give a whole number of pixels from 1')
   if channels not in (None, 1, 3):
-    raise UserError(f'data.channels={channels!r} is not supported. Give 1 (grey) or 3 (RGB).')
+    raise UserError(f'data.channels={channels!r} is not supported. Give 1 (grey) or 3 (RGB)')
   if mode not in ('resize', 'pad'):
-    raise UserError(f"data.fit={mode!r} is unknown. Choose 'resize' or 'pad'.")
+    raise UserError(f"data.fit={mode!r} is unknown. Choose 'resize' or 'pad'")
 
 
 def fitted_shape(

@@ -52,7 +52,7 @@ def table(data, split: str, data_dir: Location) -> Table:
   check(data)
   if base := stacked.base(data.name):
     if split not in Splits._fields:
-      raise UserError(f'{data.name} has no split {split!r}. Choose train or test.')
+      raise UserError(f'{data.name} has no split {split!r}. Choose train or test')
     return stacked.table(table(grey(data, base), split, data_dir), split)
   if data.get('validation') and split in ('train', 'validation'):
     rest, validation = subset.hold_out(read(data, 'train', data_dir), data.validation)
@@ -60,15 +60,15 @@ def table(data, split: str, data_dir: Location) -> Table:
   if split == 'validation' and split not in (known := available_splits(data, data_dir)):
     raise UserError(
       f'{data.name} has no split {split!r}. Choose {" or ".join(known)}, or set data.validation to '
-      'hold rows out of train.'
+      'hold rows out of train'
     )
   return read(data, split, data_dir)
 
 
 def check(data) -> None:
-  """Raises UserError for a value of a config's `data` that does not exist."""
+  """Raises UserError for an unknown or missing value in a config's `data`."""
   if not data.name:
-    raise UserError("data.name is ''. Give the name of a dataset, or its directory.")
+    raise UserError("data.name is ''. Give the name of a dataset, or its directory")
   for field, choices in (
     ('binarise', transforms.BINARISE),
     ('scale', transforms.SCALES),
@@ -78,7 +78,7 @@ def check(data) -> None:
     choice(f'data.{field}', data[field], {c: c for c in choices})
   if data.get('pairs') and not styles(data):
     raise UserError(
-      "data.pairs=True needs images in styles, but data.styles is ''. Set it, or data.pairs=False."
+      "data.pairs=True needs images in styles, but data.styles is ''. Set it, or data.pairs=False"
     )
   if styles(data):
     choice('data.styles', data.styles, STYLES)
@@ -112,7 +112,7 @@ def read(data, split: str, data_dir: Location) -> Table:
   settings['frames'] = data.get('frames')
   if module := sets.reader(data.name):
     if split not in (known := available_splits(data, data_dir)):
-      raise UserError(f'{data.name} has no split {split!r}. Choose {" or ".join(known)}.')
+      raise UserError(f'{data.name} has no split {split!r}. Choose {" or ".join(known)}')
     rows = module.table(split, **settings)
   else:
     from vaejax.data import tfds
@@ -121,7 +121,7 @@ def read(data, split: str, data_dir: Location) -> Table:
   if styles(data) and transforms.data_field(rows.row) != 'image':
     raise UserError(
       f'data.styles={data.styles} needs images, but {data.name} has videos. Choose a dataset of '
-      "images, or set data.styles=''."
+      "images, or set data.styles=''"
     )
   return rows
 
@@ -133,7 +133,7 @@ def check_real_numbers(data, rows: Table) -> None:
     if rows.limits and data.get(field, default) != default:
       raise UserError(
         f'data.{field}={data[field]} needs 8-bit images, but the data is real numbers. Set '
-        f'data.{field}={default!r}, or give uint8.'
+        f'data.{field}={default!r}, or give uint8'
       )
 
 

@@ -30,19 +30,19 @@ def locate(name: str, data_dir: str | None = None) -> str:
       return folder
     raise UserError(
       f'{name} is not a TFDS dataset: there is no {_INFO} in it or in a version folder of it. Give '
-      'the directory of a dataset.'
+      'the directory of a dataset'
     )
   match = _NAME.fullmatch(name)
   if not match:
     raise UserError(
       f'{name!r} is neither a directory nor a TFDS name. Give a directory, or a name such '
-      'as mnist, name/config or name:1.0.0.'
+      'as mnist, name/config or name:1.0.0'
     )
   base, config, version = match.groups()
   given = data_dir or os.environ.get('TFDS_DATA_DIR')
   root = os.path.abspath(os.path.expanduser(given or os.path.join('~', 'tensorflow_datasets')))
   if given and not os.path.isdir(root):
-    raise UserError(f'data_dir {root} is not a directory. Give an existing folder.')
+    raise UserError(f'data_dir {root} is not a directory. Give an existing folder')
   if folder := _version(os.path.join(root, base), config, version):
     return folder
   prepared = _prepared(root)
@@ -59,9 +59,9 @@ def _official(base: str, version: str | None, root: str, prepared: list[str], mi
     official.prepare(base, root)
     if folder := _version(os.path.join(root, base), None, version):
       return folder
-    raise UserError(f'{missing}. Another version was prepared in {os.path.join(root, base)}.')
+    raise UserError(f'{missing}. Another version was prepared in {os.path.join(root, base)}')
   files, place = ', '.join(official.files(base)), official.archives(base, root)
-  raise UserError(f'{missing}; its download host does not answer. Put {files} into {place}.')
+  raise UserError(f'{missing}; its download host does not answer. Put {files} into {place}')
 
 
 def _advice(name: str, base: str, prepared: list[str], missing: str) -> str:
@@ -72,7 +72,7 @@ def _advice(name: str, base: str, prepared: list[str], missing: str) -> str:
   if base in known or base in tensorflow_datasets.list_builders(with_community_datasets=False):
     return (
       f'{missing}. Prepare it on a machine with TensorFlow by `tfds build {base} '
-      '--file_format=array_record`, then copy it there or give its directory as the name.'
+      '--file_format=array_record`, then copy it there or give its directory as the name'
     )
   names = list(dict.fromkeys([*known, *sets.known()]))
   close = difflib.get_close_matches(base.lower(), names, 3, 0.5) or names
@@ -90,7 +90,7 @@ def _version(folder: str, config: str | None = None, pattern: str | None = None)
   if len(configs) > 1:
     configs = [c for c in configs if c == _default(folder)] or configs
   if len(configs) > 1:
-    raise UserError(f'{folder} has several configs. Choose one of {", ".join(configs)}.')
+    raise UserError(f'{folder} has several configs. Choose one of {", ".join(configs)}')
   return _newest(os.path.join(folder, configs[0]), pattern)
 
 

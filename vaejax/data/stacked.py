@@ -36,7 +36,7 @@ def table(rows: Table, split: str) -> Table:
   shape = rows.row['image'].shape if 'image' in rows.row else ()
   if shape[2:] != (1,) or not rows.classes:
     raise UserError(
-      f'{PREFIX}NAME needs a dataset of grey images with classes, but {rows.origin} is not one.'
+      f'{PREFIX}NAME needs a dataset of grey images with classes, but {rows.origin} is not one'
     )
   size = TEST if split == 'test' else rows.size
 

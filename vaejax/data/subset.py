@@ -62,7 +62,7 @@ def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
   if not 0 < count < rows.size or count != int(count):
     raise UserError(
       f'{setting} holds out {count:g} rows of {rows.origin}, which has {rows.size}. Give a '
-      f'proportion below 1, or a whole number of rows below {rows.size}.'
+      f'proportion below 1, or a whole number of rows below {rows.size}'
     )
   count, note = int(count), ''
   if rows.classes:
@@ -81,7 +81,7 @@ def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray
   if count < rows.classes:
     raise UserError(
       f'{setting} is less than one row for each of the {rows.classes} classes of {rows.origin}. '
-      f'Give at least {rows.classes} rows.'
+      f'Give at least {rows.classes} rows'
     )
   by_class, unlabelled, read = [[] for _ in range(rows.classes)], [], 0
   split_evenly = lambda classes: max(round((count - len(unlabelled)) / classes), 1)
@@ -101,7 +101,7 @@ def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray
     fits = count * available * len(by_class) // (count - len(unlabelled)) or 'no'
     raise UserError(
       f'{setting} holds out {per_class} rows of each class, but {rows.origin} has {available + 1} '
-      f'of class {rarest}, of which one must remain: {fits} rows would fit.'
+      f'of class {rarest}, of which one must remain: {fits} rows would fit'
     )
   chosen = [*unlabelled, *(i for indices in by_class.values() for i in indices[:per_class])]
   return np.asarray(chosen, np.int32), per_class
@@ -116,14 +116,13 @@ def balanced(rows: Table, count: int, key: jax.Array) -> Table:
   """
   if not rows.classes:
     raise UserError(
-      f'data.labels={count} needs classes, but {rows.origin} has no classes. Choose another '
-      'dataset.'
+      f'data.labels={count} needs classes, but {rows.origin} has no classes. Choose another dataset'
     )
   per_class, rest = divmod(count, rows.classes)
   if rest or not per_class:
     raise UserError(
       f'data.labels={count} cannot be divided evenly among {rows.classes} classes. Give a '
-      f'multiple of {rows.classes}, for example {max(per_class, 1) * rows.classes}.'
+      f'multiple of {rows.classes}, for example {max(per_class, 1) * rows.classes}'
     )
   by_class = [[] for _ in range(rows.classes)]
   for index, label in labels(rows, np.asarray(jax.random.key_data(key))):
@@ -133,15 +132,15 @@ def balanced(rows: Table, count: int, key: jax.Array) -> Table:
   rarest = min(range(rows.classes), key=lambda label: len(by_class[label]))
   raise UserError(
     f'data.labels={count} needs {per_class} of each class, but {rows.origin} has '
-    f'{len(by_class[rarest])} of class {rarest}. Give a smaller number.'
+    f'{len(by_class[rarest])} of class {rarest}. Give a smaller number'
   )
 
 
 def append_by_class(by_class: list[list[int]], index: np.ndarray, label: np.ndarray) -> None:
   """Appends each index to the list of its label. Negative labels are skipped."""
-  for i, one in zip(index, label, strict=True):
-    if one >= 0:
-      by_class[one].append(i)
+  for i, number in zip(index, label, strict=True):
+    if number >= 0:
+      by_class[number].append(i)
 
 
 def labels(rows: Table, words: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -36,7 +36,7 @@ def table(
     split: a split of the dataset. Every dataset with 'train' also has 'test': without one it is
       'validation', or else the last 10 % of 'train', and 'train' is the rest.
     data_dir: default TFDS_DATA_DIR, else the default of TFDS.
-    size, channels, fit: see fit.fit_image; None keeps those of the dataset.
+    size, channels, fit: see fit.fit_image; None keeps the dataset's.
     frames: the length to which videos are cut; None reads images.
 
   Returns:
@@ -59,9 +59,9 @@ def table(
     label = _label(features)
     h, w, c = clip.shape if clip else features[image].shape
     if size is None and None in (h, w):
-      raise UserError(f'The images of {folder} differ in size. Set data.size.')
+      raise UserError(f'the images of {folder} differ in size. Set data.size')
     if not c and not channels:
-      raise UserError(f'The images of {folder} differ in channels. Set data.channels to 1 or 3.')
+      raise UserError(f'the images of {folder} differ in channels. Set data.channels to 1 or 3')
     source, rows, paths = _rows(builder, split)
   white = getattr(sets.find(builder.name), 'WHITE', 255)
   data, shape = ('video', (frames,)) if clip else ('image', ())
@@ -123,7 +123,7 @@ def _open(folder: str):
   if 'array_record' not in formats:
     raise UserError(
       f'{folder} is stored as {", ".join(formats)}, which only TensorFlow reads. Prepare it again '
-      'on a machine with TensorFlow by `tfds build --file_format=array_record`.'
+      'on a machine with TensorFlow by `tfds build --file_format=array_record`'
     )
   # For datasets that are stored in several formats. Giving the format when opening is an error.
   builder.info.set_file_format('array_record', override=True, override_if_initialized=True)
@@ -138,7 +138,7 @@ def _refuse_code(node: object) -> None:
     if is_class and not value.startswith('tensorflow_datasets.'):
       raise UserError(
         f'features.json names the class {value}, which is not one of TFDS. Such datasets are not '
-        'read, because opening them would run its code.'
+        'read, because opening them would run its code'
       )
     _refuse_code(value)
   for value in node if isinstance(node, list) else ():
@@ -155,10 +155,10 @@ def _image(features, folder: str) -> str:
     has = ', '.join(images) or (
       'a video. Use a config of videos, with data.frames' if clips.find(features) else 'none'
     )
-    raise UserError(f'{folder}: one image feature is needed, but it has {has}.')
+    raise UserError(f'{folder}: one image feature is needed, but it has {has}')
   if features[image].np_dtype != np.uint8 or len(features[image].shape) != 3:
     kind, shape = np.dtype(features[image].np_dtype), features[image].shape
-    raise UserError(f'{folder}: images must be uint8 [H, W, C], but are {kind} {list(shape)}.')
+    raise UserError(f'{folder}: images must be uint8 [H, W, C], but are {kind} {list(shape)}')
   return image
 
 
@@ -179,20 +179,18 @@ def _rows(builder, split: str) -> tuple:
   base = 'validation' if split == 'test' and 'test' not in splits else split
   base = 'train' if base == 'validation' and base not in splits and split == 'test' else base
   if base not in splits:
-    raise UserError(
-      f'{builder.data_dir} has no split {split!r}. Choose one of {", ".join(splits)}.'
-    )
+    raise UserError(f'{builder.data_dir} has no split {split!r}. Choose one of {", ".join(splits)}')
   total, part = splits[base].num_examples, base
   if split in ('train', 'test') and not {'test', 'validation'} & set(splits):
     kept = total - max(total // 10, 1)
     part = f'train[:{kept}]' if split == 'train' else f'train[{kept}:]'
   rows, paths = splits[part].num_examples, [os.fspath(p) for p in splits[base].filepaths]
   if not rows:
-    raise UserError(f'{builder.data_dir}: split {split!r} has no rows.')
+    raise UserError(f'{builder.data_dir}: split {split!r} has no rows')
   if missing := [p for p in paths if not os.path.isfile(p)]:
     raise UserError(
       f'{builder.data_dir} is incomplete: {os.path.basename(missing[0])} is missing. Prepare the '
-      'dataset again.'
+      'dataset again'
     )
   method = DeserializeMethod.RAW_BYTES
   return builder.as_data_source(part, deserialize_method=method), rows, paths

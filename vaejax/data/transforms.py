@@ -74,13 +74,13 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
   images = {name: image}
   if styles:
-    one, other = (
+    first, second = (
       styles_of.draw(styles, jax.vmap(jax.random.fold_in, (0, None))(keys, k)) for k in (2, 3)
     )
-    images[name] = styles_of.restyle(styles, image, *one)
+    images[name] = styles_of.restyle(styles, image, *first)
     if pairs:
-      images['pair'] = styles_of.restyle(styles, image, *other)
-      images['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *other)
+      images['pair'] = styles_of.restyle(styles, image, *second)
+      images['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *second)
   low, high = SCALES['unit' if real else scale]
   scaled = {k: v * (high - low) + low for k, v in images.items()}
-  return {**raw, **scaled} | ({'style': one[0]} if styles else {})
+  return {**raw, **scaled} | ({'style': first[0]} if styles else {})

@@ -89,7 +89,7 @@ def table(
   size, frames = size or SIZE, frames or FRAMES
   if size < 16 or size % 16:
     raise UserError(
-      f'data.size={size} is not a multiple of 16, which moving needs. Choose 32 or 64, for example.'
+      f'data.size={size} is not a multiple of 16, which moving needs. Choose 32 or 64, for example'
     )
   side, first = size * 7 // 16, 0 if split == 'train' else COUNTS['train']
   images, labels = sprites(split, side)
