@@ -74,7 +74,7 @@ def test_what_it_made_of_its_data_is_kept_and_made_again_where_damaged(judged, c
   look = judges.classify_split
   monkeypatch.setattr(judges, 'classify_split', lambda *args: looked.append(1) or look(*args))
   assert find(str(judged), DATA).accuracy == first.accuracy and not looked
-  (path,) = (cache / 'seen').iterdir()
+  (path,) = (cache / 'statistics').iterdir()
   whole = path.read_bytes()
   flipped = bytearray(whole)
   flipped[whole.index(first.shares.tobytes())] ^= 1
@@ -87,7 +87,7 @@ def test_what_it_made_of_its_data_is_kept_and_made_again_where_damaged(judged, c
 
 
 def test_it_is_found_by_dataset_or_by_name(judged, cache):
-  with pytest.raises(UserError, match=r'no judge of digits: .*configs/judge\.py:digits'):
+  with pytest.raises(UserError, match=r'no judge of digits\. .*configs/judge\.py:digits'):
     find('', DATA)
   said = []
   keep(judged, said.append)
@@ -128,7 +128,7 @@ def test_a_judge_that_changed_or_went_is_one_line(judged, cache):
   keep(other)
   about = json.loads(cache_path(DATA).read_text())
   cache_path(DATA).write_text(json.dumps(about | {'checksum': 'x'}))
-  with pytest.raises(UserError, match='is no longer the judge that') as error:
+  with pytest.raises(UserError, match='has changed since') as error:
     find('', DATA)
   assert '\n' not in str(error.value)
   cache_path(DATA).write_text(json.dumps(about))
@@ -156,7 +156,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(judged, tmp_path, monkey
 def test_one_of_other_styles_or_that_reads_another_field_is_refused(judged):
   styled = ConfigDict(DATA.to_dict() | {'styles': 'digits'})
   for data, field in ((styled, 'label'), (DATA, 'style'), (styled, 'style')):
-    with pytest.raises(UserError, match='reads the label of images in 0 styles, where one is want'):
+    with pytest.raises(UserError, match='predicts the label of images in 0 styles, but a judge of'):
       find(str(judged), data, field)
 
 
@@ -165,7 +165,7 @@ def test_judges_of_styles_have_files_of_their_own(cache):
   assert cache_path(styled) == cache / 'digits-digits_styles.json'
   assert cache_path(styled, 'style') == cache / 'digits-digits_styles-style.json'
   for target, word in (('label', 'content'), ('style', 'style')):
-    with pytest.raises(UserError, match=f'by {word}: .*configs/judge.py:digits,{word} '):
+    with pytest.raises(UserError, match=rf'by {word}\. .*configs/judge.py:digits,{word} '):
       find('', styled, target)
 
 
@@ -184,9 +184,11 @@ def test_transfers_are_judged_by_command(cache, tmp_path, capsys):
   reads = {'content': 'label', 'style': 'style'}
   recorded = json.loads((run / 'evaluation.json').read_text())
   shares = {
-    name: recorded[name]['value'] for name in recorded if 'content' in name or 'style' in name
+    name: recorded[name]['value']
+    for name in recorded
+    if name.startswith(('transfer_', 'reconstruction_'))
   }
-  kept = shares.pop('content_kept')
+  kept = recorded['content_kept']['value']
   assert kept * shares['reconstruction_content'] == pytest.approx(shares['transfer_content'])
   assert all(0 <= share <= 1 for share in shares.values())
   for name in ('transfer_content', 'transfer_style', 'content_kept', 'reconstruction_style'):

@@ -250,7 +250,7 @@ def test_a_sweep_resumes_bit_for_bit(launch, tmp_path):
   assert '<svg' in (tmp_path / 'cut' / 'report.html').read_text()
   result = launch(*words, f'--workdir={tmp_path / "cut"}')
   assert result.status == 0 and 'resuming at step' in result.err
-  assert 'is frozen where' not in result.err  # printed before the stop
+  assert 'It is frozen' not in result.err  # printed before the stop
   a, b = (values(tmp_path / name / 'stacks' / '0', 400) for name in ('full', 'cut'))
   assert a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
   kept = [table(tmp_path / name / 'results.csv') for name in ('full', 'cut')]

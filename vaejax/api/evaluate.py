@@ -3,9 +3,11 @@
 import warnings
 from collections.abc import Iterable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal
 
+from vaejax.api import inputs
+from vaejax.api.run import check_run
+from vaejax.api.train import parse_data
 from vaejax.evaluation import evaluate as evaluation
 
 
@@ -36,8 +38,11 @@ def evaluate(
 
   Raises UserError. An eval that does not fit the run is a warning.
   """
+  folder = check_run(workdir, member, weights)
+  inputs.integer('seed', seed, 0, 2**32 - 1)
+  _, data_dir = parse_data(None, data_dir)
   values, skipped = evaluation.evaluate(
-    Path(workdir).expanduser(),
+    folder,
     (evals,) if isinstance(evals, str) else tuple(evals),
     split,
     seed,

@@ -37,17 +37,22 @@ def load(
   Raises UserError if there is no such run, member or checkpoint. If the latest checkpoint cannot be
   read, the one before it is used, with a warning.
   """
+  folder, messages = check_run(workdir, member, weights), []
+  opened = trained.open_run(folder, messages.append, str(checkpoint), member=member)
+  for text in messages:
+    warnings.warn(text, stacklevel=2)
+  return Run(opened, weights)
+
+
+def check_run(workdir: Any, member: Any, weights: Any) -> Path:
+  """Checks the arguments that name a run, and returns its workdir. Raises UserError."""
   if weights not in ('ema', 'raw'):
     raise UserError(f'weights={weights!r} is unknown. Use ema or raw')
   if member is not None:
     inputs.integer('member', member, 0)
   if not isinstance(workdir, str | PathLike):
     raise UserError(f'workdir={workdir!r} is not a path. Use the folder of a trained run')
-  folder, messages = Path(workdir).expanduser(), []
-  opened = trained.open_run(folder, messages.append, str(checkpoint), member=member)
-  for text in messages:
-    warnings.warn(text, stacklevel=2)
-  return Run(opened, weights)
+  return Path(workdir).expanduser()
 
 
 class Run:

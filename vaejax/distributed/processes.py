@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from vaejax import errors
 from vaejax.errors import RunError, UserError
 
 JOIN_SECONDS = 60  # within which all processes must join
@@ -156,15 +155,15 @@ def broadcast(make: Callable[[], Any]) -> Any:
     try:
       message = {'value': make()}
     except (UserError, RunError) as raised:
-      error, message = raised, {'error': [type(raised).__name__, str(raised)]}
+      error, message = raised, {'error': [isinstance(raised, UserError), str(raised)]}
   text = json.dumps(message, default=lambda value: value.tolist()).encode()  # of NumPy
   size = int(broadcast_one_to_all(np.int32(len(text))))
   padded = np.zeros(-(-size // BLOCK) * BLOCK, np.uint8)
   padded[: len(text)] = np.frombuffer(text, np.uint8)
   message = json.loads(np.asarray(broadcast_one_to_all(padded)).tobytes()[:size])
   if 'error' in message:
-    name, text = message['error']
-    raise error or getattr(errors, name)(text)
+    is_user_error, text = message['error']
+    raise error or (UserError if is_user_error else RunError)(text)
   return message['value']
 
 
@@ -216,7 +215,7 @@ def stop_signals() -> Iterator[Callable[[], int]]:
 
   in_main = threading.current_thread() is threading.main_thread()
   numbers = STOP_SIGNALS[several:] if in_main else ()
-  before = {n: old for n in numbers if (old := signal.getsignal(n)) != signal.SIG_IGN}
+  before = {n: old for n in numbers if (old := signal.getsignal(n)) not in (None, signal.SIG_IGN)}
   for number in before:
     signal.signal(number, handle)
   try:

@@ -69,8 +69,8 @@ def evaluate(
   ema = weights == 'ema' and run.state.ema is not None
   run.folder.mkdir(parents=True, exist_ok=True)
   record(run.folder, values, protocol(split, int(run.state.step), ema))
-  if run.folder == folder:
-    report.write_report(folder)
+  if (run.folder / 'config.json').is_file():  # not a member of a sweep
+    report.write_report(run.folder)
   return {name: pair for of_eval in values.values() for name, pair in of_eval.items()}, skipped
 
 

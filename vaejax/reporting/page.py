@@ -1,6 +1,7 @@
 """The parts of an HTML report, which is one file without scripts: tables, charts, pictures."""
 
 import base64
+import contextlib
 import io
 import re
 import threading
@@ -133,9 +134,9 @@ def _image(png: bytes) -> str:
 def _thumbnail(path: Path) -> bytes:
   from PIL import Image
 
-  with Image.open(path) as picture:
+  file = io.BytesIO()
+  with contextlib.suppress(OSError), Image.open(path) as picture:  # others may have damaged it
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    file = io.BytesIO()
     picture.save(file, 'PNG')
   return file.getvalue()
 

@@ -81,6 +81,7 @@ class Progress:
       desc=text,
       total=self._total,
       initial=step,
+      position=0,  # runs in other threads have lines of their own
       file=self._output,
       mininterval=0.1 if is_terminal else 10,
       miniters=1,

@@ -29,6 +29,7 @@ def write_report(workdir) -> Path:
   rows = read_rows(workdir / 'metrics.jsonl')
   path = workdir / 'evaluation.json'
   results = read_json(path) if path.is_file() else {}
+  results = {name: r for name, r in results.items() if isinstance(r, dict) and 'value' in r}
   subtitle = [workdir.resolve().name]
   if rows:
     clock = datetime.timedelta(seconds=round(rows[-1]['seconds']))
@@ -65,7 +66,7 @@ def _tiles(results) -> str:
   """The first results, large."""
   tiles = ''.join(
     f'<div class="card"><p>{escape(name)}</p><b>{format_number(result["value"])}</b>'
-    f'<p>{escape(str(result["split"]))} · step {result["step"]}</p></div>'
+    f'<p>{escape(str(result.get("split")))} · step {result.get("step")}</p></div>'
     for name, result in list(results.items())[:6]
     if is_number(result['value'])
   )

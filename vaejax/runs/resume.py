@@ -33,6 +33,9 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
       f'{folder} contains a stack with other members ({member_in_words(before)} there, '
       f'{member_in_words(now)} here). Use the same values, or another workdir'
     )
+  for name in ('checkpoints', 'images', 'tensorboard'):
+    if (folder / name).is_file():
+      raise UserError(f'{folder / name} must be a folder, not a file. Move the file elsewhere')
   if (folder / 'evaluation.json').exists() and not checkpoint.steps(folder):
     raise UserError(
       f'{folder} contains a run whose checkpoints are missing. Put them back, or use another '

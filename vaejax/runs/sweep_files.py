@@ -36,7 +36,7 @@ def stack_of(workdir: Path, member: int | None) -> Path:
     raise UserError(f'member={member}: {workdir} is not a sweep. Leave the member out')
   saved = read_sweep(workdir)
   last = len(saved['values']) - 1
-  if member is None or member > last:
+  if member is None or not 0 <= member <= last:
     problem = 'contains a sweep' if member is None else f'has no member {member}'
     raise UserError(f'{workdir} {problem}. Choose a member from 0 to {last}, see members.csv')
   number = next(n for n, members in enumerate(saved['stacks']) if member in members)

@@ -119,6 +119,8 @@ def set_up(
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
   check_length(config, turns)
+  if config.keep_as_judge and 'classify' not in method.predict:
+    raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
   check_best(config.checkpoint.best, evals, skipped, config.data.name, 'validation' in tables)
   ordered = {name: load.test(config.data, table, put) for name, table in tables.items()}
