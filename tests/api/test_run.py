@@ -158,7 +158,7 @@ MISTAKES = {
   'text': (lambda r: r.encode(['a', 'b']), 'an array of numbers'),
   'ragged': (lambda r: r.encode([[1], [1, 2]]), 'is not an array'),
   'nan': (lambda r: r.encode(np.full((1, 8, 8, 1), np.nan)), 'non-finite'),
-  'label': (lambda r: r.encode(IMAGES, label=3), "no field 'label' here"),
+  'label': (lambda r: r.encode(IMAGES, label=3), "cannot be given 'label'"),
   'latents': (lambda r: r.decode(np.zeros((3, 9))), r'needs \[N, 4\]'),
   'latents, dtype': (lambda r: r.decode(np.zeros((3, 4), bool)), 'needs real numbers'),
   'n': (lambda r: r.sample(-1), 'n=-1 is not a whole number from 0'),
@@ -213,7 +213,7 @@ def test_a_label_can_be_one_for_all_examples():
   ):
     with pytest.raises(vaejax.UserError, match=message):
       run.encode(x, label=label)
-  with pytest.raises(vaejax.UserError, match=r"'lable' here \(did you mean 'label'\?\)"):
+  with pytest.raises(vaejax.UserError, match=r"'lable' \(did you mean 'label'\?\)"):
     run.encode(x, lable=3)
 
 

@@ -101,7 +101,7 @@ MISTAKES = {
     ('--given=2', '--n=1001'),
     'n=1001 videos: the test split has 1000',
   ),
-  'a label': (('--label=3',), "this run has no field 'label' here"),
+  'a label': (('--label=3',), "this run cannot be given 'label'"),
   'nothing given': (('--given=0',), "--given: '0' is not a whole number"),
 }
 

@@ -56,7 +56,7 @@ MISTAKES = {
   ),
   'flag like no other': (('sample', '--workdir=w', '--foo=1'), 'unknown flag --foo=1. See python'),
   'flag of another verb': ((*TRAIN, '--n=3'), 'unknown flag --n=3'),
-  'word': (('sample', 'w'), 'unknown flag w'),
+  'word': (('sample', 'w'), "unexpected word 'w'"),
   'flag without value': (('sample', '--workdir'), '--workdir: expected one argument. See python'),
   'abbreviated flag': (('train', '--work=w'), 'unknown flag --work=w'),
   'config': (('--config=configs/vea.py',), "'configs/vea.py' (did you mean 'configs/vae.py'?)"),

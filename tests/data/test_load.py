@@ -32,7 +32,7 @@ def test_a_split_is_resident_within_the_budget(mode, budget, resident):
   found, rows = digits(mode=mode, budget_mb=budget)
   made = load.train(found, rows, 8, 0)
   assert made.resident is resident and made.size == 1500
-  message = 'resident (0 MiB)' if resident else 'streamed'
+  message = 'resident (0.1 MiB)' if resident else 'streamed'
   assert load.describe(rows, made.resident) == f'1,500 images of 8x8x1, {message}'
 
 

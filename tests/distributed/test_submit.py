@@ -51,7 +51,7 @@ def test_mistakes_are_told_before_anything_is_submitted(project, capsys, words, 
 def test_what_is_not_installed(project, capsys, monkeypatch):
   monkeypatch.setitem(sys.modules, 'submitit', None)
   assert main(['submit', '--', 'train', SMOKE]) == 2
-  assert "pip install '.[slurm]'" in capsys.readouterr().err
+  assert "pip install -e '.[slurm]'" in capsys.readouterr().err
 
 
 def test_the_groups_of_a_sweep_are_jobs_of_an_array(project, capsys, monkeypatch):

@@ -242,13 +242,15 @@ def test_on_a_terminal_one_line_is_redrawn_within_its_width(tmp_path, clock):
   with _open(tmp_path, stream=out) as run:
     for step in range(1, 101):
       clock[0] += 0.0625
-      run.show_progress(step, {f'a_long_name_{i}': 1.0 for i in range(9)})
+      run.show_progress(step, {'loss': 123.4} | {f'a_long_name_{i}': 1.0 for i in range(9)})
     run.print('saved')
   draws = out.getvalue().split('\r')[1:]
   # The first, every 0.125 s, the last before and after 'saved', and that itself.
   assert len(draws) == 1 + 49 + 2 + 2
   assert max(map(len, draws)) <= 80
-  assert '100% [##########] 100/100  00:00 left  16.0 steps/s  128 images/s  a_long' in draws[-1]
+  # Metrics that do not fit are left out whole: a number that is cut would be a wrong one.
+  shown = '100% [##########] 100/100  00:00 left  16.0 steps/s  128 images/s  loss 123.4'
+  assert draws[-1].rstrip() == shown
   assert [draw for draw in draws if '\n' in draw] == ['saved\n', draws[-1]]
   assert draws[-1].endswith('\n')
 

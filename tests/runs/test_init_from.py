@@ -74,7 +74,7 @@ def test_a_net_that_was_not_asked_for_starts_fresh(trained, begin):
   still = '--config.hyper.lr=0'
   fresh = of(begin('fresh', still), 10, 'variables')
   some = begin('some', still, f'--config.init_from={trained}', '--config.init_nets=encoder')
-  assert f'initial encoder from {trained} at step 20; initialised anew: decoder\n' in begin.said
+  assert f'initialised encoder from {trained} at step 20, and decoder anew\n' in begin.said
   some, theirs = of(some, 10, 'variables'), of(trained, 20, 'ema')
   for path in some:
     assert some[path] == (theirs if path.startswith('params.encoder') else fresh)[path]

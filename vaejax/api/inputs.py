@@ -88,7 +88,7 @@ def fields(
   for name in given:
     if name not in known:
       hint = f'. Use {", ".join(known)}' if known else ''
-      raise UserError(f'this run has no field {name!r} here{nearest(name, known)}{hint}')
+      raise UserError(f'this run cannot be given {name!r}{nearest(name, known)}{hint}')
   given = {name: x for name, x in given.items() if x is not None}
   if missing := [name for name in needed if name not in given]:
     raise UserError(f'this run needs the {missing[0]} of every example. Add {missing[0]}=...')

@@ -56,8 +56,8 @@ def run(argv: list[str]) -> int:
     if processes.is_lost_peer(error):
       reason = str(error).strip().partition('\n')[0]
       verbs.log(
-        'error: another process has ended, see its output. The same commands resume from the '
-        f'last checkpoint ({reason})'
+        'error: another process has ended, see its output. Unless it reports a mistake, the same '
+        f'commands resume from the last checkpoint ({reason})'
       )
     else:
       traceback.print_exc()

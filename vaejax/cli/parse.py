@@ -41,6 +41,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
 
 def unknown(word: str, verb: str, usage: str) -> str:
   """Returns the message for a flag that a verb does not have, with the nearest flag."""
+  if not word.startswith('-'):
+    hint = f'. Put the command after --, for example {SUBMIT}' if verb == 'submit' else ''
+    return f'unexpected word {word!r}{hint or f". See python launch.py {verb} --help"}'
   flags = {flag.lstrip('-'): flag for flag in re.findall(r'--\w+', usage)}
   if '--config.FIELD' in usage:
     flags |= {field: f'--config.{field}' for field in SHORT}

@@ -203,8 +203,8 @@ def run_key(seed: int) -> jax.Array:
 
 
 def describe(rows: Table, resident: bool) -> str:
-  """One line such as '60,000 images of 28x28x1, resident (45 MiB)'."""
+  """One line such as '60,000 images of 28x28x1, resident (44.9 MiB)'."""
   name = transforms.data_field(rows.row)
   shape = 'x'.join(map(str, rows.row[name].shape))
-  place = f'resident ({resident_bytes(rows) / 2**20:.0f} MiB)' if resident else 'streamed'
+  place = f'resident ({resident_bytes(rows) / 2**20:.1f} MiB)' if resident else 'streamed'
   return f'{rows.size:,} {name}s of {shape}, {"rendered" if rows.render and resident else place}'

@@ -120,7 +120,7 @@ def make_executor(settings: Settings):
     import submitit
   except ImportError:
     raise UserError(
-      "submit needs submitit, which is not installed. Run pip install '.[slurm]'"
+      "submit needs submitit, which is not installed. Run pip install -e '.[slurm]'"
     ) from None
   if settings.cluster == 'slurm' and not on_slurm():
     raise UserError(

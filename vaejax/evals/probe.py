@@ -23,7 +23,7 @@ def make(method: Method, config, example: Example) -> Eval:
     from sklearn.linear_model import LogisticRegression
   except ImportError:
     raise UserError(
-      "the probe eval needs scikit-learn, which is not installed. Run pip install '.[probe]'"
+      "the probe eval needs scikit-learn, which is not installed. Run pip install -e '.[probe]'"
     ) from None
   if 'encode' not in method.predict:
     raise UserError(f'the probe eval needs latents, but the method {config.method!r} has none')

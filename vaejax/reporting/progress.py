@@ -57,6 +57,12 @@ class Bar(tqdm):
       speed = f'  {left} left  {steps} steps/s  {images} images/s'
     return fields | {'speed': speed}
 
+  def __str__(self):
+    # Without a width tqdm cuts nothing; then whole metrics are left out, and no number is cut.
+    text = self.format_meter(**(self.format_dict | {'ncols': None}))
+    fits = not self.ncols or len(text) <= self.ncols
+    return text if fits else text[: self.ncols + 1].rpartition('  ')[0]
+
 
 Bar.set_lock(threading.RLock())  # by default it shares a semaphore with other processes
 
@@ -86,6 +92,7 @@ class Progress:
       mininterval=0.1 if is_terminal else 10,
       miniters=1,
       ncols=self._output.columns(),
+      ascii=' #',
       bar_format=BAR if is_terminal else LINE,
       disable=False,
     )

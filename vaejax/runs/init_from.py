@@ -127,8 +127,8 @@ def read_run(
   step = max(step, ~step)  # negative for a frozen member
   fresh = ', '.join(sorted(set(like.params) - set(nets)))
   log(
-    f'initial {", ".join(nets)} from {source} at step {step}'
-    + (f'; initialised anew: {fresh}' if fresh else '')
+    f'initialised {", ".join(nets)} from {source} at step {step}'
+    + (f', and {fresh} anew' if fresh else '')
   )
   about = {
     'from': str(folder.absolute()),

@@ -59,7 +59,8 @@ def select_step(
       )
     return step
   if which not in map(str, available):
-    raise UserError(f'{name}={which} does not exist. Use latest, best or one of the steps {listed}')
+    named = 'latest, best' if best_by else 'latest'
+    raise UserError(f'{name}={which} does not exist. Use {named} or one of the steps {listed}')
   return int(which)
 
 

@@ -96,6 +96,8 @@ def read_stacks(plan: axes.Sweep, folder: Path) -> Stacks | None:
   """The stacks of the sweep in a workdir, None if the workdir is unused. Raises UserError if it
   contains anything else."""
   if not sweep_files.is_sweep(folder):
+    if (folder / 'config.json').is_file():
+      raise UserError(f'{folder} contains a single run. Use another --workdir for a sweep')
     workdir.check_unused(folder)
     return None
   saved = sweep_files.read_sweep(folder)
