@@ -301,10 +301,10 @@ def plain(case):
   return Plain(step, members, after)
 
 
-def assert_close(a: State, b: State):
+def assert_close(a: State, b: State, atol=TOLERANCE):
   pairs = zip(*map(jax.tree.leaves_with_path, (a.variables, b.variables)), strict=True)
   for (path, x), (_, y) in pairs:
-    np.testing.assert_allclose(x, y, rtol=1e-5, atol=TOLERANCE, err_msg=jax.tree_util.keystr(path))
+    np.testing.assert_allclose(x, y, rtol=1e-5, atol=atol, err_msg=jax.tree_util.keystr(path))
 
 
 def test_members_of_a_sweep_are_the_single_runs(case, plain):
@@ -357,5 +357,8 @@ def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
   )
   kernel = jax.tree.leaves(after.variables)[0]
   assert {part.data.shape[0] for part in kernel.addressable_shards} == {1}
+  # As users compile, sums over a batch round otherwise on four devices than on one. BatchNorm's
+  # make 8e-6 of that in three steps, of members that differ by 0.02 and more.
+  atol = 2e-5 if case.state.variables.extra else TOLERANCE
   for number, one in enumerate(plain.after):
-    assert_close(member_state(after, number), one)
+    assert_close(member_state(after, number), one, atol)

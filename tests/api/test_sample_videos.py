@@ -128,7 +128,10 @@ def test_a_video_config_on_still_images_and_the_reverse(capsys, project, tmp_pat
   for config, said in (
     ('rvae.py:digits,smoke', 'error: the method rvae models videos, but digits has images'),
     ('vae.py:moving,smoke', 'error: the method vae models images, but moving has videos'),
-    ('rvae.py:smoke,data.size=28', 'error: data.size=28: moving is rendered at 32, 64 or another'),
+    (
+      'rvae.py:smoke,data.size=28',
+      'error: data.size=28 is not a multiple of 16, which moving needs',
+    ),
     ('rvae.py:smoke,data.frames=0', 'error: data.frames=0 is out of range. Use 1 to 4,096'),
   ):
     assert main(['train', f'--config=configs/{config}', f'--workdir={tmp_path}/w']) == 2

@@ -41,7 +41,7 @@ def scoring(run, net: str, small: bool) -> None:
     config = vaejax.get_config(run.config)
     config.unlock()
     config.eval.nll = {'samples': samples}
-    look = exact(nll.make(run.method, config, run.example).look['test'])
+    look = exact(nll.make(run.method, config, run.example).extract['test'])
     batch = {'image': run.example.to_data(images), 'mask': jax.numpy.ones(n)}
     score = partial(look, run.variables, batch, jax.random.key(0), dict(run.config.hyper))
     times = figures.seconds(score, repeats)

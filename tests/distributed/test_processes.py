@@ -109,12 +109,17 @@ NAMES = ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2')
 
 @pytest.mark.parametrize('name', NAMES)
 def test_a_signal_is_caught_and_handlers_are_put_back(name):
+  # A background shell starts its commands with SIGINT ignored.
+  ignored = signal.getsignal(signal.Signals[name]) == signal.SIG_IGN
+  before = ignored and signal.signal(signal.Signals[name], signal.SIG_DFL)
   number, old = signal.Signals[name], [signal.getsignal(signal.Signals[name]) for name in NAMES]
   with stop_signals() as stop_signal:
     assert stop_signal() == 0
     os.kill(os.getpid(), number)
     assert stop_signal() == number == stop_signal()
   assert [signal.getsignal(signal.Signals[name]) for name in NAMES] == old
+  if ignored:
+    signal.signal(number, before)
 
 
 def test_an_ignored_signal_stays_ignored():
@@ -185,6 +190,7 @@ def start(code, place, arguments='"same"', seconds=40):
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as in a foreground shell
   )
 
 

@@ -86,7 +86,7 @@ def test_a_finished_run_is_extended_bit_for_bit(launch, command, tmp_path):
   assert_same_run(short, long, 40)
   status, lines = command('train', SMOKE, PLAIN, f'--workdir={short}', '--config.steps=15')
   assert status == 2 and len(lines) == 1
-  assert lines[0].startswith(f'error: {short} is at step 40, past steps=15: give steps=40 or more')
+  assert lines[0].startswith(f'error: {short} is at step 40, past steps=15. Use steps=40 or more')
   assert json.loads((short / 'config.json').read_text())['config']['steps'] == 40
 
 
