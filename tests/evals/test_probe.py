@@ -104,5 +104,5 @@ def test_what_is_missing_is_said_in_one_line(monkeypatch, sklearn):
   with pytest.raises(UserError, match=r'posterior .* is already given the label'):
     probe.make(conditional, CONFIG, EXAMPLE)
   monkeypatch.setitem(sys.modules, 'sklearn.linear_model', None)
-  with pytest.raises(UserError, match=r"scikit-learn.*Run pip install '\.\[probe\]'"):
+  with pytest.raises(UserError, match=r"scikit-learn.*Run pip install -e '\.\[probe\]'"):
     probe.make(METHOD, CONFIG, EXAMPLE)
