@@ -194,11 +194,13 @@ class Example(NamedTuple):
 
   def to_data(self, x) -> jax.Array:
     """Converts uint8, or floats in [0, 1], or real numbers in their units, to the range inside a
-    method."""
+    method. With fewer than 256 levels, unless it was binarised, they are rounded to these."""
     x = jnp.asarray(x)
     if self.units:
       return self.units.forward(x)
     unit = x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+    if 2 < self.levels < 256:
+      unit = jnp.round(unit * (self.levels - 1)) / (self.levels - 1)
     return self.low + (self.high - self.low) * unit
 
   def to_unit(self, x) -> jax.Array:

@@ -123,6 +123,7 @@ def make(
     flips=flips,
     styles=styles,
     pairs=pairs,
+    levels=table.levels,
     units=table.units,
   )
 
