@@ -118,7 +118,6 @@ def set_up(
   method = factory.make_method(config, load.example(config.data, tables['train']))
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
-  check_length(config, turns)
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
@@ -174,16 +173,6 @@ def microbatch(config) -> int:
   """The number of examples processed at once, which the 'data' axis of the mesh must divide."""
   together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
   return together // config.optimizer.accumulate
-
-
-def check_length(config, turns: int) -> None:
-  """Raises UserError if the run needs more examples than their order can count."""
-  examples = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
-  if config.steps * examples >= 2**32:
-    raise UserError(
-      f'steps={config.steps} with {examples} examples each need more than the {2**32:,} that their '
-      'order can count. Use fewer steps, or a smaller batch_size'
-    )
 
 
 def make_program(
