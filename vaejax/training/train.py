@@ -17,7 +17,7 @@ from vaejax.distributed import processes
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
 from vaejax.reporting.log import elapsed_seconds, open_log
-from vaejax.runs import checkpoint, init_from, restore, workdir
+from vaejax.runs import checkpoint, claim, init_from, restore, workdir
 from vaejax.runs.resume import check_same_data, read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
 from vaejax.training.final import final_test
@@ -66,17 +66,24 @@ def train(
     log(line)
 
   def read_initial_nets():
-    if saved:
+    if saved and claim.is_claimed(folder):
       check_same_data(folder, saved, setup.provenance, setup.source.example)
     if not checkpoint.steps(folder):
       return init_from.read(config, setup.method, setup.create, bool(members), log)
 
   taken = processes.on_main(read_initial_nets)
+
+  def clear_after_mistake(kind, error, trace):
+    if kind and issubclass(kind, UserError):
+      claim.clear(folder)
+
   with contextlib.ExitStack() as resources:
 
     def lock():
       resources.enter_context(workdir.locked(folder))
       read_matching(config, folder, members)  # another run may have used the folder since
+      claim.clear(folder)
+      resources.push(clear_after_mistake)
 
     processes.on_main(lock)
     state = restore.restore(folder, setup.abstract_state, log)
