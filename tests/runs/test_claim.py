@@ -16,8 +16,10 @@ from vaejax.training import train
 SETTINGS = SMOKE.partition('=')[2]
 
 
-def fail_before_a_step(monkeypatch, *words, error=OSError('damaged picture')):
+def fail_before_a_step(monkeypatch, *words, error=None):
   """Runs a command that fails as its first batch is read."""
+
+  error = error or OSError('a disk was unplugged')
 
   def no_steps(*_):
     raise error
