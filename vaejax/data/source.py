@@ -33,13 +33,37 @@ def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False)
   name = transforms.data_field(table.row)
   *size, channels = table.row[name].shape
   data = jax.ShapeDtypeStruct((*size, 3 if styles else channels), jnp.float32)
-  low, high = table.limits or transforms.SCALES[scale]
-  levels = 0 if table.limits else 256 if kind == 'none' or styles else 2
+  low, high = limits(table) if table.units else transforms.SCALES[scale]
+  levels = 256 if styles else 2 if kind != 'none' else table.levels
   style = {'style': jax.ShapeDtypeStruct((), jnp.int32)} if styles else {}
   style |= {'pair': data, 'style_image': data} if styles and pairs else {}
   fields = {**table.row, name: data, **style}
   count = len(STYLES[styles]) if styles else 0
-  return Example(fields, table.classes, low, high, levels, name, count)
+  return Example(
+    fields,
+    table.classes,
+    low,
+    high,
+    levels,
+    name,
+    count,
+    table.units,
+    table.class_names,
+    tuple(table.factors.items()),
+  )
+
+
+def limits(table: Table) -> tuple[float, float]:
+  """The range of real numbers inside a method: of the values that a whole number can take if the
+  table has levels, else of what pictures show."""
+  units = table.units
+  if table.levels and units.transform == 'none':
+    ends = np.asarray([[0.0], [table.levels - 1.0]], np.float32)
+    low, high = np.asarray(units.forward(ends))
+  else:
+    ends = np.asarray([units.low, units.high])
+    low, high = (ends - units.shift) / units.scale
+  return float(low.min()), float(high.max())
 
 
 class SingleDevice:
@@ -83,7 +107,13 @@ def make(
   """
   put = put or SingleDevice()
   prepare = partial(
-    transforms.prepare, kind=kind, scale=scale, flips=flips, styles=styles, pairs=pairs
+    transforms.prepare,
+    kind=kind,
+    scale=scale,
+    flips=flips,
+    styles=styles,
+    pairs=pairs,
+    units=table.units,
   )
 
   def gather(buffer, slot):

@@ -52,12 +52,14 @@ def data_field(fields) -> str:
   return 'video' if 'video' in fields else 'image'
 
 
-def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='', pairs=False):
+def prepare(
+  raw, keys, index, kind='none', scale='unit', flips=False, styles='', pairs=False, units=None
+):
   """The batch that a model is given, from raw rows {field: [N, ...]}.
 
   Args:
-    raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8 or float32 real numbers, and any
-      other fields.
+    raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8, or real numbers in their
+      units; and any other fields.
     keys: the key of each row, [N].
     index: the index of each row's example, [N].
     kind, scale, flips, styles: as in a config's `data.binarise`, `data.scale`, `data.flip` and
@@ -65,11 +67,11 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
       int32 [N].
     pairs: whether, with styles, the batch also has 'pair', each row in a second random style, and
       'style_image', the previous row in that style.
+    units: of real numbers, see vaejax.units; None for 8 bits.
   """
   # Binarised before mirroring, because a static draw belongs to the original image.
   name = data_field(raw)
-  real = jnp.issubdtype(raw[name].dtype, jnp.floating)
-  image = raw[name] if real else binarise(kind, raw[name], keys, index)
+  image = units.forward(raw[name]) if units else binarise(kind, raw[name], keys, index)
   if flips:
     image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
   images = {name: image}
@@ -81,6 +83,6 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
     if pairs:
       images['pair'] = styles_of.restyle(styles, image, *second)
       images['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *second)
-  low, high = SCALES['unit' if real else scale]
+  low, high = SCALES['unit' if units else scale]
   scaled = {k: v * (high - low) + low for k, v in images.items()}
   return {**raw, **scaled} | ({'style': first[0]} if styles else {})
