@@ -8,7 +8,6 @@ from vaejax.config.serialise import differences
 from vaejax.core.stack import Member
 from vaejax.errors import UserError
 from vaejax.runs import checkpoint, claim, sweep_files, workdir
-from vaejax.types import Example
 
 MAX_FIELDS = 5  # differing fields that a message names
 
@@ -58,21 +57,6 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
       'same values, or another workdir'
     )
   return saved
-
-
-def check_same_data(folder: Path, saved: workdir.SavedRun, provenance, example: Example) -> None:
-  """Raises UserError if a run was trained on other data than it would resume on."""
-  if (saved.data, saved.example) != (provenance, example):
-    raise UserError(
-      f'{folder} was trained on other data ({describe(saved.data)} there, {describe(provenance)} '
-      'here). Use the same data and data_dir as before, or another workdir'
-    )
-
-
-def describe(provenance: dict) -> str:
-  """The splits that were read, as 'mnist/3.0.1 train, 60000 rows; ...'."""
-  splits = [split for split in provenance.values() if isinstance(split, dict)]
-  return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in splits)
 
 
 def member_in_words(member: Member | None) -> str:
