@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from vaejax.data import transforms
+from vaejax.data.augment import NONE, Augment, output_shape
 from vaejax.data.order import host_order, order
 from vaejax.data.styles import STYLES
 from vaejax.data.table import Table
@@ -28,10 +29,17 @@ def data_key(key: jax.Array) -> jax.Array:
   return jax.random.fold_in(key, 1)
 
 
-def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False) -> Example:
+def describe(
+  table: Table,
+  kind: str,
+  scale: str,
+  augmentation: Augment = NONE,
+  styles: str = '',
+  pairs: bool = False,
+) -> Example:
   """The Example of a table's rows after transforms.prepare."""
   name = transforms.data_field(table.row)
-  *size, channels = table.row[name].shape
+  *size, channels = output_shape(augmentation, table.row[name].shape)
   data = jax.ShapeDtypeStruct((*size, 3 if styles else channels), jnp.float32)
   low, high = table.limits or transforms.SCALES[scale]
   levels = 0 if table.limits else 256 if kind == 'none' or styles else 2
@@ -63,7 +71,7 @@ def make(
   n: int,
   kind='none',
   scale='unit',
-  flips=False,
+  augmentation=NONE,
   resident=True,
   key=None,
   put=None,
@@ -75,7 +83,7 @@ def make(
   Args:
     table: the split.
     n: number of examples in one step, for all its turns.
-    kind, scale, flips, styles, pairs: see transforms.prepare.
+    kind, scale, augmentation, styles, pairs: see transforms.prepare.
     resident: whether raw rows are stored on the device, rather than streamed from the host.
     key: a fixed key for order and noise; None uses the key of each run. A stream needs it, because
       the host computes the order.
@@ -83,7 +91,12 @@ def make(
   """
   put = put or SingleDevice()
   prepare = partial(
-    transforms.prepare, kind=kind, scale=scale, flips=flips, styles=styles, pairs=pairs
+    transforms.prepare,
+    kind=kind,
+    scale=scale,
+    augmentation=augmentation,
+    styles=styles,
+    pairs=pairs,
   )
 
   def gather(buffer, slot):
@@ -144,7 +157,7 @@ def make(
         for first, block in zip(range(0, table.size, size), reader, strict=True):
           yield {'rows': put.put_rows(block, padded), **put({'first': np.int32(first)})}
 
-  example = describe(table, kind, scale, styles, pairs)
+  example = describe(table, kind, scale, augmentation, styles, pairs)
   # Blocks of a stream are [steps, n, ...], sharded over n.
   block = PartitionSpec(None, 'data')
   replicated = PartitionSpec()

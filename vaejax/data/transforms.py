@@ -1,4 +1,4 @@
-"""Transformations of raw rows on the device: binarise, flip, restyle, scale."""
+"""Transformations of raw rows on the device: augment, binarise, restyle, scale."""
 
 import math
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.data import styles as styles_of
+from vaejax.data.augment import NONE, Augment, augment
 from vaejax.data.noise import bits
 
 BINARISE = ('none', 'threshold', 'dynamic', 'static')
@@ -40,19 +41,22 @@ def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> 
   return bernoulli(keys, image).astype(jnp.float32)
 
 
-def flip(image: jax.Array, keys: jax.Array) -> jax.Array:
-  """Images [N, ..., H, W, C], each mirrored left to right with probability one half."""
-  mirrored = jax.vmap(jax.random.bernoulli)(keys)
-  mirrored = mirrored.reshape(-1, *[1] * (image.ndim - 1))
-  return jnp.where(mirrored, image[..., ::-1, :], image)
-
-
 def data_field(fields) -> str:
   """The field of a dataset that is modelled, 'image' or 'video'."""
   return 'video' if 'video' in fields else 'image'
 
 
-def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='', pairs=False):
+def prepare(
+  raw,
+  keys,
+  index,
+  kind='none',
+  scale='unit',
+  augmentation: Augment = NONE,
+  styles='',
+  pairs=False,
+  levels: int = 256,
+):
   """The batch that a model is given, from raw rows {field: [N, ...]}.
 
   Args:
@@ -60,18 +64,23 @@ def prepare(raw, keys, index, kind='none', scale='unit', flips=False, styles='',
       other fields.
     keys: the key of each row, [N].
     index: the index of each row's example, [N].
-    kind, scale, flips, styles: as in a config's `data.binarise`, `data.scale`, `data.flip` and
-      `data.styles`. With styles, the style of each row is drawn by its key and returned as 'style'
-      int32 [N].
+    kind, scale, styles: as in a config's `data.binarise`, `data.scale` and `data.styles`. With
+      styles, the style of each row is drawn by its key and returned as 'style' int32 [N].
+    augmentation: the fields of `data.augment`.
     pairs: whether, with styles, the batch also has 'pair', each row in a second random style, and
       'style_image', the previous row in that style.
+    levels: the values of an 8-bit element.
   """
-  # Binarised before mirroring, because a static draw belongs to the original image.
   name = data_field(raw)
-  real = jnp.issubdtype(raw[name].dtype, jnp.floating)
-  image = raw[name] if real else binarise(kind, raw[name], keys, index)
-  if flips:
-    image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
+  image = raw[name]
+  real = jnp.issubdtype(image.dtype, jnp.floating)
+  # A static draw belongs to the original image. A dynamic one may be mirrored after it is drawn.
+  late = not real and (kind == 'static' or (kind == 'dynamic' and augmentation.only_flips))
+  if not late:
+    image = augment(augmentation, image, keys, 0 if real else levels)
+  image = image if real else binarise(kind, image, keys, index)
+  if late:
+    image = augment(augmentation, image, keys, 2)
   images = {name: image}
   if styles:
     first, second = (
