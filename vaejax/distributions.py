@@ -8,6 +8,7 @@ broadcast. A value is an array [B, ...], or a tuple for some distributions in co
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -109,6 +110,25 @@ class Laplace:
 
   def log_prob(self, x):
     return -jnp.abs(x - self.mean) * jnp.exp(-self.log_scale) - self.log_scale - math.log(2)
+
+
+@distribution
+class InUnits:
+  """A density of the data y inside a method, per unit of the real numbers that y stands for:
+  `log_prob` adds log |dy/dx|."""
+
+  inner: Any
+  units: Any = static(None)
+
+  @property
+  def mean(self):
+    return self.inner.mean
+
+  def sample(self, key):
+    return self.inner.sample(key)
+
+  def log_prob(self, y):
+    return self.inner.log_prob(y) + self.units.log_det(y)
 
 
 @distribution

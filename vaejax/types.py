@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from vaejax.units import Units
+
 Batch = Mapping[str, jax.Array]  # 'image' [B, H, W, C], 'video' [B, T, H, W, C], 'label' [B], ...
 Hyper = Mapping[str, jax.Array]  # 'lr', 'beta', ...: array leaves, so they sweep and schedule
 Metrics = Mapping[str, jax.Array]
@@ -168,10 +170,14 @@ class Example(NamedTuple):
     fields: shape and dtype of each field of one example, without a batch axis.
     classes: number of label classes, or None.
     low, high: the range of the data inside a method.
-    levels: number of values that an element can take: 256, or 2 if it was binarised; 0 for real
-      numbers, which stay in their own units.
+    levels: number of values that an element can take: 256 for 8 bits, 2 if it was binarised; 0 for
+      a density.
     data: the field that is modelled, 'image' or 'video'.
     styles: number of styles of the images, which the field 'style' names; 0 if they have none.
+    units: of real numbers, which are in these units everywhere outside a method; None for 8 bits.
+    class_names: the name of each class, () if they have none.
+    factors: ((name, number of values), ...) of the field 'factors'.
+    shown: the channels that pictures show, (): all.
   """
 
   fields: Mapping[str, jax.ShapeDtypeStruct]
@@ -181,21 +187,28 @@ class Example(NamedTuple):
   levels: int = 256
   data: str = 'image'
   styles: int = 0
+  units: Units | None = None
+  class_names: tuple[str, ...] = ()
+  factors: tuple[tuple[str, int], ...] = ()
+  shown: tuple[int, ...] = ()
 
   def to_data(self, x) -> jax.Array:
-    """Converts uint8, or floats in [0, 1], to the range inside a method. Keeps real numbers."""
+    """Converts uint8, or floats in [0, 1], or real numbers in their units, to the range inside a
+    method."""
     x = jnp.asarray(x)
-    if not self.levels:
-      return x.astype(jnp.float32)
+    if self.units:
+      return self.units.forward(x)
     unit = x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
     return self.low + (self.high - self.low) * unit
 
   def to_unit(self, x) -> jax.Array:
-    """Converts a method's output to floats in [0, 1], clipped. Keeps real numbers."""
-    return x if not self.levels else self.to_picture(x)
+    """Converts a method's output to floats in [0, 1], clipped, or real numbers to their units."""
+    return self.units.inverse(x) if self.units else self.to_picture(x)
 
   def to_picture(self, x) -> jax.Array:
     """Converts a method's output to [0, 1], to be shown as a picture."""
+    if self.units:
+      return self.units.picture(x)
     return jnp.clip((x - self.low) / (self.high - self.low), 0.0, 1.0)
 
 

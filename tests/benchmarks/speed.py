@@ -33,7 +33,7 @@ def read_images(data_dir: str | None) -> np.ndarray:
   """MNIST's training images, uint8 [60000, 28, 28, 1], or noise of that shape."""
   if data_dir is None:
     return np.random.default_rng(0).integers(0, 256, (60_000, 28, 28, 1), np.uint8)
-  from vaejax.data import tfds
+  from vaejax.data.readers import tfds
 
   return np.asarray(tfds.table('mnist', 'train', data_dir).load()['image'])
 

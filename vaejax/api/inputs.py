@@ -31,7 +31,7 @@ def pixels(name: str, x: Any, example: Example, frames: bool = False) -> np.ndar
       f'{name} has the shape {list(x.shape)}, but this run needs [N, {", ".join(map(str, sizes))}]'
       f'{hint}'
     )
-  return intensities(name, x, bool(example.levels))
+  return intensities(name, x, not example.units)
 
 
 def intensities(name: str, x: np.ndarray, eight_bit: bool) -> np.ndarray:

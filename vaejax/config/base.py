@@ -38,16 +38,37 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   )
   config.data = ConfigDict(
     {
-      'name': '',  # a name in vaejax/data/sets or TFDS, or a directory
+      'name': '',  # a name in vaejax/data/sets or TFDS, or a path: a folder, .npz, .npy, .h5
       'size': 0,  # side in pixels, 0: of the data
-      'channels': 0,  # 1 or 3, 0: of the data
-      'fit': 'resize',  # or pad
+      'channels': 0,  # 1 (grey), 3 (RGB) or 4 (RGBA), 0: of the data
+      'fit': 'resize',  # how an image gets its size: resize, pad or crop
+      'background': 'white',  # behind transparent pictures: white, black, or '30,60,90'
+      'field': '',  # the field of a dataset that is the image or video, '': the only one
+      'label': '',  # the field that is the label, '': the only one, or none to ignore labels
+      'skip_damaged': False,  # go on without damaged files
       'binarise': 'none',
       'scale': 'unit',
-      'flip': False,
+      'transform': 'none',  # of real numbers inside a method: none, asinh or log
+      'low': placeholder(float),  # range of real numbers in pictures, None: that of the data
+      'high': placeholder(float),
+      'shown': (),  # channels that pictures show, (): all, each in grey unless there are 1, 3 or 4
+      # Random changes of training images, see vaejax/data/augment.py.
+      'augment': {
+        'flip': False,  # left to right
+        'pad': 0,  # pixels around an image before a random crop to its size
+        'crop': 0,  # side of a random crop, of which tests take the centre
+        'shift': 0,  # pixels, along both axes
+        'rotate': 0.0,  # degrees, both ways
+        'brightness': 0.0,
+        'contrast': 0.0,
+        'saturation': 0.0,
+        'hue': 0.0,
+        'cutout': 0,  # side of a square that is blanked
+      },
       'validation': 0.0,  # rows of train to hold out, a count or a fraction; 0: the dataset's own
       'mode': 'auto',  # resident (on the device), stream, or auto: resident if budget_mb allows
       'budget_mb': 4096,
+      'workers': 0,  # processes that decode a stream, 0: threads
       'seed': placeholder(int),  # of the data order and its noise, None: the run's seed
     }
   )
@@ -59,6 +80,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
       'size': 10_000,  # examples of a test while training, 0: all
       'images': 64,
       'log_every': 100,
+      'patience': 0,  # tests without a better checkpoint.best after which a run stops, 0: off
     }
   )
   config.checkpoint = ConfigDict(

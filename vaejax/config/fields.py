@@ -98,8 +98,20 @@ RANGES = {
   'optimizer.decay': (0, 0.999999),
   'optimizer.weight_decay': (0, math.inf),
   'data.size': (0, 1024),
-  'data.channels': (0, 3),
+  'data.channels': (0, 4),
   'data.frames': (1, 4096),
+  'data.stride': (0, 4096),
+  'data.shown': (0, 4095),
+  'data.workers': (0, 256),
+  'data.augment.pad': (0, 1024),
+  'data.augment.crop': (0, 1024),
+  'data.augment.shift': (0, 1024),
+  'data.augment.rotate': (0, 180),
+  'data.augment.brightness': (0, 1),
+  'data.augment.contrast': (0, 1),
+  'data.augment.saturation': (0, 1),
+  'data.augment.hue': (0, 0.5),
+  'data.augment.cutout': (0, 1024),
   'data.budget_mb': (0, 2**30),
   'data.validation': (0, 2**31),
   'data.seed': (0, 2**32 - 1),
@@ -125,6 +137,7 @@ RANGES = {
   'eval.size': (0, 2**31),
   'eval.images': (1, 1024),
   'eval.log_every': (1, 2**31),
+  'eval.patience': (0, 2**31),
   'checkpoint.every': (1, 2**31),
   'checkpoint.keep': (1, 1000),
 }
@@ -157,4 +170,4 @@ def check(config: ConfigDict) -> None:
         f'optimizer.accumulate={config.optimizer.accumulate}'
       )
   if config.data.channels == 2:
-    raise UserError('data.channels=2 is not possible. Use 1, 3, or 0 for the channels of the data')
+    raise UserError('data.channels=2 is not possible. Use 1, 3, 4, or 0: those of the data')

@@ -1,27 +1,28 @@
 """Arrays in memory as a dataset, for runs that are started from Python."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from vaejax import units
 from vaejax.data.fit import check_settings, fit_image, fitted_shape
-from vaejax.data.table import Table, of_arrays
+from vaejax.data.settings import Settings
+from vaejax.data.table import Table, digests, of_arrays
 from vaejax.errors import UserError
 
 NAME = 'arrays'  # the value of data.name in a config
 SPLITS = 'train', 'test', 'validation'
 RANKS = {'image': 4, 'video': 5}
-HASH_BYTES = 2**24  # bytes that are hashed at once
+LEVELS = {'uint8': 256, 'uint16': 65536}
 
 
 def tables(data: Mapping[str, Any]) -> dict[str, Table]:
   """The splits of {'train': arrays, 'test': arrays} and optionally 'validation'.
 
   Arrays are images [N, H, W, C] or [N, H, W], or a dict with 'image' or 'video' [N, T, H, W, C] and
-  optionally 'label' int [N]. uint8 values are grey levels; floats are real numbers in arbitrary
-  units. The number of classes and the range are those of train. Raises UserError.
+  optionally 'label' int [N]. uint8 values are grey levels; uint16 and floats are real numbers in
+  their own units. The number of classes is that of train. Raises UserError.
   """
   unknown = [split for split in data if split not in SPLITS]
   missing = [split for split in SPLITS[:2] if split not in data]
@@ -34,7 +35,6 @@ def tables(data: Mapping[str, Any]) -> dict[str, Table]:
   train = splits['train']
   train_fields = {k: (v.shape[1:], v.dtype) for k, v in train.items()}
   classes = int(train['label'].max()) + 1 if 'label' in train else None
-  limits = bounds(train['video' if 'video' in train else 'image'])
   for split, arrays in splits.items():
     fields = {k: (v.shape[1:], v.dtype) for k, v in arrays.items()}
     if fields != train_fields:
@@ -47,20 +47,12 @@ def tables(data: Mapping[str, Any]) -> dict[str, Table]:
         f'data: {split} has the label {int(arrays["label"].max())}, but train only has 0 to '
         f'{classes - 1}'
       )
-  return {split: table_of(arrays, split, classes, limits) for split, arrays in splits.items()}
+  return {split: table_of(arrays, split, classes) for split, arrays in splits.items()}
 
 
 def describe(fields: Mapping[str, tuple]) -> str:
   """The names, dtypes and shapes of fields, for an error."""
   return ', '.join(f'{k} {dtype} {list(shape)}' for k, (shape, dtype) in sorted(fields.items()))
-
-
-def bounds(x: np.ndarray) -> tuple[float, float] | None:
-  """The minimum and maximum of real numbers; None for uint8."""
-  if x.dtype == np.uint8:
-    return None
-  low, high = float(x.min()), float(x.max())
-  return low, high if high > low else low + 1.0
 
 
 def read(arrays: Any, split: str) -> dict[str, np.ndarray]:
@@ -94,11 +86,11 @@ def pixels(x: np.ndarray, name: str, split: str) -> np.ndarray:
   if x.ndim != rank or not all(x.shape[1:]):
     axes = '[N, H, W, C] or [N, H, W]' if rank == 4 else '[N, T, H, W, C] or [N, T, H, W]'
     raise UserError(f'{field} has the shape {list(x.shape)}. It must be {axes}')
-  if x.dtype == np.uint8:
+  if x.dtype in (np.uint8, np.uint16):
     return x
   if x.dtype.kind != 'f':
     raise UserError(
-      f'{field} has the dtype {x.dtype}. Give uint8 for grey levels, or floats for real numbers'
+      f'{field} has the dtype {x.dtype}. Give uint8 for grey levels, or uint16 or floats for real numbers'
     )
   x = x.astype(np.float32, copy=False)
   if not np.isfinite(x).all():
@@ -117,20 +109,15 @@ def table_of(
   arrays: Mapping[str, np.ndarray],
   split: str,
   classes: int | None,
-  limits: tuple[float, float] | None,
 ) -> Table:
-  """The table of arrays from `read`. Its `origin` has a checksum of their values."""
-  digest = hashlib.blake2b(digest_size=12)
-  for name, x in sorted(arrays.items()):
-    digest.update(f'{name} {x.dtype} {x.shape}'.encode())
-    rows = max(1, HASH_BYTES // max(1, x[:1].nbytes))
-    for first in range(0, len(x), rows):
-      digest.update(np.ascontiguousarray(x[first : first + rows]))
-  origin = f'{NAME} {split} {digest.hexdigest()}'
-  return of_arrays(arrays, classes, origin)._replace(limits=limits)
+  """The table of arrays from `read`."""
+  found = digests(arrays)
+  levels = LEVELS.get(arrays['video' if 'video' in arrays else 'image'].dtype.name, 0)
+  rows = of_arrays(arrays, classes, f'{NAME} {split}')
+  return rows._replace(levels=levels, content=lambda: found)
 
 
-def table(split: str, given: Any, size=None, channels=None, fit='resize') -> Table:
+def table(split: str, given: Any, settings: Settings) -> Table:
   """A split of `given`, the result of `tables`, resized to a size and a number of channels. Raises
   UserError if `given` is None, because a run does not store its arrays."""
   if not isinstance(given, Mapping):
@@ -140,17 +127,32 @@ def table(split: str, given: Any, size=None, channels=None, fit='resize') -> Tab
     )
   if split not in given:
     raise UserError(f'the arrays have no split {split!r}. Choose one of {", ".join(given)}')
+  size, channels, fit = settings.size, settings.channels, settings.fit
   rows = given[split]
   name = 'video' if 'video' in rows.row else 'image'
   shape = rows.row[name].shape[-3:]
   check_settings(size, channels, fit)
   if fitted_shape(shape, size, channels) == shape:
-    return rows
-  if rows.limits or name == 'video':
+    return with_units(rows, given['train'].load()[name], settings)
+  if rows.levels != 256 or name == 'video':
     raise UserError(
       f'the arrays are {name}s of {"x".join(map(str, shape))}, but only 8-bit images can be '
       'resized. Set data.size=0 and data.channels=0'
     )
   arrays = dict(rows.load())
   arrays['image'] = np.stack([fit_image(x, size, channels, fit) for x in arrays['image']])
-  return table_of(arrays, split, rows.classes, None)
+  return table_of(arrays, split, rows.classes)
+
+
+def with_units(rows: Table, train: np.ndarray, settings: Settings) -> Table:
+  """A table of real numbers with the units that fit those of the training split; a table of 8 bits
+  as it is. Raises UserError if `data.transform` does not fit them."""
+  if rows.levels == 256:
+    return rows
+  try:
+    fitted = units.fit(train, settings.transform, settings.low, settings.high)
+  except ValueError as error:
+    raise UserError(
+      f'data.transform=log needs positive numbers, but {error}. Use data.transform=asinh'
+    ) from None
+  return rows._replace(units=fitted)

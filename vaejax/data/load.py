@@ -5,7 +5,19 @@ from typing import NamedTuple
 
 import jax
 
-from vaejax.data import arrays, combine, sets, source, stacked, subset, transforms
+from vaejax import units
+from vaejax.data import (
+  arrays,
+  augment,
+  combine,
+  readers,
+  sets,
+  settings,
+  source,
+  stacked,
+  subset,
+  transforms,
+)
 from vaejax.data.styles import STYLES
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -73,7 +85,8 @@ def check(data) -> None:
     ('binarise', transforms.BINARISE),
     ('scale', transforms.SCALES),
     ('mode', MODES),
-    ('fit', ('resize', 'pad')),
+    ('fit', ('resize', 'pad', 'crop')),
+    ('transform', units.TRANSFORMS),
   ):
     choice(f'data.{field}', data[field], {c: c for c in choices})
   if data.get('pairs') and not styles(data):
@@ -97,27 +110,22 @@ def available_splits(data, data_dir: Location) -> tuple[str, ...]:
     return tuple(data_dir) if isinstance(data_dir, Mapping) else ()
   if module := sets.reader(data.name):
     return getattr(module, 'SPLITS', ('train', 'test'))
-  from vaejax.data import tfds
-
-  return tfds.splits(data.name, data_dir)
+  of_data = settings.of_config(data)
+  return readers.find(data.name, of_data).splits(data.name, of_data, data_dir)
 
 
 def read(data, split: str, data_dir: Location) -> Table:
   """The raw rows of a split of the dataset. Raises UserError if it has no such split."""
-  settings = {'size': data.size or None, 'channels': data.channels or None, 'fit': data.fit}
+  of_data = settings.of_config(data)
   if data.name == arrays.NAME:
-    rows = arrays.table(split, data_dir, **settings)
-    check_real_numbers(data, rows)
-    return rows
-  settings['frames'] = data.get('frames')
-  if module := sets.reader(data.name):
+    rows = arrays.table(split, data_dir, of_data)
+  elif module := sets.reader(data.name):
     if split not in (known := available_splits(data, data_dir)):
       raise UserError(f'{data.name} has no split {split!r}. Choose {" or ".join(known)}')
-    rows = module.table(split, **settings)
+    rows = module.table(split, **of_data.for_drawing())
   else:
-    from vaejax.data import tfds
-
-    rows = tfds.table(data.name, split, data_dir, **settings)
+    rows = readers.find(data.name, of_data).table(data.name, split, of_data, data_dir)
+  check_real_numbers(data, rows)
   if styles(data) and transforms.data_field(rows.row) != 'image':
     raise UserError(
       f'data.styles={data.styles} needs images, but {data.name} has videos. Choose a dataset of '
@@ -130,11 +138,16 @@ def check_real_numbers(data, rows: Table) -> None:
   """Raises UserError for a setting that only applies to 8-bit images, if the data is real
   numbers."""
   for field, default in (('binarise', 'none'), ('scale', 'unit'), ('styles', '')):
-    if rows.limits and data.get(field, default) != default:
+    if rows.units and data.get(field, default) != default:
       raise UserError(
         f'data.{field}={data[field]} needs 8-bit images, but the data is real numbers. Set '
         f'data.{field}={default!r}, or give uint8'
       )
+  if data.transform != 'none' and not rows.units:
+    raise UserError(
+      f'data.transform={data.transform} needs 16-bit images or floats, but {rows.origin} has 8 '
+      'bits. Set data.transform=none'
+    )
 
 
 def styles(data) -> str:
@@ -145,6 +158,11 @@ def styles(data) -> str:
 def style_settings(data) -> tuple[str, bool]:
   """The kind of styles, and whether rows come in pairs, see transforms.prepare."""
   return styles(data), bool(data.get('pairs'))
+
+
+def augmentation(data) -> augment.Augment:
+  """The random changes of training images in a config's `data.augment`."""
+  return augment.Augment(**data.augment)
 
 
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
@@ -170,8 +188,9 @@ def single(data, rows: Table, n: int, seed: int, put, number: int = 0) -> Source
   resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else combine.part_key(run_key(fixed), number)
+  changes, workers = augmentation(data), data.workers
   return source.make(
-    rows, n, data.binarise, data.scale, data.flip, resident, key, put, *style_settings(data)
+    rows, n, data.binarise, data.scale, changes, resident, key, put, *style_settings(data), workers
   )
 
 
@@ -186,15 +205,26 @@ def binarisation(data) -> str:
 
 
 def example(data, rows: Table) -> Example:
-  """The Example of a table under a config's `data`."""
-  return source.describe(rows, data.binarise, data.scale, *style_settings(data))
+  """The Example of a table under a config's `data`. Raises UserError for settings that do not fit
+  it."""
+  changes = augmentation(data)
+  shape = rows.row[transforms.data_field(rows.row)].shape
+  augment.check(changes, shape, bool(rows.units), data.binarise)
+  described = source.describe(rows, data.binarise, data.scale, changes, *style_settings(data))
+  channels = described.fields[described.data].shape[-1]
+  if wrong := [c for c in data.shown if c >= channels]:
+    raise UserError(
+      f'data.shown={wrong[0]} is not a channel: {rows.origin} has 0 to {channels - 1}'
+    )
+  return described._replace(shown=tuple(data.shown))
 
 
 def test(data, rows: Table, put=None) -> Source:
-  """A source for a pass in order, without flips, with fixed binarisation and styles."""
+  """A source for a pass in order, with the centre of a crop, fixed binarisation and styles, and
+  nothing random."""
   resident = data.mode != 'stream' and resident_bytes(rows) <= data.budget_mb * 2**20
-  kind = binarisation(data)
-  return source.make(rows, 1, kind, data.scale, False, resident, None, put, *style_settings(data))
+  kind, centre = binarisation(data), augment.evaluation(augmentation(data))
+  return source.make(rows, 1, kind, data.scale, centre, resident, None, put, *style_settings(data))
 
 
 def run_key(seed: int) -> jax.Array:

@@ -1,15 +1,25 @@
 """Table: one split of a dataset as rows of raw arrays. All readers return it."""
 
+import hashlib
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from vaejax.units import Units
+
+NONE = MappingProxyType({})
+HASH_BYTES = 2**24  # bytes that are hashed at once
+
 
 class Table(NamedTuple):
-  """One split of a dataset. A row has 'image' uint8 [H, W, C] or 'video' uint8 [T, H, W, C], and
-  optionally 'label' int32 [].
+  """One split of a dataset.
+
+  A row has 'image' [H, W, C] or 'video' [T, H, W, C], and optionally 'label' int32 [] and 'factors'
+  int32 [F]. 8-bit data is uint8. Real numbers are uint16 or float32, in their own units. A
+  negative label means that the row has no label.
 
   Attributes:
     size: number of rows.
@@ -18,9 +28,14 @@ class Table(NamedTuple):
     load: () -> all rows on the host, {field: [size, ...]}; may be memory-mapped.
     fetch: indices [N] -> those rows on the host, {field: [N, ...]}.
     render: for a procedural dataset, indices [N] -> those rows, as a pure function on the device.
-    origin: name of what was read, which changes whenever the rows do: 'mnist/3.0.1 train'.
-    limits: for real numbers (float32 in arbitrary units), the range that pictures show; None for
-      8-bit data.
+    origin: what was read, in words: 'mnist/3.0.1 train'.
+    levels: number of values that an element can take: 256 for 8 bits, 65,536 for 16; 0 for floats.
+    units: of real numbers; None for 8-bit data.
+    class_names: the name of each class, () if they have none.
+    factors: {name of a factor: number of its values}, in the order of 'factors'.
+    names: () -> the name of each row's file; None if rows have no files.
+    content: () -> {field: digest}, which identifies the rows; None: of all rows.
+    notes: lines for the user about what was skipped, measured or assumed.
   """
 
   size: int
@@ -30,7 +45,13 @@ class Table(NamedTuple):
   fetch: Callable[[np.ndarray], Mapping[str, np.ndarray]]
   render: Callable[[jax.Array], Mapping[str, jax.Array]] | None = None
   origin: str = ''
-  limits: tuple[float, float] | None = None
+  levels: int = 256
+  units: Units | None = None
+  class_names: tuple[str, ...] = ()
+  factors: Mapping[str, int] = NONE
+  names: Callable[[], list[str]] | None = None
+  content: Callable[[], Mapping[str, str]] | None = None
+  notes: tuple[str, ...] = ()
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray], classes: int | None, origin: str) -> Table:
@@ -46,4 +67,25 @@ def rendered(size: int, render: Callable, classes: int | None, origin: str) -> T
   row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in row.items()}
   on_device = jax.jit(render)
   fetch = lambda index: jax.device_get(on_device(index))
-  return Table(size, row, classes, lambda: fetch(np.arange(size)), fetch, render, origin)
+  content = lambda: dict.fromkeys(row, f'{origin} {size}')
+  return Table(
+    size, row, classes, lambda: fetch(np.arange(size)), fetch, render, origin, content=content
+  )
+
+
+def digests(arrays: Mapping[str, np.ndarray], rows: int | None = None) -> dict[str, str]:
+  """{field: digest of its values in the first `rows` rows, None: in all}."""
+  result = {}
+  for name, x in arrays.items():
+    x = x[:rows]
+    digest = hashlib.blake2b(f'{x.dtype} {x.shape}'.encode(), digest_size=12)
+    step = max(1, HASH_BYTES // max(1, x[:1].nbytes))
+    for first in range(0, len(x), step):
+      digest.update(np.ascontiguousarray(x[first : first + step]))
+    result[name] = digest.hexdigest()
+  return result
+
+
+def content(table: Table) -> dict[str, str]:
+  """{field: digest}, which identifies the rows of a table wherever they lie."""
+  return dict(table.content() if table.content else digests(table.load()))

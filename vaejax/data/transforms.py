@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from vaejax.data import styles as styles_of
 from vaejax.data.augment import NONE, Augment, augment
 from vaejax.data.noise import bits
+from vaejax.units import Units
 
 BINARISE = ('none', 'threshold', 'dynamic', 'static')
 SCALES = {'unit': (0.0, 1.0), 'symmetric': (-1.0, 1.0)}
@@ -56,12 +57,13 @@ def prepare(
   styles='',
   pairs=False,
   levels: int = 256,
+  units: Units | None = None,
 ):
   """The batch that a model is given, from raw rows {field: [N, ...]}.
 
   Args:
-    raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8 or float32 real numbers, and any
-      other fields.
+    raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8, or real numbers in their
+      units; and any other fields.
     keys: the key of each row, [N].
     index: the index of each row's example, [N].
     kind, scale, styles: as in a config's `data.binarise`, `data.scale` and `data.styles`. With
@@ -69,16 +71,16 @@ def prepare(
     augmentation: the fields of `data.augment`.
     pairs: whether, with styles, the batch also has 'pair', each row in a second random style, and
       'style_image', the previous row in that style.
-    levels: the values of an 8-bit element.
+    levels: the number of values of an 8-bit element.
+    units: of real numbers, see vaejax.units; None for 8 bits.
   """
   name = data_field(raw)
-  image = raw[name]
-  real = jnp.issubdtype(image.dtype, jnp.floating)
   # A static draw belongs to the original image. A dynamic one may be mirrored after it is drawn.
-  late = not real and (kind == 'static' or (kind == 'dynamic' and augmentation.only_flips))
+  late = kind == 'static' or (kind == 'dynamic' and augmentation.only_flips)
+  image = units.forward(raw[name]) if units else raw[name]
   if not late:
-    image = augment(augmentation, image, keys, 0 if real else levels)
-  image = image if real else binarise(kind, image, keys, index)
+    image = augment(augmentation, image, keys, 0 if units else levels)
+  image = image if units else binarise(kind, image, keys, index)
   if late:
     image = augment(augmentation, image, keys, 2)
   images = {name: image}
@@ -90,6 +92,6 @@ def prepare(
     if pairs:
       images['pair'] = styles_of.restyle(styles, image, *second)
       images['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *second)
-  low, high = SCALES['unit' if real else scale]
+  low, high = SCALES['unit' if units else scale]
   scaled = {k: v * (high - low) + low for k, v in images.items()}
   return {**raw, **scaled} | ({'style': first[0]} if styles else {})

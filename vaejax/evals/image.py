@@ -30,7 +30,7 @@ def make(method: Method, config, example: Example) -> Eval:
   Raises UserError for a method without samples, and for data other than images of at least 3x3
   pixels with values in [0, 1].
   """
-  if not example.levels:
+  if example.units:
     raise UserError(
       'the image eval needs images in [0, 1], but the data is real numbers in arbitrary units'
     )

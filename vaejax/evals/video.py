@@ -28,7 +28,7 @@ def make(method: Method, config, example: Example) -> Eval:
   Raises UserError for a method that cannot continue videos, for a number of given frames that
   leaves none to predict, and for frames smaller than 7x7 pixels.
   """
-  if not example.levels:
+  if example.units:
     raise UserError(
       'the video eval needs frames in [0, 1], but the data is real numbers in arbitrary units'
     )

@@ -87,7 +87,7 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
       z = recurrent.reparameterise(prior, noise)
       p, _ = decode(v, z, core.state(carry))
       x = p.mean if x_key is None else p.sample(jax.random.fold_in(x_key, index))
-      x = jnp.clip(x, example.low, example.high) if example.levels else x
+      x = jnp.clip(x, example.low, example.high) if not example.units else x
       features, _ = apply('encoder', v, x)
       carry, _ = apply('core', v, carry, features, z, method='advance')
       return carry, x

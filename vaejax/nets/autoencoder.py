@@ -10,9 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.lookup import choice
 from vaejax.nets import trunk
-from vaejax.nets.heads import LIKELIHOODS, GaussianHead, LikelihoodHead, check_range, features
+from vaejax.nets.heads import GaussianHead, LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
 
@@ -82,13 +81,8 @@ def decoder(model, example: Example, shape, classes: int = 0) -> Decoder:
 
   Raises UserError for a net or likelihood that does not exist or does not fit the data.
   """
-  choice('model.likelihood', model.likelihood, LIKELIHOODS)
-  check_range(model.likelihood, example)
-  *size, channels = shape
-  shape = (*size, features(model.likelihood, channels, example.levels))
-  head = LikelihoodHead(
-    model.likelihood, example.low, example.high, example.levels, model.scale, model.floor
-  )
+  head, (*size, channels) = likelihood(model, example), shape
+  shape = (*size, features(model.likelihood, channels, example))
   return Decoder(trunk.from_vector(model, shape), head, classes)
 
 

@@ -5,9 +5,18 @@ import math
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.distributions import Bernoulli, Categorical, DiscretisedLogistic, Gaussian, Laplace
+from vaejax.distributions import (
+  Bernoulli,
+  Categorical,
+  DiscretisedLogistic,
+  Gaussian,
+  InUnits,
+  Laplace,
+)
 from vaejax.errors import UserError
+from vaejax.lookup import choice
 from vaejax.types import Example
+from vaejax.units import Units
 
 LOG_SCALE = 7.0  # log scales are clipped to ±7, where float32 is far from overflow
 
@@ -25,20 +34,48 @@ LIKELIHOODS = {
 DISCRETE = ('bernoulli', 'logistic', 'categorical')
 
 
-def features(kind: str, channels: int, levels: int) -> int:
-  """The number of output channels of a decoder of images with `channels`, each of `levels` values;
-  0 levels are real numbers. Raises UserError for a discrete likelihood of real numbers."""
-  if not levels and kind in DISCRETE:
+MAX_CATEGORIES = 1024
+
+
+def features(kind: str, channels: int, example: Example) -> int:
+  """The number of output channels of a decoder of images with `channels`.
+
+  Raises UserError for a likelihood that does not fit the data: a discrete one of real numbers.
+  """
+  levels, densities = example.levels, [k for k in LIKELIHOODS if k not in DISCRETE]
+  fits = levels and not (example.units and kind == 'bernoulli')
+  if example.units and example.units.transform != 'none':
+    fits = False
+  if kind == 'categorical':
+    fits = fits and levels <= MAX_CATEGORIES
+  if kind in DISCRETE and not fits:
+    what = f'{levels:,} levels' if levels else 'real numbers'
     raise UserError(
-      f'model.likelihood={kind} needs 8-bit images, but the data is real numbers. Set it to one of '
-      f'{", ".join(k for k in LIKELIHOODS if k not in DISCRETE)}, or give uint8 images'
+      f'model.likelihood={kind} does not fit data of {what}. Set it to one of '
+      f'{", ".join(densities)}'
     )
   return channels * (LIKELIHOODS[kind] or levels)
 
 
+def likelihood(model, example: Example) -> 'LikelihoodHead':
+  """The head of a config's `model`. Raises UserError for a likelihood that does not exist or does
+  not fit the data."""
+  choice('model.likelihood', model.likelihood, LIKELIHOODS)
+  check_range(model.likelihood, example)
+  return LikelihoodHead(
+    model.likelihood,
+    example.low,
+    example.high,
+    example.levels,
+    model.scale,
+    model.floor,
+    example.units,
+  )
+
+
 def check_range(kind: str, example: Example) -> None:
   """Raises UserError if the likelihood is bernoulli and images are not in [0, 1]."""
-  if kind == 'bernoulli' and example.levels and (example.low, example.high) != (0, 1):
+  if kind == 'bernoulli' and not example.units and (example.low, example.high) != (0, 1):
     raise UserError(
       'model.likelihood=bernoulli needs data from 0 to 1, but it has values from '
       f'{example.low:g} to {example.high:g}. Set data.scale=unit'
@@ -73,6 +110,8 @@ class LikelihoodHead(nn.Module):
     sigma_vae: with the optimal scale for the batch in training, and its running mean otherwise
       (Rybkin et al. 2021, section 3.3). It alone uses `target`, the data in training.
     logistic: discretised, with mean and scale per element.
+
+  Densities of real numbers are in their own units; scales are of the data inside a method.
   """
 
   kind: str
@@ -81,10 +120,14 @@ class LikelihoodHead(nn.Module):
   levels: int = 256
   scale: float = 1.0
   floor: float = 0.01
+  units: Units | None = None
 
   @nn.compact
   def __call__(self, x, target=None, train=False):
-    x = x.astype(jnp.float32)
+    p = self.parameters_of(x.astype(jnp.float32), target, train)
+    return InUnits(p, self.units) if self.units and self.kind not in DISCRETE else p
+
+  def parameters_of(self, x, target, train):
     if self.kind == 'bernoulli':
       return Bernoulli(x)
     if self.kind == 'categorical':

@@ -21,8 +21,8 @@ from vaejax.nets.heads import (
   LIKELIHOODS,
   GaussianHead,
   LikelihoodHead,
-  check_range,
   features,
+  likelihood,
 )
 from vaejax.nets.mlp import Mlp, MlpDecoder
 from vaejax.nets.tones import curve, histogram
@@ -154,7 +154,7 @@ def make(model, example: Example) -> dict[str, nn.Module]:
 
   Raises UserError for a likelihood or size that does not exist or does not fit the data.
   """
-  choice('model.likelihood', model.likelihood, LIKELIHOODS)
+  head = likelihood(model, example)
   if model.tones == 1:
     raise UserError('model.tones=1 is not a curve. Give at least 2 knots, or 0 for no curve')
   if model.tones and (model.likelihood in DISCRETE or LIKELIHOODS[model.likelihood] != 1):
@@ -162,14 +162,10 @@ def make(model, example: Example) -> dict[str, nn.Module]:
       f'model.tones={model.tones} does not fit model.likelihood={model.likelihood}, because the '
       'curve changes pixel values. Set model.likelihood to laplace or gaussian, or model.tones=0'
     )
-  check_range(model.likelihood, example)
   for field, section in (('model.norm', model), ('model.style.norm', model.style)):
     choice(field, section.norm, {'none': 'none'})  # the layers have AdaIN or an instance norm
   *size, channels = shape = example.fields['image'].shape
-  head = LikelihoodHead(
-    model.likelihood, example.low, example.high, example.levels, model.scale, model.floor
-  )
-  output = *size, features(model.likelihood, channels, example.levels)
+  output = *size, features(model.likelihood, channels, example)
   body = ConvLayers(**conv.settings(model.style, shape))
   neck = Mlp(**mlp.settings(model.style))
   return {

@@ -1,5 +1,6 @@
 """A run's folder: its config.json, and the lock of the process that trains in it."""
 
+import dataclasses
 import fcntl
 import importlib.metadata
 from contextlib import contextmanager
@@ -9,12 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from vaejax.config.serialise import config_from_json, config_to_json
+from vaejax.config.serialise import as_tuples, config_from_json, config_to_json
 from vaejax.core.stack import Member
-from vaejax.data.table import Table
+from vaejax.data.table import Table, content
 from vaejax.errors import UserError
 from vaejax.runs.files import full_disk, read_json, write_json
 from vaejax.types import Example
+from vaejax.units import Units
 
 # What reading a config.json with wrong fields or types can raise.
 NOT_A_RUN = LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
@@ -44,7 +46,7 @@ class SavedRun(NamedTuple):
 
 def provenance(table: Table) -> dict:
   """What identifies the rows of a split."""
-  return {'read': table.origin, 'rows': table.size}
+  return {'read': table.origin, 'rows': table.size, 'content': content(table)}
 
 
 def check_unused(workdir: Path) -> None:
@@ -58,10 +60,11 @@ def check_unused(workdir: Path) -> None:
 
 def write_config(workdir: Path, run: SavedRun) -> None:
   """Writes config.json."""
+  units = run.example.units and dataclasses.asdict(run.example.units)
   shapes = {k: {'shape': f.shape, 'dtype': f.dtype.name} for k, f in run.example.fields.items()}
   saved = {
     'config': config_to_json(run.config),
-    'example': {**run.example._asdict(), 'fields': shapes},
+    'example': {**run.example._asdict(), 'fields': shapes, 'units': units},
     'data': run.data,
     # Arrays that were passed instead of a folder are not saved.
     'data_dir': str(Path(run.data_dir).absolute()) if isinstance(run.data_dir, str) else None,
@@ -98,7 +101,9 @@ def example_from_json(saved: dict) -> Example:
     name: jax.ShapeDtypeStruct(tuple(field['shape']), jnp.dtype(field['dtype']))
     for name, field in saved['fields'].items()
   }
-  rest = {name: saved[name] for name in Example._fields[1:] if name in saved}
+  rest = {name: as_tuples(saved[name]) for name in Example._fields[1:] if name in saved}
+  if rest.get('units'):
+    rest['units'] = Units(**rest['units'])
   return Example(fields, **rest)
 
 

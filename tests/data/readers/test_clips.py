@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vaejax.data import clips, tfds
 from vaejax.data.fit import fit_image
+from vaejax.data.readers import clips, tfds
 from vaejax.errors import UserError
 
 

@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterator
 import jax
 import numpy as np
 
-from vaejax.data import clips, decoded, sets
+from vaejax.data import decoded, sets
 from vaejax.data.fit import MODES, check_settings, fit_image, fitted_shape
 from vaejax.data.locate import locate
+from vaejax.data.readers import clips
+from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF')  # those of TFDS; for some others PIL runs programs
+DEFAULT = Settings()
 _THREADED_PIXELS = 64 * 64  # image size from which decoding in threads is faster
 
 
 def table(
   name: str,
   split: str,
+  settings: Settings = DEFAULT,
   data_dir: str | None = None,
-  size: int | None = None,
-  channels: int | None = None,
-  fit: str = 'resize',
-  frames: int | None = None,
 ) -> Table:
   """One split of a dataset that TFDS has prepared as array_record.
 
@@ -35,9 +35,8 @@ def table(
       its parent. Missing official datasets are prepared (see official.py).
     split: a split of the dataset. Every dataset with 'train' also has 'test': without one it is
       'validation', or else the last 10 % of 'train', and 'train' is the rest.
+    settings: see there.
     data_dir: default TFDS_DATA_DIR, else the default of TFDS.
-    size, channels, fit: see fit.fit_image; None keeps the dataset's.
-    frames: the length to which videos are cut; None reads images.
 
   Returns:
     A table of 'image' uint8 [H, W, C] or 'video' uint8 [T, H, W, C], and 'label' int32 [] if the
@@ -47,6 +46,7 @@ def table(
   Raises:
     UserError: there is no such dataset or split, it has no images or videos, or it is damaged.
   """
+  size, channels, fit, frames = (settings.size, settings.channels, settings.fit, settings.frames)
   check_settings(size, channels, fit)
   folder = locate(name, data_dir)
   with _reading(folder):
@@ -97,10 +97,13 @@ def table(
 
   classes = features[label].num_classes if label else None
   origin = f'{builder.info.full_name} {source.split}'
-  return Table(rows, row, classes, load, fetch, origin=origin)
+  # Names and sizes of the files, until their bytes are read too.
+  files = [[os.path.basename(p), os.path.getsize(p)] for p in paths]
+  content = lambda: {data: json.dumps(files)}
+  return Table(rows, row, classes, load, fetch, origin=origin, content=content)
 
 
-def splits(name: str, data_dir: str | None = None) -> tuple[str, ...]:
+def splits(name: str, settings: Settings = DEFAULT, data_dir: str | None = None) -> tuple[str, ...]:
   """The splits of a dataset as `table` reads them: always with 'test', and without a 'validation'
   that replaces a missing 'test'. Raises UserError if there is no such dataset."""
   folder = locate(name, data_dir)

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from vaejax.data import tfds
+from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 
 GENUINE = os.path.join(os.path.dirname(__file__), *['..'] * 3, 'shared', 'tensorflow_datasets')
@@ -212,7 +212,7 @@ def test_array_record_beside_another_format_is_taken(tiny):
 
 def test_importing_the_reader_is_cheap():
   code = (
-    'import sys; from vaejax.data import tfds; '
+    'import sys; from vaejax.data.readers import tfds; '
     'print([m for m in ("tensorflow_datasets", "PIL", "tensorflow") if m in sys.modules])'
   )
   done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

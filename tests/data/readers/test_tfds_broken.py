@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from vaejax.data import tfds
+from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 
 

@@ -1,0 +1,51 @@
+"""The settings of a config's `data` that decide what a reader returns."""
+
+from typing import NamedTuple
+
+
+class Settings(NamedTuple):
+  """How a dataset is read. None, '' and 0 leave a choice to the dataset.
+
+  Attributes:
+    size: side in pixels.
+    channels: the number of channels.
+    fit: how an image is brought to `size`: resize, pad or crop.
+    background: what a transparent picture is put on if its alpha is dropped: black, white, or
+      numbers such as '30,60,90'.
+    frames: the length to which videos are cut; None reads images.
+    stride: frames from one window of a video to the next; 0 takes the first window alone.
+    field: the field of the dataset that is the image or video.
+    label: the field that is the label.
+    skip_damaged: whether to go on without damaged files.
+    transform: of real numbers, see vaejax.units.
+    low, high: the range of real numbers that pictures show.
+  """
+
+  size: int | None = None
+  channels: int | None = None
+  fit: str = 'resize'
+  background: str = 'white'
+  frames: int | None = None
+  stride: int = 0
+  field: str = ''
+  label: str = ''
+  skip_damaged: bool = False
+  transform: str = 'none'
+  low: float | None = None
+  high: float | None = None
+
+  def for_drawing(self) -> dict:
+    """The arguments of the `table` of a file in data/sets."""
+    return {name: getattr(self, name) for name in ('size', 'channels', 'fit', 'frames')}
+
+
+def of_config(data) -> Settings:
+  """The Settings of a config's `data`."""
+  values = {name: data.get(name) for name in Settings._fields if name in data}
+  zero_is_default = {name: values[name] or None for name in ('size', 'channels')}
+  return Settings(**{**values, **zero_is_default})
+
+
+def identity(settings: Settings) -> list:
+  """What decoded rows depend on, as JSON, for the key of a cache."""
+  return sorted(settings._asdict().items())
