@@ -1,4 +1,4 @@
-"""The synthetic JPEGs of stream.py: files in class folders, and the same bytes as a TFDS dataset."""
+"""The synthetic JPEGs of stream.py: files in class folders, and a TFDS dataset of the same."""
 
 import concurrent.futures
 import io
@@ -44,6 +44,9 @@ def make_files(folder: Path, count: int) -> None:
 def make_dataset(folder: Path, files: Path, count: int) -> Path:
   """The folder of a TFDS dataset of those files, as array_record. It is written if missing."""
   import tensorflow_datasets as tfds
+  from tensorflow_datasets.core import shuffle
+
+  shuffle.MAX_MEM_BUFFER_SIZE = 2**34  # more than this it shuffles with TensorFlow
 
   class SyntheticJpeg(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     VERSION = tfds.core.Version('1.0.0')

@@ -245,7 +245,7 @@ def test_the_stream_reads_ahead_in_threads_and_stops_when_it_is_left(small_block
   blocks = streaming(reader)
   assert not reader.calls
   next(blocks)
-  # Two blocks of three further than the one that is worked on, an item for each thread, and no more.
+  # Two blocks of three further than the one that is used, an item for each thread, and no more.
   ahead = 9 + stream.THREADS
   until(lambda: len(reader.calls) >= ahead)
   time.sleep(0.1)

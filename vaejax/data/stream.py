@@ -11,6 +11,7 @@ from functools import partial
 
 import jax
 import numpy as np
+from absl import flags
 
 from vaejax.data.order import host_order
 from vaejax.data.table import Table
@@ -105,6 +106,8 @@ def read_ahead(numbers: range, read: Callable, place: Callable, batch: int = 0, 
   items = grain.MapDataset.range(numbers.start, numbers.stop, numbers.step).map(read)
   if workers:
     check_sendable(read, workers)
+    if not flags.FLAGS.is_parsed():  # where Grain looks for its own
+      flags.FLAGS.mark_as_parsed()
     # A thread decodes while the process copies what is decoded into shared memory.
     dataset = items.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=2))
     options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
