@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from vaejax.data import official, sets
-from vaejax.data.readers import tfds
 from vaejax.data.locate import locate
+from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 
 IDX = ['mnist', 'fashion_mnist', 'kmnist']

@@ -121,7 +121,8 @@ def test_a_video_that_is_too_short_is_one_clear_line(tmp_path, prepare):
 
 
 def test_images_and_videos_are_told_apart(tiny, tmp_path, prepare):
-  assert 'image' in tfds.table(str(tiny), 'train', Settings(frames=3)).row  # for the method to refuse
+  # For the method to refuse.
+  assert 'image' in tfds.table(str(tiny), 'train', Settings(frames=3)).row
   make(
     tmp_path / 'v',
     prepare,
