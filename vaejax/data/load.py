@@ -13,6 +13,7 @@ from vaejax.data import (
   readers,
   sets,
   settings,
+  slices,
   source,
   stacked,
   subset,
@@ -57,11 +58,14 @@ def splits(data, data_dir: Location) -> Splits:
 
 
 def table(data, split: str, data_dir: Location) -> Table:
-  """The raw rows of a split. 'train' and 'validation' are those of `splits`.
+  """The raw rows of a split, or of a slice or sum of splits such as 'test[:10%]' (see slices.py).
 
-  Raises UserError if there is no such dataset or split.
+  'train' and 'validation' are those of `splits`. Raises UserError if there is no such dataset or
+  split.
   """
   check(data)
+  if slices.is_compound(split):
+    return slices.read(split, lambda name: table(data, name, data_dir))
   if base := stacked.base(data.name):
     if split not in Splits._fields:
       raise UserError(f'{data.name} has no split {split!r}. Choose train or test')
