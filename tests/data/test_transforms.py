@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vaejax.data import transforms
-from vaejax.data.transforms import flip, prepare
+from vaejax.data.augment import Augment
+from vaejax.data.transforms import prepare
 from vaejax.distributions import DiscretisedLogistic
 from vaejax.types import Example
 
@@ -96,7 +97,7 @@ def test_few_levels_are_exactly_on_their_grid(levels):
   stored = np.round(np.arange(levels) * 255 / (levels - 1)).astype(np.uint8)
   rows = {'image': jnp.asarray(stored).reshape(1, 1, -1, 1)}
   unit, symmetric = (
-    np.ravel(prepare(rows, keys(1), None, scale=scale, levels=levels)['image'])
+    np.ravel(prepare(rows, keys(1), scale=scale, levels=levels)['image'])
     for scale in ('unit', 'symmetric')
   )
   grid = np.arange(levels, dtype=np.float32) / np.float32(levels - 1)
@@ -122,15 +123,6 @@ def test_draws_have_the_chance_of_their_level_among_few():
   assert abs(mean - 0.5) < 3 * error < abs(mean - 128 / 255)
 
 
-def test_half_are_mirrored_left_to_right():
-  n = 2000
-  image = np.random.default_rng(0).integers(0, 256, (1, 3, 4, 2), np.uint8)
-  flipped = np.asarray(flip(jnp.asarray(np.tile(image, (n, 1, 1, 1))), keys(n)))
-  plain = (flipped == image).all((1, 2, 3))
-  assert (flipped[~plain] == image[:, :, ::-1]).all()
-  assert abs(plain.mean() - 0.5) < 4 * 0.5 / np.sqrt(n)
-
-
 def raw(n=3):
   image = np.random.default_rng(0).integers(0, 256, (n, 4, 4, 1), np.uint8)
   return {'image': jnp.asarray(image), 'label': jnp.arange(n)}
@@ -138,9 +130,7 @@ def raw(n=3):
 
 @pytest.mark.parametrize('kind', ['none', 'threshold', 'dynamic', 'static'])
 def test_prepare_scales_and_keeps_the_other_fields(kind):
-  unit, symmetric = (
-    prepare(raw(), keys(3), jnp.arange(3), kind, scale) for scale in ('unit', 'symmetric')
-  )
+  unit, symmetric = (prepare(raw(), keys(3), kind, scale) for scale in ('unit', 'symmetric'))
   assert np.array_equal(unit['label'], [0, 1, 2])
   assert np.allclose(symmetric['image'], 2 * unit['image'] - 1, atol=1e-6)
   want = binarise(kind, raw()['image'], keys(3))
@@ -151,8 +141,8 @@ def test_prepare_scales_and_keeps_the_other_fields(kind):
 def test_flips_happen_only_where_asked_and_after_binarisation(kind):
   n = 200
   rows = raw(n)
-  both = prepare(rows, keys(n), jnp.arange(n), kind, flips=True)['image']
-  plain = prepare(rows, keys(n), jnp.arange(n), kind)['image']
+  both = prepare(rows, keys(n), kind, augmentation=Augment(flip=True))['image']
+  plain = prepare(rows, keys(n), kind)['image']
   same = (both == plain).all((1, 2, 3))
   assert 0.35 < same.mean() < 0.65
   assert np.array_equal(both[~same], plain[~same][:, :, ::-1])
