@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.core import sharding, stack
+from vaejax.core.row_noise import row_key
 from vaejax.types import Batch, Eval, Hyper, Method, Source, Variables
 
 Values = dict[str, dict[str, tuple[float, float | None]]]  # {eval: {name: (value, error)}}
@@ -58,8 +59,8 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
   """A jitted (variables, hyper, key, buffer, number, limit) -> (sums, rows) of one batch of n.
 
   sums are {eval: {stream: tree}}, rows {stream: {name: arrays}}; examples from `limit` on are
-  masked. Members of a stack see the same batch. Also returns {(eval, stream): names of its rows},
-  which is filled when the program is traced.
+  masked. Members of a stack see the same batch. A row has the same noise in batches of any size.
+  Also returns {(eval, stream): names of its rows}, which is filled when the program is traced.
   """
   read_rows, row_names = sharding.shard_rows(mesh, source.rows), {}
 
@@ -84,7 +85,7 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
     index = number * n + jnp.arange(n)
     batch = read_rows(buffer, jnp.minimum(index, limit - 1))
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
-    key = jax.random.fold_in(key, number)
+    key = row_key(key, number * n, n)
     with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
       return extract(variables, batch, key, hyper)
 
