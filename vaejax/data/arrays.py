@@ -55,7 +55,7 @@ def tables(data: Any) -> dict[str, Table]:
       problem = f'has no {missing[0]!r}' if missing else f'has an unknown split {unknown[0]!r}'
       raise UserError(
         f"data {problem}. Give {{'train': arrays, 'test': arrays}}, and optionally 'validation'. "
-        "Or give images, or {'images': images, 'labels': labels}, of which 10 % become the test split"
+        "Or give images, or {'images': images, 'labels': labels}: 10 % become the test split"
       )
     read_splits = {split: read(arrays, split) for split, arrays in splits.items()}
   fields, about = uniform(read_splits)
