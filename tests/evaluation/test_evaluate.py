@@ -187,6 +187,6 @@ def test_data_of_another_shape_is_refused(copied):
   saved['config']['data']['size'] = 10  # what a prepared set that has changed looks like
   path.write_text(json.dumps(saved))
   with pytest.raises(
-    UserError, match=r'images of \(10, 10, 1\), but the run was trained on \(8, 8, 1\)'
+    UserError, match=r'images of \(10, 10, 1\), but the run was trained on images of \(8, 8, 1\)'
   ):
     evaluate(copied, ['elbo'])

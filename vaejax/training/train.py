@@ -57,9 +57,9 @@ def train(
   """
   log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
   saved = processes.on_main(lambda: read_matching(config, folder, members))
-  earlier = processes.broadcast(lambda: saved and saved.data_dir)
-  if earlier and not data_dir:
-    same_data.check_place(config.data, earlier)
+  resumes, earlier = processes.broadcast(lambda: [bool(saved), saved and saved.data_dir])
+  if resumes:
+    same_data.check_place(config.data, data_dir or earlier)
   data_dir = data_dir or earlier or os.environ.get('TFDS_DATA_DIR')
   setup = processes.first(lambda: set_up(config, data_dir, members, layout))
   content = lambda split: {name: split[name] for name in ('rows', 'content')}
