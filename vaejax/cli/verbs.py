@@ -176,12 +176,17 @@ def evaluate(flags, overrides) -> int:
 
   evals = flags.evals, flags.split, flags.seed, overrides
   which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
-  values, skipped = run(flags.workdir, *evals, *which, log, flags.data)
+  values, skipped, problem = run(flags.workdir, *evals, *which, log, flags.data)
   width = max(map(len, values))
   for name, (value, error) in values.items():
     print(f'{name:>{width}} {value:.4f}' + (f' ± {error:.4f}' if error is not None else ''))
   folder = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
-  print(f'recorded in {folder / "evaluation.json"}')
+  if isinstance(problem, OSError):
+    log(f'not recorded: {folder} cannot be written ({problem.strerror})')
+  elif problem:
+    raise problem
+  else:
+    print(f'recorded in {folder / "evaluation.json"}')
   if flags.evals and skipped:
     raise RunError('; '.join(skipped))
   for line in skipped:
