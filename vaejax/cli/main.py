@@ -1,7 +1,9 @@
 """Runs a command line, and prints an error in one line."""
 
 import contextlib
+import errno
 import os
+import signal
 import sys
 import traceback
 
@@ -23,12 +25,15 @@ def main(argv: list[str]) -> int:
     return status
   except KeyboardInterrupt:
     return processes.leave(130)
-  except BrokenPipeError:
-    # The reader is gone. Python would write to the pipe once more at exit, and complain.
+  except OSError as error:
+    if error.errno not in (errno.EPIPE, errno.EIO):
+      raise
+    # The reader or the terminal is gone. Python would write there once more at exit, and complain.
     for stream in (sys.stdout, sys.stderr):
       with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return processes.leave(128 + 13)
+    number = signal.SIGPIPE if error.errno == errno.EPIPE else signal.SIGHUP
+    return processes.leave(128 + number)
 
 
 def run(argv: list[str]) -> int:

@@ -9,6 +9,7 @@ from vaejax.config.load import config_name, load_config
 from vaejax.config.serialise import config_from_json, config_to_json
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
+from vaejax.reporting.lines import print_line as log
 
 CONFIG = 'configs/vae.py'  # of a command without --config
 
@@ -204,8 +205,3 @@ def submit(flags, overrides) -> int:
     print(f'job {job.job_id} ({flags.name}): python launch.py {shlex.join(line)}')
     print(f'log:  {job.paths.stdout}\nstop: {stop}', flush=True)
   return 0
-
-
-def log(text: str) -> None:
-  """Prints a line to stderr."""
-  print(text, file=sys.stderr, flush=True)

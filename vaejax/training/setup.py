@@ -53,7 +53,7 @@ class Setup(NamedTuple):
   Attributes:
     cadence: when rows, tests and checkpoints are due.
     method, source: the model, and the batches that it is trained on.
-    about: one line on the training data.
+    about: one line on the training data; notes: what was skipped, measured or assumed in it.
     provenance: {split: what was read}, as config.json has it.
     changes: (provenance of an earlier start) -> the changes since, see runs.same_data.
     evals: {name: Eval}; skipped_evals: a line for each eval that does not fit.
@@ -74,6 +74,7 @@ class Setup(NamedTuple):
   method: Method
   source: Source
   about: str
+  notes: list[str]
   provenance: dict[str, dict]
   changes: Callable[[dict], list[same_data.Change]]
   evals: dict[str, Eval]
@@ -120,7 +121,6 @@ def set_up(
   method = factory.make_method(config, load.example(config.data, tables['train']))
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
-  check_length(config, turns)
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
@@ -149,6 +149,7 @@ def set_up(
     method=method,
     source=source,
     about=f'{config.data.name}: {load.describe(tables["train"], source.resident)}',
+    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
     evals=evals,
@@ -180,16 +181,6 @@ def microbatch(config) -> int:
   """The number of examples processed at once, which the 'data' axis of the mesh must divide."""
   together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
   return together // config.optimizer.accumulate
-
-
-def check_length(config, turns: int) -> None:
-  """Raises UserError if the run needs more examples than their order can count."""
-  examples = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
-  if config.steps * examples >= 2**32:
-    raise UserError(
-      f'steps={config.steps} with {examples} examples each need more than the {2**32:,} that their '
-      'order can count. Use fewer steps, or a smaller batch_size'
-    )
 
 
 def make_program(

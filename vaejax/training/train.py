@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,15 @@ from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
+from vaejax.reporting.lines import print_line
 from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, claim, init_from, restore, same_data, workdir
 from vaejax.runs.resume import read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
 from vaejax.training.final import final_test
 from vaejax.training.setup import Setup, set_up
+from vaejax.training.stopped import Stopped
 from vaejax.types import State
-
-
-class Stopped(Exception):
-  """A signal with this `number` ended the run, which can be resumed."""
-
-  def __init__(self, number: int, step: int):
-    name = signal.Signals(number).name
-    super().__init__(f'stopped by {name} at step {step}; the same command resumes from there')
-    self.number = number
 
 
 def train(
@@ -55,7 +47,7 @@ def train(
     RunError: a loss is not finite, or the disk is full; the last good checkpoint is kept.
     Stopped: a signal ended it (see processes.stop_signals); a checkpoint was written.
   """
-  log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
+  log = lambda text: processes.is_main() and print_line(text, stream)
   saved = processes.on_main(lambda: read_matching(config, folder, members))
   resumes, earlier = processes.broadcast(lambda: [bool(saved), saved and saved.data_dir])
   if resumes:
@@ -101,7 +93,8 @@ def train(
       )
     several = f', {processes.count()} processes' if processes.count() > 1 else ''
     several += f', {len(members)} members' if members else ''
-    log(f'{setup.about}; {setup.mesh.size} device(s){several}')
+    for line in (f'{setup.about}; {setup.mesh.size} device(s){several}', *setup.notes):
+      log(line)
     if members and not setup.source.resident:
       log('the data is streamed: all members see it in the order of the first one')
     if start:
