@@ -12,6 +12,7 @@ from vaejax.cli.parse import parse
 from vaejax.data.cache import cache_folder
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
+from vaejax.reporting.lines import accept_any_text
 
 
 def main(argv: list[str]) -> int:
@@ -19,6 +20,7 @@ def main(argv: list[str]) -> int:
 
   It is 0, 1 for a failed run, 2 for a mistake of the user, and 128 + its number for a signal.
   """
+  accept_any_text(sys.stdout, sys.stderr)
   try:
     status = run(argv)
     sys.stdout.flush()

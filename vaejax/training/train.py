@@ -48,6 +48,7 @@ def train(
     Stopped: a signal ended it (see processes.stop_signals); a checkpoint was written.
   """
   log = lambda text: processes.is_main() and print_line(text, stream)
+  workdir.check_name(folder)
   saved = processes.on_main(lambda: read_matching(config, folder, members))
   resumes, earlier = processes.broadcast(lambda: [bool(saved), saved and saved.data_dir])
   if resumes:
