@@ -5,20 +5,29 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from vaejax.errors import UserError
 from vaejax.evals.means import means
 from vaejax.types import Eval, Example, Method, zeros
+
+UNLABELLED = 'unlabelled'  # the name of rows that are 1 for an example without a label
 
 
 def make(method: Method, config, example: Example) -> Eval:
   """Means of `method.metrics` over the split; for a likelihood of discrete values also
-  `bits_per_dim` = -elbo / (dims ln 2)."""
+  `bits_per_dim` = -elbo / (dims ln 2).
+
+  Metrics that need the label, which are NaN without one, are means over the examples with a label.
+  Raises UserError if all metrics need it and the data has none.
+  """
 
   def extract(variables, batch, key, hyper):
-    return {}, method.metrics(variables, batch, key, hyper)
+    rows = dict(method.metrics(variables, batch, key, hyper))
+    return {}, rows | ({UNLABELLED: batch['label'] < 0} if 'label' in batch else {})
 
   def finish(sums, rows):
-    metrics = means(rows['test'])
+    metrics = means(labelled(rows['test']))
     if method.dims and 'elbo' in metrics:
       scale = method.dims * math.log(2)
       value, error = metrics['elbo']
@@ -37,4 +46,17 @@ def make(method: Method, config, example: Example) -> Eval:
 
   objective = config.get('objective', {})
   protocol = {'samples': objective.samples} if 'samples' in objective else {}
+  if 'label' not in example.fields and not names():
+    raise UserError(f'the elbo eval needs labels for {config.method}, but the data has none')
   return Eval({'test': extract}, finish, names, protocol)
+
+
+def labelled(rows) -> dict:
+  """The rows of each metric {name: [N]}, without NaN for an example without a label; metrics of no
+  example are left out."""
+  rows = dict(rows)
+  unlabelled = rows.pop(UNLABELLED, None)
+  if unlabelled is None or not unlabelled.any():
+    return rows
+  kept = {name: x[~(unlabelled & np.isnan(x))] for name, x in rows.items()}
+  return {name: x for name, x in kept.items() if len(x)}

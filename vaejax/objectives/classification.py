@@ -4,10 +4,32 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from vaejax.types import Batch, Metrics
+
 
 def classification(logits: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
   """'cross_entropy' in nats, and 'accuracy', 1 where the most probable class is the label: [B]
-  each, from logits [B, classes] and label [B]."""
-  correct = jnp.argmax(logits, axis=-1) == label
-  cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, label)
-  return {'cross_entropy': cross_entropy, 'accuracy': correct.astype(jnp.float32)}
+  each, from logits [B, classes] and label [B]. Both are NaN where the label is negative."""
+  labelled = label >= 0
+  correct = (jnp.argmax(logits, axis=-1) == label).astype(jnp.float32)
+  cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(label, 0))
+  terms = {'cross_entropy': cross_entropy, 'accuracy': correct}
+  return {name: jnp.where(labelled, x, jnp.nan) for name, x in terms.items()}
+
+
+def weighted(terms: Metrics, batch: Batch) -> tuple[Metrics, Metrics]:
+  """The terms [B] of `classification`, such that their means over all rows are those of a loss, and
+  the same to be logged.
+
+  If some rows have no label, batch['label_weight'] [B] weighs the others (see data/labels.py): the
+  mean, also over several parts of a batch, is then that over its labelled rows. What is logged is
+  0 for a row without a label, with 'labelled', 1 for a row with one: the log divides means by it.
+  """
+  if 'label_weight' not in batch:
+    return terms, terms
+  weight = batch['label_weight']
+  labelled = weight > 0
+  # Replaced before the product, because 0 * NaN is NaN, in gradients too.
+  logged = {name: jnp.where(labelled, x, 0.0) for name, x in terms.items()}
+  for_loss = {name: weight * x for name, x in logged.items()}
+  return for_loss, {**logged, 'labelled': labelled.astype(weight.dtype)}
