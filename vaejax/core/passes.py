@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.core import sharding, stack
-from vaejax.latent import is_conditional
 from vaejax.types import Batch, Eval, Example, Hyper, Method, Source, Variables
 
 Values = dict[str, dict[str, tuple[float, float | None]]]  # {eval: {name: (value, error)}}
@@ -72,7 +71,7 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
   {(eval, stream): names of its rows}, which is filled when the program is traced.
   """
   read_rows, row_names = sharding.shard_rows(mesh, source.rows), {}
-  conditional = is_conditional(method) and 'label' in source.example.fields
+  conditional = method.conditional and 'label' in source.example.fields
 
   def extract(variables, batch, key, hyper):
     batches, has_label = {streams[0]: batch}, None
@@ -172,9 +171,9 @@ def make_pass(
   def is_tested(e: Eval, rows, pending: Pending) -> bool:
     """Whether a method could be tested on any example of the split."""
     has_label = rows.get('test', {}).get(HAS_LABEL)
-    return (
-      has_label is None or 'test' not in e.extract or has_label[: end('test', e, pending)].any()
-    )
+    if has_label is None or 'test' not in e.extract:
+      return True
+    return has_label[: end('test', e, pending)].any()
 
   def select(name: str, e: Eval, rows, pending: Pending) -> dict:
     """The rows that an eval extracted, without padding, up to its limit, and without examples that

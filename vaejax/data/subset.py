@@ -141,7 +141,7 @@ def balanced(rows: Table, count: int, key: jax.Array) -> Table:
   available = len(by_class[rarest])
   hint = f'Give at most {available * rows.classes}' if available else 'Label one of them'
   raise UserError(
-    f'data.labels={count} needs {per_class} labelled rows of each class, but {rows.origin} has '
+    f'data.labels={count} needs {per_class} of each class, but {rows.origin} has '
     f'{available} of class {classes.name_of(rarest, rows.class_names)}. {hint}'
   )
 

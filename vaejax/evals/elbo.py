@@ -46,7 +46,7 @@ def make(method: Method, config, example: Example) -> Eval:
 
   objective = config.get('objective', {})
   protocol = {'samples': objective.samples} if 'samples' in objective else {}
-  if 'label' not in example.fields and not names():
+  if example.classes and 'label' not in example.fields and not names():
     raise UserError(f'the elbo eval needs labels for {config.method}, but the data has none')
   return Eval({'test': extract}, finish, names, protocol)
 

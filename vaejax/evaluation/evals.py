@@ -8,7 +8,6 @@ from vaejax.core.passes import Values
 from vaejax.data import load
 from vaejax.data.labels import Count
 from vaejax.errors import UserError
-from vaejax.latent import is_conditional
 from vaejax.lookup import lookup, nearest
 from vaejax.runs.files import read_json, write_json
 from vaejax.types import Eval, Example, Method
@@ -65,7 +64,7 @@ def fit_split(
     if all(count is None or count.labelled for count in counts):
       fitting[name] = e
       continue
-    if is_conditional(method) and 'test' in e.extract:
+    if method.conditional and 'test' in e.extract:
       lines.append(
         f'{name} is skipped: {config.method} is given the label, and no row of {split} has one'
       )
@@ -92,23 +91,23 @@ def make_evals_without_labels(name: str, config, method: Method, example: Exampl
 def needs_labels(config, method: Method) -> bool:
   """Whether a method is given labels, or learns to predict them."""
   of_styles = config.get('objective', {}).get('target') == 'style'
-  return is_conditional(method) or ('classify' in method.predict and not of_styles)
+  return method.conditional or ('classify' in method.predict and not of_styles)
 
 
 def check_labels(config, method: Method, origin: str, count: Count | None) -> None:
   """Raises UserError if training needs labels that rows of the training split lack."""
   if count is None or not count.unlabelled:
     return
-  if is_conditional(method):
+  if method.conditional:
     raise UserError(
       f'{count.unlabelled:,} of {count.rows:,} rows of {origin} have no label, which '
-      f'{config.method} with model.conditional=True is given. Label them, choose another field with '
-      'data.label, or set model.conditional=False; configs/m2.py learns from a few labels'
+      f'{config.method} with model.conditional=True is given. Label them, choose another field '
+      'with data.label, or set model.conditional=False. configs/m2.py learns from a few labels'
     )
   if needs_labels(config, method) and not count.labelled:
     raise UserError(
-      f'{config.method} needs labels, but no row of {origin} has one. Label some of them, or choose '
-      'another field with data.label'
+      f'{config.method} needs labels, but no row of {origin} has one. Label some of them, or '
+      'choose another field with data.label'
     )
 
 
