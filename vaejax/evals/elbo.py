@@ -36,7 +36,9 @@ def make(method: Method, config, example: Example) -> Eval:
 
   def names():
     def compute():
-      variables = method.init(jax.random.key(0), zeros(example, 1))
+      # Nets are initialised with a label, even if the split that is tested has none.
+      blank = {'label': jnp.zeros(1, jnp.int32), **zeros(example, 1)}
+      variables = method.init(jax.random.key(0), blank)
       batch = {**zeros(example, 1), 'mask': jnp.ones(1)}
       hyper = {name: jnp.asarray(value) for name, value in config.hyper.items()}
       return method.metrics(variables, batch, jax.random.key(0), hyper)

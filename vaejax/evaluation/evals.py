@@ -72,7 +72,7 @@ def fit_split(
     new, skipped = make_evals_without_labels(name, config, method, without)
     fitting |= new
     lines += [f'{line} (on {split})' for line in skipped]
-  if of_split and 0 < of_split.labelled < of_split.rows and needs_labels(config, method):
+  if of_split and of_split.unlabelled and fitting and needs_labels(config, method):
     lines.append(
       f'{of_split.unlabelled:,} of {of_split.rows:,} rows of {split} have no label: values that '
       'need one leave them out'

@@ -6,6 +6,8 @@ import optax
 
 from vaejax.types import Batch, Metrics
 
+TERMS = 'cross_entropy', 'accuracy'
+
 
 def classification(logits: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
   """'cross_entropy' in nats, and 'accuracy', 1 where the most probable class is the label: [B]
@@ -13,8 +15,8 @@ def classification(logits: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
   labelled = label >= 0
   correct = (jnp.argmax(logits, axis=-1) == label).astype(jnp.float32)
   cross_entropy = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(label, 0))
-  terms = {'cross_entropy': cross_entropy, 'accuracy': correct}
-  return {name: jnp.where(labelled, x, jnp.nan) for name, x in terms.items()}
+  terms = zip(TERMS, (cross_entropy, correct), strict=True)
+  return {name: jnp.where(labelled, x, jnp.nan) for name, x in terms}
 
 
 def weighted(terms: Metrics, batch: Batch) -> tuple[Metrics, Metrics]:
@@ -33,3 +35,14 @@ def weighted(terms: Metrics, batch: Batch) -> tuple[Metrics, Metrics]:
   logged = {name: jnp.where(labelled, x, 0.0) for name, x in terms.items()}
   for_loss = {name: weight * x for name, x in logged.items()}
   return for_loss, {**logged, 'labelled': labelled.astype(weight.dtype)}
+
+
+def over_labelled(logged: dict[str, float]) -> dict[str, float]:
+  """Means of what `weighted` logs, with those of classification over labelled rows. Without such
+  rows they are left out."""
+  labelled = logged.get('labelled')
+  if labelled is None:
+    return logged
+  others = {name: value for name, value in logged.items() if name not in TERMS}
+  means = {name: logged[name] / labelled for name in TERMS if name in logged and labelled}
+  return others | means

@@ -12,7 +12,7 @@ from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
 from vaejax.core.step import Chunk, make_chunk, make_step, make_sweep
 from vaejax.data import load
-from vaejax.data.labels import Count, weighted
+from vaejax.data.labels import weighted
 from vaejax.errors import UserError
 from vaejax.evaluation.evals import (
   check_best,
@@ -23,7 +23,7 @@ from vaejax.evaluation.evals import (
 )
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
-from vaejax.runs import checkpoint, workdir
+from vaejax.runs import checkpoint, same_data, workdir
 from vaejax.types import Eval, Method, Source, State
 
 
@@ -60,8 +60,9 @@ class Setup(NamedTuple):
   Attributes:
     cadence: when rows, tests and checkpoints are due.
     method, source: the model, and the batches that it is trained on.
-    about: one line on the training data.
+    about: one line on the training data; notes: what was skipped, measured or assumed in it.
     provenance: {split: what was read}, as config.json has it.
+    changes: (provenance of an earlier start) -> the changes since, see runs.same_data.
     evals: {name: Eval}; skipped_evals: a line for each eval that does not fit.
     passes: {split: a pass of all evals over it}, for 'test', and 'validation' if the data has it.
     watched: the split that is tested while training; watch_size: how many of its examples.
@@ -80,7 +81,9 @@ class Setup(NamedTuple):
   method: Method
   source: Source
   about: str
+  notes: list[str]
   provenance: dict[str, dict]
+  changes: Callable[[dict], list[same_data.Change]]
   evals: dict[str, Eval]
   skipped_evals: list[str]
   passes: dict[str, Pass]
@@ -125,9 +128,10 @@ def set_up(
   method = factory.make_method(config, load.example(config.data, tables['train']))
   labels = {name: load.count_labels(config.data, table) for name, table in tables.items()}
   check_labels(config, method, tables['train'].origin, labels['train'])
+  is_labelled = labels['train'] and not labels['train'].unlabelled
+  weigh_labels = 'label' in tables['train'].row and not is_labelled
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
-  check_length(config, turns)
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
@@ -160,7 +164,9 @@ def set_up(
     source=source,
     about=f'{config.data.name}: '
     + load.describe(tables['train'], source.resident, labels['train']),
+    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
+    changes=lambda saved: same_data.changes(saved, tables, provenance),
     evals=evals,
     skipped_evals=skipped,
     passes=passes,
@@ -172,7 +178,7 @@ def set_up(
     ),
     mesh=mesh,
     program=make_program(
-      config.optimizer, method, source, schedules, mesh, state_sharding, members, labels['train']
+      config.optimizer, method, source, schedules, mesh, state_sharding, members, weigh_labels
     ),
     schedules=schedules,
     members=members,
@@ -192,16 +198,6 @@ def microbatch(config) -> int:
   return together // config.optimizer.accumulate
 
 
-def check_length(config, turns: int) -> None:
-  """Raises UserError if the run needs more examples than their order can count."""
-  examples = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
-  if config.steps * examples >= 2**32:
-    raise UserError(
-      f'steps={config.steps} with {examples} examples each need more than the {2**32:,} that their '
-      'order can count. Use fewer steps, or a smaller batch_size'
-    )
-
-
 def make_program(
   optimizer,
   method: Method,
@@ -210,16 +206,16 @@ def make_program(
   mesh,
   state_sharding: State,
   members=(),
-  labels: Count | None = None,
+  weigh_labels: bool = False,
 ) -> Program:
-  """The program of a run, or of a stack; `optimizer` is that section of the config, and `labels`
-  how many rows have one."""
+  """The program of a run, or of a stack; `optimizer` is that section of the config. With
+  `weigh_labels`, rows may have no label, and batches have the weights of those that do."""
   step = make_step(method, schedules, optimizer.ema, optimizer.accumulate)
   draw = None
   if members:
     step, draw = make_sweep(step, source.draw)
   draw = sharding.shard_draw(mesh, source, draw)
-  if 'label' in source.example.fields and (labels is None or labels.unlabelled):
+  if weigh_labels:
     draw = weighted(draw)
   chunk = make_chunk(sharding.shard_step(mesh, step), draw)
   sums = sharding.member_sharding(mesh, bool(members))
