@@ -81,7 +81,7 @@ def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, 
 
 
 def labelled(run: Run, split: str, batches: Iterator) -> Iterator[dict[str, np.ndarray]]:
-  """Yields the batches of a split. Raises UserError if a row lacks the label that a run is given."""
+  """Yields the batches of a split. Raises UserError if a row lacks a label that the run needs."""
   for batch in batches:
     missing = np.sum(batch['label'] < 0) if run.method.conditional else 0
     if missing:

@@ -41,14 +41,14 @@ def make(method: Method, config, example: Example) -> Eval:
   classes, names = len(judge.shares), judge.example.class_names
   if classes**stacked.CHANNELS > MAX_MODES:
     raise UserError(
-      f'the modes eval counts {classes:,} classes in each of {stacked.CHANNELS} channels, more than '
-      f'{MAX_MODES:,} modes. Use a base dataset with fewer classes'
+      f'{classes:,} classes in each of {stacked.CHANNELS} channels are more modes than the modes '
+      f'eval counts, {MAX_MODES:,}. Use a base dataset with fewer classes'
     )
   if len(absent := np.flatnonzero(judge.shares <= 0)):
     listed = in_words([names[i] if names else str(i) for i in absent])
     raise UserError(
-      f'the judge of {base} never predicts {len(absent)} of its {classes} classes on its test split '
-      f'({listed}), so the modes of the data are unknown. Train a better one'
+      f'the judge of {base} never predicts {len(absent)} of its {classes} classes on its test '
+      f'split ({listed}), so the modes of the data are unknown. Train a better one'
     )
   if (*example.fields['image'].shape[:2], 1) != judge.example.fields['image'].shape:
     raise UserError(
