@@ -10,7 +10,7 @@ import numpy as np
 
 from vaejax.api.run import Run
 from vaejax.errors import UserError
-from vaejax.reporting import images
+from vaejax.reporting import images, previews
 from vaejax.runs import trained
 from vaejax.runs.files import write_atomic
 
@@ -62,7 +62,7 @@ def write_reconstructions(
 def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, np.ndarray]]:
   """Yields the first n rows of a split of the run's data (None: all), in parts, as Run's
   methods take them. Raises UserError."""
-  _, source = trained.open_split(run, split, run.data_dir)
+  _, source = trained.open_split(run, split, log=run.log)
   data, n = run.example.data, min(n or source.size, source.size)
   size = min(n, ROWS_AT_ONCE)
 
@@ -77,8 +77,8 @@ def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, 
 
 
 def as_picture(run: Run, x: np.ndarray) -> np.ndarray:
-  """Returns images as Run's methods take and give them in [0, 1]."""
-  return np.asarray(run.example.to_picture(run.example.to_data(x)))
+  """Returns images as Run's methods take and give them in [0, 1], with the channels to show."""
+  return previews.as_shown(run.example.to_picture(run.example.to_data(x)), run.example)
 
 
 def write_arrays(out: Path, save: Callable, *arrays: np.ndarray, **named: np.ndarray) -> Path:

@@ -90,7 +90,8 @@ def pixels(x: np.ndarray, name: str, split: str) -> np.ndarray:
     return x
   if x.dtype.kind != 'f':
     raise UserError(
-      f'{field} has the dtype {x.dtype}. Give uint8 for grey levels, or uint16 or floats for real numbers'
+      f'{field} has the dtype {x.dtype}. Give uint8 for grey levels, or uint16 or '
+      'floats for real numbers'
     )
   x = x.astype(np.float32, copy=False)
   if not np.isfinite(x).all():

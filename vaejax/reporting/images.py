@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def pairs(originals, reconstructions, columns: int = 8) -> np.ndarray:
   Args:
     originals: float [N, H, W, C] in [0, 1], or videos [N, T, H, W, C], each a row of its frames.
     reconstructions: the same shape.
-    columns: images in a row at most.
+    columns: square images in a row at most; of wide images proportionally fewer.
 
   Returns:
     uint8 [h, w, C], arranged as by `grid`, two rows for every `columns` images.
@@ -51,7 +52,8 @@ def pairs(originals, reconstructions, columns: int = 8) -> np.ndarray:
   (above, frames), (below, _) = _to_uint8(originals), _to_uint8(reconstructions)
   if above.shape != below.shape:
     raise ValueError(f'originals {above.shape} and reconstructions {below.shape} differ in shape')
-  columns = frames or min(columns, above.shape[0])
+  n, height, width, _ = above.shape
+  columns = frames or min(max(1, columns // max(1, width // height)), n)
   rows = (-1, columns, *above.shape[1:])
   both = [_fill_row(pixels, columns).reshape(rows) for pixels in (above, below)]
   return _tile(np.stack(both, axis=1).reshape(-1, *above.shape[1:]), columns)
@@ -61,6 +63,22 @@ def video_grid(videos, columns: int | None = None) -> np.ndarray:
   """A moving grid: float [N, T, H, W, C] in [0, 1] -> uint8 [T, h, w, C], each frame arranged as by
   `grid`."""
   return np.stack([grid(frame, columns) for frame in np.moveaxis(np.asarray(videos), 1, 0)])
+
+
+def channels_shown(x, shown: Sequence[int] = (), colours: bool = True) -> np.ndarray:
+  """The channels of images or videos [..., H, W, C] that a picture shows, all by default.
+
+  One, three (RGB) and, of `colours`, four (RGBA) stay as they are. Others become grey images side
+  by side with a thin line between them: [..., H, C (W + 1) - 1, 1].
+  """
+  x = np.asarray(x)
+  x = x[..., list(shown)] if shown else x
+  channels = x.shape[-1]
+  if channels in (1, 3) or (channels == 4 and colours and not shown):
+    return x
+  line = np.full_like(x[..., :1, :1], SEPARATOR / 255)  # [..., H, 1, 1]
+  parts = [part for c in range(channels) for part in (line, x[..., c : c + 1])]
+  return np.concatenate(parts[1:], axis=-2)
 
 
 def enlarge(image, scale: int | None = None) -> np.ndarray:
@@ -100,7 +118,8 @@ def write_gif(path, frames, scale: int | None = None) -> None:
   """Writes frames, enlarged as by `enlarge`, to a GIF that repeats for ever, atomically.
 
   Args:
-    frames: uint8 [T, H, W, C], C = 1 (grey) or 3 (RGB; a GIF has at most 256 colours).
+    frames: uint8 [T, H, W, C], C = 1 (grey), 3 (RGB; a GIF has at most 256 colours) or 4 (RGBA,
+      put on white).
 
   Raises:
     ValueError: another dtype, rank or number of channels.
@@ -108,8 +127,11 @@ def write_gif(path, frames, scale: int | None = None) -> None:
   """
   from PIL import Image
 
-  if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] not in (1, 3):
-    raise ValueError(f'expected uint8 [T, H, W, 1 or 3], got {frames.dtype} {frames.shape}')
+  if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] not in (1, 3, 4):
+    raise ValueError(f'expected uint8 [T, H, W, 1, 3 or 4], got {frames.dtype} {frames.shape}')
+  if frames.shape[3] == 4:
+    alpha = frames[..., 3:] / 255
+    frames = np.round(frames[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
   large = (enlarge(frame, scale) for frame in frames)
   first, *rest = [Image.fromarray(f[..., 0] if f.shape[2] == 1 else f) for f in large]
   file = io.BytesIO()
@@ -132,14 +154,22 @@ def _fill_row(pixels, columns: int) -> np.ndarray:
   if columns < 1:
     raise ValueError(f'columns must be 1 or more, got {columns}')
   missing = -pixels.shape[0] % columns
-  return np.pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0)), constant_values=SEPARATOR)
+  return _pad(pixels, ((0, missing), (0, 0), (0, 0), (0, 0)))
+
+
+def _pad(pixels, edge) -> np.ndarray:
+  """Images with an edge of the separator's grey, which is opaque."""
+  padded = np.pad(pixels, edge, constant_values=SEPARATOR)
+  if pixels.shape[-1] == 4:
+    alpha = np.pad(pixels[..., 3], edge[:-1], constant_values=255)
+    padded[..., 3] = alpha
+  return padded
 
 
 def _tile(pixels, columns: int) -> np.ndarray:
   _, height, width, channels = pixels.shape
   line = 2 if max(height, width) >= 64 else 1
-  edge = ((0, 0), (0, line), (0, line), (0, 0))
-  pixels = np.pad(pixels, edge, constant_values=SEPARATOR)
+  pixels = _pad(pixels, ((0, 0), (0, line), (0, line), (0, 0)))
   rows = pixels.reshape(-1, columns, height + line, width + line, channels)
   picture = rows.transpose(0, 2, 1, 3, 4).reshape(-1, columns * (width + line), channels)
   return picture[:-line, :-line]

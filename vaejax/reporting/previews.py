@@ -67,10 +67,15 @@ def style_table(method: Method, variables, batch, example: Example) -> jax.Array
   return jnp.concatenate([first, rows.reshape(-1, *image.shape[1:])])
 
 
+def as_shown(x, example: Example) -> np.ndarray:
+  """Images or videos in [0, 1] with the channels that pictures show, see images.channels_shown."""
+  return images.channels_shown(x, example.shown, colours=example.units is None)
+
+
 def write(log: Log, step: int, drawn, method: Method, example: Example, stacked=False) -> None:
   """Writes grids of the images that `make`'s function returned. For a stack, each member has a row,
   and the originals are above the reconstructions."""
-  drawn = {name: np.asarray(x) for name, x in drawn.items()}
+  drawn = {name: as_shown(x, example) for name, x in drawn.items()}
   flat = lambda x: x.reshape(-1, *x.shape[2:]) if stacked else x
   if 'samples' in drawn:
     samples, columns = drawn['samples'], None
