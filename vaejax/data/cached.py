@@ -12,10 +12,13 @@ import numpy as np
 
 
 def digest(*parts) -> str:
-  """A digest of texts and arrays."""
+  """A digest of texts, bytes and arrays."""
   result = hashlib.blake2b(digest_size=12)
   for part in parts:
-    part = part.encode('utf-8', 'surrogateescape') if isinstance(part, str) else part
+    if isinstance(part, str):
+      part = part.encode('utf-8', 'surrogateescape')
+    elif isinstance(part, np.ndarray):
+      part = np.ascontiguousarray(part)
     result.update(f'{memoryview(part).nbytes} '.encode())
     result.update(part)
   return result.hexdigest()

@@ -1,6 +1,6 @@
 """The splits and classes that the names of files in folders describe."""
 
-import os
+import itertools
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -111,7 +111,8 @@ def first_folder(name: str) -> str:
 
 def shared_folders(names: list[str], stop: Iterable[str] = ()) -> str:
   """The folders that all names lie in, 'a/b/', up to one whose name is in `stop`."""
-  common = os.path.commonprefix([min(names), max(names)])
-  folders = common.split('/')[:-1]
+  first, last = (name.split('/')[:-1] for name in (min(names), max(names)))
+  pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+  folders = [folder for folder, _ in pairs]
   stops = [i for i, folder in enumerate(folders) if folder.lower() in stop]
   return ''.join(f'{folder}/' for folder in folders[: stops[0] if stops else None])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vaejax.data import classes
 from vaejax.errors import UserError
 
 NAME = 'labels.csv'
@@ -70,7 +71,7 @@ def read(root: str, names: list[str]) -> Labels:
   columns, ignored = {}, []
   for i, name in enumerate(header):
     if i != file_column:
-      column = classes([row[i].strip() if row else '' for row in matches])
+      column = column_of([row[i].strip() if row else '' for row in matches], name)
       columns |= {name: column} if column else {}
       ignored += [] if column else [name]
   return Labels(columns, ignored, notes)
@@ -95,24 +96,18 @@ def read_rows(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
   return header, rows
 
 
-def classes(texts: list[str]) -> Column | None:
-  """The classes of a column: whole numbers in their order, or text. None for real numbers, and for
-  text that differs in most rows. Negative numbers and empty text are no class."""
-  kept = [text for text in texts if text.lower() not in MISSING]
-  numbers = [number(text) for text in kept]
-  if kept and None not in numbers:
+def column_of(texts: list[str], name: str) -> Column | None:
+  """The classes of a column. None for real numbers, and for text that differs in most rows."""
+  texts = ['' if text.lower() in MISSING else text for text in texts]
+  numbers = [number(text) for text in texts if text]
+  if numbers and None not in numbers:
     if not all(value.is_integer() for value in numbers):
       return None
-    order = sorted({int(value) for value in numbers if value >= 0})
-    index = {value: i for i, value in enumerate(order)}
-    lookup = {text: index.get(int(v), -1) for text, v in zip(kept, numbers, strict=True)}
-  else:
-    order = sorted(set(kept))
-    if len(order) > max(MAX_VALUES, len(kept) / 2):
-      return None
-    lookup = {text: i for i, text in enumerate(order)}
-  values = np.asarray([lookup.get(text, -1) for text in texts], np.int32)
-  return Column(values, tuple(map(str, order)))
+    # Tables store whole numbers with gaps as 3.0; a negative one is no class.
+    texts = [str(int(n)) if text and (n := number(text)) >= 0 else '' for text in texts]
+  values, names = classes.encode(texts, origin=f'{NAME}: {name}')
+  several = len(names) > max(MAX_VALUES, sum(map(bool, texts)) / 2)
+  return None if several and None in numbers else Column(values, names)
 
 
 def number(text: str) -> float | None:
