@@ -1,6 +1,7 @@
 """Decodes one picture file."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from vaejax.data.fit import MODES
 from vaejax.errors import UserError
 
 # Of these, Pillow runs no program, as it does for EPS.
-FORMATS = 'PNG', 'JPEG', 'WEBP', 'BMP', 'DIB', 'TIFF', 'GIF', 'PPM', 'MPO'
+FORMATS = 'PNG', 'JPEG', 'WEBP', 'BMP', 'DIB', 'TIFF', 'GIF', 'PPM'
 ORIENTATION, BITS, PHOTOMETRIC, WHITE_IS_ZERO = 0x0112, 258, 262, 0
 GREY8, COLOUR8, GREY16, REAL = 1, 2, 3, 4  # kinds of pictures
 NAMES = {GREY8: '8-bit grey', COLOUR8: '8-bit colour', GREY16: '16-bit grey', REAL: 'real numbers'}
@@ -139,6 +140,15 @@ def sample_bits(picture) -> int:
   return 8
 
 
+@functools.cache
+def formats() -> tuple[str, ...]:
+  """FORMATS that this Pillow was built with."""
+  from PIL import Image
+
+  Image.init()
+  return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
 @contextlib.contextmanager
 def opened(path: str) -> Iterator:
   """A context with the PIL image of a file. Errors inside become UserError or Damaged."""
@@ -146,7 +156,7 @@ def opened(path: str) -> Iterator:
 
   try:
     with open(path, 'rb') as file:
-      yield Image.open(file, formats=FORMATS)
+      yield Image.open(file, formats=formats())
   except (UserError, MemoryError):
     raise
   except Image.DecompressionBombError:
