@@ -83,7 +83,7 @@ def test_splits_of_folders(root):
       save(root / split / f'{i}.JPG', pixels(8, 8, 3))
   assert folder.splits(str(root), Settings()) == ('train', 'validation', 'test')
   assert [table(root, split).size for split in ('train', 'validation', 'test')] == [5, 3, 2]
-  with pytest.raises(UserError, match='has no split .x.. Choose train or validation or test'):
+  with pytest.raises(UserError, match=r'has no split .x.. Choose train or validation or test'):
     table(root, 'x')
 
 
@@ -101,7 +101,7 @@ def test_labels_and_factors_of_a_table_of_text(root, animals):
   assert 'labels.csv: 1 of 12 pictures have no row' in train.notes
   third = table(root, label='third')
   assert third.class_names == ('0', '1', '2') and dict(third.factors) == {'label': 2}
-  with pytest.raises(UserError, match='data.label=breed is not a column.*columns label, third'):
+  with pytest.raises(UserError, match=r'data.label=breed is not a column.*columns label, third'):
     table(root, label='breed')
 
 
@@ -146,7 +146,7 @@ def test_the_background(root):
   for background, want in (('white', (255,) * 3), ('black', (0,) * 3), ('30,60,90', (30, 60, 90))):
     assert (table(root, background=background).load()['image'] == want).all()
   for background in ('green', '1,2', '1,2,300', ''):
-    with pytest.raises(UserError, match='data.background=.*is not a colour'):
+    with pytest.raises(UserError, match=r'data.background=.*is not a colour'):
       table(root, background=background)
 
 
@@ -159,7 +159,7 @@ def test_16_bits_in_their_own_units(root):
   assert train.levels == 65536 and train.units == test.units
   inside = np.asarray(train.units.forward(train.load()['image']))
   assert abs(inside.mean()) < 1e-3 and abs(inside.std() - 1) < 1e-3
-  with pytest.raises(UserError, match='data.channels=3 does not apply to 16-bit grey'):
+  with pytest.raises(UserError, match=r'data.channels=3 does not apply to 16-bit grey'):
     table(root, channels=3)
   assert table(root, size=3).load()['image'].dtype == np.uint16
   save(root / 'z.png', pixels(6, 6))
@@ -177,7 +177,7 @@ def test_real_numbers(root):
   same(train, {name: image[..., None] for name, image in images.items()})
   assert train.levels == 0 and train.units.transform == 'log'
   save(root / '0.tif', -images['0.tif'])
-  with pytest.raises(UserError, match='needs positive numbers.*asinh'):
+  with pytest.raises(UserError, match=r'needs positive numbers.*asinh'):
     table(root, transform='log')
 
 
@@ -200,7 +200,7 @@ def test_a_damaged_file_is_named_or_skipped(root, animals):
   assert sum(rows.size for rows in parts) == 13
   for name in (*animals, 'cat/98.png'):
     (root / name).write_text('hello')
-  with pytest.raises(UserError, match='all pictures of train in .* are damaged'):
+  with pytest.raises(UserError, match=r'all pictures of train in .* are damaged'):
     table(root, skip_damaged=True)
 
 
@@ -222,7 +222,7 @@ def test_a_deep_colour_is_refused_even_if_damage_is_skipped(root):
 
 def test_nothing_to_read(root, tmp_path):
   root.mkdir()
-  with pytest.raises(UserError, match='has no pictures.*Give a folder of pictures'):
+  with pytest.raises(UserError, match=r'has no pictures.*Give a folder of pictures'):
     table(root)
   (root / 'a' / 'b').mkdir(parents=True)
   (root / 'a' / 'x.heic').write_bytes(b'x')
@@ -281,7 +281,7 @@ def test_content_stays_when_the_folder_moves(root, animals, monkeypatch):
   os.rename(root, root.with_name('moved'))
   assert table(root.with_name('moved')).content() == before
   # Also that of a large folder, of which it has some files.
-  monkeypatch.setattr('vaejax.data.readers.rows.EXACT_BYTES', 0)
+  monkeypatch.setattr('vaejax.data.readers.picture_rows.EXACT_BYTES', 0)
   before = table(root.with_name('moved')).content()
   os.rename(root.with_name('moved'), root)
   assert table(root).content() == before

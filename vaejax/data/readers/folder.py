@@ -10,7 +10,7 @@ import numpy as np
 
 from vaejax.data.cached import digest, packed
 from vaejax.data.fit import check_settings, colour, fitted_shape
-from vaejax.data.readers import groups, headers, labels_csv, listing, pictures, rows
+from vaejax.data.readers import groups, headers, labels_csv, listing, picture_rows, pictures
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -77,21 +77,21 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     row['factors'] = jax.ShapeDtypeStruct((len(folder.factors),), np.int32)
     extra['factors'] = np.stack([c.values[index] for c in folder.factors.values()], -1)
   names = [files.names[i] for i in index]
-  fetch = functools.partial(rows.fetch_rows, files.root, names, decoder, extra)
+  fetch = functools.partial(picture_rows.fetch_rows, files.root, names, decoder, extra)
   origin = f'{os.path.basename(os.path.abspath(files.root))} {split}'
   state = digest(packed(names), files.sizes[index], files.times[index], *extra.values())
   key = [os.path.realpath(files.root), state, list(decoder)]
   known = folder.headers.kind[index] > 0
   area = np.mean((folder.headers.height * folder.headers.width)[index][known])
   threads = 1 if area < THREADED_PIXELS else min(os.cpu_count() or 1, 16)
-  load = functools.partial(rows.load_rows, origin, key, row, len(index), fetch, threads)
+  load = functools.partial(picture_rows.load_rows, origin, key, row, len(index), fetch, threads)
   fitted = None
   if kind:
     training = [files.names[i] for i in folder.rows['train']]
-    fitted = rows.fit_units(
-      functools.partial(rows.fetch_rows, files.root, training, decoder, {}), settings
+    fitted = picture_rows.fit_units(
+      functools.partial(picture_rows.fetch_rows, files.root, training, decoder, {}), settings
     )
-  size = len(index) * rows.row_bytes(row)
+  size = len(index) * picture_rows.row_bytes(row)
   return Table(
     size=len(index),
     row=row,
@@ -104,7 +104,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     class_names=folder.class_names,
     factors={name: len(column.names) for name, column in folder.factors.items()},
     names=functools.partial(list, names),
-    content=functools.partial(rows.content, files, index, load, extra, list(decoder), size),
+    content=functools.partial(picture_rows.content, files, index, load, extra, list(decoder), size),
     notes=folder.notes,
   )
 
@@ -214,7 +214,7 @@ def find_labels(files, stored: groups.Groups, settings: Settings, notes: list[st
   return labels, tuple(map(listing.shown, names)), factors
 
 
-def make_decoder(folder: Folder, settings: Settings) -> tuple[rows.Decoder, int]:
+def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decoder, int]:
   """The decoder of a folder's pictures, and the kind of its real numbers, 0 for 8 bits. Raises
   UserError if pictures differ in kind or size."""
   files, about = folder.listing, folder.headers
@@ -242,7 +242,9 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[rows.Decoder, int]
   shape = fitted_shape((height, width, channels), settings.size, channels)
   dtype = np.dtype(DTYPES.get(depth, np.uint8)).name
   background = colour(settings.background)
-  return rows.Decoder(channels, dtype, settings.size, settings.fit, background, shape), depth
+  return picture_rows.Decoder(
+    channels, dtype, settings.size, settings.fit, background, shape
+  ), depth
 
 
 def common_size(folder: Folder, chosen: np.ndarray, settings: Settings) -> tuple[int, int]:
