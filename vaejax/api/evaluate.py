@@ -6,8 +6,8 @@ from os import PathLike
 from typing import Any, Literal
 
 from vaejax.api import inputs
-from vaejax.api.run import check_run
 from vaejax.api.data import Data, locate
+from vaejax.api.run import check_run
 from vaejax.evaluation import evaluate as evaluation
 
 

@@ -48,11 +48,13 @@ def train(
   Args:
     config: a config, or a spec, see `get_config`.
     workdir: the run's folder, which is created.
-    data: {'train': arrays, 'test': arrays}, optionally with 'validation'; or the name of a
-      dataset; None: that of the config. Arrays are images [N, H, W, C] or [N, H, W], or
-      {'image': images, 'label': int [N]}, with 'video' [N, T, H, W, C] in place of 'image' for
-      videos. They are uint8, or floats, which are real numbers in their own units. Arrays are not
-      saved: pass the same arrays again to resume the run.
+    data: arrays, or the name or path of a dataset; None: that of the config. Arrays are images
+      [N, H, W, C] or [N, H, W], or a dict of 'images' or 'videos' [N, T, H, W, C], and optionally
+      'labels' [N] (whole numbers or text; -1 or '' for a row without one) and 'factors', int [N, F]
+      or {name: [N]}. 10 % of the rows become the test split; to choose it, pass
+      {'train': arrays, 'test': arrays}, optionally with 'validation'. uint8 values are grey levels,
+      booleans black and white; uint16 and floats are real numbers in their own units. Memory maps
+      are not copied. Arrays are not saved: pass the same arrays again to resume the run.
     data_dir: the folder of prepared datasets.
     progress: print progress to stderr.
 

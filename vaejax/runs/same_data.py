@@ -55,7 +55,9 @@ def compare(saved: Any, table: Table, now: dict, split: str) -> Change | None:
       return other
     # The labels of the first rows are among what was compared.
     label = 'label' in after and 'label' not in before
-    words = f'{split} has {more:,} more rows{" and labels" if label else ""}, the others are the same'
+    words = (
+      f'{split} has {more:,} more rows{" and labels" if label else ""}, the others are the same'
+    )
     return Change('rows', words)
   data = 'video' if 'video' in table.row else 'image'
   if more < 0 or data not in before or before[data] != after.get(data):
