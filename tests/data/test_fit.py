@@ -70,7 +70,7 @@ def test_real_numbers_are_resized_in_their_own_units(dtype, channels):
   x = np.random.default_rng(0).integers(0, 65536, (8, 8, channels)).astype(dtype)
   assert np.abs(fit_image(x, 4).mean((0, 1)) - x.mean((0, 1))).max() < 4000
   assert np.array_equal(fit_image(x, 10, mode='pad')[1:9, 1:9], x)
-  with pytest.raises(UserError, match='data.channels=3 does not apply to images of'):
+  with pytest.raises(UserError, match=r'data\.channels=3 does not apply to images of'):
     fit_image(x, channels=3)
 
 
