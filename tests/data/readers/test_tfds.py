@@ -94,7 +94,7 @@ def test_fitted_to_size_and_channels(tiny):
     assert_same(table.load(), fitted)
     assert_same(table.fetch(np.arange(6)), fitted)
   with pytest.raises(UserError, match=r'data\.fit'):
-    tfds.table(str(tiny), 'test', Settings(fit='crop'))
+    tfds.table(str(tiny), 'test', Settings(fit='cut'))
 
 
 def test_decoded_once_until_the_source_changes(tiny, monkeypatch, cache):
