@@ -8,7 +8,8 @@ The name of a dataset is the name of its file, or the dotted name of a module ou
   DRAWN: True for drawings in black and white; by default a dataset has photographs in colour.
   table(split, size, channels, fit, frames) -> Table: the reader of a dataset that is not from TFDS.
     A module outside this package must define it. None means the default of the dataset. Settings
-    that do not apply, such as `frames` for images, are ignored.
+    that do not apply, such as `frames` for images, are ignored. It may also take `background`, see
+    data.background, and `data_dir`, the folder of datasets, None for the default.
   SPLITS: the splits of `table`; ('train', 'test') by default.
   ARCHIVES, read(split, {archive: path}) -> (names of labels, (image, label) of every row): the
     official files that data/official.py prepares for TFDS, and their reader.
