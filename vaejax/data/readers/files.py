@@ -89,9 +89,11 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
     notes = (f'{path.name} is {known.name}: its factors are {", ".join(known.counts)}',)
   else:
     chosen, notes = named.choose(stored, settings, path.name)
-  parts, more = divide_splits(chosen, stored, path.name)
+  where = {f.data: find_axes(stored[f.data], settings) for f in chosen.values()}
+  sizes = {name: rows.count(stored[name], axes_) for name, axes_ in where.items()}
+  parts, more = divide_splits(chosen, stored, sizes, path.name)
   label, class_names, columns, counts = targets.read(known, parts, stored, settings, path.name)
-  where = {s: find_axes(p.data, settings) for s, p in parts.items()}
+  where = {s: where[p.name] for s, p in parts.items()}
   numbers = how_stored(known, parts, where, path.name)
   windows = count_windows(parts, where, settings, path.name)
   result = {}
@@ -117,9 +119,15 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
 
 
 def divide_splits(
-  chosen: Mapping[str | None, named.Fields], stored: Mapping[str, Array], origin: str
+  chosen: Mapping[str | None, named.Fields],
+  stored: Mapping[str, Array],
+  sizes: Mapping[str, int],
+  origin: str,
 ) -> tuple[dict[str, Part], tuple[str, ...]]:
-  """{split: Part}, with train first and test, and notes. Raises UserError if there is no train."""
+  """{split: Part}, with train first and test, and notes.
+
+  `sizes` is {array: number of its rows}. Raises UserError if there is no train.
+  """
   chosen = dict(chosen)
   if 'train' not in chosen and None in chosen:
     chosen['train'] = chosen.pop(None)
@@ -130,7 +138,7 @@ def divide_splits(
     )
   get = lambda name: stored[name] if name else None
   part = {
-    s: Part(stored[f.data], get(f.label), get(f.factors), None)
+    s: Part(f.data, stored[f.data], get(f.label), get(f.factors), None)
     for s, f in sorted(chosen.items(), key=lambda item: item[0] != 'train')
     if s
   }
@@ -147,7 +155,7 @@ def divide_splits(
     part['test'] = part.pop('validation')
     return part, (f'{origin}: validation is the test split, because there is no other',)
   index = part['train'].index
-  size = train.data.shape[0] if index is None else len(index)
+  size = sizes[train.name] if index is None else len(index)
   kept, test, note = divide.divide(size)
   part['train'] = train._replace(index=kept if index is None else index[kept])
   part['test'] = train._replace(index=test if index is None else index[test])
