@@ -136,7 +136,7 @@ def test_an_example_is_what_both_sources_give():
     ),
     ({'mode': 'disk'}, 'Choose one of auto, resident, stream'),
     ({'scale': 'tanh'}, 'Choose one of symmetric, unit'),
-    ({'fit': 'crop'}, 'Choose one of pad, resize'),
+    ({'fit': 'zoom'}, 'Choose one of crop, pad, resize'),
   ],
 )
 def test_a_wrong_name_is_answered_in_one_line(fields, message):

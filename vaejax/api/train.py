@@ -13,17 +13,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from ml_collections import ConfigDict
 
+from vaejax.api.data import Data, locate
 from vaejax.config.fields import flat
 from vaejax.config.load import load_config
 from vaejax.core import passes
-from vaejax.data import arrays
 from vaejax.errors import UserError
 from vaejax.sweeps import axes, summary
 from vaejax.sweeps import sweep as sweeps
 from vaejax.training import train as training
 
 Config: TypeAlias = str | ConfigDict
-Data: TypeAlias = str | PathLike[str] | Mapping[str, Any] | np.ndarray
 Axes: TypeAlias = Mapping[str, str | Iterable[Any]]
 
 
@@ -111,18 +110,8 @@ def sweep(
 
 def parse_data(data: Any, data_dir: Any) -> tuple[list[tuple[str, str]], Any]:
   """Returns a config's overrides for `data`, and where to read it from. Raises UserError."""
-  if isinstance(data, Mapping) or hasattr(data, '__array__'):
-    return [('data.name', arrays.NAME)], arrays.tables(data)
-  data = os.fspath(data) if isinstance(data, PathLike) else data
-  if not isinstance(data, str | None):
-    raise UserError(
-      f"data is of type {type(data).__name__}. Use an array, {{'train': arrays, 'test': arrays}}, "
-      'or the name or path of a dataset'
-    )
-  folder = None if data_dir is None else os.path.expanduser(os.fspath(data_dir))
-  if folder and not Path(folder).is_dir():
-    raise UserError(f'there is no folder {folder}. Use the data_dir of your prepared datasets')
-  return [('data.name', data)] if data else [], folder
+  name, source = locate(data, data_dir)
+  return [('data.name', name)] if name else [], source
 
 
 def run(train: Callable[[Any], Any], progress: bool) -> Any:

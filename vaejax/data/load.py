@@ -182,9 +182,10 @@ def single(data, rows: Table, n: int, seed: int, put, number: int = 0) -> Source
   resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else combine.part_key(run_key(fixed), number)
-  return source.make(
+  made = source.make(
     rows, n, data.binarise, data.scale, data.augment.flip, resident, key, put, *style_settings(data)
   )
+  return made._replace(example=example(data, rows))
 
 
 def resident_bytes(rows: Table) -> int:
@@ -212,7 +213,8 @@ def test(data, rows: Table, put=None) -> Source:
   """A source for a pass in order, without flips, with fixed binarisation and styles."""
   resident = data.mode != 'stream' and resident_bytes(rows) <= data.budget_mb * 2**20
   kind = binarisation(data)
-  return source.make(rows, 1, kind, data.scale, False, resident, None, put, *style_settings(data))
+  made = source.make(rows, 1, kind, data.scale, False, resident, None, put, *style_settings(data))
+  return made._replace(example=example(data, rows))
 
 
 def run_key(seed: int) -> jax.Array:
