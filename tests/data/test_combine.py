@@ -7,7 +7,7 @@ import pytest
 
 from vaejax.config.base import base
 from vaejax.config.load import load_config
-from vaejax.data import combine, load, source, subset
+from vaejax.data import combine, load, source, stream, subset
 from vaejax.errors import UserError
 from vaejax.training.setup import set_up
 
@@ -61,7 +61,7 @@ def test_each_part_is_what_its_source_gives():
 
 def test_resident_and_streamed_batches_are_the_same(monkeypatch):
   # Blocks of 3 steps of one, and of 5 of the other: they end at different steps.
-  monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * 8 * (64 + 4))
+  monkeypatch.setattr(stream, 'BLOCK_BYTES', 3 * 8 * (64 + 4))
   found, rows = digits(mode='resident')
   resident = load.train(found, rows, 8, 3)
   streamed = load.train(data(mode='stream'), rows, 8, 3)

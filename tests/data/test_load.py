@@ -99,7 +99,7 @@ def test_a_data_seed_fixes_the_order_of_every_run():
 
 
 def test_the_test_split_is_binarised_once_for_all_and_never_flipped():
-  found = data(binarise='dynamic', flip=True)
+  found = data(binarise='dynamic', augment={'flip': True, 'cutout': 4})
   rows = load.table(found, 'test', None)
   assert load.binarisation(found) == 'static'
   assert [load.binarisation(data(binarise=b)) for b in ('none', 'threshold', 'static')] == [
@@ -136,7 +136,7 @@ def test_an_example_is_what_both_sources_give():
     ),
     ({'mode': 'disk'}, 'Choose one of auto, resident, stream'),
     ({'scale': 'tanh'}, 'Choose one of symmetric, unit'),
-    ({'fit': 'zoom'}, 'Choose one of crop, pad, resize'),
+    ({'fit': 'stretch'}, 'Choose one of crop, pad, resize'),
   ],
 )
 def test_a_wrong_name_is_answered_in_one_line(fields, message):

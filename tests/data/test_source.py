@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax.data import source
+from vaejax.data import source, stream
+from vaejax.data.augment import Augment
 from vaejax.data.order import host_order
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -60,13 +61,13 @@ def assert_same(a, b):
     assert all(np.array_equal(x[k], y[k]) and x[k].dtype == y[k].dtype for k in x)
 
 
-SETTINGS = {'kind': 'dynamic', 'scale': 'symmetric', 'flips': True}
+SETTINGS = {'kind': 'dynamic', 'scale': 'symmetric', 'augmentation': Augment(flip=True)}
 
 
 @pytest.mark.parametrize('size, n', [(10, 4), (3, 7)])
 def test_resident_and_streamed_batches_are_the_same(size, n, monkeypatch):
   # A block of three steps: the steps below end within one.
-  monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * n * source.row_bytes(table(size)))
+  monkeypatch.setattr(stream, 'BLOCK_BYTES', 3 * n * source.row_bytes(table(size)))
   make = partial(source.make, n=n, key=KEY, **SETTINGS)
   resident, streamed = make(table(size)), make(table(size), resident=False)
   want = batches(resident, 0, 11)
@@ -158,7 +159,9 @@ def test_a_pass_has_every_example_once_in_order(n, where):
 
 
 def test_a_training_split_can_be_passed_too():
-  labels, _ = passed(source.make(table(), 8, 'dynamic', flips=True, resident=False, key=KEY), 4)
+  labels, _ = passed(
+    source.make(table(), 8, 'dynamic', augmentation=Augment(flip=True), resident=False, key=KEY), 4
+  )
   assert labels == list(range(10))
 
 
@@ -223,7 +226,7 @@ def streaming(reader, steps=1000, n=2):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-  monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * 2 * source.row_bytes(table()))
+  monkeypatch.setattr(stream, 'BLOCK_BYTES', 3 * 2 * source.row_bytes(table()))
 
 
 class Part(source.SingleDevice):
@@ -238,7 +241,7 @@ class Part(source.SingleDevice):
 
 def test_a_process_reads_its_own_rows_alone(monkeypatch):
   n, size = 4, 10
-  monkeypatch.setattr(source, 'BLOCK_BYTES', 3 * n * source.row_bytes(table(size)))
+  monkeypatch.setattr(stream, 'BLOCK_BYTES', 3 * n * source.row_bytes(table(size)))
   reader, whole = Reader(), source.make(table(size), n, resident=False, key=KEY)
   made = source.make(table(size, reader), n, resident=False, key=KEY, put=Part())
   for (block, count), (all_of_it, all_count) in zip(
@@ -258,10 +261,11 @@ def test_the_stream_reads_ahead_in_threads_and_stops_when_it_is_left(small_block
   blocks = streaming(reader)
   assert not reader.calls
   next(blocks)
-  # Two blocks further than the one that is worked on, and no more.
-  until(lambda: len(reader.calls) >= 9)
+  # Two blocks of three further than the one that is used, an item for each thread, and no more.
+  ahead = 9 + stream.THREADS
+  until(lambda: len(reader.calls) >= ahead)
   time.sleep(0.1)
-  assert len(reader.calls) == 9
+  assert len(reader.calls) == ahead
   assert threading.main_thread() not in reader.threads and running(reader)
   blocks.close()
   until(lambda: not running(reader))
@@ -299,7 +303,7 @@ import contextlib, sys, time
 import test_source as t
 
 reader = t.Reader()
-t.source.BLOCK_BYTES = 100 * 2 * t.source.row_bytes(t.table())
+t.stream.BLOCK_BYTES = 100 * 2 * t.source.row_bytes(t.table())
 
 def fetch(index):
   time.sleep(1 if len(reader.calls) > 100 else 0)

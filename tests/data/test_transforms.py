@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vaejax.data import transforms
-from vaejax.data.transforms import flip, prepare
+from vaejax.data.augment import Augment
+from vaejax.data.transforms import prepare
 
 binarise = jax.jit(transforms.binarise, static_argnums=0)
 GREY = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
@@ -78,15 +79,6 @@ def test_a_dynamic_draw_depends_on_its_key():
   assert 0.4 < np.mean(one == two) < 0.6 and 0.4 < np.mean(one[0] == one[1]) < 0.6
 
 
-def test_half_are_mirrored_left_to_right():
-  n = 2000
-  image = np.random.default_rng(0).integers(0, 256, (1, 3, 4, 2), np.uint8)
-  flipped = np.asarray(flip(jnp.asarray(np.tile(image, (n, 1, 1, 1))), keys(n)))
-  plain = (flipped == image).all((1, 2, 3))
-  assert (flipped[~plain] == image[:, :, ::-1]).all()
-  assert abs(plain.mean() - 0.5) < 4 * 0.5 / np.sqrt(n)
-
-
 def raw(n=3):
   image = np.random.default_rng(0).integers(0, 256, (n, 4, 4, 1), np.uint8)
   return {'image': jnp.asarray(image), 'label': jnp.arange(n)}
@@ -107,7 +99,7 @@ def test_prepare_scales_and_keeps_the_other_fields(kind):
 def test_flips_happen_only_where_asked_and_after_binarisation(kind):
   n = 200
   rows = raw(n)
-  both = prepare(rows, keys(n), jnp.arange(n), kind, flips=True)['image']
+  both = prepare(rows, keys(n), jnp.arange(n), kind, augmentation=Augment(flip=True))['image']
   plain = prepare(rows, keys(n), jnp.arange(n), kind)['image']
   same = (both == plain).all((1, 2, 3))
   assert 0.35 < same.mean() < 0.65

@@ -8,10 +8,12 @@ import jax
 from vaejax import units
 from vaejax.data import (
   arrays,
+  augment,
   combine,
   readers,
   sets,
   settings,
+  slices,
   source,
   stacked,
   subset,
@@ -56,11 +58,14 @@ def splits(data, data_dir: Location) -> Splits:
 
 
 def table(data, split: str, data_dir: Location) -> Table:
-  """The raw rows of a split. 'train' and 'validation' are those of `splits`.
+  """The raw rows of a split, or of a slice or sum of splits such as 'test[:10%]' (see slices.py).
 
-  Raises UserError if there is no such dataset or split.
+  'train' and 'validation' are those of `splits`. Raises UserError if there is no such dataset or
+  split.
   """
   check(data)
+  if slices.is_compound(split):
+    return slices.read(split, lambda name: table(data, name, data_dir))
   if base := stacked.base(data.name):
     if split not in Splits._fields:
       raise UserError(f'{data.name} has no split {split!r}. Choose train or test')
@@ -159,6 +164,11 @@ def style_settings(data) -> tuple[str, bool]:
   return styles(data), bool(data.get('pairs'))
 
 
+def augmentation(data) -> augment.Augment:
+  """The random changes of training images in a config's `data.augment`."""
+  return augment.Augment(**data.augment)
+
+
 def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
   """The training source, with batches of n rows in the order of `data.seed`, or of each run's key.
 
@@ -182,8 +192,9 @@ def single(data, rows: Table, n: int, seed: int, put, number: int = 0) -> Source
   resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else combine.part_key(run_key(fixed), number)
+  changes, workers = augmentation(data), data.workers
   made = source.make(
-    rows, n, data.binarise, data.scale, data.augment.flip, resident, key, put, *style_settings(data)
+    rows, n, data.binarise, data.scale, changes, resident, key, put, *style_settings(data), workers
   )
   return made._replace(example=example(data, rows))
 
@@ -199,8 +210,12 @@ def binarisation(data) -> str:
 
 
 def example(data, rows: Table) -> Example:
-  """The Example of a table under a config's `data`."""
-  described = source.describe(rows, data.binarise, data.scale, *style_settings(data))
+  """The Example of a table under a config's `data`. Raises UserError for settings that do not fit
+  it."""
+  changes = augmentation(data)
+  shape = rows.row[transforms.data_field(rows.row)].shape
+  augment.check(changes, shape, bool(rows.units), data.binarise)
+  described = source.describe(rows, data.binarise, data.scale, changes, *style_settings(data))
   channels = described.fields[described.data].shape[-1]
   if wrong := [c for c in data.shown if c >= channels]:
     raise UserError(
@@ -210,10 +225,11 @@ def example(data, rows: Table) -> Example:
 
 
 def test(data, rows: Table, put=None) -> Source:
-  """A source for a pass in order, without flips, with fixed binarisation and styles."""
+  """A source for a pass in order, with the centre of a crop, fixed binarisation and styles, and
+  nothing random."""
   resident = data.mode != 'stream' and resident_bytes(rows) <= data.budget_mb * 2**20
-  kind = binarisation(data)
-  made = source.make(rows, 1, kind, data.scale, False, resident, None, put, *style_settings(data))
+  kind, centre = binarisation(data), augment.evaluation(augmentation(data))
+  made = source.make(rows, 1, kind, data.scale, centre, resident, None, put, *style_settings(data))
   return made._replace(example=example(data, rows))
 
 

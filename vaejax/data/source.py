@@ -1,9 +1,7 @@
 """Batches from a table of raw rows, which is resident on the device or streamed from the host."""
 
-import contextlib
 import functools
 import math
-from collections.abc import Iterator
 from functools import partial
 
 import jax
@@ -11,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from vaejax.data import transforms
-from vaejax.data.order import Words, add, first_position, host_order, order
+from vaejax.data import stream, transforms
+from vaejax.data.augment import NONE, Augment, output_shape
+from vaejax.data.order import Words, add, first_position, order
 from vaejax.data.styles import STYLES
 from vaejax.data.table import Table
 from vaejax.types import Example, Source
@@ -28,10 +27,17 @@ def data_key(key: jax.Array) -> jax.Array:
   return jax.random.fold_in(key, 1)
 
 
-def describe(table: Table, kind: str, scale: str, styles: str = '', pairs=False) -> Example:
+def describe(
+  table: Table,
+  kind: str,
+  scale: str,
+  augmentation: Augment = NONE,
+  styles: str = '',
+  pairs: bool = False,
+) -> Example:
   """The Example of a table's rows after transforms.prepare."""
   name = transforms.data_field(table.row)
-  *size, channels = table.row[name].shape
+  *size, channels = output_shape(augmentation, table.row[name].shape)
   data = jax.ShapeDtypeStruct((*size, 3 if styles else channels), jnp.float32)
   low, high = limits(table) if table.units else transforms.SCALES[scale]
   levels = 256 if styles else 2 if kind != 'none' else table.levels
@@ -97,32 +103,35 @@ def make(
   n: int,
   kind='none',
   scale='unit',
-  flips=False,
+  augmentation=NONE,
   resident=True,
   key=None,
   put=None,
   styles='',
   pairs=False,
+  workers=0,
 ) -> Source:
   """A source of batches of n examples.
 
   Args:
     table: the split.
     n: number of examples in one step, for all its turns.
-    kind, scale, flips, styles, pairs: see transforms.prepare.
+    kind, scale, augmentation, styles, pairs: see transforms.prepare.
     resident: whether raw rows are stored on the device, rather than streamed from the host.
     key: a fixed key for order and noise; None uses the key of each run. A stream needs it, because
       the host computes the order.
     put: places host arrays on the devices, see SingleDevice.
+    workers: processes that read a stream, see stream.read_ahead; 0 for threads.
   """
   put = put or SingleDevice()
   prepare = partial(
     transforms.prepare,
     kind=kind,
     scale=scale,
-    flips=flips,
+    augmentation=augmentation,
     styles=styles,
     pairs=pairs,
+    levels=table.levels,
     units=table.units,
   )
 
@@ -167,22 +176,13 @@ def make(
   else:
 
     def buffers(step, steps):
-      return stream(table, n, key, step, steps, put)
+      words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))
+      return stream.training_blocks(table, n, words, step, steps, row_bytes(table), put, workers)
 
     def blocks(size):
-      padded = put.round_up(size)
-      begin, end = put.local_range(padded)
+      return stream.ordered_blocks(table, size, put)
 
-      def read(first):
-        last = min(first + size, table.size)
-        index = np.arange(min(first + begin, last - 1), max(min(first + end, last), first + 1))
-        return jax.tree.map(partial(pad, size=end - begin), dict(table.fetch(index)))
-
-      with prefetch(range(0, table.size, size), read, 4) as reader:
-        for first, block in zip(range(0, table.size, size), reader, strict=True):
-          yield {'rows': put.put_rows(block, padded), **put({'first': np.int32(first)})}
-
-  example = describe(table, kind, scale, styles, pairs)
+  example = describe(table, kind, scale, augmentation, styles, pairs)
   # Blocks of a stream are [steps, n, ...], sharded over n.
   block = PartitionSpec(None, 'data')
   replicated = PartitionSpec()
@@ -192,53 +192,3 @@ def make(
   return Source(
     example, table.size, resident, row_shardable, buffer_spec, buffers, draw, blocks, rows
   )
-
-
-def pad(rows: np.ndarray, size: int) -> np.ndarray:
-  """Rows padded to `size` by repeating the last one, so that all blocks have the same shape."""
-  if len(rows) == size:
-    return rows
-  return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
-
-
-@contextlib.contextmanager
-def prefetch(numbers: range, read, count: int, batch: int = 0):
-  """A context with an iterator over read(number), which Grain's threads run `count` items ahead.
-  With `batch`, the iterator is over stacks of that many items."""
-  import grain
-
-  items = grain.MapDataset.range(numbers.start, numbers.stop, numbers.step).map(read)
-  options = grain.ReadOptions(num_threads=4, prefetch_buffer_size=count)
-  dataset = items.to_iter_dataset(options)
-  reader = iter(dataset.batch(batch, drop_remainder=False) if batch else dataset)
-  # Without closing, its threads keep reading after the loop ends, and the process waits for them.
-  with contextlib.closing(reader):
-    yield reader
-
-
-# Raw bytes of one streamed block. Two blocks are read ahead.
-BLOCK_BYTES = 64 * 2**20
-
-
-def stream(table: Table, n: int, key, step: int, steps: int, put) -> Iterator:
-  """Blocks of consecutive steps [steps, n, ...], which are read ahead while the device computes.
-
-  Blocks begin at multiples of their length, also after resuming. They are sharded over n, and each
-  process only reads the rows of its devices.
-  """
-  if step >= steps:
-    return
-  length = max(1, BLOCK_BYTES // (row_bytes(table) * n))
-  start = step - step % length
-  local = put.local_range(n)
-  words = np.asarray(jax.random.key_data(jax.random.split(data_key(key))[0]))
-
-  def read(step: int):
-    index = host_order(words, step * n + np.arange(*local, dtype=np.int64), table.size)
-    return {'rows': dict(table.fetch(index)), 'index': index}
-
-  with prefetch(range(start, steps), read, 2 * length, length) as reader:
-    for begin, block in zip(range(start, steps, length), reader, strict=True):
-      block = put.put_rows(jax.tree.map(partial(pad, size=length), block), n, axis=1)
-      count = min(begin + length, steps) - max(begin, step)
-      yield {**block, **put({'first': np.int32(begin)})}, count

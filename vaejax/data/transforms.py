@@ -1,4 +1,4 @@
-"""Transformations of raw rows on the device: binarise, flip, restyle, scale."""
+"""Transformations of raw rows on the device: augment, binarise, restyle, scale."""
 
 import math
 
@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.data import styles as styles_of
+from vaejax.data.augment import NONE, Augment, augment
 from vaejax.data.noise import bits
+from vaejax.units import Units
 
 BINARISE = ('none', 'threshold', 'dynamic', 'static')
 SCALES = {'unit': (0.0, 1.0), 'symmetric': (-1.0, 1.0)}
@@ -40,20 +42,22 @@ def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> 
   return bernoulli(keys, image).astype(jnp.float32)
 
 
-def flip(image: jax.Array, keys: jax.Array) -> jax.Array:
-  """Images [N, ..., H, W, C], each mirrored left to right with probability one half."""
-  mirrored = jax.vmap(jax.random.bernoulli)(keys)
-  mirrored = mirrored.reshape(-1, *[1] * (image.ndim - 1))
-  return jnp.where(mirrored, image[..., ::-1, :], image)
-
-
 def data_field(fields) -> str:
   """The field of a dataset that is modelled, 'image' or 'video'."""
   return 'video' if 'video' in fields else 'image'
 
 
 def prepare(
-  raw, keys, index, kind='none', scale='unit', flips=False, styles='', pairs=False, units=None
+  raw,
+  keys,
+  index,
+  kind='none',
+  scale='unit',
+  augmentation: Augment = NONE,
+  styles='',
+  pairs=False,
+  levels: int = 256,
+  units: Units | None = None,
 ):
   """The batch that a model is given, from raw rows {field: [N, ...]}.
 
@@ -62,18 +66,23 @@ def prepare(
       units; and any other fields.
     keys: the key of each row, [N].
     index: the index of each row's example, [N].
-    kind, scale, flips, styles: as in a config's `data.binarise`, `data.scale`, `data.flip` and
-      `data.styles`. With styles, the style of each row is drawn by its key and returned as 'style'
-      int32 [N].
+    kind, scale, styles: as in a config's `data.binarise`, `data.scale` and `data.styles`. With
+      styles, the style of each row is drawn by its key and returned as 'style' int32 [N].
+    augmentation: the fields of `data.augment`.
     pairs: whether, with styles, the batch also has 'pair', each row in a second random style, and
       'style_image', the previous row in that style.
+    levels: the number of values of an 8-bit element.
     units: of real numbers, see vaejax.units; None for 8 bits.
   """
-  # Binarised before mirroring, because a static draw belongs to the original image.
   name = data_field(raw)
-  image = units.forward(raw[name]) if units else binarise(kind, raw[name], keys, index)
-  if flips:
-    image = flip(image, jax.vmap(jax.random.fold_in, (0, None))(keys, 1))
+  # A static draw belongs to the original image. A dynamic one may be mirrored after it is drawn.
+  late = kind == 'static' or (kind == 'dynamic' and augmentation.only_flips)
+  image = units.forward(raw[name]) if units else raw[name]
+  if not late:
+    image = augment(augmentation, image, keys, 0 if units else levels)
+  image = image if units else binarise(kind, image, keys, index)
+  if late:
+    image = augment(augmentation, image, keys, 2)
   images = {name: image}
   if styles:
     first, second = (

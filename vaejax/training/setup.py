@@ -53,7 +53,7 @@ class Setup(NamedTuple):
   Attributes:
     cadence: when rows, tests and checkpoints are due.
     method, source: the model, and the batches that it is trained on.
-    about: one line on the training data.
+    about: one line on the training data; notes: what was skipped, measured or assumed in it.
     provenance: {split: what was read}, as config.json has it.
     changes: (provenance of an earlier start) -> the changes since, see runs.same_data.
     evals: {name: Eval}; skipped_evals: a line for each eval that does not fit.
@@ -74,6 +74,7 @@ class Setup(NamedTuple):
   method: Method
   source: Source
   about: str
+  notes: list[str]
   provenance: dict[str, dict]
   changes: Callable[[dict], list[same_data.Change]]
   evals: dict[str, Eval]
@@ -145,6 +146,7 @@ def set_up(
     method=method,
     source=source,
     about=f'{config.data.name}: {load.describe(tables["train"], source.resident)}',
+    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
     evals=evals,

@@ -101,7 +101,8 @@ def train(
       )
     several = f', {processes.count()} processes' if processes.count() > 1 else ''
     several += f', {len(members)} members' if members else ''
-    log(f'{setup.about}; {setup.mesh.size} device(s){several}')
+    for line in (f'{setup.about}; {setup.mesh.size} device(s){several}', *setup.notes):
+      log(line)
     if members and not setup.source.resident:
       log('the data is streamed: all members see it in the order of the first one')
     if start:

@@ -1,0 +1,129 @@
+"""One measurement of a stream, for stream.py: `python stream_ours.py PART DATASET WORKERS ...`.
+
+Prints a line of JSON. Workers are processes; 0 are threads.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from vaejax.core import sharding
+from vaejax.data import source
+from vaejax.data.augment import Augment
+from vaejax.data.readers import tfds
+
+BATCH, CROP = 32, 224
+KEY = jax.random.key(7)
+
+
+def make(dataset: str, workers: int, put=None, table=None) -> source.Source:
+  """The source of batches: 256x256 JPEGs, a random crop and flips."""
+  table = table or tfds.table(dataset, 'train')
+  changes = Augment(crop=CROP, flip=True)
+  return source.make(
+    table, BATCH, augmentation=changes, resident=False, key=KEY, put=put, workers=workers
+  )
+
+
+def steps(made: source.Source, first: int, last: int):
+  """Yields every batch of the steps from first to last - 1, on the device."""
+  draw, step = jax.jit(made.draw), first
+  for buffer, count in made.buffers(first, last):
+    for _ in range(count):
+      yield jax.block_until_ready(draw(buffer, KEY, np.int32(step)))
+      step += 1
+
+
+def rate(dataset: str, workers: int, batches: int, warm_up: int) -> dict:
+  """Images a second after a warm-up, and seconds until its end."""
+  began, total = time.perf_counter(), 0.0
+  for number, batch in enumerate(steps(make(dataset, workers), 0, batches + warm_up)):
+    total += float(batch['image'][0, 0, 0, 0])
+    if number == warm_up - 1:
+      start = time.perf_counter()
+  seconds = time.perf_counter() - start
+  return {'rate': batches * BATCH / seconds, 'first': start - began, 'sum': total}
+
+
+def resident_mib(pid: int | str) -> float:
+  """Resident memory of a process that is not shared with others, in MiB."""
+  lines = Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()
+  sizes = dict(line.split()[:2] for line in lines[1:])
+  return int(sizes['Pss:']) / 1024
+
+
+def children() -> list[int]:
+  path = Path(f'/proc/{os.getpid()}/task')
+  return [int(n) for task in path.iterdir() for n in (task / 'children').read_text().split()]
+
+
+def memory(dataset: str, workers: int, batches: int) -> dict:
+  """Memory of this process and its workers at a tenth of the batches, at the end, and its peak."""
+  taken = []
+  for number, _ in enumerate(steps(make(dataset, workers), 0, batches)):
+    if number % max(1, batches // 40) == 0 and number >= batches // 10:
+      taken.append(sum(map(resident_mib, [os.getpid(), *children()])))
+  return {'first': taken[0], 'last': taken[-1], 'peak': max(taken), 'samples': len(taken)}
+
+
+def wait(dataset: str, workers: int, count: int) -> dict:
+  """The share of time for which steps that sleep 100 ms wait for their data, after the first."""
+  waited, ready = [], time.perf_counter()
+  for _, length in make(dataset, workers).buffers(0, count):
+    waited.append(time.perf_counter() - ready)
+    for _ in range(length):
+      time.sleep(0.1)
+    ready = time.perf_counter()
+  later = sum(waited[1:])
+  return {'first': waited[0], 'share': later / (later + 0.1 * count), 'blocks': len(waited)}
+
+
+def digest(batch) -> str:
+  parts = [np.asarray(batch[name]).tobytes() for name in sorted(batch)]
+  return hashlib.blake2b(b''.join(parts), digest_size=8).hexdigest()
+
+
+def resume(dataset: str, workers: int, last: int) -> dict:
+  """Whether a stream that begins in the middle has the same batches, with threads and workers."""
+  full = [digest(batch) for batch in steps(make(dataset, workers), 0, last)]
+  middle = last // 2 + 1
+  again = [digest(batch) for batch in steps(make(dataset, workers), middle, last)]
+  threads = [digest(batch) for batch in steps(make(dataset, 0), middle, last)]
+  assert len(set(full)) == last
+  return {'equal': again == full[middle:], 'equal_to_threads': threads == full[middle:]}
+
+
+def rows(dataset: str, workers: int, count: int, address: str, number: int) -> dict:
+  """The examples that process `number` of two reads in so many steps, one list a step."""
+  jax.distributed.initialize(address, 2, number)
+  put, read = sharding.MeshPlacement(sharding.make_mesh(BATCH)), {}
+  table = tfds.table(dataset, 'train')
+
+  def fetch(index):
+    read[tuple(index.tolist())] = None
+    return table.fetch(index)
+
+  made = make(dataset, 0, put, table._replace(fetch=fetch))
+  for block, _ in made.buffers(0, count):
+    shard = block['index'].addressable_shards[0]
+    own = np.asarray(shard.data).tolist()
+  assert all(tuple(row) in read for row in own)
+  jax.distributed.shutdown()
+  return {'rows': own[:count]}
+
+
+def main():
+  part, dataset, workers, *rest = sys.argv[1:]
+  values = [int(word) if word.isdecimal() else word for word in rest]
+  print(json.dumps(partial(globals()[part], dataset, int(workers))(*values)), flush=True)
+
+
+if __name__ == '__main__':
+  main()
