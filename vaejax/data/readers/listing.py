@@ -44,8 +44,8 @@ class Listing(NamedTuple):
     return os.path.join(self.root, self.names[i])
 
 
-def scan(root: str) -> Listing:
-  """The listing of a folder, without hidden files.
+def scan(root: str, endings: tuple[str, ...] = PICTURES) -> Listing:
+  """The listing of a folder's files with some endings, without hidden files.
 
   That of more than ALWAYS_LISTED files comes from the user's cache unless a folder in it has
   changed: a file that is written again under its old name is not noticed there.
@@ -54,7 +54,8 @@ def scan(root: str) -> Listing:
   """
   if not os.path.isdir(root):
     raise UserError(f'{root} is not a folder. Give the folder that contains the pictures')
-  path = cache_folder('listings') / f'{digest(os.path.realpath(root))}.npz'
+  kind = () if endings == PICTURES else endings
+  path = cache_folder('listings') / f'{digest(os.path.realpath(root), *kind)}.npz'
   if stored := read_arrays(path):
     with contextlib.suppress(OSError):
       folders = text(stored['folders'])
@@ -63,7 +64,7 @@ def scan(root: str) -> Listing:
         other = dict(zip(text(stored['endings']), stored['counts'].tolist(), strict=True))
         arrays = (stored[name] for name in ('sizes', 'times', 'fractions'))
         return Listing(root, text(stored['names']), *arrays, other)
-  listing, folders = walk(root)
+  listing, folders = walk(root, endings)
   newest = max(folders.values())
   if len(listing.names) > ALWAYS_LISTED and newest < time.time_ns() - RECENT:
     write_arrays(
@@ -80,7 +81,7 @@ def scan(root: str) -> Listing:
   return listing
 
 
-def walk(root: str) -> tuple[Listing, dict[str, int]]:
+def walk(root: str, endings: tuple[str, ...] = PICTURES) -> tuple[Listing, dict[str, int]]:
   """The listing of a folder, and {folder in it: when it was changed last}. Links are followed, but
   into each folder once."""
   files, other, times, visited = [], Counter(), {}, set()
@@ -105,7 +106,7 @@ def walk(root: str) -> tuple[Listing, dict[str, int]]:
             (links if entry.is_symlink() else pending).append(f'{name}/')
           elif not entry.is_file():
             other['broken link' if entry.is_symlink() else 'no file'] += 1
-          elif ending in PICTURES:
+          elif ending in endings:
             stat = entry.stat()
             files.append((name, stat.st_size, stat.st_mtime_ns))
           else:
