@@ -130,7 +130,7 @@ def test_images_and_videos_are_told_apart(tiny, tmp_path, prepare):
     video(shape=(5, 6, 7, 3)),
     map(pictures, videos(2, 5, 6, 7, 3)),
   )
-  with pytest.raises(UserError, match=r'it has a video. Use a config of videos, with'):
+  with pytest.raises(UserError, match=r'it has a video and no image. Use a config of videos'):
     tfds.table('tiny', 'train', data_dir=str(tmp_path / 'v'))
 
 
