@@ -11,6 +11,7 @@ PICTURES = (
   *('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.webp', '.bmp', '.dib', '.tif', '.tiff', '.gif'),
   *('.ppm', '.pgm', '.pbm', '.pnm'),
 )
+MOVIES = '.mp4', '.m4v', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv'
 INFO = 'dataset_info.json'  # of a dataset that TFDS has prepared
 CHILDREN = 1000  # entries of a folder that are looked at, as pictures can be a million
 VERSIONS = 16  # of the same, in each of those

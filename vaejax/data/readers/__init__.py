@@ -10,10 +10,8 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from vaejax.data.paths import ARRAYS, CHILDREN, PICTURES, is_path, is_tfds
+from vaejax.data.paths import ARRAYS, CHILDREN, MOVIES, PICTURES, is_path, is_tfds
 from vaejax.data.settings import Settings
-
-VIDEOS = '.mp4', '.avi', '.mov', '.mkv', '.webm', '.gif'
 
 
 def find(name: str, settings: Settings) -> ModuleType:
@@ -28,7 +26,7 @@ def kind(name: str, settings: Settings) -> str:
     return 'tfds'
   if path.suffix.lower() in ARRAYS or has_arrays(path):
     return 'files'
-  return 'video' if settings.frames else 'folder'
+  return 'video' if settings.frames or path.suffix.lower() in MOVIES else 'folder'
 
 
 def has_arrays(folder: Path) -> bool:

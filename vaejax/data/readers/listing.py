@@ -44,8 +44,8 @@ class Listing(NamedTuple):
     return os.path.join(self.root, self.names[i])
 
 
-def scan(root: str) -> Listing:
-  """The listing of a folder, without hidden files.
+def scan(root: str, endings: tuple[str, ...] = PICTURES) -> Listing:
+  """The listing of a folder's files with some endings, without hidden files.
 
   That of more than ALWAYS_LISTED files comes from the user's cache unless a folder in it has
   changed, or one of CHECKED files: a single file that is written again under its old name may not
@@ -55,11 +55,12 @@ def scan(root: str) -> Listing:
   """
   if not os.path.isdir(root):
     raise UserError(f'{root} is not a folder. Give the folder that contains the pictures')
-  path = cache_folder('listings') / f'{digest(os.path.realpath(root))}.npz'
+  kind = () if endings == PICTURES else endings
+  path = cache_folder('listings') / f'{digest(os.path.realpath(root), *kind)}.npz'
   stored = read_arrays(path)
   if stored and (listing := unchanged(root, stored)):
     return listing
-  listing, folders = walk(root)
+  listing, folders = walk(root, endings)
   if len(listing.names) > ALWAYS_LISTED and max(folders.values()) < time.time_ns() - RECENT:
     write_arrays(
       path,
@@ -92,7 +93,7 @@ def unchanged(root: str, stored: Mapping[str, np.ndarray]) -> Listing | None:
   return listing if times == stored['folder_times'].tolist() and now == list(before) else None
 
 
-def walk(root: str) -> tuple[Listing, dict[str, int]]:
+def walk(root: str, endings: tuple[str, ...] = PICTURES) -> tuple[Listing, dict[str, int]]:
   """The listing of a folder, and {folder in it: when it was changed last}. Links are followed, but
   into each folder once."""
   files, other, times, visited = [], Counter(), {}, set()
@@ -117,7 +118,7 @@ def walk(root: str) -> tuple[Listing, dict[str, int]]:
             (links if entry.is_symlink() else pending).append(f'{name}/')
           elif not entry.is_file():
             other['broken link' if entry.is_symlink() else 'no file'] += 1
-          elif ending in PICTURES:
+          elif ending in endings:
             stat = entry.stat()
             files.append((name, stat.st_size, stat.st_mtime_ns))
           else:
