@@ -5,14 +5,13 @@ Prints a line of JSON. Workers are processes; 0 are threads.
 
 import hashlib
 import json
-import os
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import jax
 import numpy as np
+import stream_usage
 
 from vaejax.core import sharding
 from vaejax.data import source
@@ -26,7 +25,10 @@ KEY = jax.random.key(7)
 def make(dataset: str, workers: int, put=None, table=None) -> source.Source:
   """The source of batches: 256x256 JPEGs, a random crop and flips."""
   table = table or tfds.table(dataset, 'train')
-  changes = Augment(crop=CROP, flip=True)
+  changes, put = (
+    Augment(crop=CROP, flip=True),
+    put or sharding.MeshPlacement(sharding.make_mesh(BATCH)),
+  )
   return source.make(
     table, BATCH, augmentation=changes, resident=False, key=KEY, put=put, workers=workers
   )
@@ -42,26 +44,21 @@ def steps(made: source.Source, first: int, last: int):
 
 
 def rate(dataset: str, workers: int, batches: int, warm_up: int) -> dict:
-  """Images a second after a warm-up, and seconds until its end."""
+  """Images a second after a warm-up, the processor time of one, and seconds until its end."""
   began, total = time.perf_counter(), 0.0
   for number, batch in enumerate(steps(make(dataset, workers), 0, batches + warm_up)):
     total += float(batch['image'][0, 0, 0, 0])
     if number == warm_up - 1:
-      start = time.perf_counter()
-  seconds = time.perf_counter() - start
-  return {'rate': batches * BATCH / seconds, 'first': start - began, 'sum': total}
-
-
-def resident_mib(pid: int | str) -> float:
-  """Resident memory of a process that is not shared with others, in MiB."""
-  lines = Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines()
-  sizes = dict(line.split()[:2] for line in lines[1:])
-  return int(sizes['Pss:']) / 1024
-
-
-def children() -> list[int]:
-  path = Path(f'/proc/{os.getpid()}/task')
-  return [int(n) for task in path.iterdir() for n in (task / 'children').read_text().split()]
+      start, used = time.perf_counter(), stream_usage.processor_seconds()
+    if number == batches + warm_up - 1:  # before the workers end
+      used = stream_usage.processor_seconds() - used
+  images, seconds = batches * BATCH, time.perf_counter() - start
+  return {
+    'rate': images / seconds,
+    'processor_ms': 1000 * used / images,
+    'first': start - began,
+    'sum': total,
+  }
 
 
 def memory(dataset: str, workers: int, batches: int) -> dict:
@@ -69,7 +66,7 @@ def memory(dataset: str, workers: int, batches: int) -> dict:
   taken = []
   for number, _ in enumerate(steps(make(dataset, workers), 0, batches)):
     if number % max(1, batches // 40) == 0 and number >= batches // 10:
-      taken.append(sum(map(resident_mib, [os.getpid(), *children()])))
+      taken.append(stream_usage.memory_mib())
   return {'first': taken[0], 'last': taken[-1], 'peak': max(taken), 'samples': len(taken)}
 
 

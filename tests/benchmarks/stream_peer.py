@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import stream_usage
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -53,10 +54,13 @@ def main():
     assert images.shape == (batch, 3, crop, crop) and len(labels) == batch
     total += float(images[0, 0, 0, 0])  # as little as a use of the batch can be
     if number == warm_up - 1:
-      start = time.perf_counter()
+      start, used = time.perf_counter(), stream_usage.processor_seconds()
       first = start - began
-  seconds = time.perf_counter() - start
-  print(json.dumps({'rate': batches * batch / seconds, 'first': first, 'sum': total}))
+    if number == batches + warm_up - 1:  # before the workers end
+      used = stream_usage.processor_seconds() - used
+  images, seconds = batches * batch, time.perf_counter() - start
+  figures = {'rate': images / seconds, 'processor_ms': 1000 * used / images, 'first': first}
+  print(json.dumps(figures | {'sum': total}))
 
 
 if __name__ == '__main__':

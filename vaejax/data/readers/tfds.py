@@ -82,7 +82,7 @@ def table(
         pictures = [fit_image(p, size, channels, fit) for p in pictures]
         if wrong := [p.shape for p in pictures if p.shape != shape[-3:]]:
           raise ValueError(f'an image of {list(wrong[0])} in a dataset of {list(shape[-3:])}')
-        out[data][i] = np.reshape(pictures, shape)
+        out[data][i] = pictures if clip else pictures[0]
         if label:
           out['label'][i] = number
     return out
