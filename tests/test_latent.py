@@ -13,6 +13,7 @@ from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.methods import vae
 from vaejax.types import Example
+from vaejax.units import Units
 
 N, L, SHAPE, CLASSES = 4, 3, (4, 5, 1), 3
 KEY = jax.random.key(7)
@@ -77,11 +78,13 @@ def test_the_borders():
   np.testing.assert_allclose(example.to_data(grey), [[-1, 2 * 128 / 255 - 1, 1]], atol=1e-6)
   np.testing.assert_allclose(example.to_data(np.float32([0.0, 0.25])), [-1, -0.5])
   np.testing.assert_allclose(example.to_unit(jnp.array([-3.0, -1, 0, 1, 3])), [0, 0, 0.5, 1, 1])
-  real = example._replace(levels=0, low=-7.0, high=30.0)
-  x = np.array([-9.5, 0.0, 1000.0], np.float32)
-  assert np.array_equal(real.to_data(x), x) and np.array_equal(real.to_unit(x), x)
-  assert np.array_equal(real.to_data(np.array([3], np.uint16)), [3.0])
-  np.testing.assert_allclose(real.to_picture(x), [0, 7 / 37, 1], rtol=1e-6)
+  units = Units(shift=(5.0,), scale=(10.0,), low=(-7.0,), high=(30.0,))
+  real = example._replace(levels=0, units=units)
+  x = np.array([[-9.5], [0.0], [1000.0]], np.float32)
+  np.testing.assert_allclose(real.to_data(x), (x - 5) / 10)
+  np.testing.assert_allclose(real.to_unit(real.to_data(x)), x, rtol=1e-6)
+  np.testing.assert_allclose(real.to_data(np.array([[3]], np.uint16)), [[-0.2]])
+  np.testing.assert_allclose(real.to_picture(real.to_data(x)), [[0], [7 / 37], [1]], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def read_images(data_dir: str | None) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (60_000, 28, 28, 1), np.uint8)
   from vaejax.data.readers import tfds
 
-  return np.asarray(tfds.table('mnist', 'train', data_dir).load()['image'])
+  return np.asarray(tfds.table('mnist', 'train', data_dir=data_dir).load()['image'])
 
 
 def start(words: list[str], net: str, images: str) -> subprocess.Popen:

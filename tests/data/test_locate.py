@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from vaejax.data import official, sets, tfds
+from vaejax.data import official, sets
+from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 
 
@@ -15,10 +16,10 @@ def image(*shape, **settings):
   return tensorflow_datasets.features.Image(shape=shape, **settings)
 
 
-def message(*args, **settings):
+def message(name, split, data_dir=None):
   """The one line of the UserError that reading a set raises."""
   with pytest.raises(UserError) as error:
-    tfds.table(*args, **settings).load()
+    tfds.table(name, split, data_dir=data_dir).load()
   assert '\n' not in str(error.value)
   return str(error.value)
 
@@ -29,7 +30,7 @@ def test_the_newest_version_unless_one_is_named(tmp_path, prepare, pictures, mon
     prepare(tmp_path, rows, {'image': image(4, 4, 3)}, version=version)
   (tmp_path / 'tiny' / '9.0.0').mkdir()
   root = str(tmp_path)
-  size = lambda name, data_dir=root: tfds.table(name, 'test', data_dir).size
+  size = lambda name, data_dir=root: tfds.table(name, 'test', data_dir=data_dir).size
   assert size('tiny') == size('tiny:1.10.0') == size('tiny:1.*.*') == size(f'{root}/tiny') == 4
   assert size('tiny:1.2.0') == size('tiny/1.2.0') == size(f'{root}/tiny/1.2.0', None) == 3
   monkeypatch.setenv('TFDS_DATA_DIR', root)
@@ -45,7 +46,7 @@ def test_configs_are_named_where_there_are_several(tmp_path, prepare, pictures):
     rows = {'test': [{'image': p} for p in pictures(n, (4, 4, 3))]}
     prepare(tmp_path, rows, {'image': image(4, 4, 3)}, config=config)
 
-  size = lambda name: tfds.table(name, 'test', str(tmp_path)).size
+  size = lambda name: tfds.table(name, 'test', data_dir=str(tmp_path)).size
   add('32x32', 3)
   assert size('tiny') == size('tiny/32x32') == size('tiny/32x32:1.0.0') == 3
   add('a-b.c', 4)  # each preparation notes its config as the default

@@ -15,8 +15,9 @@ import time
 import numpy as np
 import pytest
 
-from vaejax.data import official, sets, tfds
+from vaejax.data import official, sets
 from vaejax.data.locate import locate
+from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 
 IDX = ['mnist', 'fashion_mnist', 'kmnist']
@@ -98,12 +99,12 @@ def test_prepared_from_archives_put_by_hand(tmp_path, known, capfd, name):
   files = archives(name)
   known(name, files)
   put(tmp_path, name, files)
-  train = tfds.table(name, 'train', str(tmp_path))
+  train = tfds.table(name, 'train', data_dir=str(tmp_path))
   message = capfd.readouterr()
   assert message.err.count('\n') == 1 and f'preparing {name} in {tmp_path}' in message.err
   assert message.out == ''
   assert_holds(train, name, 'train')
-  assert_holds(tfds.table(name, 'test', str(tmp_path)), name, 'test')
+  assert_holds(tfds.table(name, 'test', data_dir=str(tmp_path)), name, 'test')
   assert train.classes == 10 and 'preparing' not in capfd.readouterr().err
   assert os.listdir(tmp_path / name) == [os.path.basename(locate(name, str(tmp_path)))]
 
@@ -132,7 +133,7 @@ def test_three_sets_whose_files_share_names_do_not_mix(tmp_path, known):
     known(name, archives(name))
     put(tmp_path, name, archives(name))
   for name in IDX:
-    assert_holds(tfds.table(name, 'test', str(tmp_path)), name, 'test')
+    assert_holds(tfds.table(name, 'test', data_dir=str(tmp_path)), name, 'test')
 
 
 def test_missing_says_which_files_to_put_where(tmp_path, known, prepare, pictures):
@@ -143,7 +144,7 @@ def test_missing_says_which_files_to_put_where(tmp_path, known, prepare, picture
   known('kmnist', archives('kmnist'))
   start = time.monotonic()
   with pytest.raises(UserError) as error:
-    tfds.table('kmnist', 'train', str(tmp_path))
+    tfds.table('kmnist', 'train', data_dir=str(tmp_path))
   assert time.monotonic() - start < 5
   message = str(error.value)
   assert f'kmnist is not prepared in {tmp_path}, which has tiny:1.0.0;' in message
@@ -157,16 +158,16 @@ def test_one_archive_missing_is_all_missing(tmp_path, known):
   known('mnist', files)
   put(tmp_path, 'mnist', dict(list(files.items())[:3]))
   with pytest.raises(UserError, match=r'its download host does not answer\. Put train-images'):
-    tfds.table('mnist', 'train', str(tmp_path))
+    tfds.table('mnist', 'train', data_dir=str(tmp_path))
 
 
 def test_another_version_is_not_prepared_over(tmp_path, known, monkeypatch):
   known('mnist', archives('mnist'))
   put(tmp_path, 'mnist', archives('mnist'))
-  tfds.table('mnist:3.0.1', 'train', str(tmp_path))
+  tfds.table('mnist:3.0.1', 'train', data_dir=str(tmp_path))
   monkeypatch.setattr(official, 'prepare', None)
   with pytest.raises(UserError, match=r'mnist:1\.0\.0 is not prepared .* has mnist:3\.0\.1'):
-    tfds.table('mnist:1.0.0', 'train', str(tmp_path))
+    tfds.table('mnist:1.0.0', 'train', data_dir=str(tmp_path))
 
 
 IMAGES = 'train-images-idx3-ubyte.gz'
@@ -187,7 +188,7 @@ def test_a_broken_archive_leaves_nothing(tmp_path, known, case):
   known('mnist', files)
   put(tmp_path, 'mnist', files)
   with pytest.raises(UserError, match=f'cannot prepare mnist in .*{message}') as error:
-    tfds.table('mnist', 'train', str(tmp_path))
+    tfds.table('mnist', 'train', data_dir=str(tmp_path))
   assert '\n' not in str(error.value)
   assert list((tmp_path / 'mnist').iterdir()) == []
 
@@ -197,7 +198,7 @@ def test_an_archive_that_is_not_the_official_one_is_refused(tmp_path, known):
   known('mnist', files)
   put(tmp_path, 'mnist', files | {IMAGES: archives('kmnist')[IMAGES]})
   with pytest.raises(UserError, match=f'{IMAGES}.* has wrong checksum'):
-    tfds.table('mnist', 'train', str(tmp_path))
+    tfds.table('mnist', 'train', data_dir=str(tmp_path))
 
 
 def test_a_folder_left_without_metadata_is_named(tmp_path, known):
@@ -205,7 +206,7 @@ def test_a_folder_left_without_metadata_is_named(tmp_path, known):
   put(tmp_path, 'mnist', archives('mnist'))
   (tmp_path / 'mnist' / '3.0.1').mkdir(parents=True)
   with pytest.raises(UserError, match=f'{tmp_path}/mnist'):
-    tfds.table('mnist', 'train', str(tmp_path))
+    tfds.table('mnist', 'train', data_dir=str(tmp_path))
 
 
 def test_downloaded_where_the_host_answers(tmp_path, known, capfd):
@@ -219,7 +220,7 @@ def test_downloaded_where_the_host_answers(tmp_path, known, capfd):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     known('kmnist', files, f'http://127.0.0.1:{server.server_port}')
     (tmp_path / 'data').mkdir()
-    table = tfds.table('kmnist', 'test', str(tmp_path / 'data'))
+    table = tfds.table('kmnist', 'test', data_dir=str(tmp_path / 'data'))
     server.shutdown()
   assert 'preparing kmnist' in capfd.readouterr().err
   assert_holds(table, 'kmnist', 'test')

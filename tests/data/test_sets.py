@@ -10,7 +10,8 @@ from vaejax.config import presets
 from vaejax.config.base import base
 from vaejax.config.fields import check
 from vaejax.config.load import load_config
-from vaejax.data import load, sets, tfds
+from vaejax.data import load, sets
+from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 
 OWN = '''"""Two grey levels in 6x6 pixels."""
@@ -117,7 +118,7 @@ def image_set(tmp_path, prepare, pictures, **counts):
 def test_the_splits_of_a_set_of_tfds(tmp_path, prepare, pictures, counts, sizes, splits):
   data = image_set(tmp_path, prepare, pictures, **counts)
   root = str(tmp_path)
-  assert set(tfds.splits('tiny', root)) == splits
+  assert set(tfds.splits('tiny', data_dir=root)) == splits
   assert [rows and rows.size for rows in load.splits(data, root)] == sizes
   if sizes[1] is None:
     with pytest.raises(UserError, match=r"tiny has no split 'validation'. Choose .*data.valid"):

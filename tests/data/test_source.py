@@ -91,12 +91,28 @@ def test_nothing_is_dropped_and_every_epoch_is_whole():
     assert np.allclose(batch['image'], rows()['image'][batch['label']] / np.float32(255), rtol=1e-6)
 
 
-def test_a_large_step_wraps_alike(small_blocks):
-  # Positions beyond 2^31, and over 2^32.
-  make = partial(source.make, table(), 4, key=KEY)
-  for first in (2**29 + 3, 2**30 - 2):
-    want = batches(make(), first, first + 4)
-    assert_same(batches(make(resident=False), first, first + 4), want)
+@pytest.mark.parametrize('first', [2**29 + 3, 2**30 - 2, 2**31 - 6])
+def test_positions_beyond_32_bits_are_drawn_alike_and_anew(small_blocks, first):
+  """Steps of 4: positions beyond 2^31, across 2^32, and the last ones that a config allows."""
+  make = partial(source.make, table(), 4, 'dynamic', key=KEY)
+  want = batches(make(), first, first + 4)
+  assert_same(batches(make(resident=False), first, first + 4), want)
+  # In 32 bits, position 2^32 + i would have the row and the noise of position i.
+  again = batches(make(), first % 2**30, first % 2**30 + 4)
+  if first >= 2**30:
+    assert not any(np.array_equal(a['image'], b['image']) for a, b in zip(want, again, strict=True))
+
+
+def test_noise_of_positions_is_of_both_words():
+  position = [5, 2**32 - 1, 2**32, 2**32 + 5, 2 * 2**32 + 5]
+  keys = [
+    jax.random.key_data(source.position_keys(KEY, (jnp.uint32(p >> 32), jnp.uint32(p % 2**32)), 2))
+    for p in position
+  ]
+  assert len({key.tobytes() for pair in np.asarray(keys) for key in pair}) == 9
+  assert np.array_equal(keys[1][1], keys[2][0])  # a batch across 2^32
+  old = jax.random.key_data(jax.vmap(jax.random.fold_in, (None, 0))(KEY, jnp.arange(5, 7)))
+  assert np.array_equal(keys[0], old)
 
 
 def test_order_and_noise_are_the_runs_or_the_fixed_keys():

@@ -6,8 +6,8 @@ from os import PathLike
 from typing import Any, Literal
 
 from vaejax.api import inputs
+from vaejax.api.data import Data, locate
 from vaejax.api.run import check_run
-from vaejax.api.train import parse_data
 from vaejax.evaluation import evaluate as evaluation
 
 
@@ -21,7 +21,8 @@ def evaluate(
   split: str = 'test',
   seed: int = 0,
   settings: Mapping[str, Any] | None = None,
-  data_dir: str | None = None,
+  data: Data | None = None,
+  data_dir: str | PathLike[str] | None = None,
   progress: bool = False,
 ) -> dict[str, tuple[float, float | None]]:
   """Evaluates a trained run, writes the values to its evaluation.json, and returns them as
@@ -33,14 +34,15 @@ def evaluate(
     split: a split of the run's dataset.
     seed: of random draws.
     settings: of evals, for example {'nll.samples': 50}.
-    data_dir: the folder of the data, by default that of the run.
+    data, data_dir: where the data of the run is now, see `load`.
     progress: print progress.
 
   Raises UserError. An eval that does not fit the run is a warning.
   """
   folder = check_run(workdir, member, weights)
   inputs.integer('seed', seed, 0, 2**32 - 1)
-  _, data_dir = parse_data(None, data_dir)
+  name, data_dir = locate(data, data_dir)
+  messages = []
   values, skipped = evaluation.evaluate(
     folder,
     (evals,) if isinstance(evals, str) else tuple(evals),
@@ -51,8 +53,12 @@ def evaluate(
     str(checkpoint),
     data_dir,
     member,
-    print if progress else lambda text: None,
+    print if progress else messages.append,
+    name,
+    progress,
   )
+  for text in messages:
+    warnings.warn(text, stacklevel=2)
   for text in skipped:
     warnings.warn(text, stacklevel=2)
   return values

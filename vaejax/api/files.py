@@ -62,7 +62,7 @@ def write_reconstructions(
 def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, np.ndarray]]:
   """Yields the first n rows of a split of the run's data (None: all), in parts, as Run's
   methods take them. Raises UserError."""
-  _, source = trained.open_split(run, split, run.data_dir)
+  _, source = trained.open_split(run, split, log=run.log)
   data, n = run.example.data, min(n or source.size, source.size)
   size = min(n, ROWS_AT_ONCE)
 

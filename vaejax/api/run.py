@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from numpy.typing import ArrayLike
 
 from vaejax.api import inputs, programs
+from vaejax.api.data import Data, locate
 from vaejax.errors import UserError
 from vaejax.runs import trained
 from vaejax.types import Example, Method, Variables, averaged, zeros
@@ -25,6 +26,9 @@ def load(
   checkpoint: str | int = 'latest',
   member: int | None = None,
   weights: Literal['ema', 'raw'] = 'ema',
+  *,
+  data: Data | None = None,
+  data_dir: str | PathLike[str] | None = None,
 ) -> 'Run':
   """Returns the run in a workdir, or a member of a sweep. No data is read.
 
@@ -33,15 +37,19 @@ def load(
     checkpoint: 'latest', 'best' or a step.
     member: the number of a sweep's member, see members.csv.
     weights: 'ema' for the averaged weights if there are any, or 'raw'.
+    data: where its data is now, if it has moved: the name or path of a dataset, or arrays as for
+      `train`.
+    data_dir: the folder of prepared datasets, by default the one that it was trained with.
 
   Raises UserError if there is no such run, member or checkpoint. If the latest checkpoint cannot be
   read, the one before it is used, with a warning.
   """
   folder, messages = check_run(workdir, member, weights), []
+  place = locate(data, data_dir)
   opened = trained.open_run(folder, messages.append, str(checkpoint), member=member)
   for text in messages:
     warnings.warn(text, stacklevel=2)
-  return Run(opened, weights)
+  return Run(trained.with_data(opened, *place), weights)
 
 
 def check_run(workdir: Any, member: Any, weights: Any) -> Path:
@@ -74,15 +82,21 @@ class Run:
     variables: parameters and statistics of its nets, averaged or raw.
     step: the step of the checkpoint.
     data_dir: the folder of its data, None for the default one.
+    data: {split: what it was trained on}, as config.json has it.
+    log: gets a line where data that is read is not what it was trained on; by default a warning.
   """
 
-  def __init__(self, opened: trained.TrainedRun, weights: str):
+  def __init__(
+    self, opened: trained.TrainedRun, weights: str, log: Callable[[str], None] = warnings.warn
+  ):
     self.folder: Path = opened.folder
     self.config: ConfigDict = opened.config
     self.example: Example = opened.example
     self.method: Method = opened.method
     self.step = int(opened.state.step)
-    self.data_dir: str | None = opened.data_dir
+    self.data_dir: Any = opened.data_dir
+    self.data: dict[str, dict] = opened.data
+    self.log = log
     self.variables: Variables = (
       averaged(opened.state) if weights == 'ema' else opened.state.variables
     )

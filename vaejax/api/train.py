@@ -13,17 +13,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from ml_collections import ConfigDict
 
+from vaejax.api.data import Data, locate
 from vaejax.config.fields import flat
 from vaejax.config.load import load_config
 from vaejax.core import passes
-from vaejax.data import arrays
 from vaejax.errors import UserError
 from vaejax.sweeps import axes, summary
 from vaejax.sweeps import sweep as sweeps
 from vaejax.training import train as training
 
 Config: TypeAlias = str | ConfigDict
-Data: TypeAlias = str | Mapping[str, Any]
 Axes: TypeAlias = Mapping[str, str | Iterable[Any]]
 
 
@@ -49,11 +48,13 @@ def train(
   Args:
     config: a config, or a spec, see `get_config`.
     workdir: the run's folder, which is created.
-    data: {'train': arrays, 'test': arrays}, optionally with 'validation'; or the name of a
-      dataset; None: that of the config. Arrays are images [N, H, W, C] or [N, H, W], or
-      {'image': images, 'label': int [N]}, with 'video' [N, T, H, W, C] in place of 'image' for
-      videos. They are uint8, or floats, which are real numbers in their own units. Arrays are not
-      saved: pass the same arrays again to resume the run.
+    data: arrays, or the name or path of a dataset; None: that of the config. Arrays are images
+      [N, H, W, C] or [N, H, W], or a dict of 'images' or 'videos' [N, T, H, W, C], and optionally
+      'labels' [N] (whole numbers or text; -1 or '' for a row without one) and 'factors', int [N, F]
+      or {name: [N]}. 10 % of the rows become the test split; to choose it, pass
+      {'train': arrays, 'test': arrays}, optionally with 'validation'. uint8 values are grey levels,
+      booleans black and white; uint16 and floats are real numbers in their own units. Memory maps
+      are not copied. Arrays are not saved: pass the same arrays again to resume the run.
     data_dir: the folder of prepared datasets.
     progress: print progress to stderr.
 
@@ -109,17 +110,8 @@ def sweep(
 
 def parse_data(data: Any, data_dir: Any) -> tuple[list[tuple[str, str]], Any]:
   """Returns a config's overrides for `data`, and where to read it from. Raises UserError."""
-  if isinstance(data, Mapping):
-    return [('data.name', arrays.NAME)], arrays.tables(data)
-  if not isinstance(data, str | None):
-    raise UserError(
-      f"data is of type {type(data).__name__}. Use {{'train': arrays, 'test': arrays}}, or the "
-      'name of a dataset'
-    )
-  folder = None if data_dir is None else os.path.expanduser(os.fspath(data_dir))
-  if folder and not Path(folder).is_dir():
-    raise UserError(f'there is no folder {folder}. Use the data_dir of your prepared datasets')
-  return [('data.name', data)] if data else [], folder
+  name, source = locate(data, data_dir)
+  return [('data.name', name)] if name else [], source
 
 
 def run(train: Callable[[Any], Any], progress: bool) -> Any:

@@ -117,6 +117,8 @@ def add_common_flags(verb: Parser) -> None:
   """Adds the flags of all verbs but submit."""
   add = verb.add_argument
   add('--workdir', metavar='DIR', type=path, help='folder of the run')
+  about = 'the dataset: a name, or the path of your own data; also where it is now, if it has moved'
+  add('--data', metavar='PATH', help=about)
   add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')
   add('--traceback', action='store_true', help='print the traceback of an error')
 

@@ -16,10 +16,12 @@ CONFIG = 'configs/vae.py'  # of a command without --config
 def resolve_run(flags, overrides):
   """Returns the config and the workdir of `train` and `show`. Raises UserError."""
   from vaejax.data import load
+  from vaejax.runs.claim import is_claimed
   from vaejax.runs.sweep_files import is_sweep
   from vaejax.runs.workdir import read_config
 
   folder = flags.workdir
+  overrides = [*overrides, *data_override(flags)]
   if flags.config is None and folder and is_sweep(folder):
     raise UserError(f'{folder} contains a sweep. Add --config, or use the workdir of a member')
   if flags.config is None and folder and (folder / 'config.json').exists():
@@ -27,10 +29,15 @@ def resolve_run(flags, overrides):
   spec = flags.config or CONFIG
   config = load_config(spec, overrides)
   folder = folder or Path('runs') / config_name(spec)
-  used = flags.workdir is None and (folder / 'config.json').exists()
+  used = flags.workdir is None and is_claimed(folder) and not is_sweep(folder)
   if used and config.data.name != read_config(folder).config.data.name:
     load.table(config.data, 'train', flags.data_dir)  # a mistyped dataset is the likelier mistake
   return config, folder
+
+
+def data_override(flags) -> list[tuple[str, str]]:
+  """Returns the config override of --data."""
+  return [('data.name', flags.data)] if flags.data else []
 
 
 def stoppable(verb):
@@ -61,6 +68,7 @@ def train(flags, overrides) -> int:
   config, folder = processes.on_main(lambda: resolve_run(flags, overrides)) or (None, Path())
   if processes.count() > 1:
     config = config_from_json(processes.broadcast(lambda: config_to_json(config)))
+    config.data.name = flags.data or config.data.name  # each process may have its own place
   (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout)
   if not processes.is_main():
     return 0
@@ -73,6 +81,7 @@ def plan_sweep(flags, overrides):
   from vaejax.sweeps import axes
 
   spec = flags.config or CONFIG
+  overrides = [*overrides, *data_override(flags)]
   plan = axes.make_sweep(spec, overrides, flags.axes, flags.random, flags.random_seed)
   return plan, flags.workdir or Path('runs') / f'{config_name(spec)}-sweep'
 
@@ -121,7 +130,8 @@ def show(flags, overrides) -> int:
 
   config, folder = resolve_run(flags, overrides)
   saved = read_config(folder) if flags.config is None and flags.workdir else None
-  print(describe(config, saved and saved.example, flags.data_dir or (saved and saved.data_dir)))
+  example = None if flags.data else saved and saved.example
+  print(describe(config, example, flags.data_dir or (saved and saved.data_dir)))
   return 0
 
 
@@ -131,7 +141,7 @@ def open_run(flags):
   from vaejax.runs import trained
 
   opened = trained.open_run(flags.workdir, log, flags.checkpoint, member=flags.member)
-  return Run(opened._replace(data_dir=flags.data_dir or opened.data_dir), flags.weights)
+  return Run(trained.with_data(opened, flags.data, flags.data_dir), flags.weights, log)
 
 
 def sample(flags, overrides) -> int:
@@ -166,7 +176,7 @@ def evaluate(flags, overrides) -> int:
 
   evals = flags.evals, flags.split, flags.seed, overrides
   which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
-  values, skipped = run(flags.workdir, *evals, *which, log)
+  values, skipped = run(flags.workdir, *evals, *which, log, flags.data)
   width = max(map(len, values))
   for name, (value, error) in values.items():
     print(f'{name:>{width}} {value:.4f}' + (f' ± {error:.4f}' if error is not None else ''))

@@ -42,14 +42,15 @@ def as_tuples(value: Any) -> Any:
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
   """Returns a line for each field that keeps a run of one config from resuming with another.
 
-  `evals`, `eval` and `checkpoint` may change, and `steps` if no schedule spans the whole run.
+  `evals`, `eval` and `checkpoint` may change, `data.name` if its content is the same, and `steps` if
+  no schedule spans the whole run.
   """
   before, after = flat(old), flat(new)
   spans_run = any(depends_on_steps(text) for text in new.schedule.values())
   lines = []
   for field in {**before, **after}:
     a, b = before.get(field, 'absent'), after.get(field, 'absent')
-    changeable = field.split('.')[0] in ('eval', 'evals', 'checkpoint')
+    changeable = field.split('.')[0] in ('eval', 'evals', 'checkpoint') or field == 'data.name'
     if a != b and not changeable and (field != 'steps' or spans_run):
       why = ', and a schedule spans them' if field == 'steps' else ''
       lines.append(f'{field} is {a} there, {b} here{why}')

@@ -1,11 +1,14 @@
 """Arrays in memory as a dataset, for runs that are started from Python."""
 
+import mmap
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from vaejax import units
+from vaejax.data import axes, classes, divide, elements, factors
 from vaejax.data.fit import check_settings, fit_image, fitted_shape
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table, digests, of_arrays
@@ -14,40 +17,53 @@ from vaejax.errors import UserError
 NAME = 'arrays'  # the value of data.name in a config
 SPLITS = 'train', 'test', 'validation'
 RANKS = {'image': 4, 'video': 5}
-LEVELS = {'uint8': 256, 'uint16': 65536}
+NAMES = {
+  'image': 'image',
+  'images': 'image',
+  'video': 'video',
+  'videos': 'video',
+  'label': 'label',
+  'labels': 'label',
+  'factors': 'factors',
+}
+BLOCK_BYTES = 2**25  # that are measured at once
+MAPPED_BYTES = 2**28  # of a larger memory map, 64 rows are hashed
+SAMPLES = 64
 
 
-def tables(data: Mapping[str, Any]) -> dict[str, Table]:
-  """The splits of {'train': arrays, 'test': arrays} and optionally 'validation'.
+def tables(data: Any) -> dict[str, Table]:
+  """The splits of arrays in memory.
 
-  Arrays are images [N, H, W, C] or [N, H, W], or a dict with 'image' or 'video' [N, T, H, W, C] and
-  optionally 'label' int [N]. uint8 values are grey levels; uint16 and floats are real numbers in
-  their own units. The number of classes is that of train. Raises UserError.
+  Args:
+    data: images [N, H, W, C] or [N, H, W]; or a dict of 'images', or 'videos' [N, T, H, W, C] or
+      [N, T, H, W], and optionally 'labels' [N] and 'factors', int [N, F] or {name: [N]}; or
+      {'train': either, 'test': either} and optionally 'validation'. Without splits, 10 % of the
+      rows are test. See data.elements for what numbers become, and data.classes for labels.
+
+  Raises UserError.
   """
-  unknown = [split for split in data if split not in SPLITS]
-  missing = [split for split in SPLITS[:2] if split not in data]
-  if unknown or missing:
-    problem = f'has no {missing[0]!r}' if missing else f'has an unknown split {unknown[0]!r}'
-    raise UserError(
-      f"data {problem}. Give {{'train': arrays, 'test': arrays}}, and optionally 'validation'"
-    )
-  splits = {split: read(arrays, split) for split, arrays in data.items()}
-  train = splits['train']
-  train_fields = {k: (v.shape[1:], v.dtype) for k, v in train.items()}
-  classes = int(train['label'].max()) + 1 if 'label' in train else None
-  for split, arrays in splits.items():
-    fields = {k: (v.shape[1:], v.dtype) for k, v in arrays.items()}
-    if fields != train_fields:
+  splits, notes, index = dict(data) if isinstance(data, Mapping) else {}, (), {}
+  if not splits or NAMES.keys() & splits.keys():
+    fields = read(data, 'the data')
+    train, test, note = divide.divide(len(next(iter(fields.values()))))
+    index, notes = {'train': train, 'test': test}, (note,)
+    read_splits = {'': fields}
+  else:
+    unknown = [split for split in splits if split not in SPLITS]
+    missing = [split for split in SPLITS[:2] if split not in splits]
+    if unknown or missing:
+      problem = f'has no {missing[0]!r}' if missing else f'has an unknown split {unknown[0]!r}'
       raise UserError(
-        f'data: {split} has {describe(fields)}, but train has {describe(train_fields)}. Give all '
-        'splits the same fields and shapes'
+        f"data {problem}. Give {{'train': arrays, 'test': arrays}}, and optionally 'validation'. "
+        "Or give images, or {'images': images, 'labels': labels}: 10 % become the test split"
       )
-    if classes and arrays['label'].max() >= classes:
-      raise UserError(
-        f'data: {split} has the label {int(arrays["label"].max())}, but train only has 0 to '
-        f'{classes - 1}'
-      )
-  return {split: table_of(arrays, split, classes) for split, arrays in splits.items()}
+    read_splits = {split: read(arrays, split) for split, arrays in splits.items()}
+  fields, about = uniform(read_splits)
+  if index:
+    fields = {s: {k: v[i] for k, v in fields[''].items()} for s, i in index.items()}
+  result = {split: table_of(arrays, split, about) for split, arrays in fields.items()}
+  result['train'] = result['train']._replace(notes=(*notes, *result['train'].notes))
+  return result
 
 
 def describe(fields: Mapping[str, tuple]) -> str:
@@ -55,67 +71,128 @@ def describe(fields: Mapping[str, tuple]) -> str:
   return ', '.join(f'{k} {dtype} {list(shape)}' for k, (shape, dtype) in sorted(fields.items()))
 
 
-def read(arrays: Any, split: str) -> dict[str, np.ndarray]:
-  """The fields of a split as arrays of the right dtypes. Raises UserError."""
+def read(arrays: Any, split: str) -> dict[str, Any]:
+  """The fields of a split as arrays, {'image', 'video', 'label', 'factors'}. Raises UserError."""
   fields = dict(arrays) if isinstance(arrays, Mapping) else {'image': arrays}
-  if not fields.keys() <= {*RANKS, 'label'} or len(RANKS.keys() & fields.keys()) != 1:
+  names = [NAMES.get(name) for name in fields]
+  if None in names or len(set(names)) < len(names) or len(RANKS.keys() & set(names)) != 1:
     raise UserError(
-      f"data: {split} has the fields {', '.join(map(repr, fields))}. Give either 'image' or "
-      "'video', and optionally 'label'"
+      f"data: {split} has the fields {', '.join(map(repr, fields))}. Give either 'images' or "
+      "'videos', and optionally 'labels' and 'factors'"
     )
   result = {}
-  for name, x in fields.items():
+  for name, x in zip(names, fields.values(), strict=True):
+    if name == 'factors' and isinstance(x, Mapping):
+      result['factor_names'] = list(x)
+      x = np.stack([np.asarray(column) for column in x.values()], axis=1)
     try:
-      x = np.asarray(x)
+      result[name] = np.asarray(x)
     except (ValueError, TypeError):
       raise UserError(
         f'data: {name} of {split} is not an array, because its rows differ in shape'
       ) from None
-    result[name] = label(x, split) if name == 'label' else pixels(x, name, split)
-  sizes = {name: len(x) for name, x in result.items()}
+  sizes = {name: len(x) if x.ndim else 0 for name, x in result.items() if name != 'factor_names'}
   if len(set(sizes.values())) > 1 or not all(sizes.values()):
     counts = ', '.join(f'{size} of {name}' for name, size in sizes.items())
     raise UserError(f'data: {split} has {counts} rows. Give the same number of each, at least one')
+  return dict(sorted(result.items(), key=lambda item: item[0] not in RANKS))
+
+
+def uniform(splits: Mapping[str, dict]) -> tuple[dict[str, dict[str, np.ndarray]], Table]:
+  """{split: its fields in the dtypes in which they are stored}, and a Table without rows that has
+  what describes all splits. Raises UserError if splits differ in fields or shapes."""
+  name = next(name for name in RANKS if name in next(iter(splits.values())))
+  of = lambda field, split: f'data: {field} of {split}' if split else f'data: {field}'
+  arranged, measured, notes = {}, [], []
+  for split, fields in splits.items():
+    if name not in fields:
+      differ(splits, split)
+    x = fields[name]
+    where = axes.find(x.shape, RANKS[name], of(name, split))
+    x = axes.arrange(x.swapaxes(0, 1) if where.frames_first else x, where)
+    measured.append(elements.measure(blocks(x), of(name, split)))
+    arranged[split] = x
+    notes.append(where.note)
+  stored = elements.choose(elements.union(measured, of(name, '')), of(name, ''))
+  result = {
+    s: {**fields, name: elements.store(arranged[s], stored)} for s, fields in splits.items()
+  }
+  first = next(iter(result))
+  for split in result:
+    form = lambda s: {k: v.shape[1:] if k in RANKS else k for k, v in result[s].items()}
+    if form(split) != form(first):
+      differ(result, split)
+  class_names, counts = (), {}
+  if 'label' in result[first]:
+    values = {split: fields['label'] for split, fields in result.items()}
+    class_names = classes.class_names(values.values(), of('label', ''))
+    for split, fields in result.items():
+      fields['label'] = classes.encode(values[split], class_names, of('label', split))[0]
+      if not class_names:  # no row has a label
+        del fields['label']
+  if 'factors' in result[first]:
+    names = [fields.pop('factor_names', None) for fields in result.values()]
+    columns = {split: fields['factors'] for split, fields in result.items()}
+    encoded, counts = factors.encode(columns, names[0], 'data')
+    for split, fields in result.items():
+      fields['factors'] = encoded[split]
+  notes = tuple(dict.fromkeys(filter(None, (*notes, stored.note))))
+  count = len(class_names) if 'label' in result[first] else None
+  about = Table(
+    0, {}, count, None, None, levels=stored.levels, class_names=class_names, factors=counts,
+    notes=notes,
+  )  # fmt: skip
+  return result, about
+
+
+def differ(splits: Mapping[str, dict], split: str) -> None:
+  """Raises the UserError about a split that differs from train."""
+  train = splits['train']
+  fields = {
+    s: {k: (v.shape[1:], v.dtype) for k, v in x.items() if k != 'factor_names'}
+    for s, x in (('train', train), (split, splits[split]))
+  }
+  raise UserError(
+    f'data: {split} has {describe(fields[split])}, but train has {describe(fields["train"])}. Give '
+    'all splits the same fields and shapes'
+  )
+
+
+def blocks(x: np.ndarray):
+  """Blocks of consecutive rows."""
+  step = max(1, BLOCK_BYTES // max(1, x[:1].nbytes))
+  return (x[first : first + step] for first in range(0, len(x), step))
+
+
+def table_of(arrays: Mapping[str, np.ndarray], split: str, about: Table) -> Table:
+  """The table of arrays from `uniform`."""
+  rows = of_arrays(arrays, about.classes, f'{NAME} {split}')
+  return rows._replace(
+    levels=about.levels,
+    class_names=about.class_names,
+    factors=about.factors,
+    content=partial(dict, content(arrays)),
+    notes=about.notes if split == 'train' else (),
+  )
+
+
+def content(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+  """{field: digest} of all rows, or of 64 rows of a large memory map."""
+  result = {}
+  for name, x in arrays.items():
+    if x.nbytes > MAPPED_BYTES and is_mapped(x):
+      index = np.unique(np.linspace(0, len(x) - 1, SAMPLES).astype(np.int64))
+      result[name] = f'{digests({name: x[index]})[name]} of {len(x)}'
+    else:
+      result |= digests({name: x})
   return result
 
 
-def pixels(x: np.ndarray, name: str, split: str) -> np.ndarray:
-  """Images or videos as uint8 or float32. Raises UserError."""
-  field, rank = f'data: {name} of {split}', RANKS[name]
-  x = x[..., None] if x.ndim == rank - 1 else x
-  if x.ndim != rank or not all(x.shape[1:]):
-    axes = '[N, H, W, C] or [N, H, W]' if rank == 4 else '[N, T, H, W, C] or [N, T, H, W]'
-    raise UserError(f'{field} has the shape {list(x.shape)}. It must be {axes}')
-  if x.dtype in (np.uint8, np.uint16):
-    return x
-  if x.dtype.kind != 'f':
-    raise UserError(
-      f'{field} has the dtype {x.dtype}. Give uint8 for grey levels, or uint16 or '
-      'floats for real numbers'
-    )
-  x = x.astype(np.float32, copy=False)
-  if not np.isfinite(x).all():
-    raise UserError(f'{field} has values that are not finite')
-  return x
-
-
-def label(x: np.ndarray, split: str) -> np.ndarray:
-  """Labels as int32. Raises UserError."""
-  if x.ndim != 1 or x.dtype.kind not in 'iu' or (x.size and not 0 <= x.min() <= x.max() < 2**31):
-    raise UserError(f'data: label of {split} must be whole numbers from 0, one for each row [N]')
-  return x.astype(np.int32, copy=False)
-
-
-def table_of(
-  arrays: Mapping[str, np.ndarray],
-  split: str,
-  classes: int | None,
-) -> Table:
-  """The table of arrays from `read`."""
-  found = digests(arrays)
-  levels = LEVELS.get(arrays['video' if 'video' in arrays else 'image'].dtype.name, 0)
-  rows = of_arrays(arrays, classes, f'{NAME} {split}')
-  return rows._replace(levels=levels, content=lambda: found)
+def is_mapped(x: Any) -> bool:
+  """Whether an array is a memory map, or a view of one."""
+  while x is not None and not isinstance(x, mmap.mmap):
+    x = getattr(x, 'base', None)
+  return x is not None
 
 
 def table(split: str, given: Any, settings: Settings) -> Table:
@@ -131,29 +208,36 @@ def table(split: str, given: Any, settings: Settings) -> Table:
   size, channels, fit = settings.size, settings.channels, settings.fit
   rows = given[split]
   name = 'video' if 'video' in rows.row else 'image'
-  shape = rows.row[name].shape[-3:]
+  shape, dtype = rows.row[name].shape[-3:], rows.row[name].dtype
   check_settings(size, channels, fit)
   if fitted_shape(shape, size, channels) == shape:
-    return with_units(rows, given['train'].load()[name], settings)
-  if rows.levels != 256 or name == 'video':
+    if dtype == np.uint8:
+      return rows
+    return with_units(rows, given['train'].load()[name], settings, split == 'train')
+  if dtype != np.uint8:
     raise UserError(
-      f'the arrays are {name}s of {"x".join(map(str, shape))}, but only 8-bit images can be '
-      'resized. Set data.size=0 and data.channels=0'
+      f'the arrays are {name}s of {"x".join(map(str, shape))} as {dtype}, but only 8-bit ones can '
+      'be resized. Set data.size=0 and data.channels=0'
     )
   arrays = dict(rows.load())
-  arrays['image'] = np.stack([fit_image(x, size, channels, fit) for x in arrays['image']])
-  return table_of(arrays, split, rows.classes)
+  flat = arrays[name].reshape(-1, *shape)
+  fitted = np.stack([fit_image(x, size, channels, fit) for x in flat])
+  arrays[name] = fitted.reshape(*arrays[name].shape[:-3], *fitted.shape[1:])
+  return table_of(arrays, split, rows._replace(levels=256))._replace(notes=rows.notes)
 
 
-def with_units(rows: Table, train: np.ndarray, settings: Settings) -> Table:
-  """A table of real numbers with the units that fit those of the training split; a table of 8 bits
-  as it is. Raises UserError if `data.transform` does not fit them."""
-  if rows.levels == 256:
-    return rows
+def with_units(rows: Table, train: np.ndarray, settings: Settings, note: bool) -> Table:
+  """A table of real numbers with the units that fit those of the training split, and optionally a
+  note on the range that pictures show. Raises UserError if `data.transform` does not fit them."""
   try:
     fitted = units.fit(train, settings.transform, settings.low, settings.high)
   except ValueError as error:
     raise UserError(
       f'data.transform=log needs positive numbers, but {error}. Use data.transform=asinh'
     ) from None
-  return rows._replace(units=fitted)
+  if not note or None not in (settings.low, settings.high):
+    return rows._replace(units=fitted)
+  low = train.min() if settings.low is None else settings.low
+  high = train.max() if settings.high is None else settings.high
+  line = f'pictures show the values from {low:g} to {high:g}; set data.low and data.high for others'
+  return rows._replace(units=fitted, notes=(*rows.notes, line))

@@ -13,6 +13,7 @@ from vaejax.data import (
   readers,
   sets,
   settings,
+  slices,
   source,
   stacked,
   subset,
@@ -57,11 +58,14 @@ def splits(data, data_dir: Location) -> Splits:
 
 
 def table(data, split: str, data_dir: Location) -> Table:
-  """The raw rows of a split. 'train' and 'validation' are those of `splits`.
+  """The raw rows of a split, or of a slice or sum of splits such as 'test[:10%]' (see slices.py).
 
-  Raises UserError if there is no such dataset or split.
+  'train' and 'validation' are those of `splits`. Raises UserError if there is no such dataset or
+  split.
   """
   check(data)
+  if slices.is_compound(split):
+    return slices.read(split, lambda name: table(data, name, data_dir))
   if base := stacked.base(data.name):
     if split not in Splits._fields:
       raise UserError(f'{data.name} has no split {split!r}. Choose train or test')
@@ -189,9 +193,10 @@ def single(data, rows: Table, n: int, seed: int, put, number: int = 0) -> Source
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else combine.part_key(run_key(fixed), number)
   changes, workers = augmentation(data), data.workers
-  return source.make(
+  made = source.make(
     rows, n, data.binarise, data.scale, changes, resident, key, put, *style_settings(data), workers
   )
+  return made._replace(example=example(data, rows))
 
 
 def resident_bytes(rows: Table) -> int:
@@ -224,7 +229,8 @@ def test(data, rows: Table, put=None) -> Source:
   nothing random."""
   resident = data.mode != 'stream' and resident_bytes(rows) <= data.budget_mb * 2**20
   kind, centre = binarisation(data), augment.evaluation(augmentation(data))
-  return source.make(rows, 1, kind, data.scale, centre, resident, None, put, *style_settings(data))
+  made = source.make(rows, 1, kind, data.scale, centre, resident, None, put, *style_settings(data))
+  return made._replace(example=example(data, rows))
 
 
 def run_key(seed: int) -> jax.Array:

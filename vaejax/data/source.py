@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec
 
 from vaejax.data import stream, transforms
 from vaejax.data.augment import NONE, Augment, output_shape
-from vaejax.data.order import order
+from vaejax.data.order import Words, add, first_position, order
 from vaejax.data.styles import STYLES
 from vaejax.data.table import Table
 from vaejax.types import Example, Source
@@ -70,6 +70,16 @@ def limits(table: Table) -> tuple[float, float]:
     ends = np.asarray([units.low, units.high])
     low, high = (ends - units.shift) / units.scale
   return float(low.min()), float(high.max())
+
+
+def position_keys(key: jax.Array, first: Words, n: int) -> jax.Array:
+  """The keys of the noise at the n positions from `first` on, [n]."""
+  high, low = add(first, jnp.arange(n, dtype=jnp.uint32))
+  # The high word is one of two, so it is folded into the key before the rows are.
+  current, following = (jax.random.fold_in(key, first[0] + np.uint32(k)) for k in (0, 1))
+  keys = jnp.where(high == first[0], current, following)
+  keys = jnp.where(high == 0, key, keys)
+  return jax.vmap(jax.random.fold_in)(keys, low)
 
 
 class SingleDevice:
@@ -133,17 +143,15 @@ def make(
   def draw(buffer, run_key, step, part=(0, 1)):
     order_key, noise_key = jax.random.split(data_key(run_key if key is None else key))
     number, parts = part
-    first = step.astype(jnp.uint32) * n + jnp.asarray(number, jnp.uint32) * (n // parts)
-    position = first + jnp.arange(n // parts, dtype=jnp.uint32)
+    first = first_position(step, n, number, parts)
     if resident:
-      index = order(order_key, position, table.size)
+      index = order(order_key, first, n // parts, table.size)
       raw = gather(buffer, index)
     else:
       # A block is sharded over devices, so `part` is already what each of them has.
       at = lambda x: jax.lax.dynamic_index_in_dim(x, step - buffer['first'], keepdims=False)
       raw, index = jax.tree.map(at, (dict(buffer['rows']), buffer['index']))
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(noise_key, position)
-    return prepare(raw, keys, index)
+    return prepare(raw, position_keys(noise_key, first, n // parts), index)
 
   def rows(buffer, index):
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -26,9 +27,11 @@ def evaluate(
   overrides: Iterable[tuple[str, str]] = (),
   weights: str = 'ema',
   which: str = 'latest',
-  data_dir: str | None = None,
+  data_dir: Any = None,
   member: int | None = None,
   log: Callable[[str], None] = print,
+  data: str | None = None,
+  progress: bool = True,
 ) -> tuple[dict[str, tuple[float, float | None]], list[str]]:
   """Evaluates a checkpoint of a run and records the values.
 
@@ -42,8 +45,10 @@ def evaluate(
     overrides: settings of evals, for example ('eval.nll.samples', '50').
     weights: 'ema', the average if the run keeps one, or 'raw'.
     which: checkpoint: 'latest', 'best' or a step.
+    data, data_dir: where the data is now, see trained.with_data; None: where it was.
     member: of a sweep, whose values are recorded in its own folder.
-    log: gets lines on progress and unreadable checkpoints.
+    log: gets lines on unreadable checkpoints, on data that has changed, and, with `progress`, on
+      progress.
 
   Raises UserError.
   """
@@ -51,19 +56,21 @@ def evaluate(
     lookup('evals', name)  # a mistake shows before the run is read
   mesh = sharding.make_mesh()
   run = trained.open_run(folder, log, which, sharding.replicated(mesh), member)
+  run = trained.with_data(run, data, data_dir)
   config = run.config.copy_and_resolve_references()
   for field, text in overrides:
     set_field(config, field, text)
   check(config)
-  evals, skipped = make_evals(names or config.evals, config, run.method, run.example)
   put, train = sharding.MeshPlacement(mesh), None
-  table, source = trained.open_split(run, split, data_dir, put)
+  table, source = trained.open_split(run, split, put, log)
+  # The data may have labels that it had not while training.
+  evals, skipped = make_evals(names or config.evals, config, run.method, source.example)
   if any('train' in e.extract for e in evals.values()):
-    _, train = trained.open_split(run, 'train', data_dir, put)
+    _, train = trained.open_split(run, 'train', put, log)
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   split_pass = make_pass(evals, run.method, source, config.eval.batch_size, mesh, train=train)
-  show = report_progress(', '.join(evals), log)
+  show = report_progress(', '.join(evals), log) if progress else None
   (values,) = split_pass.finish(split_pass.start(variables, hyper, jax.random.key(seed), show=show))
   protocol = make_protocol(config, evals, {split: workdir.provenance(table)}, seed)
   ema = weights == 'ema' and run.state.ema is not None

@@ -41,7 +41,7 @@ def pairs(originals, reconstructions, columns: int = 8) -> np.ndarray:
   Args:
     originals: float [N, H, W, C] in [0, 1], or videos [N, T, H, W, C], each a row of its frames.
     reconstructions: the same shape.
-    columns: images in a row at most.
+    columns: square images in a row at most; of wide images proportionally fewer.
 
   Returns:
     uint8 [h, w, C], arranged as by `grid`, two rows for every `columns` images.
@@ -52,7 +52,8 @@ def pairs(originals, reconstructions, columns: int = 8) -> np.ndarray:
   (above, frames), (below, _) = _to_uint8(originals), _to_uint8(reconstructions)
   if above.shape != below.shape:
     raise ValueError(f'originals {above.shape} and reconstructions {below.shape} differ in shape')
-  columns = frames or min(columns, above.shape[0])
+  n, height, width, _ = above.shape
+  columns = frames or min(max(1, columns // max(1, width // height)), n)
   rows = (-1, columns, *above.shape[1:])
   both = [_fill_row(pixels, columns).reshape(rows) for pixels in (above, below)]
   return _tile(np.stack(both, axis=1).reshape(-1, *above.shape[1:]), columns)

@@ -1,13 +1,13 @@
 """Checks that a workdir contains the run, or the stack of runs, that is to resume in it."""
 
+import contextlib
 import itertools
 from pathlib import Path
 
 from vaejax.config.serialise import differences
 from vaejax.core.stack import Member
 from vaejax.errors import UserError
-from vaejax.runs import checkpoint, sweep_files, workdir
-from vaejax.types import Example
+from vaejax.runs import checkpoint, claim, sweep_files, workdir
 
 MAX_FIELDS = 5  # differing fields that a message names
 
@@ -15,15 +15,23 @@ MAX_FIELDS = 5  # differing fields that a message names
 def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
   """The saved run of this config in a workdir, None if the workdir is unused.
 
-  Raises UserError if the workdir contains anything else.
+  What a start left that failed before its first step is ignored if it is of another config. Raises
+  UserError if the workdir contains anything else.
   """
-  if sweep_files.is_sweep(folder):
+  if sweep_files.is_sweep(folder) and claim.is_claimed(folder):
     raise UserError(f'{folder} contains a sweep. Resume it with sweep, or use another workdir')
   sweep = folder.absolute().parent.parent
   if not members and folder.absolute().parent.name == 'stacks' and sweep_files.is_sweep(sweep):
     raise UserError(f'{folder} is part of the sweep in {sweep}. Resume it with sweep')
   if not (folder / 'config.json').exists():
-    workdir.check_unused(folder)
+    if not sweep_files.is_sweep(folder):
+      workdir.check_unused(folder)
+    return None
+  if not claim.is_claimed(folder):
+    with contextlib.suppress(UserError):
+      saved = workdir.read_config(folder)
+      same = saved.members == tuple(members) and not differences(saved.config, config)
+      return saved if same else None
     return None
   saved = workdir.read_config(folder)
   if saved.members != tuple(members):
@@ -49,21 +57,6 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
       'same values, or another workdir'
     )
   return saved
-
-
-def check_same_data(folder: Path, saved: workdir.SavedRun, provenance, example: Example) -> None:
-  """Raises UserError if a run was trained on other data than it would resume on."""
-  if (saved.data, saved.example) != (provenance, example):
-    raise UserError(
-      f'{folder} was trained on other data ({describe(saved.data)} there, {describe(provenance)} '
-      'here). Use the same data and data_dir as before, or another workdir'
-    )
-
-
-def describe(provenance: dict) -> str:
-  """The splits that were read, as 'mnist/3.0.1 train, 60000 rows; ...'."""
-  splits = [split for split in provenance.values() if isinstance(split, dict)]
-  return '; '.join(f'{split.get("read")}, {split.get("rows")} rows' for split in splits)
 
 
 def member_in_words(member: Member | None) -> str:

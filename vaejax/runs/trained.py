@@ -11,9 +11,9 @@ from vaejax.core.factory import initial_state, make_method
 from vaejax.data import load
 from vaejax.data.table import Table
 from vaejax.errors import UserError
-from vaejax.runs import checkpoint, restore
+from vaejax.runs import checkpoint, restore, same_data
 from vaejax.runs.sweep_files import is_sweep, member_config, parse_member, place_of, stack_of
-from vaejax.runs.workdir import read_config
+from vaejax.runs.workdir import provenance, read_config
 from vaejax.types import Example, Method, Source, State
 
 
@@ -22,6 +22,7 @@ class TrainedRun(NamedTuple):
 
   Attributes:
     folder: for outputs: the workdir, or SWEEP/members/K of a member.
+    data: {split: provenance} of what it was trained on.
   """
 
   folder: Path
@@ -30,6 +31,7 @@ class TrainedRun(NamedTuple):
   data_dir: str | None
   method: Method
   state: State
+  data: dict
 
 
 def open_run(
@@ -64,19 +66,35 @@ def open_run(
     workdir = workdir / 'members' / str(member)
   sharding = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
   return TrainedRun(
-    workdir, config, example, saved.data_dir, method, jax.device_put(state, sharding)
+    workdir, config, example, saved.data_dir, method, jax.device_put(state, sharding), saved.data
   )
 
 
-def open_split(run: TrainedRun, split: str, data_dir: str | None, put=None) -> tuple[Table, Source]:
-  """A split of a run's dataset: its table, and a source of its rows in order. Raises UserError."""
-  table = load.table(run.config.data, split, data_dir or run.data_dir)
-  source = load.test(run.config.data, table, put)
-  if source.example != run.example:
-    shapes = (e.fields[e.data].shape for e in (source.example, run.example))
-    now, before = (f'{shape}' for shape in shapes)
-    raise UserError(
-      f'{run.config.data.name} now has {source.example.data}s of {now}, but the run was trained on '
-      f'{before}. Use the data that it was trained on'
-    )
+def with_data(run: TrainedRun, name: str | None, data_dir: load.Location) -> TrainedRun:
+  """A run whose data is now elsewhere: a dataset, a path, or the tables of arrays; None: where it
+  was."""
+  config = run.config.copy_and_resolve_references()
+  config.data.name = name or config.data.name
+  return run._replace(config=config, data_dir=data_dir or run.data_dir)
+
+
+def open_split(
+  run: TrainedRun, split: str, put=None, log: Callable[[str], None] | None = None
+) -> tuple[Table, Source]:
+  """A split of a run's dataset: its table, and a source of its rows in order.
+
+  `log` gets a line if the split is not the one that the run was trained on. Raises UserError if the
+  run cannot use it.
+  """
+  data = run.config.data
+  same_data.check_place(data, run.data_dir)
+  table = load.table(data, split, run.data_dir)
+  if table.units and run.example.units:
+    table = table._replace(units=run.example.units)  # those that the run has learned
+  source = load.test(data, table, put)
+  same_data.check_fits(data.name, source.example, run.example)
+  if log and split in run.data:
+    change = same_data.compare(run.data[split], table, provenance(table), split)
+    if change:
+      log(f'not the data that the run was trained with: {change.words}')
   return table, source

@@ -12,7 +12,7 @@ from pathlib import Path
 from vaejax.core import sharding
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
-from vaejax.runs import sweep_files, workdir
+from vaejax.runs import claim, sweep_files, workdir
 from vaejax.runs.files import write_json
 from vaejax.sweeps import axes, partition, summary
 from vaejax.training.setup import set_up
@@ -44,7 +44,13 @@ def sweep(
   log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
   if only is not None and only >= len(plan.groups):
     raise UserError(f'--group={only} does not exist. Choose 0 to {len(plan.groups) - 1}')
-  stacks = processes.broadcast(lambda: read_stacks(plan, folder))
+
+  def read() -> Stacks | None:
+    stacks = read_stacks(plan, folder)
+    # A sweep without a step may be divided anew: its stacks may have been too large.
+    return None if max_members and not claim.is_claimed(folder) else stacks
+
+  stacks = processes.broadcast(read)
   if stacks and max_members:
     log(f'{folder} keeps its stacks: --slice={max_members} has no effect')
   data_dir = data_dir or os.environ.get('TFDS_DATA_DIR')
@@ -54,8 +60,15 @@ def sweep(
   with contextlib.ExitStack() as resources:
 
     def lock():
+      if not read():
+        # Exclusively, so that it is not what another job has just begun.
+        with contextlib.suppress(UserError), workdir.locked(folder):
+          claim.clear(folder)
       resources.enter_context(workdir.locked(folder, shared=only is not None))
-      if read_stacks(plan, folder) not in (None, stacks):
+      present = read_stacks(plan, folder)
+      if present is None and sweep_files.is_sweep(folder):
+        raise UserError(f'another sweep has just begun in {folder}. Use another workdir')
+      if present not in (None, stacks):
         raise UserError(f'another job has just divided {folder} differently. Run the command again')
       write_plan(plan, stacks, folder)
 
@@ -94,11 +107,17 @@ def make_stacks(plan: axes.Sweep, data_dir, layout: sharding.Layout, max_members
 
 def read_stacks(plan: axes.Sweep, folder: Path) -> Stacks | None:
   """The stacks of the sweep in a workdir, None if the workdir is unused. Raises UserError if it
-  contains anything else."""
+  contains anything else than what a start left that failed before its first step."""
   if not sweep_files.is_sweep(folder):
-    if (folder / 'config.json').is_file():
+    if claim.is_claimed(folder):
       raise UserError(f'{folder} contains a single run. Use another --workdir for a sweep')
-    workdir.check_unused(folder)
+    if not (folder / 'config.json').is_file():
+      workdir.check_unused(folder)
+    return None
+  if not claim.is_claimed(folder):
+    with contextlib.suppress(UserError):
+      saved = sweep_files.read_sweep(folder)
+      return saved['stacks'] if saved['values'] == list(plan.values) else None
     return None
   saved = sweep_files.read_sweep(folder)
   if saved['values'] != list(plan.values):

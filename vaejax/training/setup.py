@@ -16,7 +16,7 @@ from vaejax.errors import UserError
 from vaejax.evaluation.evals import check_best, make_evals, make_protocol
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
-from vaejax.runs import checkpoint, workdir
+from vaejax.runs import checkpoint, same_data, workdir
 from vaejax.types import Eval, Method, Source, State
 
 
@@ -53,8 +53,9 @@ class Setup(NamedTuple):
   Attributes:
     cadence: when rows, tests and checkpoints are due.
     method, source: the model, and the batches that it is trained on.
-    about: one line on the training data.
+    about: one line on the training data; notes: what was skipped, measured or assumed in it.
     provenance: {split: what was read}, as config.json has it.
+    changes: (provenance of an earlier start) -> the changes since, see runs.same_data.
     evals: {name: Eval}; skipped_evals: a line for each eval that does not fit.
     passes: {split: a pass of all evals over it}, for 'test', and 'validation' if the data has it.
     watched: the split that is tested while training; watch_size: how many of its examples.
@@ -73,7 +74,9 @@ class Setup(NamedTuple):
   method: Method
   source: Source
   about: str
+  notes: list[str]
   provenance: dict[str, dict]
+  changes: Callable[[dict], list[same_data.Change]]
   evals: dict[str, Eval]
   skipped_evals: list[str]
   passes: dict[str, Pass]
@@ -118,7 +121,6 @@ def set_up(
   method = factory.make_method(config, load.example(config.data, tables['train']))
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
-  check_length(config, turns)
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
@@ -144,7 +146,9 @@ def set_up(
     method=method,
     source=source,
     about=f'{config.data.name}: {load.describe(tables["train"], source.resident)}',
+    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
+    changes=lambda saved: same_data.changes(saved, tables, provenance),
     evals=evals,
     skipped_evals=skipped,
     passes=passes,
@@ -174,16 +178,6 @@ def microbatch(config) -> int:
   """The number of examples processed at once, which the 'data' axis of the mesh must divide."""
   together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
   return together // config.optimizer.accumulate
-
-
-def check_length(config, turns: int) -> None:
-  """Raises UserError if the run needs more examples than their order can count."""
-  examples = max(config.batch_size * turns, config.data.get('labelled_batch', 0))
-  if config.steps * examples >= 2**32:
-    raise UserError(
-      f'steps={config.steps} with {examples} examples each need more than the {2**32:,} that their '
-      'order can count. Use fewer steps, or a smaller batch_size'
-    )
 
 
 def make_program(

@@ -17,8 +17,8 @@ from vaejax.distributed import processes
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
 from vaejax.reporting.log import elapsed_seconds, open_log
-from vaejax.runs import checkpoint, init_from, restore, workdir
-from vaejax.runs.resume import check_same_data, read_matching
+from vaejax.runs import checkpoint, claim, init_from, restore, same_data, workdir
+from vaejax.runs.resume import read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
 from vaejax.training.final import final_test
 from vaejax.training.setup import Setup, set_up
@@ -58,25 +58,36 @@ def train(
   log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
   saved = processes.on_main(lambda: read_matching(config, folder, members))
   earlier = processes.broadcast(lambda: saved and saved.data_dir)
+  if earlier and not data_dir:
+    same_data.check_place(config.data, earlier)
   data_dir = data_dir or earlier or os.environ.get('TFDS_DATA_DIR')
   setup = processes.first(lambda: set_up(config, data_dir, members, layout))
-  processes.check_equal('data', setup.provenance)
+  content = lambda split: {name: split[name] for name in ('rows', 'content')}
+  processes.check_equal('data', {k: content(split) for k, split in setup.provenance.items()})
   processes.check_equal('evals', list(setup.evals))
   for line in setup.skipped_evals:
     log(line)
 
   def read_initial_nets():
-    if saved:
-      check_same_data(folder, saved, setup.provenance, setup.source.example)
+    if saved and claim.is_claimed(folder):
+      changes = setup.changes(saved.data)
+      same_data.check_unchanged(folder, saved, changes, setup.source.example)
     if not checkpoint.steps(folder):
       return init_from.read(config, setup.method, setup.create, bool(members), log)
 
   taken = processes.on_main(read_initial_nets)
+
+  def clear_after_mistake(kind, error, trace):
+    if kind and issubclass(kind, UserError):
+      claim.clear(folder)
+
   with contextlib.ExitStack() as resources:
 
     def lock():
       resources.enter_context(workdir.locked(folder))
       read_matching(config, folder, members)  # another run may have used the folder since
+      claim.clear(folder)
+      resources.push(clear_after_mistake)
 
     processes.on_main(lock)
     state = restore.restore(folder, setup.abstract_state, log)
@@ -90,7 +101,8 @@ def train(
       )
     several = f', {processes.count()} processes' if processes.count() > 1 else ''
     several += f', {len(members)} members' if members else ''
-    log(f'{setup.about}; {setup.mesh.size} device(s){several}')
+    for line in (f'{setup.about}; {setup.mesh.size} device(s){several}', *setup.notes):
+      log(line)
     if members and not setup.source.resident:
       log('the data is streamed: all members see it in the order of the first one')
     if start:

@@ -5,6 +5,7 @@ import pytest
 
 from vaejax.data.fit import fit_image
 from vaejax.data.readers import clips, tfds
+from vaejax.data.settings import Settings
 from vaejax.errors import UserError
 
 
@@ -75,7 +76,7 @@ def test_the_first_frames_of_every_video(tmp_path, prepare, kind):
   want = videos(4, 5, 6, 7, 3)
   make(tmp_path, prepare, 'clip', feature, [value(x) for x in want])
   for frames in (5, 3):
-    table = tfds.table('tiny', 'train', str(tmp_path), frames=frames)
+    table = tfds.table('tiny', 'train', Settings(frames=frames), str(tmp_path))
     assert table.classes == 3 and table.row['video'].shape == (frames, 6, 7, 3)
     found = same(table, want[:, :frames])
     # A label is that of its video.
@@ -87,7 +88,7 @@ def test_every_frame_is_fitted(tmp_path, prepare):
   want = videos(3, 4, 6, 8, 3)
   make(tmp_path, prepare, 'video', video(shape=(4, 6, 8, 3)), map(pictures, want), labels=False)
   for mode in ('resize', 'pad'):
-    table = tfds.table('tiny', 'train', str(tmp_path), 10, 1, mode, frames=4)
+    table = tfds.table('tiny', 'train', Settings(10, 1, mode, frames=4), str(tmp_path))
     assert table.row['video'].shape == (4, 10, 10, 1) and table.classes is None
     same(table, [np.stack([fit_image(frame, 10, 1, mode) for frame in x]) for x in want])
 
@@ -97,8 +98,8 @@ def test_frames_of_any_size_need_a_size(tmp_path, prepare):
   sequence = features().Sequence(features().Image(shape=(None, None, 3)))
   make(tmp_path, prepare, 'video', sequence, map(pictures, value), labels=False)
   with pytest.raises(UserError, match=r'Set data\.size'):
-    tfds.table('tiny', 'train', str(tmp_path), frames=3)
-  table = tfds.table('tiny', 'train', str(tmp_path), 8, frames=3)
+    tfds.table('tiny', 'train', Settings(frames=3), str(tmp_path))
+  table = tfds.table('tiny', 'train', Settings(8, frames=3), str(tmp_path))
   same(table, [np.stack([fit_image(frame, 8) for frame in x]) for x in value])
 
 
@@ -106,7 +107,7 @@ def test_a_video_that_is_too_short_is_one_clear_line(tmp_path, prepare):
   whole = video(shape=(5, 6, 7, 3))
   make(tmp_path / 'a', prepare, 'video', whole, map(pictures, videos(2, 5, 6, 7, 3)))
   with pytest.raises(UserError, match=r'^data\.frames=6 .* the videos of .* have 5 frames\. Give'):
-    tfds.table('tiny', 'train', str(tmp_path / 'a'), frames=6)
+    tfds.table('tiny', 'train', Settings(frames=6), str(tmp_path / 'a'))
   some = video(shape=(None, 6, 7, 3))
   make(
     tmp_path / 'b',
@@ -116,11 +117,12 @@ def test_a_video_that_is_too_short_is_one_clear_line(tmp_path, prepare):
     map(pictures, [*videos(1, 4, 6, 7, 3), *videos(1, 6, 6, 7, 3)]),
   )
   with pytest.raises(UserError, match=r'^data\.frames=5 .* a video has 4 frames\. Give at most 4$'):
-    tfds.table('tiny', 'train', str(tmp_path / 'b'), frames=5).load()
+    tfds.table('tiny', 'train', Settings(frames=5), str(tmp_path / 'b')).load()
 
 
 def test_images_and_videos_are_told_apart(tiny, tmp_path, prepare):
-  assert 'image' in tfds.table(str(tiny), 'train', frames=3).row  # for the method to refuse
+  # For the method to refuse.
+  assert 'image' in tfds.table(str(tiny), 'train', Settings(frames=3)).row
   make(
     tmp_path / 'v',
     prepare,
@@ -129,7 +131,7 @@ def test_images_and_videos_are_told_apart(tiny, tmp_path, prepare):
     map(pictures, videos(2, 5, 6, 7, 3)),
   )
   with pytest.raises(UserError, match=r'it has a video. Use a config of videos, with'):
-    tfds.table('tiny', 'train', str(tmp_path / 'v'))
+    tfds.table('tiny', 'train', data_dir=str(tmp_path / 'v'))
 
 
 def test_of_several_videos_the_one_called_so(tmp_path, prepare):
@@ -138,5 +140,5 @@ def test_of_several_videos_the_one_called_so(tmp_path, prepare):
   row = {'a': pictures(a), 'video': pictures(b)}
   with clips.without_tensorflow():
     prepare(tmp_path, {'train': [row], 'test': [row]}, {'a': clip(), 'video': clip()})
-  table = tfds.table('tiny', 'train', str(tmp_path), frames=2)
+  table = tfds.table('tiny', 'train', Settings(frames=2), str(tmp_path))
   np.testing.assert_array_equal(table.load()['video'], [b])

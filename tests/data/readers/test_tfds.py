@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from vaejax.data.readers import tfds
+from vaejax.data.settings import Settings
 from vaejax.errors import UserError
 
 GENUINE = os.path.join(os.path.dirname(__file__), *['..'] * 3, 'shared', 'tensorflow_datasets')
@@ -56,7 +57,7 @@ def test_rows_are_those_of_tfds_in_its_order(tmp_path, prepare, pictures, encodi
   rows = [{'label': i % 3, 'image': p} for i, p in enumerate(pictures(30, shape))]
   features = {'image': image(8, 7, channels, encoding_format=encoding), 'label': label()}
   folder = prepare(tmp_path, {'train': rows, 'test': rows[:4]}, features)
-  table = tfds.table('tiny', 'train', str(tmp_path))
+  table = tfds.table('tiny', 'train', data_dir=str(tmp_path))
   want = reference(folder, 'train')
   assert (table.size, table.classes, table.render) == (30, 3, None)
   assert {k: (v.shape, v.dtype) for k, v in table.row.items()} == {
@@ -65,7 +66,7 @@ def test_rows_are_those_of_tfds_in_its_order(tmp_path, prepare, pictures, encodi
   }
   assert_same(table.load(), want)
   assert_same(table.load(), want)  # the cached one
-  assert_same(tfds.table('tiny', 'test', str(tmp_path)).load(), reference(folder, 'test'))
+  assert_same(tfds.table('tiny', 'test', data_dir=str(tmp_path)).load(), reference(folder, 'test'))
   for indices in ([3, 29, 0, 3], []):
     got = table.fetch(np.array(indices, np.int32))
     assert got['image'].dtype == np.uint8 and got['label'].dtype == np.int32
@@ -87,13 +88,13 @@ def test_fitted_to_size_and_channels(tiny):
 
   want = reference(tiny, 'test')
   for mode in ('resize', 'pad'):
-    table = tfds.table(str(tiny), 'test', size=12, channels=1, fit=mode)
+    table = tfds.table(str(tiny), 'test', Settings(12, 1, mode))
     assert table.row['image'].shape == (12, 12, 1)
     fitted = [{'image': fit_image(r['image'], 12, 1, mode), 'label': r['label']} for r in want]
     assert_same(table.load(), fitted)
     assert_same(table.fetch(np.arange(6)), fitted)
   with pytest.raises(UserError, match=r'data\.fit'):
-    tfds.table(str(tiny), 'test', fit='crop')
+    tfds.table(str(tiny), 'test', Settings(fit='crop'))
 
 
 def test_decoded_once_until_the_source_changes(tiny, monkeypatch, cache):
@@ -107,7 +108,7 @@ def test_decoded_once_until_the_source_changes(tiny, monkeypatch, cache):
   assert len(calls) == 20 and np.array_equal(first['image'], again['image'])
   tfds.table(str(tiny), 'test').load()
   for size, fit in ((9, 'resize'), (10, 'resize'), (10, 'pad')):
-    tfds.table(str(tiny), 'train', size=size, fit=fit).load()
+    tfds.table(str(tiny), 'train', Settings(size, fit=fit)).load()
   assert len(calls) == 86 and len(os.listdir(cache)) == 5
   (shard,) = tiny.glob('*-train.array_record*')
   os.utime(shard, ns=(1, 1))
@@ -126,24 +127,25 @@ def splits(tmp_path, prepare, pictures, **counts):
 def test_validation_stands_for_a_missing_test(tmp_path, prepare, pictures):
   folder = splits(tmp_path, prepare, pictures, train=10, validation=4)
   for split, of in (('train', 'train'), ('test', 'validation'), ('validation', 'validation')):
-    assert_same(tfds.table('tiny', split, str(tmp_path)).load(), reference(folder, of))
+    assert_same(tfds.table('tiny', split, data_dir=str(tmp_path)).load(), reference(folder, of))
 
 
 @pytest.mark.parametrize('n, held', [(25, 2), (7, 1)])
 def test_the_last_tenth_of_train_is_held_out(tmp_path, prepare, pictures, n, held):
   folder = splits(tmp_path, prepare, pictures, train=n, extra=3)
   want = reference(folder, 'train')
-  train, test = (tfds.table('tiny', split, str(tmp_path)) for split in ('train', 'test'))
+  train, test = (tfds.table('tiny', split, data_dir=str(tmp_path)) for split in ('train', 'test'))
   assert (train.size, test.size) == (n - held, held)
   assert_same(train.load(), want[:-held])
   assert_same(test.load(), want[-held:])
   assert_same(test.fetch(np.array([held - 1])), want[-1:])
-  assert_same(tfds.table('tiny', 'extra', str(tmp_path)).load(), reference(folder, 'extra'))
+  extra = tfds.table('tiny', 'extra', data_dir=str(tmp_path))
+  assert_same(extra.load(), reference(folder, 'extra'))
 
 
 def fields(tmp_path, prepare, rows, features, **settings):
   prepare(tmp_path, {'train': rows, 'test': rows}, features)
-  return tfds.table('tiny', 'test', str(tmp_path), **settings)
+  return tfds.table('tiny', 'test', Settings(**settings), str(tmp_path))
 
 
 def test_the_only_image_and_the_only_class_are_taken(tmp_path, prepare, pictures):
@@ -183,7 +185,7 @@ def test_images_of_many_sizes_need_a_size(tmp_path, prepare, pictures):
   features = {'image': image(None, None, 3)}
   with pytest.raises(UserError, match=r'images of .* differ in size\. Set data\.size'):
     fields(tmp_path, prepare, rows, features)
-  table = tfds.table('tiny', 'test', str(tmp_path), size=8)
+  table = tfds.table('tiny', 'test', Settings(8), str(tmp_path))
   assert table.load()['image'].shape == (3, 8, 8, 3) == table.fetch(np.arange(3))['image'].shape
 
 
@@ -198,7 +200,7 @@ def test_grey_palette_and_alpha_in_a_colour_set_become_colour(tmp_path, prepare,
     kind.save(png, 'PNG')
     folder = tmp_path / kind.mode
     prepare(folder, {'test': [{'image': png.getvalue()}]}, {'image': image(6, 6, 3)})
-    got = tfds.table('tiny', 'test', str(folder)).load()['image'][0]
+    got = tfds.table('tiny', 'test', data_dir=str(folder)).load()['image'][0]
     assert np.array_equal(got, np.asarray(out))
 
 
@@ -222,7 +224,7 @@ def test_importing_the_reader_is_cheap():
 def test_the_genuine_mnist():
   if not os.path.isdir(os.path.join(GENUINE, 'mnist')):
     pytest.skip('no prepared MNIST in ../shared/tensorflow_datasets')
-  train, test = (tfds.table('mnist', s, GENUINE) for s in ('train', 'test'))
+  train, test = (tfds.table('mnist', s, data_dir=GENUINE) for s in ('train', 'test'))
   assert (train.size, test.size, train.classes) == (60000, 10000, 10)
   arrays = test.load()
   assert arrays['image'].shape == (10000, 28, 28, 1)
@@ -241,6 +243,6 @@ def test_binarized_mnist_is_stored_as_0_and_1(tmp_path, prepare):
   bits = np.random.default_rng(0).integers(0, 2, (4, 8, 8), np.uint8)
   rows = {split: [{'image': Image.fromarray(b)} for b in bits] for split in ('train', 'test')}
   prepare(tmp_path, rows, {'image': image(8, 8, 1)}, name='binarized_mnist')
-  found = tfds.table('binarized_mnist', 'test', str(tmp_path)).load()['image']
+  found = tfds.table('binarized_mnist', 'test', data_dir=str(tmp_path)).load()['image']
   assert sorted(np.unique(found)) == [0, 255]
   assert np.mean(found) / 255 == np.mean(bits)

@@ -16,10 +16,10 @@ def image(*shape, **settings):
   return tensorflow_datasets.features.Image(shape=shape, **settings)
 
 
-def message(*args, **settings):
+def message(name, split):
   """The one line of the UserError that reading a set raises."""
   with pytest.raises(UserError) as error:
-    tfds.table(*args, **settings).load()
+    tfds.table(name, split).load()
   assert '\n' not in str(error.value)
   return str(error.value)
 
@@ -35,7 +35,7 @@ def test_a_single_row_cannot_be_parted(tmp_path, prepare, pictures):
   rows = {'train': [{'image': pictures(1, (4, 4, 3))[0]}]}
   prepare(tmp_path, rows, {'image': image(4, 4, 3)})
   with pytest.raises(UserError, match="split 'train' has no rows"):
-    tfds.table('tiny', 'train', str(tmp_path))
+    tfds.table('tiny', 'train', data_dir=str(tmp_path))
 
 
 @pytest.mark.parametrize('names, message', [('ab', 'it has a, b'), ('', 'it has none')])

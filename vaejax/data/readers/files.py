@@ -1,15 +1,201 @@
-"""Files of arrays."""
+"""Files of arrays: .npy, .npz and HDF5, or a folder of such files."""
 
+import functools
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from vaejax import units
+from vaejax.data import arrays, axes, divide, elements
+from vaejax.data.readers import factored, named, rows, stores, targets
+from vaejax.data.readers.stores import Array
+from vaejax.data.readers.targets import Part
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
-
-def splits(name: str, settings: Settings, data_dir: str | None = None) -> tuple[str, ...]:
-  """The splits of a dataset."""
-  raise UserError(f'{name} cannot be read yet')
+DEFAULT = Settings()
 
 
-def table(name: str, split: str, settings: Settings, data_dir: str | None = None) -> Table:
-  """One split of a dataset."""
-  raise UserError(f'{name} cannot be read yet')
+class Opened(NamedTuple):
+  """Files that were opened: {split: its Rows}, and what a Table has for all splits."""
+
+  splits: Mapping[str, rows.Rows]
+  classes: int | None
+  class_names: tuple[str, ...]
+  factors: Mapping[str, int]
+  notes: tuple[str, ...]
+
+
+def splits(name: str, settings: Settings = DEFAULT, data_dir: str | None = None) -> tuple[str, ...]:
+  """The splits of files of arrays, always with 'train' and 'test'. Raises UserError."""
+  return tuple(open_files(name, settings).splits)
+
+
+def table(
+  name: str, split: str, settings: Settings = DEFAULT, data_dir: str | None = None
+) -> Table:
+  """One split of files of arrays.
+
+  Arrays are images [N, H, W] or [N, H, W, C] or, with `frames`, videos [N, T, H, W] or
+  [N, T, H, W, C], and optionally labels [N] and factors [N, F]. Their names say which they are, see
+  readers.named. 8-bit images are uint8; others are real numbers, see data.elements.
+
+  Raises UserError if there is no such split, or if the files are damaged or not images.
+  """
+  opened = open_files(name, settings)
+  if split not in opened.splits:
+    raise UserError(f'{name} has no split {split!r}. Choose one of {", ".join(opened.splits)}')
+  of_split = opened.splits[split]
+  result = Table(
+    of_split.size,
+    of_split.row,
+    opened.classes,
+    partial(rows.load, of_split),
+    partial(rows.fetch, of_split),
+    origin=of_split.what,
+    levels=of_split.elements.levels,
+    class_names=opened.class_names,
+    factors=opened.factors,
+    content=partial(rows.content, of_split),
+    notes=opened.notes if split == 'train' else (),
+  )
+  if of_split.shape != of_split.stored_shape:
+    result = result._replace(levels=256)  # resized black and white has greys
+  if of_split.elements.dtype == 'uint8':
+    return result
+  train = rows.sample(opened.splits['train'], units.MAX_ELEMENTS)
+  return arrays.with_units(result, train, settings, split == 'train')
+
+
+def open_files(name: str, settings: Settings) -> Opened:
+  """The opened files of a path. Raises UserError."""
+  path = Path(os.path.expanduser(name))
+  if not path.exists():
+    raise UserError(f'there is no file {name}. Check the path')
+  return _open_files(path, settings, tuple(stores.arrays(path).items()))
+
+
+@functools.lru_cache(maxsize=4)  # the splits are read one by one
+def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], ...]) -> Opened:
+  stored = dict(found)
+  known = factored.recognise(stored, stores.everything)
+  if known and settings.field not in ('', known.image):
+    known = None
+  if known:
+    chosen = {None: named.Fields(known.image, None, known.factors, None)}
+    notes = (f'{path.name} is {known.name}: its factors are {", ".join(known.counts)}',)
+  else:
+    chosen, notes = named.choose(stored, settings, path.name)
+  parts, more = divide_splits(chosen, stored, path.name)
+  label, class_names, columns, counts = targets.read(known, parts, stored, settings, path.name)
+  where = {s: find_axes(p.data, settings) for s, p in parts.items()}
+  numbers = how_stored(known, parts, where, path.name)
+  windows = count_windows(parts, where, settings, path.name)
+  result = {}
+  for split, part in parts.items():
+    pick = lambda x, part=part: x if x is None or part.index is None else x[part.index]
+    result[split] = rows.Rows(
+      part.data,
+      where[split]._replace(note=''),
+      numbers._replace(note=''),
+      settings,
+      part.index,
+      windows[split],
+      pick(label.get(split)),
+      pick(columns.get(split)),
+      f'{path.name} {split}',
+    )
+    rows.check(result[split])
+  check_shapes(result, path.name)
+  moved = dict.fromkeys(axes_.note for axes_ in where.values() if axes_.note)
+  said = () if known and known.binary else (numbers.note,)
+  notes = tuple(filter(None, (*notes, *more, *moved, *said)))
+  return Opened(result, len(class_names) or None, class_names, counts, notes)
+
+
+def divide_splits(
+  chosen: Mapping[str | None, named.Fields], stored: Mapping[str, Array], origin: str
+) -> tuple[dict[str, Part], tuple[str, ...]]:
+  """{split: Part}, with train first and test, and notes. Raises UserError if there is no train."""
+  chosen = dict(chosen)
+  if 'train' not in chosen and None in chosen:
+    chosen['train'] = chosen.pop(None)
+  if 'train' not in chosen:
+    raise UserError(
+      f'{origin} has the split {", ".join(map(str, chosen))}, but no train. Name an array of it '
+      'train, or x_train'
+    )
+  get = lambda name: stored[name] if name else None
+  part = {
+    s: Part(stored[f.data], get(f.label), get(f.factors), None)
+    for s, f in sorted(chosen.items(), key=lambda item: item[0] != 'train')
+    if s
+  }
+  train = part['train']
+  if chosen['train'].split and len(part) == 1:
+    values = stores.everything(stored[chosen['train'].split])
+    by_split = named.rows_by_split(values, origin)
+    part = {s: train._replace(index=i) for s, i in by_split.items()}
+    if 'train' not in part:
+      raise UserError(f'the array split of {origin} has no train. Give some rows of it')
+  if 'test' in part:
+    return part, ()
+  if 'validation' in part:
+    part['test'] = part.pop('validation')
+    return part, (f'{origin}: validation is the test split, because there is no other',)
+  index = part['train'].index
+  size = train.data.shape[0] if index is None else len(index)
+  kept, test, note = divide.divide(size)
+  part['train'] = train._replace(index=kept if index is None else index[kept])
+  part['test'] = train._replace(index=test if index is None else index[test])
+  return part, (f'{origin}: {note}',)
+
+
+def find_axes(array: Array, settings: Settings) -> axes.Axes:
+  """The Axes of an array of images or videos."""
+  name = f'{array.key or "the array"} of {Path(array.path).name}'
+  return axes.find(array.shape, 5 if settings.frames else 4, name)
+
+
+def how_stored(known, parts: Mapping[str, Part], where, origin: str) -> elements.Elements:
+  """How the elements of all splits are stored."""
+  if known and known.binary:
+    return elements.Elements('uint8', 255, 2)
+  measured = {}
+  for split, part in parts.items():
+    if part.data not in measured:
+      name = f'{part.data.key or "the array"} of {Path(part.data.path).name}'
+      measured[part.data] = rows.measure(part.data, where[split], name)
+  return elements.choose(elements.union(measured.values(), origin), origin)
+
+
+def count_windows(
+  parts: Mapping[str, Part], where, settings: Settings, origin: str
+) -> dict[str, int]:
+  """{split: the number of windows of each video}. Raises UserError if videos are too short."""
+  if not settings.frames:
+    return dict.fromkeys(parts, 1)
+  lengths = {s: axes.row_shape(p.data.shape, where[s])[0] for s, p in parts.items()}
+  if min(lengths.values()) < settings.frames:
+    shortest = min(lengths.values())
+    raise UserError(
+      f'data.frames={settings.frames} is too long: the videos of {origin} have {shortest} frames. '
+      f'Give at most {shortest}'
+    )
+  spare = {s: length - settings.frames for s, length in lengths.items()}
+  return {s: n // settings.stride + 1 if settings.stride else 1 for s, n in spare.items()}
+
+
+def check_shapes(splits: Mapping[str, rows.Rows], origin: str) -> None:
+  """Raises UserError if rows of the splits differ in shape."""
+  shapes = {s: r.shape for s, r in splits.items()}
+  train = shapes['train']
+  if wrong := [s for s, shape in shapes.items() if shape != train]:
+    name = 'x'.join
+    raise UserError(
+      f'{origin}: {wrong[0]} has {name(map(str, shapes[wrong[0]]))}, but train has '
+      f'{name(map(str, train))}. Give all splits one shape, or set data.size'
+    )

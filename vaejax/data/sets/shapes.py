@@ -66,15 +66,15 @@ def table(split: str, size: int | None = None, channels=None, fit='resize', fram
   import jax
   import jax.numpy as jnp
 
-  from vaejax.data.order import order
+  from vaejax.data.order import permutation
   from vaejax.data.table import rendered
   from vaejax.data.transforms import GENERATOR
 
   first, count = (0, SIZE - TEST) if split == 'train' else (SIZE - TEST, TEST)
 
   def rows(index):
-    position = (jnp.asarray(index) + first).astype(jnp.uint32)
-    values = factors(order(jax.random.key(0, impl=GENERATOR), position, SIZE))
+    position = jnp.asarray(index) + first
+    values = factors(permutation(jax.random.key(0, impl=GENERATOR), position, SIZE))
     image = jnp.repeat(render(values, size or 64), channels or 1, axis=-1)
     return {'image': image, 'label': values[:, 0], 'factors': values}
 

@@ -1,0 +1,77 @@
+"""Which axes an array of images or videos has: with or without channels, last or first."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from vaejax.errors import UserError
+
+CHANNELS = 1, 2, 3, 4  # numbers of channels that can stand before height and width
+MOVING_MNIST = (20, 10_000, 64, 64)  # mnist_test_seq.npy, which has frames first
+
+
+class Axes(NamedTuple):
+  """How rows get the axes [H, W, C] or [T, H, W, C].
+
+  Attributes:
+    add: whether a channel axis is added.
+    first: whether channels are before height and width.
+    frames_first: whether an array is [T, N, H, W].
+    note: a line for the user if axes are moved, else ''.
+  """
+
+  add: bool = False
+  first: bool = False
+  frames_first: bool = False
+  note: str = ''
+
+
+def find(shape: tuple[int, ...], rank: int, what: str) -> Axes:
+  """The Axes of an array of images (rank 4 with N) or videos (rank 5). Raises UserError."""
+  images = rank == 4
+  note = ''
+  if not all(shape):
+    raise UserError(f'{what} has the shape {list(shape)}, which is empty. Give at least one row')
+  if not images and shape == MOVING_MNIST:
+    note = f'{what} is [T, N, H, W], as Moving MNIST is: {shape[1]:,} videos of {shape[0]} frames'
+    return Axes(add=True, frames_first=True, note=note)
+  if len(shape) == rank:
+    *_, c, h, w = shape
+    if c in CHANNELS and h == w and w not in CHANNELS:
+      order = ('[N, C, H, W]', '[N, H, W, C]') if images else ('[N, T, C, H, W]', '[N, T, H, W, C]')
+      note = f'{what} has the shape {list(shape)}, which is read as {order[0]}, not {order[1]}'
+      return Axes(first=True, note=note)
+    if c in CHANNELS and w not in CHANNELS and h not in CHANNELS:
+      note = f'{what} has the shape {list(shape)}, which is read as {w} channels of {c}x{h}'
+    return Axes(note=note)
+  if len(shape) == rank - 1 and (images or shape[-1] not in CHANNELS):
+    return Axes(add=True)
+  raise UserError(f'{what} has the shape {list(shape)}. {advice(shape, images)}')
+
+
+def advice(shape: tuple[int, ...], images: bool) -> str:
+  """What to do about an array of another shape."""
+  if not images:
+    if len(shape) == 4:
+      return 'Videos are [N, T, H, W, C] or [N, T, H, W]. For one video, save x[None]'
+    return 'Videos are [N, T, H, W, C] or [N, T, H, W]'
+  if len(shape) == 5:
+    return 'For videos, use a config of videos, such as configs/rvae.py'
+  side = math.isqrt(shape[1]) if len(shape) == 2 else 0
+  if side > 4 and side**2 == shape[1]:
+    return f'Images are [N, H, W, C] or [N, H, W]: save x.reshape(-1, {side}, {side})'
+  return 'Images are [N, H, W, C] or [N, H, W]'
+
+
+def row_shape(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
+  """The shape of one row, [H, W, C] or [T, H, W, C]."""
+  row = (shape[0], *shape[2:]) if axes.frames_first else shape[1:]
+  row = (*row, 1) if axes.add else row
+  return (*row[:-3], *row[-2:], row[-3]) if axes.first else row
+
+
+def arrange(x: np.ndarray, axes: Axes) -> np.ndarray:
+  """Rows [N, ...] with the axes [H, W, C] or [T, H, W, C], as a view."""
+  x = x[..., None] if axes.add else x
+  return np.moveaxis(x, -3, -1) if axes.first else x

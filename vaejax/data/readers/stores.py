@@ -1,0 +1,156 @@
+"""Arrays in files as rows that are read by index: mapped where they lie in the file as they are."""
+
+import functools
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from vaejax.data import decoded
+from vaejax.data.readers import hdf5, npz
+from vaejax.errors import UserError
+
+HDF5 = '.h5', '.hdf5', '.hdf'
+MEMORY_BYTES = 2**28  # a larger compressed array is written into the cache of decoded arrays
+BLOCK_BYTES = 2**25  # that are read at once
+TEXT = np.dtype(object)
+
+
+class Array(NamedTuple):
+  """An array in a file.
+
+  Attributes:
+    path, key: the file, and the array's name in it ('' for .npy).
+    shape, dtype: of the array; object for Python objects, which are never read, and text of HDF5.
+    offset: of its values in the file; None if they are compressed or in chunks.
+    fortran: whether its first axis varies fastest.
+    extract: whether its rows cannot be read by themselves.
+    version: changes with the file.
+  """
+
+  path: str
+  key: str
+  shape: tuple[int, ...]
+  dtype: np.dtype
+  offset: int | None = None
+  fortran: bool = False
+  extract: bool = False
+  version: tuple[int, ...] = ()
+
+  @property
+  def nbytes(self) -> int:
+    return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+def arrays(path: Path) -> dict[str, Array]:
+  """{name: Array} of a file, or of the files directly in a folder, whose stems begin the names.
+
+  Raises UserError if a file is damaged.
+  """
+  if not path.is_dir():
+    return {name or path.stem: array for name, array in of_file(path)}
+  suffixes = ('.npz', '.npy', *HDF5)
+  files = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+  result = {}
+  for file in files:
+    found = of_file(file)
+    # An archive of one array is called as its file: kmnist-train-imgs.npz has arr_0.
+    result |= {(file.stem if len(found) == 1 else f'{file.stem}/{n}'): a for n, a in found}
+  return result
+
+
+def of_file(path: Path) -> list[tuple[str, Array]]:
+  """The name ('' for .npy) and Array of each array of a file. Raises UserError if it is damaged."""
+  version = (path.stat().st_mtime_ns, path.stat().st_size)
+  found = []
+  try:
+    if path.suffix.lower() in HDF5:
+      for name, dataset in hdf5.datasets(path):
+        offset, extract = hdf5.offset(dataset), hdf5.is_slow_by_row(dataset)
+        found.append((name, name, dataset.shape, dataset.dtype, offset, False, extract))
+    elif path.suffix.lower() == '.npz':
+      for name, head, offset in npz.npz(path):
+        found.append((name, name, head.shape, head.dtype, offset, head.fortran, offset is None))
+    else:
+      head, offset = npz.npy(path)
+      found.append(('', '', head.shape, head.dtype, offset, head.fortran, False))
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    raise UserError(damaged(path, error)) from None
+  result = [(name, Array(str(path), *fields, version)) for name, *fields in found]
+  for name, array in result:
+    if array.offset is not None and array.offset + array.nbytes > version[1]:
+      raise UserError(f'{path} is damaged: {name or "it"} ends after the file. Copy it again')
+  return result
+
+
+def damaged(path: Path | str, error: Exception) -> str:
+  """The message about a damaged file."""
+  reason = (str(error).splitlines() or [type(error).__name__])[0]
+  return f'cannot read {path}: damaged? {type(error).__name__}: {reason}'
+
+
+def rows(array: Array, index: np.ndarray) -> np.ndarray:
+  """The rows of an array at an index [N] in any order. Raises UserError if the file is damaged."""
+  if array.offset is None and not array.extract:
+    try:
+      return hdf5.read(array.path, array.key, np.asarray(index))
+    except (OSError, KeyError) as error:
+      raise UserError(damaged(array.path, error)) from None
+  return opened(array)[index]
+
+
+def blocks(array: Array) -> Iterator[np.ndarray]:
+  """All rows of an array in blocks, in order."""
+  step = block_rows(array)
+  if array.offset is None and array.path.lower().endswith(HDF5) and not array.extract:
+    yield from hdf5.rows(array.path, array.key, step)
+    return
+  whole = opened(array)
+  for first in range(0, len(whole), step):
+    yield whole[first : first + step]
+
+
+def block_rows(array: Array) -> int:
+  """The number of rows that are read at once."""
+  return max(1, BLOCK_BYTES // max(1, array.nbytes // max(1, array.shape[0])))
+
+
+def everything(array: Array) -> np.ndarray:
+  """A small array: labels, factors or splits."""
+  if array.path.lower().endswith(HDF5):
+    return hdf5.everything(array.path, array.key)
+  if array.dtype.hasobject:
+    raise UserError(
+      f'{array.key or "the array"} of {array.path} has Python objects, which are not read because '
+      'that would run code. Save text by np.asarray(labels, dtype=str)'
+    )
+  return np.asarray(opened(array))
+
+
+@functools.lru_cache(maxsize=8)
+def opened(array: Array) -> np.ndarray:
+  """An array, as a memory map unless it is small and compressed."""
+  if array.offset is not None:
+    order = 'F' if array.fortran else 'C'
+    return np.memmap(array.path, array.dtype, 'r', array.offset, array.shape, order)
+  read = hdf5.rows if array.path.lower().endswith(HDF5) else npz.rows
+  parts = lambda: read(array.path, array.key, block_rows(array))
+  try:
+    if array.nbytes <= MEMORY_BYTES:
+      result = np.empty(array.shape, array.dtype)
+      first = 0
+      for part in parts():
+        result[first : first + len(part)] = part
+        first += len(part)
+      return result
+    name = f'{Path(array.path).stem}-{array.key}'
+    key = [os.path.realpath(array.path), array.key, *array.version]
+    row = {'array': jax.ShapeDtypeStruct(array.shape[1:], array.dtype)}
+    wrapped = lambda: ({'array': part} for part in parts())
+    return decoded.load(name, key, row, array.shape[0], wrapped)['array']
+  except (ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+    raise UserError(damaged(array.path, error)) from None

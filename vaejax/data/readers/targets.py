@@ -1,0 +1,76 @@
+"""Labels and factors of the arrays in files."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from vaejax.data import classes, factors
+from vaejax.data.readers import factored, named, stores
+from vaejax.data.readers.stores import Array
+from vaejax.data.settings import Settings
+from vaejax.errors import UserError
+
+
+class Part(NamedTuple):
+  """The arrays of one split, and the indices of its rows, None for all."""
+
+  data: Array
+  label: Array | None
+  factors: Array | None
+  index: np.ndarray | None
+
+
+def read(
+  known: factored.Factored | None,
+  parts: Mapping[str, Part],
+  stored: Mapping[str, Array],
+  settings: Settings,
+  origin: str,
+) -> tuple[dict, tuple[str, ...], dict, dict[str, int]]:
+  """{split: labels of all rows of its array}, the classes, {split: factors}, and their counts."""
+  values_of = {a: stores.everything(a) for p in parts.values() for a in (p.label, p.factors) if a}
+  if known:
+    numbers = factored.encode(known, stores.everything(stored[known.factors]))
+    label = settings.label or known.label
+    if label == named.NO_LABEL:
+      return {}, (), dict.fromkeys(parts, numbers), dict(known.counts)
+    if label not in known.counts:
+      raise UserError(
+        f'data.label={label!r} is not a factor of {known.name}. Choose one of '
+        f'{", ".join(known.counts)}'
+      )
+    names = known.class_names if label == known.label else ()
+    names = names or tuple(map(str, range(known.counts[label])))
+    column = np.ascontiguousarray(numbers[:, list(known.counts).index(label)])
+    return dict.fromkeys(parts, column), names, dict.fromkeys(parts, numbers), dict(known.counts)
+  labels, class_names = {}, ()
+  if any(part.label for part in parts.values()):
+    values = {p.label: one_hot(values_of[p.label]) for p in parts.values() if p.label}
+    what = f'the labels of {origin}'
+    class_names = classes.class_names(values.values(), what)
+    encoded = {a: classes.encode(v, class_names, what)[0] for a, v in values.items()}
+    missing = {s: np.full(p.data.shape[0], classes.MISSING, np.int32) for s, p in parts.items()}
+    labels = {s: encoded.get(p.label, missing[s]) for s, p in parts.items()} if class_names else {}
+  columns, counts = {}, {}
+  if all(part.factors for part in parts.values()):
+    names = next((a for n, a in stored.items() if named.parse(n).field == 'factor_names'), None)
+    names = None if names is None else [text(v) for v in stores.everything(names)]
+    by_array = {p.factors: values_of[p.factors] for p in parts.values()}
+    encoded, counts = factors.encode(by_array, names, origin)
+    columns = {s: encoded[p.factors] for s, p in parts.items()}
+  return labels, class_names, columns, counts
+
+
+def text(value) -> str:
+  """A name as str, also of bytes."""
+  return value.decode('utf-8', 'replace') if isinstance(value, bytes) else str(value)
+
+
+def one_hot(x: np.ndarray) -> np.ndarray:
+  """Labels [N] of one-hot rows [N, K]; other labels as they are."""
+  is_one_hot = (
+    x.ndim == 2 and x.shape[1] > 1 and x.dtype.kind in 'biuf'
+    and ((x == 0) | (x == 1)).all() and (x.sum(axis=1) == 1).all()
+  )  # fmt: skip
+  return x.argmax(axis=1) if is_one_hot else x

@@ -1,0 +1,159 @@
+"""Compares what is read now with the data of a run, by its content and not by its place."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vaejax.data import arrays, readers, sets, stacked
+from vaejax.data.table import Table, digests
+from vaejax.errors import UserError
+from vaejax.runs import workdir
+from vaejax.types import Example
+
+# Of an Example: what a run does not depend on where it was not given.
+OPTIONAL = 'classes', 'class_names', 'factors'
+
+
+class Change(NamedTuple):
+  """How a split differs from the one of a run: other 'labels', more 'rows', or 'other' data; and
+  the same in words."""
+
+  kind: str
+  words: str
+
+
+def changes(
+  saved: Mapping[str, Any], tables: Mapping[str, Table], now: Mapping[str, dict]
+) -> list[Change]:
+  """The changes of all splits since a run was trained.
+
+  Args:
+    saved: {split: provenance} of the run.
+    tables, now: {split: its table, its provenance}.
+  """
+  result = [compare(saved.get(split), tables[split], now[split], split) for split in now]
+  gone = [Change('other', f'{split} is missing') for split in saved if split not in now]
+  return [change for change in result if change] + gone
+
+
+def compare(saved: Any, table: Table, now: dict, split: str) -> Change | None:
+  """How a split differs from its provenance in a run; None if it is the same."""
+  other = Change('other', f'{split}: {describe(saved)} there, {describe(now)} here')
+  if not isinstance(saved, Mapping) or type(saved.get('rows')) is not int:
+    return other
+  if not isinstance(saved.get('content'), Mapping):  # of an older version
+    same = (saved.get('read'), saved['rows']) == (now['read'], now['rows'])
+    return None if same else other
+  before, after = dict(saved['content']), json.loads(json.dumps(now['content']))
+  if (saved['rows'], before) == (now['rows'], after):
+    return None
+  more = now['rows'] - saved['rows']
+  if more > 0:
+    if not contains(table, before, after, saved['rows']):
+      return other
+    # The labels of the first rows are among what was compared.
+    label = 'label' in after and 'label' not in before
+    words = (
+      f'{split} has {more:,} more rows{" and labels" if label else ""}, the others are the same'
+    )
+    return Change('rows', words)
+  data = 'video' if 'video' in table.row else 'image'
+  if more < 0 or data not in before or before[data] != after.get(data):
+    return other
+  differing = sorted(k for k in {**before, **after} if before.get(k) != after.get(k))
+  names = ' and '.join(differing).replace('label', 'labels')
+  verb = 'changed' if all(k in before and k in after for k in differing) else 'new'
+  verb = 'gone' if not any(k in after for k in differing) else verb
+  return Change('labels', f'{split} has the same {data}s, but its {names} are {verb}')
+
+
+def contains(table: Table, before: dict, after: dict, rows: int) -> bool:
+  """Whether a larger table still has the `rows` rows of a run: as its first ones, or as files."""
+  if table.content is None:
+    return before.items() <= digests(table.load(), rows).items()
+  files, new = before.get('sample'), after.get('sample')
+  if not isinstance(files, Mapping) or not isinstance(new, Mapping) or not table.names:
+    return False
+  unchanged = all(new.get(name, digest) == digest for name, digest in files.items())
+  return unchanged and files.keys() <= set(table.names())
+
+
+def describe(provenance: Any) -> str:
+  """A split in words, as 'mnist/3.0.1 train, 60000 rows'."""
+  if not isinstance(provenance, Mapping):
+    return 'none'
+  return f'{provenance.get("read")}, {provenance.get("rows")} rows'
+
+
+def check_unchanged(
+  folder: Path, saved: workdir.SavedRun, found: list[Change], example: Example
+) -> None:
+  """Raises UserError if a run would resume on other data than it was trained on."""
+  words = '; '.join(change.words for change in found)
+  hint = f'or train in another workdir, where init_from={folder} starts from its nets'
+  if found and all(change.kind != 'other' for change in found):
+    raise UserError(
+      f'the data of {folder} has changed since the run began: {words}. Resume with the data as it '
+      f'was, {hint}'
+    )
+  if found or comparable(saved.example, example) != comparable(example, saved.example):
+    words = words or f'{example.data}s are read differently'
+    raise UserError(
+      f'{folder} was trained on other data ({words}). Give the same data, by --data or --data_dir '
+      f'if it has moved, {hint}'
+    )
+
+
+def comparable(example: Example, other: Example) -> Example:
+  """An Example without what only one of two has recorded: an older version had fewer fields."""
+  return example._replace(
+    **{name: () for name in OPTIONAL[1:] if not (getattr(example, name) and getattr(other, name))}
+  )
+
+
+def check_fits(name: str, now: Example, run: Example) -> None:
+  """Raises UserError if a run cannot use data: it needs the same images, and the labels that it was
+  trained with. Labels that it does not know may be there."""
+  field = lambda example: example.fields[example.data].shape
+  if (now.data, field(now)) != (run.data, field(run)):
+    raise UserError(
+      f'{name} now has {now.data}s of {field(now)}, but the run was trained on {run.data}s of '
+      f'{field(run)}. Use the data that it was trained on'
+    )
+  if missing := sorted(set(run.fields) - set(now.fields)):
+    raise UserError(
+      f'{name} now has no {" and no ".join(missing)}, which the run was trained with. Use the data '
+      'that it was trained on'
+    )
+  for part in OPTIONAL:
+    before, after = getattr(run, part), getattr(now, part)
+    if before and before != after and (part == 'classes' or after):
+      raise UserError(
+        f'{name} now has other {part.replace("_", " ")} than the run was trained with '
+        f'({after or "none"}, not {before}). Use the data that it was trained on'
+      )
+  if (now.levels, bool(now.units)) != (run.levels, bool(run.units)):
+    kind = lambda e: f'{e.levels} levels' if e.levels else 'real numbers'
+    raise UserError(
+      f'{name} now has {kind(now)}, but the run was trained on {kind(run)}. Use the data that it '
+      'was trained on'
+    )
+
+
+def check_place(data, data_dir: Any) -> None:
+  """Raises UserError if the data of a run is no longer where it was, with the flags that give its
+  new place. `data` is that section of its config."""
+  name = stacked.base(data.name) or data.name
+  if name == arrays.NAME or sets.reader(name) or os.path.exists(os.path.expanduser(name)):
+    return
+  if name.startswith(('.', '~', os.sep)) or Path(name).suffix in readers.ARRAYS:
+    raise UserError(
+      f'the data of this run, {name}, is no longer there. Give its new place: --data=PATH'
+    )
+  if isinstance(data_dir, str) and not os.path.isdir(os.path.expanduser(data_dir)):
+    raise UserError(
+      f'the data of this run, {name}, was in {data_dir}, which is no longer there. Give its new '
+      'place: --data_dir=DIR, or --data=PATH'
+    )
