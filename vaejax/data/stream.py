@@ -1,6 +1,7 @@
 """Reads blocks of a stream ahead, in threads or in processes of Grain."""
 
 import contextlib
+import gc
 import io
 import math
 import multiprocessing
@@ -138,8 +139,13 @@ def read_ahead(numbers: range, read: Callable, place: Callable, batch: int = 0, 
   placed = grain.experimental.ThreadPrefetchIterDataset(dataset.map(place), prefetch_buffer_size=1)
   reader = iter(placed)
   # Without closing, its threads keep reading after the loop ends, and the process waits for them.
-  with contextlib.closing(reader):
-    yield reader
+  try:
+    with contextlib.closing(reader):
+      yield reader
+  finally:
+    if workers:
+      # The traceback of the end of a stream refers to arrays in shared memory, and to itself.
+      gc.collect()
 
 
 def start_worker(number: int, count: int) -> None:
