@@ -1,9 +1,9 @@
 """VAE on ImageNet at 64 or 128 pixels, streamed from its files.
 
-  python launch.py train --config=configs/imagenet.py --workdir=runs/i64 --data_dir=DIR
-  python launch.py train --config=configs/imagenet.py:imagenet2012,128 --workdir=runs/i128 --data_dir=DIR
-  python launch.py train --config=configs/imagenet.py:PATH,128 --workdir=runs/p128
-  python launch.py train --config=configs/imagenet.py:smoke --workdir=runs/smoke
+python launch.py train --config=configs/imagenet.py --workdir=runs/i64 --data_dir=DIR
+python launch.py train --config=configs/imagenet.py:imagenet2012,128 --workdir=runs/i --data_dir=DIR
+python launch.py train --config=configs/imagenet.py:PATH,128 --workdir=runs/p128
+python launch.py train --config=configs/imagenet.py:smoke --workdir=runs/smoke
 """
 
 from vaejax.config import presets
