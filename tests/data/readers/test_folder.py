@@ -98,7 +98,7 @@ def test_labels_and_factors_of_a_table_of_text(root, animals):
     i = order.index(name)
     known = i < 11
     assert label == (i % 2 if known else -1) and factors.tolist() == [i % 3 if known else -1]
-  assert 'labels.csv: 1 of 12 pictures have no row' in train.notes
+  assert train.notes[0] == 'labels.csv: 1 of 12 pictures have no row'
   third = table(root, label='third')
   assert third.class_names == ('0', '1', '2') and dict(third.factors) == {'label': 2}
   with pytest.raises(UserError, match=r'data.label=breed is not a column.*columns label, third'):
