@@ -26,5 +26,5 @@ def get_config(arg=''):
   presets.autoencoder_defaults(config, words.dataset)
   config.model.latents = 10
   config.batch_size = 64
-  config.steps = 3000 if words.dataset == 'digits' else 20_000
+  config.steps = presets.autoencoder_steps(words.dataset)
   return finish(config, words, presets.TINY)

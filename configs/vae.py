@@ -30,5 +30,5 @@ def get_config(arg=''):
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.VAE)
   presets.autoencoder_defaults(config, words.dataset)
-  config.steps = 3000 if words.dataset == 'digits' else 20_000
+  config.steps = presets.autoencoder_steps(words.dataset)
   return finish(config, words, presets.TINY)
