@@ -143,6 +143,11 @@ class Method(NamedTuple):
   latent: Latent | None = None
   pooled: Callable[[Metrics, Hyper], Metrics] | None = None
 
+  @property
+  def conditional(self) -> bool:
+    """Whether the method is given the label of every row, in its densities or its critic."""
+    return 'label' in (self.latent.conditions if self.latent else self.given)
+
 
 class Prior(NamedTuple):
   """The prior of a latent-variable model, made by nets/priors/NAME.py.
