@@ -188,7 +188,8 @@ def add_sample_flags(verb: Parser) -> None:
   about = "scale of the prior's standard deviation (1)"
   add('--temperature', metavar='T', type=nonnegative, default=1.0, help=about)
   add('--draw', action='store_true', help='draw from p(x|z) instead of its mean')
-  add('--label', metavar='K', type=index, help='class to sample, for a conditional run')
+  about = 'class to sample, for a conditional run: its name, or number'
+  add('--label', metavar='CLASS', help=about)
   about = 'continue test videos from their first K frames'
   add('--given', metavar='K', type=count, default=0, help=about)
   add('--futures', metavar='N', type=count, default=0, help='continuations of each video (1)')

@@ -112,6 +112,7 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
 
   name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
   listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  listed = listed or 'no value can be computed without labels'
   lines = [f'test after {steps[-1] if steps else config.steps} steps: {listed}']
   best = checkpoint.best(folder, steps, config.checkpoint.best).get(0)
   if best and best != steps[-1]:
@@ -178,7 +179,7 @@ def evaluate(flags, overrides) -> int:
   evals = flags.evals, flags.split, flags.seed, overrides
   which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
   values, skipped, problem = run(flags.workdir, *evals, *which, log, flags.data)
-  width = max(map(len, values))
+  width = max(map(len, values), default=0)
   for name, (value, error) in values.items():
     print(f'{name:>{width}} {value:.4f}' + (f' ± {error:.4f}' if error is not None else ''))
   folder = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)

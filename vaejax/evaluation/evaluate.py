@@ -12,8 +12,9 @@ from vaejax.config.load import set_field
 from vaejax.core import optim, sharding
 from vaejax.core.passes import Values, make_pass
 from vaejax.core.step import scheduled
+from vaejax.data import load
 from vaejax.errors import RunError, UserError
-from vaejax.evaluation.evals import make_evals, make_protocol, record
+from vaejax.evaluation.evals import fit_split, make_evals, make_protocol, record
 from vaejax.lookup import lookup
 from vaejax.reporting import report
 from vaejax.runs import trained, workdir
@@ -67,8 +68,14 @@ def evaluate(
   table, source = trained.open_split(run, split, put, log)
   # The data may have labels that it had not while training.
   evals, skipped = make_evals(names or config.evals, config, run.method, source.example)
+  labels = [load.count_labels(config.data, table)] * 2
   if any('train' in e.extract for e in evals.values()):
-    _, train = trained.open_split(run, 'train', put, log)
+    train_table, train = trained.open_split(run, 'train', put, log)
+    labels[1] = load.count_labels(config.data, train_table)
+  evals, lines = fit_split(evals, config, run.method, source.example, split, labels)
+  skipped += lines
+  if not evals:
+    raise UserError('; '.join(skipped))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   split_pass = make_pass(evals, run.method, source, config.eval.batch_size, mesh, train=train)
