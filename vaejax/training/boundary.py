@@ -22,8 +22,8 @@ from vaejax.objectives.classification import over_labelled
 from vaejax.reporting import previews
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore
-from vaejax.runs.files import read_rows
 from vaejax.runs.resume import hyper_in_words, member_in_words
+from vaejax.training import patience
 from vaejax.training.setup import Setup
 from vaejax.types import Metrics, State, averaged
 
@@ -81,9 +81,8 @@ class BoundaryHandler:
     self.early = None  # the state of the test after which the run stops early
     self.tests = []  # the history of setup.patience
     if setup.patience:
-      read = lambda: setup.patience.history(read_rows(folder / 'metrics.jsonl'))
-      self.tests = [tuple(test) for test in processes.broadcast(read)]
-      self.stop_if_over(state)
+      self.tests = patience.read_history(setup.patience, folder)
+      self.early = patience.early_end(setup, self.tests, state, log)
     self.make_pictures = None  # made when first due: the first step does not wait for test images
 
   @property
@@ -155,28 +154,8 @@ class BoundaryHandler:
     if pending.snapshot is not None:
       self.save(pending.snapshot, first, values)
     if setup.patience and pending.test is not None and step % setup.patience.every == 0:
-      self.tests.append((step, values[0][setup.patience.metric]))
-      self.stop_if_over(pending.snapshot[0])
-
-  def stop_if_over(self, state: State) -> None:
-    """Sets `early` to a state just after a test, if the run's patience is over. The device may have
-    gone on since: those steps do not count."""
-    setup, step = self.setup, stack.current_step(state)
-    if step >= setup.cadence.steps or not processes.broadcast(
-      lambda: setup.patience.is_over(self.tests)
-    ):
-      return
-    place = lambda x, leaf: sharding.put_global(x, leaf.sharding)
-    self.early = checkpoint.decode(
-      jax.tree.map(place, checkpoint.encode(state), setup.abstract_state)
-    )
-    if self.log:
-      best = setup.patience.best_step(self.tests)
-      since = 'was never finite' if best is None else f'has not improved since step {best}'
-      self.log.print(
-        f'stopped early at step {step}: {setup.patience.metric} {since} (eval.patience='
-        f'{setup.patience.tests})'
-      )
+      self.tests.append((step, values[0].get(setup.patience.metric, math.nan)))
+      self.early = patience.early_end(setup, self.tests, pending.snapshot[0], self.log)
 
   def mean_metrics(self, step: int, sums: Metrics) -> list[dict[str, float]]:
     """The metrics of the steps since the last row, waited for, averaged and checked."""

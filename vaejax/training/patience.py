@@ -6,9 +6,17 @@ resumed ends at the same step.
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import jax
+
+from vaejax.core import sharding, stack
+from vaejax.distributed import processes
 from vaejax.errors import UserError
+from vaejax.runs import checkpoint
+from vaejax.runs.files import read_rows
+from vaejax.types import State
 
 
 class Patience(NamedTuple):
@@ -69,3 +77,29 @@ def make(config, stacked: bool) -> Patience | None:
   if not every:
     raise UserError(f'eval.patience={tests} counts tests. Set eval.every to the steps between two')
   return Patience(tests, best, every)
+
+
+def read_history(patience: Patience, folder: Path) -> list[tuple[int, float]]:
+  """The history in the log of a workdir, which process 0 reads."""
+  read = lambda: patience.history(read_rows(folder / 'metrics.jsonl'))
+  return [(step, value) for step, value in processes.broadcast(read)]
+
+
+def early_end(setup: Any, tests: list[tuple[int, float]], state: State, log: Any) -> State | None:
+  """The state with which a run stops early, if its patience is over at a test; else None.
+
+  `state` is the one that was tested, in any place. The device may have gone on since: those steps
+  do not count. Every process must call it.
+  """
+  patience, step = setup.patience, stack.current_step(state)
+  is_over = processes.broadcast(lambda: patience.is_over(tests))
+  if not is_over or step >= setup.cadence.steps:
+    return None
+  if log:
+    best = patience.best_step(tests)
+    since = 'was never finite' if best is None else f'has not improved since step {best}'
+    log.print(
+      f'stopped early at step {step}: {patience.metric} {since} (eval.patience={patience.tests})'
+    )
+  place = lambda x, leaf: sharding.put_global(x, leaf.sharding)
+  return checkpoint.decode(jax.tree.map(place, checkpoint.encode(state), setup.abstract_state))
