@@ -210,3 +210,22 @@ def test_a_set_without_classes_is_refused():
   nothing = Table(3, {}, None, None, None, origin='photographs train')
   with pytest.raises(UserError, match='photographs train has no classes'):
     balanced(nothing, 10, KEY)
+
+
+def test_files_are_held_out_by_name():
+  def named(count, classes=None):
+    arrays = {'image': np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)}
+    if classes:
+      arrays['label'] = (np.arange(count) % classes).astype(np.int32)
+    rows = of_arrays(arrays, classes, 'files')
+    return rows._replace(names=lambda: [f'photo {i}.jpg' for i in range(count)])
+
+  for classes in (None, 2):
+    rest, held_out = hold_out(named(200, classes), 0.2)
+    assert len(held_out.names()) == 40
+    assert sorted(rest.names() + held_out.names()) == sorted(named(200).names())
+    assert held_out.names() == [f'photo {i}.jpg' for i in held_out.load()['image'].ravel()]
+    more_rest, more = hold_out(named(240, classes), 0.2)
+    # The limit of the smallest fifth of all numbers moves a little.
+    assert len(set(held_out.names()) - set(more.names())) < 10
+    assert len(set(held_out.names()) & set(more_rest.names())) < 10
