@@ -210,7 +210,7 @@ def table(
     'factors': jax.ShapeDtypeStruct((len(FACTORS),), np.int32),
   }
   count = 2 * len(rows)
-  key = [*key, split, side, depth, fit, below]
+  key = [*key, [emoji.file for emoji in rows], side, depth, fit, below]
   blocks = lambda: decoded.blocks(fetch, count, side * side * depth, 1)
   return Table(
     count,

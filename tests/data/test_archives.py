@@ -1,0 +1,216 @@
+"""Each official archive is read as the builder of TFDS reads it: the same keys and the same rows.
+
+Those builders run here, with the file functions of TensorFlow replaced by Python's.
+"""
+
+import hashlib
+import io
+import os
+import pathlib
+import tarfile
+import zipfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from vaejax.data import official, sets
+from vaejax.data.locate import locate
+from vaejax.data.readers import tfds
+from vaejax.data.settings import Settings
+
+COUNTS = {'train': 23, 'validation': 7, 'test': 11, 'extra': 5}
+
+
+def draws(split):
+  return np.random.default_rng(len(split))
+
+
+def cifar100():
+  folder = sets.find('cifar100').FOLDER
+  members = {
+    'coarse_label_names.txt': ''.join(f'group_{i}\n' for i in range(20)).encode(),
+    'fine_label_names.txt': ''.join(f'class_{i}\n' for i in range(100)).encode(),
+  }
+  for split in ('train', 'test'):
+    labels = draws(split).integers(0, (20, 100), (COUNTS[split], 2))
+    pixels = draws(split).integers(0, 256, (COUNTS[split], 3072))
+    members[f'{split}.bin'] = np.concatenate([labels, pixels], 1).astype(np.uint8).tobytes()
+  stream = io.BytesIO()
+  with tarfile.open(fileobj=stream, mode='w:gz') as tar:
+    for file, data in members.items():
+      info = tarfile.TarInfo(folder + file)
+      info.size = len(data)
+      tar.addfile(info, io.BytesIO(data))
+  return {'cifar-100-binary.tar.gz': stream.getvalue()}
+
+
+def binarized_mnist():
+  module = sets.find('binarized_mnist')
+  lines = lambda n, split: draws(split).integers(0, 2, (n, 784))
+  text = lambda x: ''.join(' '.join(map(str, row)) + '\n' for row in x).encode()
+  return {module.FILES[s]: text(lines(COUNTS[s], s)) for s in module.SPLITS}
+
+
+def svhn_cropped():
+  from scipy.io import savemat
+
+  result = {}
+  for split in sets.find('svhn_cropped').SPLITS:
+    n, file = COUNTS[split], io.BytesIO()
+    images = draws(split).integers(0, 256, (32, 32, 3, n)).astype(np.uint8)
+    savemat(file, {'X': images, 'y': draws(split).integers(1, 11, (n, 1)).astype(np.uint8)})
+    result[f'{split}_32x32.mat'] = file.getvalue()
+  return result
+
+
+def omniglot():
+  """All 1623 characters of 50 alphabets, because TFDS wants the names of all, once each."""
+  from PIL import Image
+
+  def archive(folder, characters):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, 'w') as file:
+      for n in characters:
+        alphabet = f'Alphabet_({n % 50})'
+        png = io.BytesIO()
+        pixels = np.unpackbits(np.random.default_rng(n).integers(0, 256, 1379).astype(np.uint8))
+        Image.fromarray(pixels[: 105 * 105].reshape(105, 105) * 255).convert('1').save(png, 'PNG')
+        name = f'{folder}/{alphabet}/character{n // 50 + 1:02d}/{n + 1:04d}_01.png'
+        file.writestr(name, png.getvalue())
+    return stream.getvalue()
+
+  parts = {
+    'images_background': range(964),
+    'images_evaluation': range(964, 1623),
+    'images_background_small1': range(0, 964, 30),
+    'images_background_small2': range(7, 964, 40),
+  }
+  return {f'{name}.zip': archive(name, numbers) for name, numbers in parts.items()}
+
+
+MADE = {'cifar100': cifar100, 'binarized_mnist': binarized_mnist, 'svhn_cropped': svhn_cropped}
+MADE['omniglot'] = omniglot
+
+
+def put_archives(name, root, monkeypatch):
+  """Puts small archives into data_dir, which TFDS takes for the official ones."""
+  from tensorflow_datasets.core.download.checksums import UrlInfo
+
+  files = MADE[name]()
+  folder = root / 'downloads' / 'manual' / name
+  folder.mkdir(parents=True)
+  for file, data in files.items():
+    (folder / file).write_bytes(data)
+  infos = {
+    f'http://127.0.0.1:9/{f}': UrlInfo(len(b), hashlib.sha256(b).hexdigest(), f)
+    for f, b in files.items()
+  }
+  monkeypatch.setattr(official.official_class(name), 'url_infos', infos)
+
+
+@pytest.fixture(params=MADE)
+def put(request, tmp_path, monkeypatch):
+  """The name of a dataset whose archives are there."""
+  put_archives(request.param, tmp_path, monkeypatch)
+  return request.param
+
+
+def unpack(path, folder):
+  opened = tarfile.open if path.name.endswith('.gz') else zipfile.ZipFile
+  with opened(path) as archive:
+    archive.extractall(folder)
+  return folder
+
+
+def of_tfds(name, root, monkeypatch):
+  """{split: {key: row}} as the official builder generates them."""
+  import importlib
+
+  base = official.official_class(name)
+  gfile = SimpleNamespace(GFile=open, listdir=os.listdir)
+  module = importlib.import_module(base.__module__)
+  monkeypatch.setattr(module, 'tf', SimpleNamespace(io=SimpleNamespace(gfile=gfile)))
+  builder = base(data_dir=str(root / 'none'))
+  source, folder = root / 'downloads' / 'manual' / name, root / 'unpacked'
+  if name == 'cifar100':
+    at = unpack(source / 'cifar-100-binary.tar.gz', folder) / 'cifar-100-binary'
+    arguments = {s: (f'{s}_', [str(at / f'{s}.bin')]) for s in ('train', 'test')}
+  elif name == 'omniglot':
+    files = sets.find(name).FILES
+    arguments = {s: (str(unpack(source / f, folder / s)),) for s, f in files.items()}
+  elif name == 'svhn_cropped':
+    arguments = {s: (f'{s}_', str(source / f'{s}_32x32.mat')) for s in sets.find(name).SPLITS}
+  else:
+    arguments = {s: (str(source / f),) for s, f in sets.find(name).FILES.items()}
+  return {s: dict(builder._generate_examples(*given)) for s, given in arguments.items()}
+
+
+def plain(value):
+  """An image of either side as an array, anything else as a Python value."""
+  from PIL import Image
+
+  if isinstance(value, bytes | str) and (isinstance(value, bytes) or value.endswith('.png')):
+    data = value if isinstance(value, bytes) else pathlib.Path(value).read_bytes()
+    return np.asarray(Image.open(io.BytesIO(data))).tolist()
+  if isinstance(value, np.ndarray):
+    return np.squeeze(value).tolist()
+  return int(value) if isinstance(value, np.integer) else value
+
+
+def test_keys_and_rows_are_those_of_the_official_builder(put, tmp_path, monkeypatch):
+  want = of_tfds(put, tmp_path, monkeypatch)
+  module, folder = sets.find(put), tmp_path / 'downloads' / 'manual' / put
+  paths = {file: str(folder / file) for file in module.ARCHIVES}
+  assert list(want) == list(getattr(module, 'SPLITS', ('train', 'test')))
+  for split, rows in want.items():
+    _, count, found = module.read(split, paths)
+    found = dict(found)
+    assert len(found) == count == len(rows)
+    for key in rows:
+      assert rows[key].keys() == found[key].keys()
+      for field in rows[key]:
+        assert plain(rows[key][field]) == plain(found[key][field]), (key, field)
+
+
+def test_what_is_written_is_the_official_set(put, tmp_path):
+  import tensorflow_datasets
+
+  info = tensorflow_datasets.builder_from_directory(locate(put, str(tmp_path))).info
+  official_info = tensorflow_datasets.builder(put, data_dir=str(tmp_path / 'none')).info
+  assert info.full_name == official_info.full_name
+  assert repr(info.features) == repr(official_info.features)
+  assert info.description == official_info.description
+  module = sets.find(put)
+  assert list(info.splits) == list(getattr(module, 'SPLITS', ('train', 'test')))
+  if put == 'cifar100':
+    assert info.features['coarse_label'].names[3] == 'group_3'
+  # Plain TFDS reads it, and gives what this package reads.
+  source = tensorflow_datasets.data_source(put, split='test', data_dir=str(tmp_path))
+  table = tfds.table(put, 'test', data_dir=str(tmp_path))
+  assert len(source) == table.size
+  if put != 'omniglot':  # whose files have one channel, of which TFDS without TensorFlow makes none
+    white = 255 // getattr(module, 'WHITE', 255)
+    for i, row in enumerate(source):
+      got = table.fetch(np.array([i]))
+      assert np.array_equal(row['image'] * np.uint8(white), got['image'][0])
+      assert 'label' not in got or row['label'] == got['label'][0]
+
+
+def test_the_groups_of_cifar100_are_labels_too(tmp_path, monkeypatch):
+  put_archives('cifar100', tmp_path, monkeypatch)
+  fine, coarse = (
+    tfds.table('cifar100', 'train', Settings(label=label), str(tmp_path))
+    for label in ('', 'coarse_label')
+  )
+  assert (fine.classes, coarse.classes) == (100, 20)
+  assert fine.class_names[7] == 'class_7' and coarse.class_names[7] == 'group_7'
+
+
+def test_a_damaged_text_of_binarized_mnist(tmp_path):
+  module = sets.find('binarized_mnist')
+  path = tmp_path / module.FILES['test']
+  for text in (b'0 1 2 ' * 784, b'0 1 ' * 100, b''):
+    path.write_bytes(text)
+    with pytest.raises(ValueError, match='is not lines of 784 numbers 0 or 1'):
+      module.read('test', {path.name: path})
