@@ -129,6 +129,7 @@ def label(found: Label) -> Callable:
 
 
 def frames(clip: clips.Clip, count: int) -> Callable:
-  """A function from the fields of a record to the frames of its video, uint8 [h, w, c] each."""
+  """A function from the fields of a record, and a frame, to `count` frames of its video from that
+  one, uint8 [h, w, c] each."""
   decode = lambda data: file(data, clip.shape[-1], None)
-  return lambda fields: clips.cut(clip, fields[clip.key], count, decode)
+  return lambda fields, start: clips.cut(clip, fields[clip.key], start, count, decode)

@@ -35,7 +35,7 @@ def open_builder(folder: str):
   """A TFDS builder of a version's folder. Raises UserError if it is not stored as array_record."""
   import tensorflow_datasets
 
-  with open(os.path.join(folder, 'features.json')) as file:
+  with open(os.path.join(folder, 'features.json'), 'rb') as file:
     refuse_code(json.load(file))
   with clips.without_tensorflow():
     builder = tensorflow_datasets.builder_from_directory(folder)

@@ -9,7 +9,7 @@ from vaejax import units
 from vaejax.data import classes, decoded, fingerprint, sets
 from vaejax.data.fit import check_settings, fit_image, fitted_shape
 from vaejax.data.locate import locate
-from vaejax.data.readers import clips, decoding, deep, features, label_names
+from vaejax.data.readers import clips, decoding, deep, features, label_names, record_windows
 from vaejax.data.readers.prepared import file_key, open_builder, reading, records
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
@@ -61,6 +61,7 @@ def table(
     if not c and not channels:
       raise UserError(f'the images of {folder} differ in channels. Set data.channels to 1 or 3')
     of_split = records(builder, split)
+    windows = record_windows.find(clip, of_split, settings, folder) if clip else None
     names = label_names.read(builder, label, folder) if label and label.classes is None else ()
   white = getattr(sets.find(builder.name), 'WHITE', 255)
   data, length = ('video', (frames,)) if clip else ('image', ())
@@ -73,8 +74,8 @@ def table(
   decode_label = decoding.label(label) if label else None
   origin = f'{builder.info.full_name} {split}'
 
-  def read_image(fields):
-    frames = decode_frames(fields) if clip else [decode_image(fields)]
+  def read_image(fields, row):
+    frames = decode_frames(fields, windows.start[row]) if clip else [decode_image(fields)]
     frames = [fit_image(frame, size, channels, fit) for frame in frames]
     if wrong := [x.shape for x in frames if x.shape != shape[-3:]]:
       raise deep.Mismatch(f'it is {list(wrong[0])}, but the dataset is {list(shape[-3:])}')
@@ -91,11 +92,12 @@ def table(
   def fetch(indices):
     out = {k: np.empty((len(indices), *v.shape), v.dtype) for k, v in row.items()}
     with reading(f'{folder}, {of_split.name}'):
-      fields = [decoding.parse(r) for r in of_split.source.__getitems__([int(i) for i in indices])]
+      places = windows.record[indices] if clip else indices
+      fields = [decoding.parse(r) for r in of_split.source.__getitems__([int(i) for i in places])]
     for i, index in enumerate(indices):
       with reading(f'{folder}, {of_split.name}, row {index}'):
         try:
-          out[data][i] = read_image(fields[i])
+          out[data][i] = read_image(fields[i], index)
         except deep.Mismatch as error:
           raise UserError(f'row {index} of {origin} in {folder}: {error}') from None
     if label and len(indices):
@@ -104,16 +106,17 @@ def table(
 
   def load():
     key = [file_key(folder, of_split.files), of_split.name, size, channels, size and fit]
-    key += [settings.background, settings.field, settings.label, *length]
+    key += [settings.background, settings.field, settings.label, *length, settings.stride]
     small = None not in (h, w) and h * w < _THREADED_PIXELS
     threads = 1 if small else min(os.cpu_count() or 1, 16)
     row_bytes = fingerprint.row_bytes(row)
-    blocks = lambda: decoded.blocks(fetch, of_split.size, row_bytes, threads)
-    return decoded.load(f'{builder.name}-{of_split.name}', key, row, of_split.size, blocks)
+    blocks = lambda: decoded.blocks(fetch, count, row_bytes, threads)
+    return decoded.load(f'{builder.name}-{of_split.name}', key, row, count, blocks)
 
   levels = 256 if clip else picture.levels
+  count = len(windows.record) if clip else of_split.size
   result = Table(
-    of_split.size,
+    count,
     row,
     (label.classes or len(names)) if label else None,
     load,
@@ -121,8 +124,8 @@ def table(
     origin=origin,
     levels=levels,
     class_names=(names or label.names) if label else (),
-    content=fingerprint.content(of_split.size, row, fetch),
-    notes=(*notes, *of_split.notes),
+    content=fingerprint.content(count, row, fetch),
+    notes=(*notes, *of_split.notes, *(windows.notes if clip else ())),
   )
   if row[data].dtype == np.uint8:
     return result
