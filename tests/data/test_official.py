@@ -157,7 +157,9 @@ def test_one_archive_missing_is_all_missing(tmp_path, known):
   files = archives('mnist')
   known('mnist', files)
   put(tmp_path, 'mnist', dict(list(files.items())[:3]))
-  with pytest.raises(UserError, match=r'its download host does not answer\. Put train-images'):
+  with pytest.raises(
+    UserError, match=r'its download host does not answer\. Put t10k-labels-idx1-ubyte.gz from'
+  ):
     tfds.table('mnist', 'train', data_dir=str(tmp_path))
 
 
