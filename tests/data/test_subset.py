@@ -178,6 +178,25 @@ def test_a_negative_label_is_never_among_the_labelled():
     balanced(toy([0, 1, -1, -1]), 3, KEY)
 
 
+def test_all_rows_with_a_label_and_no_other_can_be_the_labelled():
+  labels = np.full(300, -1)
+  labels[::10] = np.arange(30) % 3
+  assert sorted(numbers(balanced(toy(labels), 30, KEY))) == list(range(0, 300, 10))
+  named = toy(labels)._replace(class_names=('cat', 'dog', 'owl'))
+  with pytest.raises(
+    UserError, match="33 of each class, but .* has 10 of class 'cat'. Give at most 30"
+  ):
+    balanced(named, 99, KEY)
+
+
+def test_parts_have_the_names_and_labels_of_their_rows():
+  rows = toy(np.arange(9) % 3)._replace(names=lambda: [f'{i}.png' for i in range(9)])
+  rest, held = hold_out(rows, 3)
+  for part in (rest, held):
+    assert part.names() == [f'{i}.png' for i in numbers(part)]
+    assert part.labels().tolist() == [i % 3 for i in numbers(part)]
+
+
 def test_the_few_are_even_nested_and_of_the_seed():
   rows = load.table(data(), 'train', None)
   key = jax.random.key(0)
