@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import stream_usage
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -42,21 +43,30 @@ class Pictures(Dataset):
     return pixels.to(torch.float32).div(255), label
 
 
+def endless(loader: DataLoader):
+  """Yields the batches of one epoch after another."""
+  while True:
+    yield from loader
+
+
 def main():
   folder, *numbers = sys.argv[1:]
   workers, batch, crop, batches, warm_up = map(int, numbers)
   data = Pictures(folder, crop)
   began, total = time.perf_counter(), 0.0
   loader = DataLoader(data, batch, shuffle=True, num_workers=workers, drop_last=True)
-  # PyTorch shuffles anew in each epoch; one is enough here.
-  for number, (images, labels) in zip(range(batches + warm_up), loader, strict=False):
+  for number, (images, labels) in zip(range(batches + warm_up), endless(loader), strict=False):
     assert images.shape == (batch, 3, crop, crop) and len(labels) == batch
     total += float(images[0, 0, 0, 0])  # as little as a use of the batch can be
     if number == warm_up - 1:
-      start = time.perf_counter()
+      start, used = time.perf_counter(), stream_usage.processor_seconds()
       first = start - began
-  seconds = time.perf_counter() - start
-  print(json.dumps({'rate': batches * batch / seconds, 'first': first, 'sum': total}))
+    if number == batches + warm_up - 1:  # before the workers end
+      seconds = time.perf_counter() - start
+      used = stream_usage.processor_seconds() - used
+  images = batches * batch
+  figures = {'rate': images / seconds, 'processor_ms': 1000 * used / images, 'first': first}
+  print(json.dumps(figures | {'sum': total}))
 
 
 if __name__ == '__main__':

@@ -93,7 +93,7 @@ def test_gathered_rows_are_those_of_the_split_in_order(n):
 @pytest.mark.slow
 def test_of_a_run(sklearn, copied):
   message = []
-  found, skipped = evaluate(copied, ['probe'], log=message.append)
+  found, skipped, _ = evaluate(copied, ['probe'], log=message.append)
   assert 0.2 < found['probe_accuracy'][0] < 1  # of a run of seconds; chance is 0.1
   assert not message and not skipped
 

@@ -12,7 +12,7 @@ from vaejax.api.run import Run
 from vaejax.errors import UserError
 from vaejax.reporting import images, previews
 from vaejax.runs import trained
-from vaejax.runs.files import write_atomic
+from vaejax.runs.files import not_writable, write_atomic
 
 ROWS_AT_ONCE = 4096  # in memory
 
@@ -116,4 +116,6 @@ def check_out(run: Run, out: Path | None, name: str, endings: tuple[str, ...]) -
     raise UserError(f'cannot write {out}: there is no folder {out.parent}. Create it first')
   if out.is_dir():
     raise UserError(f'cannot write {out}: it is a folder. Use the name of a file')
+  if problem := not_writable(out.parent):
+    raise UserError(f'cannot write {out}: {problem}. Choose another place with --out=FILE')
   return out

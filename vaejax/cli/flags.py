@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from vaejax.config.load import available_configs
+from vaejax.data.readers import is_path
 from vaejax.errors import UserError
 
 EXAMPLES = """
@@ -69,6 +70,14 @@ def folder(text: str) -> str:
   return str(path(text))
 
 
+def dataset(text: str) -> str:
+  """The type of a flag that takes the name of a dataset, or a path that exists, which becomes
+  absolute."""
+  if text.startswith(('.', '~', os.sep)) and not path(text).exists():
+    raise argparse.ArgumentTypeError(f'there is no file or folder {text!r}')
+  return str(path(text).absolute()) if is_path(text) else text
+
+
 def names(text: str) -> tuple[str, ...]:
   """The type of a flag that takes names: elbo,nll or elbo+nll."""
   parts = tuple(name for name in re.split('[,+]', text) if name)
@@ -118,7 +127,7 @@ def add_common_flags(verb: Parser) -> None:
   add = verb.add_argument
   add('--workdir', metavar='DIR', type=path, help='folder of the run')
   about = 'the dataset: a name, or the path of your own data; also where it is now, if it has moved'
-  add('--data', metavar='PATH', help=about)
+  add('--data', metavar='PATH', type=dataset, help=about)
   add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')
   add('--traceback', action='store_true', help='print the traceback of an error')
 

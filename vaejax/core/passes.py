@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.core import sharding, stack
+from vaejax.core.row_noise import row_key
 from vaejax.types import Batch, Eval, Example, Hyper, Method, Source, Variables
 
 Values = dict[str, dict[str, tuple[float, float | None]]]  # {eval: {name: (value, error)}}
@@ -67,8 +68,9 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
 
   sums are {eval: {stream: tree}}, rows {stream: {name: arrays}}; examples from `limit` on are
   masked. A conditional method cannot be tested on an example without a label, which is masked too;
-  HAS_LABEL is then among the rows. Members of a stack see the same batch. Also returns
-  {(eval, stream): names of its rows}, which is filled when the program is traced.
+  HAS_LABEL is then among the rows. Members of a stack see the same batch. A row has the same noise
+  in batches of any size. Also returns {(eval, stream): names of its rows}, which is filled when the
+  program is traced.
   """
   read_rows, row_names = sharding.shard_rows(mesh, source.rows), {}
   conditional = method.conditional and 'label' in source.example.fields
@@ -100,7 +102,7 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
     index = number * n + jnp.arange(n)
     batch = read_rows(buffer, jnp.minimum(index, limit - 1))
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
-    key = jax.random.fold_in(key, number)
+    key = row_key(key, number * n, n)
     with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
       return extract(variables, batch, key, hyper)
 

@@ -128,7 +128,7 @@ def read(data, split: str, data_dir: Location) -> Table:
   elif module := sets.reader(data.name):
     if split not in (known := available_splits(data, data_dir)):
       raise UserError(f'{data.name} has no split {split!r}. Choose {" or ".join(known)}')
-    rows = module.table(split, **of_data.for_drawing())
+    rows = module.table(split, **of_data.for_drawing(module.table, data_dir))
   else:
     rows = readers.find(data.name, of_data).table(data.name, split, of_data, data_dir)
   check_real_numbers(data, rows)

@@ -1,12 +1,14 @@
 """Reads blocks of a stream ahead, in threads or in processes of Grain."""
 
 import contextlib
+import gc
 import io
+import math
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import jax
@@ -19,6 +21,7 @@ from vaejax.errors import UserError
 
 BLOCK_BYTES = 64 * 2**20  # raw bytes of one block
 MAX_SENT_BYTES = 64 * 2**20  # of an array that is sent to a worker process
+ALIGNMENT = 64  # bytes, of arrays that JAX uses on a CPU without a copy
 THREADS = max(4, min(os.cpu_count() or 1, 16))
 
 
@@ -46,9 +49,7 @@ def training_blocks(
   start = step - step % length
   read = partial(read_step, table.fetch, words, n, put.local_range(n), table.size)
 
-  def place(block):
-    return put.put_rows(jax.tree.map(partial(pad, size=length), block), n, axis=1)
-
+  place = partial(put.put_rows, n=n, axis=1)
   with read_ahead(range(start, steps), read, place, length, workers) as reader:
     for begin, block in zip(range(start, steps, length), reader, strict=True):
       count = min(begin + length, steps) - max(begin, step)
@@ -78,8 +79,27 @@ def ordered_blocks(table: Table, size: int, put) -> Iterator:
       yield {'rows': block, **put({'first': np.int32(first)})}
 
 
+def stack(length: int, items: Sequence):
+  """A tree of arrays [length, ...] of trees of items, the last of which is repeated.
+
+  The memory is aligned such that a CPU device takes it without a copy.
+  """
+
+  def fill(*rows):
+    shape, dtype = (length, *np.shape(rows[0])), rows[0].dtype
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    block = memory[start : start + size].view(dtype).reshape(shape)
+    for i in range(length):
+      block[i] = rows[min(i, len(rows) - 1)]
+    return block
+
+  return jax.tree.map(fill, *items)
+
+
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
-  """Rows padded to `size` by repeating the last one, so that all blocks have the same shape."""
+  """Rows padded to `size` by repeating the last one."""
   if len(rows) == size:
     return rows
   return np.concatenate([rows, np.repeat(rows[-1:], size - len(rows), axis=0)])
@@ -96,7 +116,7 @@ def read_ahead(numbers: range, read: Callable, place: Callable, batch: int = 0, 
     numbers: the arguments of `read`, in order.
     read: a number -> a tree of arrays; called from several threads or processes.
     place: a block on the host -> on the devices; called from one thread.
-    batch: a block is a stack of so many items; 0: one item.
+    batch: a block is a stack of so many items, of which the last may be repeated; 0: one item.
     workers: read in so many processes, to which `read` is sent; 0: in threads. Blocks are the same.
 
   Raises UserError if `read` cannot be sent.
@@ -114,12 +134,18 @@ def read_ahead(numbers: range, read: Callable, place: Callable, batch: int = 0, 
     dataset = dataset.mp_prefetch(options, worker_init_fn=start_worker)
   else:
     dataset = items.to_iter_dataset(grain.ReadOptions(THREADS, prefetch_buffer_size=THREADS))
-  dataset = dataset.batch(batch, drop_remainder=False) if batch else dataset
+  if batch:
+    dataset = dataset.batch(batch, drop_remainder=False, batch_fn=partial(stack, batch))
   placed = grain.experimental.ThreadPrefetchIterDataset(dataset.map(place), prefetch_buffer_size=1)
   reader = iter(placed)
   # Without closing, its threads keep reading after the loop ends, and the process waits for them.
-  with contextlib.closing(reader):
-    yield reader
+  try:
+    with contextlib.closing(reader):
+      yield reader
+  finally:
+    if workers:
+      # The traceback of the end of a stream refers to arrays in shared memory, and to itself.
+      gc.collect()
 
 
 def start_worker(number: int, count: int) -> None:

@@ -19,7 +19,7 @@ HOLD_OUT_KEY = np.asarray([20260701, 1], np.uint32)
 
 
 def subset(rows: Table, index: np.ndarray) -> Table:
-  """The table of the rows at `index` [N]. Static binarisation uses the new position of a row."""
+  """The table of the rows at `index` [N]."""
   fetch = lambda positions: rows.fetch(index[positions])
   load = lambda: fetch(np.arange(len(index)))
   render = rows.render and (lambda positions: rows.render(jnp.asarray(index)[positions]))

@@ -23,11 +23,18 @@ def make(method: Method, config, example: Example) -> Eval:
   """
 
   def extract(variables, batch, key, hyper):
+    n = jnp.sum(batch['mask'])
+    sums = {'n': n, 'hyper': {name: n * x for name, x in hyper.items()}} if method.pooled else {}
     rows = dict(method.metrics(variables, batch, key, hyper))
-    return {}, rows | ({UNLABELLED: batch['label'] < 0} if 'label' in batch else {})
+    return sums, rows | ({UNLABELLED: batch['label'] < 0} if 'label' in batch else {})
 
   def finish(sums, rows):
-    metrics = means(labelled(rows['test']))
+    rows = dict(rows['test'])
+    unlabelled = rows.pop(UNLABELLED, None)
+    if method.pooled:
+      n = sums['test']['n']
+      rows = method.pooled(rows, {name: x / n for name, x in sums['test']['hyper'].items()})
+    metrics = means(labelled(rows, unlabelled))
     if method.dims and 'elbo' in metrics:
       scale = method.dims * math.log(2)
       value, error = metrics['elbo']
@@ -41,7 +48,8 @@ def make(method: Method, config, example: Example) -> Eval:
       variables = method.init(jax.random.key(0), blank)
       batch = {**zeros(example, 1), 'mask': jnp.ones(1)}
       hyper = {name: jnp.asarray(value) for name, value in config.hyper.items()}
-      return method.metrics(variables, batch, jax.random.key(0), hyper)
+      values = method.metrics(variables, batch, jax.random.key(0), hyper)
+      return method.pooled(values, hyper) if method.pooled else values
 
     metrics = list(jax.eval_shape(compute))
     return [*metrics, 'bits_per_dim'] if method.dims and 'elbo' in metrics else metrics
@@ -53,11 +61,9 @@ def make(method: Method, config, example: Example) -> Eval:
   return Eval({'test': extract}, finish, names, protocol)
 
 
-def labelled(rows) -> dict:
-  """The rows of each metric {name: [N]}, without NaN for an example without a label; metrics of no
-  example are left out."""
-  rows = dict(rows)
-  unlabelled = rows.pop(UNLABELLED, None)
+def labelled(rows, unlabelled) -> dict:
+  """The rows of each metric {name: [N]}, without NaN for an example that is `unlabelled` [N], None:
+  of none; metrics of no example are left out."""
   if unlabelled is None or not unlabelled.any():
     return rows
   kept = {name: x[~(unlabelled & np.isnan(x))] for name, x in rows.items()}

@@ -61,8 +61,8 @@ def classified(nets, prior, latents, example, classes=0, dims=0, **objective) ->
   conditions = ('label',) if classes else ()
   model = Latent(prior.of(nets, posterior), posterior, likelihood, conditions=conditions)
 
-  def evaluate(v, batch, key, hyper, train):
-    vae = bound.terms(model, v, batch, key, hyper, train, **objective)
+  def evaluate(v, batch, key, hyper, train, whole=None):
+    vae = bound.terms(model, v, batch, key, hyper, train, whole, **objective)
     # The classifier is trained on draws, like the decoder, and tested on the posterior mean.
     z = vae.z if train else jnp.tile(vae.q.mean, (samples, 1))
     (logits, _), v = apply('classifier', vae.variables, z, train=train)
@@ -77,13 +77,15 @@ def classified(nets, prior, latents, example, classes=0, dims=0, **objective) ->
   def classify(v, batch, key):
     return prediction(*apply('classifier', v, posterior(v, batch)[0].mean)[0])
 
-  loss, all_metrics = bound.loss_and_metrics(evaluate)
+  made = bound.objective(evaluate)
 
   def metrics(v, batch, key, hyper):
-    values = all_metrics(v, batch, key, hyper)
-    return values if 'label' in batch else {k: x for k, x in values.items() if k != 'loss'}
+    values = made.metrics(v, batch, key, hyper)
+    # Without a label there is no loss.
+    partial = ('loss', 'kl_terms') if 'label' not in batch else ()
+    return {name: x for name, x in values.items() if name not in partial}
 
-  players = (Player('vae', loss, tuple(nets)),)
+  players = (Player('vae', made.loss, tuple(nets), means=made.means),)
   predict = {'classify': classify}
-  method = Method(init, players, None, metrics, predict, dims, latent=model)
+  method = Method(init, players, None, metrics, predict, dims, latent=model, pooled=made.pooled)
   return latent.complete(method, example)

@@ -152,7 +152,10 @@ def set_up(
     for name, of_split in evals_of.items()
   }
   size = ordered[watched].size
-  provenance = {name: workdir.provenance(table) for name, table in tables.items()}
+  provenance = {
+    name: {**workdir.provenance(table), 'sample': same_data.sample(table)}
+    for name, table in tables.items()
+  }
   create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
   leaf_sharding = sharding.state_sharding(mesh, bool(members), layout.fsdp)
   state_sharding = jax.tree.map(leaf_sharding, jax.eval_shape(create))
