@@ -106,6 +106,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     names=functools.partial(list, names),
     content=functools.partial(picture_rows.content, files, index, load, extra, list(decoder), size),
     notes=folder.notes,
+    labels=(lambda: extra['label']) if 'label' in extra else None,
   )
 
 
