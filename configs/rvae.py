@@ -14,8 +14,10 @@ and 0.354. It is better at every horizon.
 The prior of a frame's latent is learned from the frames before it. The likelihood is the
 cross-entropy of grey levels, which is about 68 nats a frame for the data with itself.
 
-Words after the colon: a dataset (moving, or any TFDS dataset of videos or image sequences), gru,
-lstm, none, smoke, key=value. data.size is 32, 64, ...; videos are cut to data.frames.
+Words after the colon: a dataset (moving, any TFDS dataset of videos or image sequences, or the path
+of a folder of videos, of folders of frames, or of an array), gru, lstm, none, smoke, key=value.
+data.size is 32, 64, ...; videos are cut to data.frames. Shorter ones are left out, and longer ones
+are cut into several with data.stride.
 """
 
 from vaejax.config import presets
@@ -30,7 +32,8 @@ def get_config(arg=''):
   words = parse_words(arg, dataset='moving', options=tuple(CELLS))
   config = base('rvae', {'lr': 1.5e-3, 'beta': 1.0, 'free_bits': 0.0})
   config.objective = {'kl': 'analytic'}
-  config.data.update({'name': words.dataset, 'size': 32, 'frames': 15})
+  # Windows begin every `stride` frames of a longer video, 0: only the first.
+  config.data.update({'name': words.dataset, 'size': 32, 'frames': 15, 'stride': 0})
   config.model = {
     **presets.AUTOENCODER,
     'cell': choose_one(words.options, CELLS, 'gru'),

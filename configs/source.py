@@ -119,7 +119,7 @@ def rvae() -> ConfigDict:
   config.objective = {'kl': 'analytic'}
   config.model = presets.AUTOENCODER | {'cell': 'gru', 'state': 256, 'widths': (512, 256)}
   config.model.update({'latents': 16, 'likelihood': 'bernoulli'})
-  config.data.update({'size': 32, 'frames': 15})
+  config.data.update({'size': 32, 'frames': 15, 'stride': 0})
   config.eval.update({'batch_size': 50, 'size': 200, 'images': 120})
   config.batch_size = 16
   return config

@@ -15,6 +15,7 @@ from vaejax.distributions import (
   Laplace,
   kl,
   per_example,
+  softplus,
   standard,
 )
 
@@ -345,3 +346,23 @@ def test_a_point_costs_nothing():
   p = Point(jnp.array([2, 0]))
   assert np.array_equal(p.sample(jax.random.key(0)), [2, 0])
   assert np.array_equal(p.log_prob(p.mean), [0, 0])
+
+
+def test_softplus_and_all_its_derivatives_are_right_at_zero_too():
+  x = np.asarray([-80.0, -5.0, -1e-4, 0.0, 1e-4, 0.3, 30.0], np.float32)
+  first, second, third = softplus, jax.grad(softplus), jax.grad(jax.grad(softplus))
+  sigmoid = special.expit(x.astype(np.float64))
+  wanted = special.log1p(np.exp(x.astype(np.float64))), sigmoid, sigmoid * (1 - sigmoid)
+  for f, values in zip((first, second, third), wanted, strict=True):
+    np.testing.assert_allclose(jax.vmap(f)(x), values, rtol=2e-6, atol=1e-7)
+  assert third(0.0) == 0.25
+  # A gradient penalty differentiates twice: against finite differences, across 0.
+  with jax.enable_x64(True):
+    at, step = jnp.asarray([-1.0, 0.0, 0.5]), 1e-5
+    for order in range(3):
+      f = softplus
+      for _ in range(order):
+        f = jax.grad(f)
+      f, slope = jax.vmap(f), jax.vmap(jax.grad(f))
+      differences = (f(at + step) - f(at - step)) / (2 * step)
+      np.testing.assert_allclose(slope(at), differences, atol=1e-8)

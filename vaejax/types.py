@@ -47,6 +47,18 @@ def averaged(state: State) -> Variables:
   return state.variables if state.ema is None else state.ema
 
 
+class BatchMeans(NamedTuple):
+  """Means over a whole batch, for a loss that is given one of its equal microbatches.
+
+  Attributes:
+    values: what `Player.means` returned for each microbatch, averaged.
+    microbatches: their number.
+  """
+
+  values: Mapping[str, jax.Array]
+  microbatches: int
+
+
 LossFn = Callable[[Variables, Batch, jax.Array, Hyper], tuple[jax.Array, tuple[Metrics, Any]]]
 
 
@@ -61,6 +73,10 @@ class Player(NamedTuple):
       `optimizer` section, see core.optim.equip.
     lr: the entry of `hyper` that is the rate.
     turns: number of updates in a round, each on its own examples.
+    means: (variables, batch, key, hyper) -> (means over the batch that the loss is not linear in,
+      new extra). With microbatches they are computed first, and their BatchMeans are the last
+      argument of `loss`, so that its mean over microbatches has the gradient of the whole batch.
+      None: the loss is a mean of terms of single examples.
   """
 
   name: str
@@ -69,6 +85,7 @@ class Player(NamedTuple):
   tx: optax.GradientTransformation | None = None
   lr: str = 'lr'
   turns: int = 1
+  means: Callable[..., tuple[Mapping[str, jax.Array], Any]] | None = None
 
 
 class Latent(NamedTuple):
@@ -105,6 +122,8 @@ class Method(NamedTuple):
       Batch with n rows of any of the fields below. None if the method generates nothing.
     metrics: (variables, batch, key, hyper) -> {name: [B]}, per example at test time. Rows where
       batch['mask'] [B] is 0 are padding.
+    pooled: ({name: [N, ...]} of all examples, hyper) -> {name: [N]}: the final metrics, if some
+      depend on means over the whole split. None: those of `metrics` are final.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct',
       'criticise', 'translate' (an 'image' in the style of a 'style_image'), and 'log_weight':
       log p(x, z) - log q(z|x) in nats for one draw of z, [B].
@@ -122,6 +141,12 @@ class Method(NamedTuple):
   dims: int = 0
   given: tuple[str, ...] = ()
   latent: Latent | None = None
+  pooled: Callable[[Metrics, Hyper], Metrics] | None = None
+
+  @property
+  def conditional(self) -> bool:
+    """Whether the method is given the label of every row, in its densities or its critic."""
+    return 'label' in (self.latent.conditions if self.latent else self.given)
 
 
 class Prior(NamedTuple):
@@ -194,11 +219,13 @@ class Example(NamedTuple):
 
   def to_data(self, x) -> jax.Array:
     """Converts uint8, or floats in [0, 1], or real numbers in their units, to the range inside a
-    method."""
+    method. With fewer than 256 levels, unless it was binarised, they are rounded to these."""
     x = jnp.asarray(x)
     if self.units:
       return self.units.forward(x)
     unit = x.astype(jnp.float32) / 255 if x.dtype == jnp.uint8 else x
+    if 2 < self.levels < 256:
+      unit = jnp.round(unit * (self.levels - 1)) / (self.levels - 1)
     return self.low + (self.high - self.low) * unit
 
   def to_unit(self, x) -> jax.Array:

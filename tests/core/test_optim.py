@@ -81,12 +81,17 @@ def test_what_no_optimizer_takes(fields, said):
   'text, points',
   [
     ('constant', {0: 1, 1000: 1}),
-    ('linear', {0: 0, 25: 0.25, 100: 1, 150: 1}),  # over the run's 100 steps
-    ('linear:start=1,end=0.5,steps=10', {0: 1, 5: 0.75, 10: 0.5, 90: 0.5}),
+    ('linear', {0: 0.01, 24: 0.25, 99: 1, 150: 1}),  # over the run's 100 steps
+    ('linear:start=0.2,steps=4', {0: 0.4, 1: 0.6, 2: 0.8, 3: 1, 4: 1}),
+    ('linear:start=1,end=0', {0: 1, 50: 0.5, 99: 0.01, 100: 0}),
+    ('linear:start=1,end=0.5,steps=10', {0: 1, 5: 0.75, 9: 0.55, 10: 0.5, 90: 0.5}),
+    ('linear:steps=1', {0: 1, 1: 1}),
     ('cosine', {0: 1, 50: 0.5, 25: (1 + math.sqrt(0.5)) / 2, 100: 0, 120: 0}),
     ('cosine:end=0.2', {0: 1, 50: 0.6, 100: 0.2}),
-    ('cosine:warmup=20', {0: 0, 10: 0.5, 20: 1, 60: 0.5, 100: 0}),
-    ('cosine:warmup=1e1,steps=30', {5: 0.5, 10: 1, 20: 0.5, 30: 0, 99: 0}),
+    ('cosine:warmup=20', {0: 0.05, 9: 0.5, 19: 1, 20: 1, 60: 0.5, 100: 0}),
+    ('cosine:warmup=1', {0: 1, 1: 1, 100: 0}),
+    ('cosine:warmup=99', {0: 1 / 99, 98: 1, 99: 1, 100: 0}),
+    ('cosine:warmup=1e1,steps=30', {0: 0.1, 4: 0.5, 9: 1, 10: 1, 20: 0.5, 30: 0, 99: 0}),
     ('exponential:rate=0.1,every=10', {0: 1, 5: math.sqrt(0.1), 10: 0.1, 20: 0.01}),
     ('exponential:every=10,staircase=1', {0: 1, 9: 1, 10: 0.5, 19: 0.5, 20: 0.25}),
     ('piecewise:10=0.1,20=0.01', {0: 1, 9: 1, 10: 0.1, 19: 0.1, 20: 0.01, 99: 0.01}),
@@ -98,6 +103,24 @@ def test_schedules_at_points_by_hand(text, points):
   for step, value in points.items():
     # optax computes exponentials and cosines in float32.
     np.testing.assert_allclose(factor(jnp.int32(step)), value, atol=1e-6, err_msg=f'at {step}')
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'linear',
+    'linear:start=1,end=0',
+    'linear:steps=1',
+    'linear:start=1,end=0,steps=50',
+    'cosine',
+    'cosine:warmup=1',
+    'cosine:warmup=49',
+    'exponential:every=1',
+  ],
+)
+def test_no_step_of_a_run_is_at_rate_zero(text):
+  factor = jax.vmap(optim.schedule('schedule.lr', text, 50))(jnp.arange(50))
+  assert (factor > 0).all() and (factor <= 1).all()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +172,7 @@ def test_what_stretches_over_the_run():
 
 def test_only_schedules_that_change_anything_are_kept():
   found = optim.schedules({'lr': 'constant', 'beta': 'linear:steps=4'}, 10)
-  assert list(found) == ['beta'] and float(found['beta'](1)) == 0.25
+  assert list(found) == ['beta'] and float(found['beta'](1)) == 0.5
   with pytest.raises(UserError, match=r'schedule\.lr'):
     optim.schedules({'lr': 'x'}, 10)
 

@@ -5,6 +5,8 @@ import pytest
 
 from vaejax.config.base import base
 from vaejax.data import arrays, load
+from vaejax.data.divide import divide
+from vaejax.data.table import content
 from vaejax.errors import UserError
 
 RANDOM = np.random.default_rng(0)
@@ -37,57 +39,95 @@ def test_real_numbers_come_back_exactly(mode):
   data = config(mode=mode, seed=0)
   source = load.test(data, load.table(data, 'test', given))
   batch = source.rows(next(source.blocks(3)), np.arange(3))
-  np.testing.assert_array_equal(batch['image'][..., 0], x[:3] / 2)
   example = source.example
-  # The range is that of train, or the splits would not be of one run.
-  assert (example.levels, example.low, example.high) == (0, x.min(), x.max())
+  own = example.units.inverse(batch['image'])[..., 0]
+  np.testing.assert_allclose(own, x[:3] / 2, rtol=1e-5, atol=1e-3)
+  # Units are those of train, or the splits would not be of one run.
+  assert example.levels == 0 and example.units.low == (float(x.min()),)
   draw = load.train(data, load.table(data, 'train', given), 9, 0)
   buffer, _ = next(draw.buffers(0, 1))
-  drawn = draw.draw(buffer, None, np.int32(0))['image'][..., 0]
-  assert {float(one.sum()) for one in np.asarray(drawn)} == {float(one.sum()) for one in x}
+  drawn = np.asarray(draw.draw(buffer, None, np.int32(0))['image'])[..., 0]
+  assert abs(drawn.mean()) < 1e-5 and abs(drawn.std() - 1) < 1e-5
+  order = lambda rows: rows[np.argsort(rows[:, 0, 0])]
+  np.testing.assert_allclose(order(example.units.inverse(drawn)), order(x), rtol=1e-5, atol=1e-2)
 
 
 def test_a_checksum_tells_them_apart():
-  origin = lambda x: arrays.tables({'train': x, 'test': x})['train'].origin
+  digests = lambda x: content(arrays.tables({'train': x, 'test': x})['train'])
   other = X.copy()
   other[8, 3, 4, 2] ^= 1
   swapped = X[::-1]
-  assert origin(X) == origin(X.copy()) == origin(np.asfortranarray(X))
-  assert len({origin(x) for x in (X, other, swapped, X[:8])}) == 4
-  assert origin({'image': X, 'label': Y}) != origin({'image': X, 'label': Y[::-1]})
+  assert digests(X) == digests(X.copy()) == digests(np.asfortranarray(X))
+  assert len({digests(x)['image'] for x in (X, other, swapped, X[:8])}) == 4
+  labelled, others = digests({'image': X, 'label': Y}), digests({'image': X, 'label': Y[::-1]})
+  assert labelled['image'] == others['image'] == digests(X)['image']
+  assert labelled['label'] != others['label']
 
 
-def test_8_bit_images_are_brought_to_a_size():
+def test_images_and_videos_are_brought_to_a_size():
   given = arrays.tables({'train': X, 'test': X})
   assert load.table(config(size=8, channels=1), 'train', given).row['image'].shape == (8, 8, 1)
-  reals = arrays.tables({'train': X / 255, 'test': X / 255})
-  with pytest.raises(UserError, match=r'only 8-bit images can be resized. Set data.size=0'):
-    load.table(config(size=8), 'train', reals)
+  half = np.repeat(np.repeat(X[..., :1], 2, 1), 2, 2) / 7
+  table = load.table(config(size=4), 'train', arrays.tables({'train': half, 'test': half}))
+  assert (table.load()['image'].shape, table.levels) == ((9, 4, 4, 1), 0)
+  videos = arrays.tables({'videos': np.stack([X, X], 1)})
+  table = load.table(config(size=8, channels=1), 'train', videos)
+  assert table.load()['video'].shape == (8, 2, 8, 8, 1)
+  black = load.table(config(size=3), 'train', arrays.tables(X[..., 0] > 127))
+  assert black.levels == 256 and len(np.unique(black.load()['image'])) > 2
+
+
+def test_arrays_without_splits():
+  train, test, _ = divide(9)
+  given = arrays.tables(
+    {'images': X, 'labels': np.asarray(['b', 'a', ''])[Y % 3], 'factors': {'x': Y, 'y': Y * 10}}
+  )
+  for split, index in (('train', train), ('test', test)):
+    rows = given[split].load()
+    np.testing.assert_array_equal(rows['image'], X[index])
+    np.testing.assert_array_equal(rows['label'], np.asarray([1, 0, -1])[Y % 3][index])
+    np.testing.assert_array_equal(rows['factors'], np.stack([Y, Y], 1)[index])
+  assert given['train'].class_names == ('a', 'b') and given['train'].factors == {'x': 4, 'y': 4}
+  assert given['train'].notes == ('there is no test split: 1 of 9 rows, 10 %, are test',)
+  assert arrays.tables(X)['train'].size == 8
+
+
+def test_numbers_become_what_fits_them():
+  kinds = {
+    'uint8': X > 100,
+    'uint16': X.astype(np.uint16),
+    'float32': X.astype(np.int64) - 9,
+  }
+  for dtype, x in kinds.items():
+    rows = arrays.tables({'train': x, 'test': x[:2]})['test'].load()['image']
+    assert rows.dtype == dtype
+    np.testing.assert_array_equal(rows, x[:2] * (255 if x.dtype == bool else 1))
+
+
+def test_a_memory_map_is_not_copied(tmp_path):
+  np.save(tmp_path / 'x.npy', X)
+  x = np.load(tmp_path / 'x.npy', mmap_mode='r')
+  rows = arrays.tables({'train': x, 'test': x})['train'].load()['image']
+  assert np.shares_memory(rows, x) and arrays.is_mapped(rows)
 
 
 V = np.zeros((2, 3, 4, 4, 1), np.uint8)
 MISTAKES = {
   'no test': ({'train': X}, "has no 'test'"),
   'another split': ({'train': X, 'test': X, 'valid': X}, "has an unknown split 'valid'. Give"),
-  'no image': ({'train': {'x': X}, 'test': X}, "train has the fields 'x'. Give either 'image' or"),
+  'no image': ({'train': {'x': X}, 'test': X}, "train has the fields 'x'. Give either 'images' or"),
   'both': ({'train': {'image': X, 'video': V}, 'test': X}, "fields 'image', 'video'"),
   'rank': ({'train': X[0, 0], 'test': X}, r'has the shape \[5, 3\]'),
-  'whole numbers': (
-    {'train': X.astype(int), 'test': X},
-    'int64. Give uint8',
-  ),
-  'bool': ({'train': X > 3, 'test': X}, 'bool'),
-  'nan': ({'train': X * np.nan, 'test': X}, 'not finite'),
+  'two dtypes': ({'train': X.astype(int), 'test': X}, 'splits of int64 and uint8'),
+  'text': ({'train': np.full((2, 4, 4), 'a'), 'test': X}, 'the dtype <U1. Give numbers'),
+  'nan': ({'train': X * np.nan, 'test': X}, r'image of train has nan in row 0 at \[0, 0, 0\]'),
   'ragged': ({'train': [[1], [1, 2]], 'test': X}, 'differ in shape'),
   'none': ({'train': X[:0], 'test': X}, '0 of image rows'),
   'labels': ({'train': {'image': X, 'label': Y[:4]}, 'test': X}, '9 of image, 4 of label rows'),
-  'unknown labels': ({'train': {'image': X, 'label': Y - 1}, 'test': X}, 'whole numbers from 0'),
+  'real labels': ({'images': X, 'labels': Y + 0.5}, 'real numbers such as 0.5, not classes'),
   'one split without': ({'train': {'image': X, 'label': Y}, 'test': X}, 'test has image uint8'),
   'another shape': ({'train': X, 'test': X[:, 1:]}, r'test has image uint8 \[3, 5, 3\], but train'),
-  'a class of test': (
-    {'train': {'image': X, 'label': Y}, 'test': {'image': X, 'label': Y + 1}},
-    'test has the label 4, but train only has 0 to 3',
-  ),
+  'factors': ({'images': X, 'factors': Y[:, None, None]}, r'factors of data have the shape'),
 }
 
 

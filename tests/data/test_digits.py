@@ -2,9 +2,12 @@
 
 import hashlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vaejax.data import source
 from vaejax.data.sets import digits
 
 
@@ -49,3 +52,18 @@ def test_a_table_is_what_it_says(split, size, channels, fit):
   assert np.array_equal(arrays['label'], plain['label'])
   middle = slice(2, 10) if fit == 'pad' else slice(None)
   assert np.array_equal(arrays['image'][:, middle, middle, :1], plain['image'])
+
+
+@pytest.mark.parametrize('size, levels', [(None, 17), (8, 17), (12, 256)])
+def test_levels_are_17_as_they_are_and_256_when_resized(size, levels):
+  table = digits.table('train', size, 3 if size else None)
+  assert table.levels == levels
+  values = np.unique(table.load()['image'])
+  assert (len(values) == 17) == (levels == 17)
+
+
+def test_a_batch_is_on_the_grid_of_17_levels():
+  made = source.make(digits.table('train'), 300)
+  (buffer, _), *_ = made.buffers(0, 1)
+  image = np.asarray(made.draw(buffer, jax.random.key(0), jnp.int32(0))['image'])
+  assert np.array_equal(np.unique(image), np.arange(17) / 16) and made.example.levels == 17

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from vaejax.data.fit import fit_image, fitted_shape
+from vaejax.data.fit import colour, fit_image, fitted_shape
 from vaejax.errors import UserError
 
 
@@ -11,9 +12,9 @@ def image(h, w, c, seed=0):
   return np.random.default_rng(seed).integers(0, 256, (h, w, c), np.uint8)
 
 
-@pytest.mark.parametrize('mode', ['resize', 'pad'])
+@pytest.mark.parametrize('mode', ['resize', 'pad', 'crop'])
 @pytest.mark.parametrize('size', [None, 8, 13])
-@pytest.mark.parametrize('channels', [None, 1, 3])
+@pytest.mark.parametrize('channels', [None, 1, 3, 4])
 @pytest.mark.parametrize('shape', [(8, 8, 1), (9, 14, 3), (20, 5, 4), (8, 9, 2)])
 def test_the_shape_is_the_one_foretold(shape, channels, size, mode):
   out = fit_image(image(*shape), size, channels, mode)
@@ -21,7 +22,7 @@ def test_the_shape_is_the_one_foretold(shape, channels, size, mode):
   assert out.shape == fitted_shape(shape, size, channels)
 
 
-@pytest.mark.parametrize('mode', ['resize', 'pad'])
+@pytest.mark.parametrize('mode', ['resize', 'pad', 'crop'])
 def test_nothing_to_do_changes_nothing(mode):
   x = image(8, 8, 3)
   assert fit_image(x, 8, 3, mode) is x
@@ -40,6 +41,50 @@ def test_pad_takes_the_centre_of_what_is_larger():
   out = fit_image(x, 6, mode='pad')
   assert np.array_equal(out[:, 1:5], x[1:7])
   assert not out[:, 0].any() and not out[:, 5].any()
+
+
+@pytest.mark.parametrize('shape', [(10, 20, 3), (20, 10, 3)])
+def test_crop_takes_the_centre_of_the_scaled_image(shape):
+  x = image(*shape)
+  assert np.array_equal(fit_image(x, 10, mode='crop'), fit_image(x, 10, mode='pad'))
+  scaled = Image.fromarray(x).resize((shape[1] // 2, shape[0] // 2), Image.Resampling.BILINEAR)
+  left, top = ((side - 5) // 2 for side in scaled.size)
+  want = np.asarray(scaled)[top : top + 5, left : left + 5]
+  assert np.array_equal(fit_image(x, 5, mode='crop'), want)
+
+
+@pytest.mark.parametrize('shape', [(3, 4), (4, 3), (7, 100), (1, 1)])
+@pytest.mark.parametrize('size', [1, 5, 64])
+def test_crop_has_no_border(shape, size):
+  out = fit_image(np.full((*shape, 1), 255, np.uint8), size, mode='crop')
+  assert out.shape == (size, size, 1) and (out == 255).all()
+
+
+@pytest.mark.parametrize('dtype', [np.uint16, np.float32])
+@pytest.mark.parametrize('channels', [1, 5])
+def test_real_numbers_are_resized_in_their_own_units(dtype, channels):
+  plain = np.full((9, 14, channels), 40_000, dtype)
+  for mode in ('resize', 'crop'):
+    out = fit_image(plain, 5, mode=mode)
+    assert out.dtype == dtype and (out == 40_000).all()
+  x = np.random.default_rng(0).integers(0, 65536, (8, 8, channels)).astype(dtype)
+  assert np.abs(fit_image(x, 4).mean((0, 1)) - x.mean((0, 1))).max() < 4000
+  assert np.array_equal(fit_image(x, 10, mode='pad')[1:9, 1:9], x)
+  with pytest.raises(UserError, match=r'data\.channels=3 does not apply to images of'):
+    fit_image(x, channels=3)
+
+
+@pytest.mark.parametrize(
+  'text, rgb',
+  [
+    ('white', (255,) * 3),
+    ('black', (0,) * 3),
+    ('30,60,90', (30, 60, 90)),
+    ('(1, 2, 3)', (1, 2, 3)),
+  ],
+)
+def test_colours(text, rgb):
+  assert colour(text) == rgb
 
 
 def test_resize_keeps_a_plain_colour_and_the_left_side_left():
@@ -66,6 +111,12 @@ def test_grey_repeats_and_colour_becomes_luma():
   assert np.abs(fit_image(colour, channels=1)[..., 0] - luma).max() <= 1
 
 
+def test_grey_and_colour_become_opaque():
+  for x in (image(6, 6, 1), image(6, 6, 3)):
+    out = fit_image(x, channels=4)
+    assert (out[..., :3] == x).all() and (out[..., 3] == 255).all()
+
+
 @pytest.mark.parametrize('c, channels', [(4, 3), (2, 1)])
 def test_alpha_is_dropped(c, channels):
   x = image(6, 6, c)
@@ -79,7 +130,7 @@ def test_alpha_is_dropped(c, channels):
     ({'size': True}, 'data.size=True'),
     ({'size': 8.0}, 'data.size=8.0'),
     ({'channels': 2}, 'data.channels=2 is not supported. Give 1'),
-    ({'mode': 'crop'}, "data.fit='crop' is unknown. Choose 'resize' or 'pad'"),
+    ({'mode': 'cut'}, "data.fit='cut' is unknown. Choose 'resize', 'pad' or 'crop'"),
   ],
 )
 def test_other_settings_are_refused(setting, message):

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -107,7 +108,7 @@ def test_a_batch_runs_on_over_an_epochs_end():
 def test_members_of_a_sweep_have_their_own_order():
   keys = jax.random.split(jax.random.key(0), 3)
   for size in (50, 200):
-    together = jax.vmap(lambda k: device(k, 0, 50, size))(keys)
+    together = jax.vmap(partial(device, position=0, n=50, size=size))(keys)
     for k, values in zip(keys, together, strict=True):
       assert np.array_equal(values, device(k, 0, 50, size))
     assert not np.array_equal(together[0], together[1])

@@ -15,6 +15,7 @@ import pytest
 from vaejax.data import source, stream
 from vaejax.data.augment import Augment
 from vaejax.data.order import host_order
+from vaejax.data.subset import subset
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
@@ -145,6 +146,22 @@ def passed(made, n, limit=ROWS):
     labels.extend(np.asarray(batch['label'])[keep])
     images.extend(np.asarray(batch['image'])[keep])
   return labels, np.asarray(images)
+
+
+def test_a_rows_static_draw_stays_with_it_in_subsets_and_differs_from_another_splits():
+  index = np.asarray([7, 2, 3])
+  _, whole = passed(source.make(table(), 1, 'static'), 4)
+  _, part = passed(source.make(subset(table(), index), 1, 'static'), 4, 3)
+  assert np.array_equal(part, whole[index])
+  found = batches(source.make(table(), 5, 'static'), 0, 2)
+  for batch in found:
+    assert np.array_equal(batch['image'], whole[batch['label']])
+  # Two splits with a nearly equal row at the same index.
+  other = rows()['image'] ^ np.uint8(1)
+  moved = table()._replace(load=lambda: {**rows(), 'image': other})
+  _, test = passed(source.make(moved, 1, 'static'), 4)
+  grey = (rows()['image'] > 60) & (rows()['image'] < 200)
+  assert 0.2 < np.mean((test != whole)[grey]) < 0.7
 
 
 @pytest.mark.parametrize('where', ['resident', 'streamed', 'rendered'])

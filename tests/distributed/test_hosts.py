@@ -166,6 +166,25 @@ def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path, number, pro
   assert_same_run(tmp_path / 'whole', tmp_path / 'run', step + 20)
 
 
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_last_test_ends_all(launch, tmp_path, number):
+  """Its values are computed when the same command runs again."""
+  words = (SMOKE, f'--workdir={tmp_path / "run"}', '--config.eval.every=0')
+  evals = ('--config.evals=elbo,nll', '--config.eval.batch_size=4')
+  slow = (*words, *evals, '--config.eval.nll.samples=200000')
+  started = begin(launch, 2, *slow)
+  saved = tmp_path / 'run' / 'checkpoints' / '20'
+  wait_for(lambda: saved.exists() or started[0].poll() is not None, 300)
+  time.sleep(5)
+  began = time.monotonic()
+  started[1].send_signal(number)
+  stopped = finish(launch, started, 143)
+  assert stopped.lines[-1].startswith('stopped by SIGTERM at step 20'), stopped.err
+  assert time.monotonic() - began < 60 and not (tmp_path / 'run' / 'evaluation.json').exists()
+  finished = train(launch, 2, *words)
+  assert 'finished at step 20 of 20' in finished.err and 'test after 20 steps' in finished.out
+
+
 @pytest.mark.parametrize('killed, count', [(0, 2), (1, 4)])
 def test_one_is_killed(launch, tmp_path, killed, count):
   """The others end within 30 s, by a line of ours or by JAX's; the next launch, of one process,

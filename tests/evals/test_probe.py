@@ -63,7 +63,11 @@ def test_rows_without_a_label_are_left_out_and_told_of(sklearn):
   hide = lambda x, n: {**x, 'label': np.where(np.arange(len(x['label'])) < n, -1, x['label'])}
   found = probed(np.eye(5), hide(train, 200), hide(test, 10))
   assert found['probe_accuracy'][0] == 1 and found['probe_unlabelled'] == (10, None)
-  assert np.isnan(probed(np.eye(5), hide(train, 300), test)['probe_accuracy'][0])
+  # Nothing to learn from, one class, and nothing to be tested on.
+  assert probed(np.eye(5), hide(train, 300), test) == {'probe_classes': (0, None)}
+  assert probed(np.eye(5), clouds(300, (1,), 0.3), test) == {'probe_classes': (1, None)}
+  found = probed(np.eye(5), train, hide(test, 50))
+  assert found == {'probe_classes': (3, None), 'probe_unlabelled': (50, None)}
 
 
 def test_it_says_what_scikit_learn_says(sklearn):
@@ -89,7 +93,7 @@ def test_gathered_rows_are_those_of_the_split_in_order(n):
 @pytest.mark.slow
 def test_of_a_run(sklearn, copied):
   message = []
-  found, skipped = evaluate(copied, ['probe'], log=message.append)
+  found, skipped, _ = evaluate(copied, ['probe'], log=message.append)
   assert 0.2 < found['probe_accuracy'][0] < 1  # of a run of seconds; chance is 0.1
   assert not message and not skipped
 

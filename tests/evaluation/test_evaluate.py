@@ -93,7 +93,7 @@ def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise)
 def test_values_and_their_protocol(copied):
   said = []
   before = json.loads((copied / 'evaluation.json').read_text())
-  found, _ = evaluate(
+  found, *_ = evaluate(
     copied, ['elbo', 'nll'], overrides=[('eval.nll.samples', '3')], log=said.append
   )
   after = json.loads((copied / 'evaluation.json').read_text())
@@ -126,13 +126,13 @@ def test_values_and_their_protocol(copied):
 
 def test_a_split_a_seed_and_weights_are_recorded_beside_what_there_was(copied):
   before = json.loads((copied / 'evaluation.json').read_text())
-  found, _ = evaluate(copied, ['elbo'], split='train', seed=5, weights='raw')
+  found, *_ = evaluate(copied, ['elbo'], split='train', seed=5, weights='raw')
   after = json.loads((copied / 'evaluation.json').read_text())
   assert {name: after[name] for name in before} == before
   assert after.keys() - before.keys() == {f'train/{name}' for name in found}
   entry = after['train/elbo']
   assert (entry['n'], entry['seed'], entry['weights'], entry['split']) == (1350, 5, 'raw', 'train')
-  other, _ = evaluate(copied, ['elbo'], split='train', seed=6, weights='raw')
+  other, *_ = evaluate(copied, ['elbo'], split='train', seed=6, weights='raw')
   assert other['kl'] == found['kl'] and other['recon'] != found['recon']
   assert evaluate(copied, ['elbo'], split='train', seed=5)[0]['kl'] != found['kl']
 
@@ -187,6 +187,6 @@ def test_data_of_another_shape_is_refused(copied):
   saved['config']['data']['size'] = 10  # what a prepared set that has changed looks like
   path.write_text(json.dumps(saved))
   with pytest.raises(
-    UserError, match=r'images of \(10, 10, 1\), but the run was trained on \(8, 8, 1\)'
+    UserError, match=r'images of \(10, 10, 1\), but the run was trained on images of \(8, 8, 1\)'
   ):
     evaluate(copied, ['elbo'])

@@ -12,6 +12,7 @@ from scipy import special
 from vaejax.config import presets
 from vaejax.config.base import base
 from vaejax.config.load import load_config
+from vaejax.data.labels import weighted
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.lookup import lookup
@@ -182,3 +183,35 @@ def test_a_word_asks_for_the_head(project):
 def test_it_wants_classes():
   with pytest.raises(UserError, match='has no classes'):
     classified.make(config(), example(None))
+
+
+def test_the_class_head_learns_from_labelled_rows_alone():
+  loss, v = made(weight=2.0).players[0].loss, variables(weight=2.0)
+  losses = lambda batch: jax.value_and_grad(lambda v: loss(v, batch, KEY, hyper(2.0))[0])(v)
+
+  def of(rows):
+    label = np.where(np.isin(np.arange(N), rows), data()['label'], -1)
+    return losses(weighted(lambda: {'image': data()['image'], 'label': jnp.asarray(label)})())
+
+  # The bound is of all rows, the cross-entropy is the mean over those with a label.
+  single = [of([i]) for i in range(N)]
+  for rows in ([0, 2], [1, 2, 3], range(N)):
+    want = jax.tree.map(lambda *x: np.mean(x, 0), *(single[i] for i in rows))
+    for a, b in zip(jax.tree.leaves(of(rows)), jax.tree.leaves(want), strict=True):
+      np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+  for a, b in zip(jax.tree.leaves(of(range(N))), jax.tree.leaves(losses(data())), strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+  assert abs(single[0][0] - single[1][0]) > 0.01
+
+
+def test_test_values_of_a_row_without_a_label_are_those_of_the_bound():
+  method, v = made(weight=2.0), variables(weight=2.0)
+  hidden = {**data(), 'label': np.array([0, -1, -1, 2])}
+  measure = lambda rows: jax.device_get(method.metrics(v, rows, KEY, hyper(2.0)))
+  found, full, without = map(measure, (hidden, data(), {'image': data()['image']}))
+  for name in ('cross_entropy', 'accuracy', 'loss'):
+    assert np.isnan(found[name]).tolist() == [False, True, True, False] and name not in without
+    np.testing.assert_allclose(found[name][[0, 3]], full[name][[0, 3]], rtol=1e-5)
+  for name in ('elbo', 'kl', 'recon'):
+    np.testing.assert_allclose(found[name], full[name], rtol=1e-6)
+    np.testing.assert_allclose(without[name], full[name], rtol=1e-6)

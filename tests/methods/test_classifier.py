@@ -3,15 +3,19 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from ml_collections import ConfigDict
 from scipy import ndimage, special
 
 from vaejax.config import presets
 from vaejax.config.base import base
+from vaejax.core.step import create_state, make_step
+from vaejax.data.labels import weighted
 from vaejax.errors import UserError
 from vaejax.methods import classifier
 from vaejax.methods.classifier import shifted, softened
+from vaejax.objectives.classification import over_labelled
 from vaejax.types import Example
 
 N, SHAPE, CLASSES = 5, (4, 6, 1), 3
@@ -130,3 +134,40 @@ def test_what_it_cannot_learn_is_refused():
     classifier.make(config(), example(None))
   with pytest.raises(UserError, match=r'objective\.shift=4 is too large .* a side of 4'):
     classifier.make(config(shift=4), example())
+
+
+@pytest.mark.parametrize('microbatches', [1, 2, 4])
+def test_a_step_is_that_of_the_labelled_rows(microbatches):
+  image = jax.random.uniform(jax.random.key(1), (8, *SHAPE))
+  label = jnp.array([-1, 0, 2, -1, 1, -1, -1, -1])
+  method = classifier.make(config(), example())
+  method = method._replace(players=(method.players[0]._replace(tx=optax.scale(-1.0)),))
+  state = create_state(method, KEY, {'lr': 0.5}, example())
+  draw = weighted(lambda: {'image': image, 'label': label})
+  found, metrics = jax.jit(make_step(method, microbatches=microbatches))(state, draw())
+  kept = np.flatnonzero(label >= 0)
+  rows = {'image': image[kept], 'label': label[kept]}
+  want, want_metrics = jax.jit(make_step(method))(state, rows)
+  for a, b in zip(*map(jax.tree.leaves, (found.variables, want.variables)), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-6)
+  assert metrics['loss'] == pytest.approx(float(want_metrics['loss']), rel=1e-5)
+  logged = over_labelled({name: float(x) for name, x in metrics.items()})
+  assert logged['accuracy'] == pytest.approx(float(want_metrics['accuracy']))
+  assert logged['labelled'] == pytest.approx(3 / 8)
+
+
+def test_one_class_is_nothing_to_learn():
+  with pytest.raises(UserError, match='two classes or more, but digits has one'):
+    classifier.make(config(), example(1))
+
+
+def test_styles_are_learned_from_rows_without_a_label():
+  fields = {'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)}
+  scalar = jax.ShapeDtypeStruct((), jnp.int32)
+  styled = Example(fields | {'label': scalar, 'style': scalar}, 3, styles=2)
+  method = classifier.make(config(target='style'), styled)
+  rows = batch() | {'style': jnp.arange(N) % 2}
+  v = method.init(KEY, rows)
+  want, _ = method.players[0].loss(v, rows, KEY, {})
+  hidden = weighted(lambda: rows | {'label': jnp.full(N, -1)})()
+  assert method.players[0].loss(v, hidden, KEY, {})[0] == want

@@ -6,15 +6,17 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from vaejax import latent
 from vaejax.config.load import load_config
 from vaejax.core import factory
+from vaejax.core.step import turn
 from vaejax.errors import UserError
 from vaejax.methods import rvae
 from vaejax.nets import lens, recurrent
-from vaejax.types import Example
+from vaejax.types import Example, State
 
 pytestmark = pytest.mark.slow  # scans take long to compile
 
@@ -101,18 +103,45 @@ def test_the_sampled_kl_is_the_analytic_one_on_average():
 
 def test_free_bits_are_those_of_each_latent_of_each_frame():
   method, _, v = built()
-  metrics = jax.jit(method.metrics)
-  plain = metrics(v, batch(), KEY, HYPER)
-  enough = metrics(v, batch(), KEY, HYPER | {'free_bits': 100.0})
+
+  @jax.jit
+  def metrics(free_bits):
+    hyper = HYPER | {'free_bits': free_bits}
+    return method.pooled(method.metrics(v, batch(), KEY, hyper), hyper)
+
+  plain, enough, some = map(metrics, (0.0, 100.0, 0.5))
   # Far above every KL: each of 3 latents in T frames is charged in full.
   want = plain['recon'].mean() + 100 * 3 * T
   np.testing.assert_allclose(enough['loss'].mean(), want, rtol=1e-5)
   np.testing.assert_allclose(enough['elbo'], plain['elbo'], rtol=1e-6)
-  masked = batch() | {'mask': jnp.asarray([1.0, 1.0, 0.0])}
-  # Padding counts not.
-  found = metrics(v, masked, KEY, HYPER | {'free_bits': 0.5})['loss'][:2].mean()
-  each = jnp.maximum(kls(v)[:2].mean(0), 0.5).sum()
-  np.testing.assert_allclose(found, plain['recon'][:2].mean() + each, rtol=1e-5)
+  each = jnp.maximum(kls(v).mean(0), 0.5).sum()
+  np.testing.assert_allclose(some['loss'].mean(), plain['recon'].mean() + each, rtol=1e-5)
+
+
+def test_microbatches_have_the_gradient_of_the_whole_batch(monkeypatch):
+  # Without noise, which is other for a microbatch than for the same rows of the batch.
+  monkeypatch.setattr(jax.random, 'normal', lambda key, shape: jnp.zeros(shape))
+  method, _, v = built(likelihood='sigma_vae')
+  player = method.players[0]._replace(tx=optax.sgd(1.0))
+  video = jax.random.uniform(jax.random.key(1), (4, T, *SHAPE)) * jnp.linspace(0, 3, 4).reshape(
+    4, 1, 1, 1, 1
+  )
+  hyper = {'lr': 1.0, 'beta': 1.0, 'free_bits': float(jnp.median(kls(v).mean(0)))}
+
+  @partial(jax.jit, static_argnums=(0, 1))
+  def update(player, microbatches):
+    state = State(jnp.int32(0), KEY, v, {'rvae': player.tx.init(v.params)}, None, hyper)
+    after, metrics = turn(player, state, {'video': video}, KEY, hyper, microbatches)
+    return jax.tree.map(jnp.subtract, after.variables.params, v.params), metrics
+
+  whole, parts, alone = (
+    update(p, k) for p, k in ((player, 1), (player, 2), (player._replace(means=None), 2))
+  )
+  largest = lambda tree: max(float(jnp.abs(x).max()) for x in jax.tree.leaves(tree))
+  gap = lambda a, b: largest(jax.tree.map(jnp.subtract, a, b))
+  size = largest(whole[0])
+  assert gap(parts[0], whole[0]) < 1e-4 * size < 1e-2 * size < gap(alone[0], whole[0])
+  np.testing.assert_allclose(parts[1]['loss'], whole[1]['loss'], rtol=1e-5)
 
 
 @jax.jit

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vaejax.distributions import Bernoulli, Gaussian, kl, standard
-from vaejax.objectives.elbo import elbo, log_mean_exp, rate
+from vaejax.objectives.elbo import elbo, log_mean_exp, rate, rate_terms
 
 # KL of each latent dimension for two examples; means over the batch 2, 0.25 and -0.5.
 DIVERGENCE = jnp.asarray([[3.0, 0.5, -1.0], [1.0, 0.0, 0.0]])
@@ -50,22 +50,35 @@ def test_the_sampled_kl_averages_to_the_analytic():
   ],
 )
 def test_capacity_and_free_bits_by_hand(capacity, free_bits, want):
-  assert np.allclose(rate(DIVERGENCE, capacity, free_bits), want, rtol=1e-6)
+  assert np.allclose(rate(DIVERGENCE.mean(0), capacity, free_bits), want, rtol=1e-6)
   # The same where they are array leaves, as in `hyper`.
   arrays = jnp.asarray(capacity), jnp.asarray(free_bits)
-  assert np.allclose(jax.jit(rate)(DIVERGENCE, *arrays), want, rtol=1e-6)
+  assert np.allclose(jax.jit(rate)(DIVERGENCE.mean(0), *arrays), want, rtol=1e-6)
 
 
 def test_a_negative_kl_stays_negative_when_both_are_off():
-  assert rate(-DIVERGENCE, 0.0, 0.0) == -1.75
-  assert rate(-DIVERGENCE) == -1.75
+  assert rate(-DIVERGENCE.mean(0), 0.0, 0.0) == -1.75
+  assert rate(-DIVERGENCE.mean(0)) == -1.75
+  assert np.allclose(rate_terms(-DIVERGENCE, jnp.zeros(3)), [-2.5, -1.0], rtol=1e-6)
 
 
 def test_free_bits_are_of_the_batchs_mean_and_stop_its_gradient():
-  slope = jax.grad(rate)(DIVERGENCE, 0.0, 1.0)
-  assert np.array_equal(slope, [[0.5, 0, 0], [0.5, 0, 0]])
-  assert np.array_equal(jax.grad(rate)(DIVERGENCE, 5.0, 0.0), np.full((2, 3), -0.5))
-  assert np.array_equal(jax.grad(rate)(DIVERGENCE, 1.0, 0.0), np.full((2, 3), 0.5))
+  slope = jax.grad(lambda kl, *limits: rate(kl.mean(0), *limits))
+  assert np.array_equal(slope(DIVERGENCE, 0.0, 1.0), [[0.5, 0, 0], [0.5, 0, 0]])
+  assert np.array_equal(slope(DIVERGENCE, 5.0, 0.0), np.full((2, 3), -0.5))
+  assert np.array_equal(slope(DIVERGENCE, 1.0, 0.0), np.full((2, 3), 0.5))
+
+
+@pytest.mark.parametrize('limits', [(0.0, 0.0), (0.0, 0.3), (5.0, 0.0), (1.0, 0.0), (3.0, 1.0)])
+def test_terms_of_examples_have_the_mean_and_the_gradient_of_the_rate(limits):
+  terms = lambda kl: rate_terms(kl, DIVERGENCE.mean(0), *limits)
+  whole = lambda kl: rate(kl.mean(0), *limits)
+  assert np.isclose(terms(DIVERGENCE).mean(), whole(DIVERGENCE), rtol=1e-6)
+  slope = jax.grad(lambda kl: terms(kl).mean())(DIVERGENCE)
+  assert np.allclose(slope, jax.grad(whole)(DIVERGENCE), rtol=1e-6)
+  # Parts of the batch, with the mean of all of it.
+  parts = [rate_terms(row[None], DIVERGENCE.mean(0), *limits)[0] for row in DIVERGENCE]
+  assert np.allclose(parts, terms(DIVERGENCE), rtol=1e-6)
 
 
 def test_log_mean_exp():
@@ -89,7 +102,7 @@ def test_gradients_are_finite_differences(analytic):
     p = Bernoulli(logits + z)
     x = jnp.asarray([[1.0, 0, 1], [0, 0, 1]])
     terms = elbo(x, p, q, standard((2, 3)), z, analytic)
-    return terms.recon.mean() + 4 * rate(terms.kl, 0.5, 0.1) + log_mean_exp(terms.recon)
+    return terms.recon.mean() + 4 * rate(terms.kl.mean(0), 0.5, 0.1) + log_mean_exp(terms.recon)
 
   with jax.enable_x64(True):
     at = jnp.asarray(np.random.default_rng(1).normal(0, 1, 18))

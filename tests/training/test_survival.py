@@ -1,17 +1,24 @@
 """Runs that are killed, stopped, starved of disk or blown up, each a real process."""
 
+import contextlib
+import fcntl
+import os
+import pty
 import random
 import re
 import shutil
 import signal
 import subprocess
+import sys
+import termios
 import time
 
 import numpy as np
 import pytest
-from running import SMOKE, assert_same_run, reached, values, wait_for
+from running import ROOT, SMOKE, assert_same_run, reached, values, wait_for
 
 from vaejax.cli.main import main
+from vaejax.distributed.processes import STOP_SIGNALS
 
 # Many short chunks and saves, so that a kill finds something to break.
 STEPS = 60
@@ -102,7 +109,7 @@ def stop(launch, command, workdir, number, when):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('number', STOP_SIGNALS)
 def test_a_signal_saves_and_the_run_goes_on(launch, tmp_path, number):
   """Between two saves; with a constant rate, any number of steps is the start of a longer run."""
   rare = ('--config.checkpoint.every=1000000', '--config.checkpoint.best=')
@@ -113,6 +120,38 @@ def test_a_signal_saves_and_the_run_goes_on(launch, tmp_path, number):
   assert result.status == 0 and f'resuming at step {step} of {step + 20}' in result.err
   assert launch(*more, f'--workdir={tmp_path / "whole"}').status == 0
   assert_same_run(tmp_path / 'whole', tmp_path / 'run', step + 20)
+
+
+@pytest.mark.slow
+def test_a_closed_terminal_saves(tmp_path):
+  """It sends SIGHUP, and nothing can be printed any more: the status is that of the signal."""
+  master, slave = pty.openpty()
+
+  def take_terminal():
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+  rare = ('--config.steps=100000', '--config.checkpoint.every=100000', '--config.eval.every=0')
+  process = subprocess.Popen(
+    [sys.executable, 'launch.py', 'train', SMOKE, *rare, f'--workdir={tmp_path}'],
+    cwd=ROOT,
+    stdin=slave,
+    stdout=slave,
+    stderr=slave,
+    preexec_fn=take_terminal,
+  )
+  os.close(slave)
+  os.set_blocking(master, False)
+
+  def row_or_end():
+    with contextlib.suppress(OSError):  # until there is something to read
+      os.read(master, 4096)
+    return reached(tmp_path) or process.poll() is not None
+
+  wait_for(row_or_end)
+  os.close(master)
+  assert process.wait(60) == 128 + signal.SIGHUP
+  assert any(path.name.isdecimal() for path in (tmp_path / 'checkpoints').iterdir())
 
 
 @pytest.mark.slow

@@ -154,15 +154,19 @@ def test_the_place_of_the_environment_is_remembered(project, finished, tmp_path,
   assert json.loads((run / 'config.json').read_text())['data_dir'] == str(tmp_path)
 
 
-@pytest.mark.parametrize(('split', 'field'), [('train', 'rows'), ('test', 'read')])
-def test_other_data_than_before_is_refused(finished, command, tmp_path, split, field):
+@pytest.mark.parametrize('field', ['rows', 'content', 'read'])
+def test_other_data_than_before_is_refused(finished, command, tmp_path, field):
+  """By its rows and their content; what the set was called does not matter."""
   run = shutil.copytree(finished, tmp_path / 'run')
   saved = json.loads((run / 'config.json').read_text())
-  saved['data'][split][field] = 7
+  saved['data']['test'][field] = {'rows': 7, 'content': {'image': 'x'}, 'read': 'other test'}[field]
   (run / 'config.json').write_text(json.dumps(saved))
-  status, (line,) = command('train', SMOKE, f'--workdir={run}')
-  assert status == 2 and 'was trained on other data' in line
-  assert 'digits train, 1500 rows; digits test, 297 rows here' in line
+  status, lines = command('train', SMOKE, f'--workdir={run}')
+  if field == 'read':
+    assert status == 0
+    return
+  assert status == 2 and 'was trained on other data (test: digits test, ' in lines[0]
+  assert 'digits test, 297 rows here' in lines[0] and f'init_from={run}' in lines[0]
 
 
 @pytest.mark.slow

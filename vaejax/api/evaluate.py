@@ -37,13 +37,14 @@ def evaluate(
     data, data_dir: where the data of the run is now, see `load`.
     progress: print progress.
 
-  Raises UserError. An eval that does not fit the run is a warning.
+  Raises UserError. An eval that does not fit the run is a warning, and so is a workdir in which
+  the values cannot be recorded.
   """
   folder = check_run(workdir, member, weights)
   inputs.integer('seed', seed, 0, 2**32 - 1)
   name, data_dir = locate(data, data_dir)
   messages = []
-  values, skipped = evaluation.evaluate(
+  values, skipped, problem = evaluation.evaluate(
     folder,
     (evals,) if isinstance(evals, str) else tuple(evals),
     split,
@@ -59,6 +60,8 @@ def evaluate(
   )
   for text in messages:
     warnings.warn(text, stacklevel=2)
+  if problem:
+    skipped.append(f'the values are not recorded: {problem}')
   for text in skipped:
     warnings.warn(text, stacklevel=2)
   return values

@@ -12,7 +12,7 @@ from vaejax.api.run import Run
 from vaejax.errors import UserError
 from vaejax.reporting import images, previews
 from vaejax.runs import trained
-from vaejax.runs.files import write_atomic
+from vaejax.runs.files import not_writable, write_atomic
 
 ROWS_AT_ONCE = 4096  # in memory
 
@@ -22,8 +22,9 @@ def write_latents(
 ) -> Path:
   """Writes the posterior means of a split, in its order, to a .npz, and returns its path.
 
-  The file contains 'mean' [N, ...], or 'mean_0', 'mean_1', ... for several latents, and 'label' [N]
-  if the data has labels.
+  The file contains 'mean' [N, ...], or 'mean_0', 'mean_1', ... for several latents. If the data has
+  labels, it also has 'label' [N], which is -1 for a row without one, and if its classes have names,
+  'class_names' [classes].
 
   Args:
     n: the number of rows, from the first on; None: all.
@@ -32,11 +33,13 @@ def write_latents(
   Raises UserError.
   """
   out, parts = check_out(run, out, 'latents.npz', ('.npz',)), []
-  for batch in read_rows(run, split, n):
+  for batch in labelled(run, split, read_rows(run, split, n)):
     z = run.encode(batch[run.example.data], **run.conditions(batch))
     part = {f'mean_{i}': x for i, x in enumerate(z)} if isinstance(z, tuple) else {'mean': z}
     parts.append(part | ({'label': batch['label']} if 'label' in batch else {}))
   arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+  if 'label' in arrays and run.example.class_names:
+    arrays['class_names'] = np.asarray(run.example.class_names)  # text, not objects
   return write_arrays(out, np.savez, **arrays)
 
 
@@ -49,7 +52,8 @@ def write_reconstructions(
   the path. Raises UserError.
   """
   out, pairs = check_out(run, out, 'reconstructions.png', ('.png',)), []
-  for batch in read_rows(run, split, n or (8 if run.example.data == 'video' else 64)):
+  n = n or (8 if run.example.data == 'video' else 64)
+  for batch in labelled(run, split, read_rows(run, split, n)):
     x = batch[run.example.data]
     y = run.reconstruct(x, **run.conditions(batch))
     pairs.append((as_picture(run, x), as_picture(run, y)))
@@ -76,6 +80,18 @@ def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, 
     yield {name: x[: n - first] for name, x in rows.items()}
 
 
+def labelled(run: Run, split: str, batches: Iterator) -> Iterator[dict[str, np.ndarray]]:
+  """Yields the batches of a split. Raises UserError if a row lacks a label that the run needs."""
+  for batch in batches:
+    missing = np.sum(batch['label'] < 0) if run.method.conditional else 0
+    if missing:
+      raise UserError(
+        f'{missing:,} of {len(batch["label"]):,} rows of {split} have no label, which this '
+        'conditional run is given. Choose another split'
+      )
+    yield batch
+
+
 def as_picture(run: Run, x: np.ndarray) -> np.ndarray:
   """Returns images as Run's methods take and give them in [0, 1], with the channels to show."""
   return previews.as_shown(run.example.to_picture(run.example.to_data(x)), run.example)
@@ -100,4 +116,6 @@ def check_out(run: Run, out: Path | None, name: str, endings: tuple[str, ...]) -
     raise UserError(f'cannot write {out}: there is no folder {out.parent}. Create it first')
   if out.is_dir():
     raise UserError(f'cannot write {out}: it is a folder. Use the name of a file')
+  if problem := not_writable(out.parent):
+    raise UserError(f'cannot write {out}: {problem}. Choose another place with --out=FILE')
   return out

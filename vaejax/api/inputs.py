@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from vaejax.data.classes import index
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.types import Example
@@ -63,17 +64,32 @@ def array(name: str, x: Any) -> np.ndarray:
   return x
 
 
-def labels(name: str, x: Any, n: int, classes: int | None) -> np.ndarray:
-  """Returns int32 [N] from a label for each example, or one for all, below `classes` if known."""
+def labels(
+  name: str, x: Any, n: int, classes: int | None, class_names: tuple[str, ...] = ()
+) -> np.ndarray:
+  """Returns int32 [N] from a label for each example, or one for all, below `classes` if known.
+  Text is the name of a class."""
+  if classes and np.asarray(x, object).size and isinstance(np.asarray(x, object).flat[0], str):
+    x = named(name, np.asarray(x, object), classes, class_names)
   x = array(name, x)
   largest = classes - 1 if classes else np.iinfo(np.int32).max
   if x.dtype.kind not in 'iu':
     raise UserError(f'{name} has the dtype {x.dtype}. Use whole numbers from 0 to {largest}')
   if x.shape not in ((), (n,)):
     raise UserError(f'{name} has the shape {list(x.shape)}. Use a label for each example, [{n}]')
+  if x.size and x.min() == -1:
+    raise UserError(f'{name} is -1, no label, for some examples. This run needs 0 to {largest}')
   if x.size and not 0 <= x.min() <= x.max() <= largest:
     raise UserError(f'{name} has values from {x.min()} to {x.max()}. Use 0 to {largest}')
   return np.broadcast_to(x.astype(np.int32), (n,))
+
+
+def named(name: str, x: np.ndarray, classes: int, class_names: tuple[str, ...]) -> np.ndarray:
+  """Returns the numbers of the classes with these names, in the shape of x."""
+  if wrong := [value for value in x.flat if not isinstance(value, str)]:
+    raise UserError(f'{name} has both names and {wrong[0]!r}. Use names, or numbers')
+  numbers = {value: index(value, class_names, classes) for value in set(x.flat)}
+  return np.asarray([numbers[value] for value in x.flat], np.int32).reshape(x.shape)
 
 
 def fields(
@@ -97,7 +113,8 @@ def fields(
     if name == example.data:
       arrays[name] = pixels(name, x, example, frames=True)
     else:
-      arrays[name] = labels(name, x, n, example.classes if name == 'label' else None)
+      known_classes = (example.classes, example.class_names) if name == 'label' else (None,)
+      arrays[name] = labels(name, x, n, *known_classes)
     if len(arrays[name]) != n:
       raise UserError(f'{name} has {len(arrays[name])} examples, but there are {n}')
   return arrays

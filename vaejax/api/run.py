@@ -147,8 +147,9 @@ class Run:
     Args:
       temperature: scale of the prior's standard deviation.
       draw: return a draw from p(x|z) instead of its mean.
-      given: conditions, if the method has any: label=3, or a label for each; or video=frames
-        [n, k, H, W, C], the first frames, which the samples continue.
+      given: conditions, if the method has any: label=3, label='dog' by the name of a class, or a
+        label for each; or video=frames [n, k, H, W, C], the first frames, which the samples
+        continue.
     """
     self._check('sample')
     inputs.integer('n', n, 0)

@@ -17,7 +17,7 @@ def write_samples(
   seed: int = 0,
   temperature: float = 1.0,
   draw: bool = False,
-  label: int | None = None,
+  label: int | str | None = None,
   given: int = 0,
   futures: int = 0,
   rollout: bool = False,
@@ -30,7 +30,7 @@ def write_samples(
       continued videos the test video comes before its futures. By default samples.png in the run's
       folder.
     seed, temperature, draw: see Run.sample.
-    label: the class to sample from, for a conditional run; None: any class.
+    label: the class to sample from, its number or name, for a conditional run; None: any class.
     given: number of first frames of test videos that the samples continue.
     futures: number of continuations of each of these n videos; 0: one.
     rollout: continue with the means of the prior instead of draws.

@@ -116,7 +116,11 @@ def parse_data(data: Any, data_dir: Any) -> tuple[list[tuple[str, str]], Any]:
 
 def run(train: Callable[[Any], Any], progress: bool) -> Any:
   """Returns train(stream), with progress on stderr or nowhere; raises a signal that ended it."""
-  with contextlib.nullcontext(sys.stderr) if progress else open(os.devnull, 'w') as stream:
+  with (
+    contextlib.nullcontext(sys.stderr)
+    if progress
+    else open(os.devnull, 'w', encoding='utf-8') as stream
+  ):
     try:
       return train(stream)
     except training.Stopped as stopped:

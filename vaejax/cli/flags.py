@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from vaejax.config.load import available_configs
+from vaejax.data.readers import is_path
 from vaejax.errors import UserError
 
 EXAMPLES = """
@@ -69,6 +70,14 @@ def folder(text: str) -> str:
   return str(path(text))
 
 
+def dataset(text: str) -> str:
+  """The type of a flag that takes the name of a dataset, or a path that exists, which becomes
+  absolute."""
+  if text.startswith(('.', '~', os.sep)) and not path(text).exists():
+    raise argparse.ArgumentTypeError(f'there is no file or folder {text!r}')
+  return str(path(text).absolute()) if is_path(text) else text
+
+
 def names(text: str) -> tuple[str, ...]:
   """The type of a flag that takes names: elbo,nll or elbo+nll."""
   parts = tuple(name for name in re.split('[,+]', text) if name)
@@ -118,7 +127,7 @@ def add_common_flags(verb: Parser) -> None:
   add = verb.add_argument
   add('--workdir', metavar='DIR', type=path, help='folder of the run')
   about = 'the dataset: a name, or the path of your own data; also where it is now, if it has moved'
-  add('--data', metavar='PATH', help=about)
+  add('--data', metavar='PATH', type=dataset, help=about)
   add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')
   add('--traceback', action='store_true', help='print the traceback of an error')
 
@@ -179,7 +188,8 @@ def add_sample_flags(verb: Parser) -> None:
   about = "scale of the prior's standard deviation (1)"
   add('--temperature', metavar='T', type=nonnegative, default=1.0, help=about)
   add('--draw', action='store_true', help='draw from p(x|z) instead of its mean')
-  add('--label', metavar='K', type=index, help='class to sample, for a conditional run')
+  about = 'class to sample, for a conditional run: its name, or number'
+  add('--label', metavar='CLASS', help=about)
   about = 'continue test videos from their first K frames'
   add('--given', metavar='K', type=count, default=0, help=about)
   add('--futures', metavar='N', type=count, default=0, help='continuations of each video (1)')

@@ -1,7 +1,9 @@
 """Runs a command line, and prints an error in one line."""
 
 import contextlib
+import errno
 import os
+import signal
 import sys
 import traceback
 
@@ -10,6 +12,7 @@ from vaejax.cli.parse import parse
 from vaejax.data.cache import cache_folder
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
+from vaejax.reporting.lines import accept_any_text
 
 
 def main(argv: list[str]) -> int:
@@ -17,18 +20,22 @@ def main(argv: list[str]) -> int:
 
   It is 0, 1 for a failed run, 2 for a mistake of the user, and 128 + its number for a signal.
   """
+  accept_any_text(sys.stdout, sys.stderr)
   try:
     status = run(argv)
     sys.stdout.flush()
     return status
   except KeyboardInterrupt:
     return processes.leave(130)
-  except BrokenPipeError:
-    # The reader is gone. Python would write to the pipe once more at exit, and complain.
+  except OSError as error:
+    if error.errno not in (errno.EPIPE, errno.EIO):
+      raise
+    # The reader or the terminal is gone. Python would write there once more at exit, and complain.
     for stream in (sys.stdout, sys.stderr):
       with contextlib.suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return processes.leave(128 + 13)
+    number = signal.SIGPIPE if error.errno == errno.EPIPE else signal.SIGHUP
+    return processes.leave(128 + number)
 
 
 def run(argv: list[str]) -> int:

@@ -8,6 +8,7 @@ from vaejax.config.fields import flat
 from vaejax.core import factory, optim
 from vaejax.core.step import unowned
 from vaejax.data import load
+from vaejax.data.classes import describe
 from vaejax.types import Example, Method, Variables, zeros
 
 WIDTH = 120  # of a table of layers, in characters
@@ -41,6 +42,7 @@ def show(config, example: Example | None = None, data_dir: str | None = None) ->
     'one example of the data:',
     *(f'  {name}: {f.dtype.name}{list(f.shape)}' for name, f in example.fields.items()),
     f'  {example.data} from {example.low:g} to {example.high:g}',
+    *([f'  {describe(example.class_names, example.classes)}'] if example.classes else []),
     '',
     'players, in the order of their turns:',
     *players(config, method, variables),

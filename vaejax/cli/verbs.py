@@ -9,6 +9,7 @@ from vaejax.config.load import config_name, load_config
 from vaejax.config.serialise import config_from_json, config_to_json
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
+from vaejax.reporting.lines import print_line as log
 
 CONFIG = 'configs/vae.py'  # of a command without --config
 
@@ -111,6 +112,7 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
 
   name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
   listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  listed = listed or 'no value can be computed without labels'
   lines = [f'test after {config.steps} steps: {listed}']
   best = checkpoint.best(folder, steps, config.checkpoint.best).get(0)
   if best and best != steps[-1]:
@@ -176,12 +178,17 @@ def evaluate(flags, overrides) -> int:
 
   evals = flags.evals, flags.split, flags.seed, overrides
   which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
-  values, skipped = run(flags.workdir, *evals, *which, log, flags.data)
-  width = max(map(len, values))
+  values, skipped, problem = run(flags.workdir, *evals, *which, log, flags.data)
+  width = max(map(len, values), default=0)
   for name, (value, error) in values.items():
     print(f'{name:>{width}} {value:.4f}' + (f' ± {error:.4f}' if error is not None else ''))
   folder = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
-  print(f'recorded in {folder / "evaluation.json"}')
+  if isinstance(problem, OSError):
+    log(f'not recorded: {folder} cannot be written ({problem.strerror})')
+  elif problem:
+    raise problem
+  else:
+    print(f'recorded in {folder / "evaluation.json"}')
   if flags.evals and skipped:
     raise RunError('; '.join(skipped))
   for line in skipped:
@@ -199,8 +206,3 @@ def submit(flags, overrides) -> int:
     print(f'job {job.job_id} ({flags.name}): python launch.py {shlex.join(line)}')
     print(f'log:  {job.paths.stdout}\nstop: {stop}', flush=True)
   return 0
-
-
-def log(text: str) -> None:
-  """Prints a line to stderr."""
-  print(text, file=sys.stderr, flush=True)

@@ -42,8 +42,8 @@ def as_tuples(value: Any) -> Any:
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
   """Returns a line for each field that keeps a run of one config from resuming with another.
 
-  `evals`, `eval` and `checkpoint` may change, `data.name` if its content is the same, and `steps` if
-  no schedule spans the whole run.
+  `evals`, `eval` and `checkpoint` may change, and `steps` if no schedule spans the whole run. The
+  content of the data is compared, see runs.same_data, and not `data.name`.
   """
   before, after = flat(old), flat(new)
   spans_run = any(depends_on_steps(text) for text in new.schedule.values())

@@ -67,19 +67,22 @@ def schedule(field: str, text: str, steps: int) -> Schedule:
 
   constant; linear:start=0,end=1,steps=N (then stays); cosine:warmup=N,end=0,steps=N;
   exponential:rate=0.5,every=N[,staircase=1]; piecewise:1000=0.1,2000=0.01 (the factor from that
-  step on). Raises UserError.
+  step on). Steps count from 0. A factor that rises over N steps has risen by (s + 1) / N of the way
+  in step s, so that no first step is wasted on a rate of 0; one that falls has fallen by s / N.
+  Raises UserError.
   """
   name, a = parse(field, text)
   if name == 'constant':
     return lambda step: jnp.ones(())
   if name == 'linear':
-    return optax.linear_schedule(a['start'], a['end'], int(a['steps'] or steps))
+    ramp = optax.linear_schedule(a['start'], a['end'], int(a['steps'] or steps))
+    return (lambda step: ramp(step + 1)) if a['end'] > a['start'] else ramp
   if name == 'cosine':
-    total = int(a['steps'] or steps)
-    start = 0.0 if a['warmup'] else 1.0
-    if a['warmup'] >= total:
+    total, warmup = int(a['steps'] or steps), int(a['warmup'])
+    if warmup >= total:
       raise UserError(f'{field}={text!r}: warmup must be less than its {total} steps')
-    return optax.warmup_cosine_decay_schedule(start, 1.0, int(a['warmup']), total, a['end'])
+    decay = optax.cosine_decay_schedule(1.0, total - warmup, a['end'])
+    return lambda step: jnp.where(step < warmup, (step + 1) / max(warmup, 1), decay(step - warmup))
   if name == 'exponential':
     return optax.exponential_decay(1.0, int(a['every']), a['rate'], staircase=bool(a['staircase']))
   bounds = sorted((int(float(k)), v) for k, v in a.items())

@@ -9,12 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.core import sharding, stack
-from vaejax.types import Batch, Eval, Hyper, Method, Source, Variables
+from vaejax.core.row_noise import row_key
+from vaejax.types import Batch, Eval, Example, Hyper, Method, Source, Variables
 
 Values = dict[str, dict[str, tuple[float, float | None]]]  # {eval: {name: (value, error)}}
 
 # Streams that share a loop; the first is the split that the loop reads.
 LOOPS = ('test', 'samples'), ('train',)
+
+HAS_LABEL = 'has_label'  # rows of the pass itself, for a method that is given labels
 
 
 class Pending(NamedTuple):
@@ -24,11 +27,13 @@ class Pending(NamedTuple):
     sums: {eval: {stream: tree}}.
     rows: {stream: {name: arrays, one for each batch}}.
     counts: {stream: number of examples}.
+    members: of a stack; 0 for a run.
   """
 
   sums: Mapping[str, Mapping[str, Any]]
   rows: Mapping[str, Mapping[str, list]]
   counts: Mapping[str, int]
+  members: int = 0
 
 
 class Pass(NamedTuple):
@@ -45,11 +50,15 @@ def flat(values: Values) -> dict[str, float]:
   return {name: value for of_eval in values.values() for name, (value, _) in of_eval.items()}
 
 
-def draw_samples(method: Method, variables, batch: Batch, key, data: str) -> Batch:
+def draw_samples(method: Method, variables, batch: Batch, key, example: Example) -> Batch:
   """As many samples as a batch has rows, given the fields of each row that the method accepts,
-  but never the data itself."""
-  fields = [name for name in method.given if name in batch and name != data]
+  but never the data itself. A row without a label is given a uniform one."""
+  fields = [name for name in method.given if name in batch and name != example.data]
   given = {name: batch[name] for name in fields}
+  if 'label' in given and example.classes:
+    label, label_key = given['label'], jax.random.fold_in(key, 1)
+    drawn = jax.random.randint(label_key, label.shape, 0, example.classes, label.dtype)
+    given['label'] = jnp.where(label < 0, drawn, label)
   samples = method.sample(variables, key, batch['mask'].shape[0], given)
   return {**given, **samples, 'mask': batch['mask']}
 
@@ -58,15 +67,22 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
   """A jitted (variables, hyper, key, buffer, number, limit) -> (sums, rows) of one batch of n.
 
   sums are {eval: {stream: tree}}, rows {stream: {name: arrays}}; examples from `limit` on are
-  masked. Members of a stack see the same batch. Also returns {(eval, stream): names of its rows},
-  which is filled when the program is traced.
+  masked. A conditional method cannot be tested on an example without a label, which is masked too;
+  HAS_LABEL is then among the rows. Members of a stack see the same batch. A row has the same noise
+  in batches of any size. Also returns {(eval, stream): names of its rows}, which is filled when the
+  program is traced.
   """
   read_rows, row_names = sharding.shard_rows(mesh, source.rows), {}
+  conditional = method.conditional and 'label' in source.example.fields
 
   def extract(variables, batch, key, hyper):
-    batches = {streams[0]: batch}
+    batches, has_label = {streams[0]: batch}, None
+    if conditional:
+      has_label = batch['label'] >= 0
+      tested = {'label': jnp.maximum(batch['label'], 0), 'mask': batch['mask'] * has_label}
+      batches[streams[0]] = {**batch, **tested}
     if 'samples' in streams and any('samples' in e.extract for e in evals.values()):
-      batches['samples'] = draw_samples(method, variables, batch, key, source.example.data)
+      batches['samples'] = draw_samples(method, variables, batch, key, source.example)
     sums, rows = {}, {stream: {} for stream in batches}
     for name, e in evals.items():
       for stream in (s for s in batches if s in e.extract):
@@ -74,6 +90,8 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
         sums.setdefault(name, {})[stream] = eval_sums
         row_names[name, stream] = tuple(eval_rows)
         rows[stream] = {**eval_rows, **rows[stream]}  # rows of the same name are the same
+    if conditional:
+      rows[streams[0]][HAS_LABEL] = has_label
     return sums, rows
 
   extract = jax.vmap(extract, in_axes=(0, None, None, 0)) if stacked else extract
@@ -84,7 +102,7 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
     index = number * n + jnp.arange(n)
     batch = read_rows(buffer, jnp.minimum(index, limit - 1))
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
-    key = jax.random.fold_in(key, number)
+    key = row_key(key, number * n, n)
     with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
       return extract(variables, batch, key, hyper)
 
@@ -130,24 +148,46 @@ def make_pass(
           show(output, min((number + 1) * n, size), size)
       for name, of_streams in total.items():
         sums[name] = {**sums.get(name, {}), **of_streams}
-    return Pending(sums, rows, counts)
+    members = len(jax.tree.leaves(variables)[0]) if stacked else 0
+    return Pending(sums, rows, counts, members)
 
   def finish(pending: Pending) -> list[Values]:
     sums, rows = jax.device_get((pending.sums, pending.rows))
     axis = int(stacked)
     rows = {s: {k: np.concatenate(v, axis) for k, v in r.items()} for s, r in rows.items()}
-    members = len(jax.tree.leaves((sums, rows))[0]) if stacked else 0
-    parts = stack.unstack((sums, rows), members) if stacked else [(sums, rows)]
+    parts = stack.unstack((sums, rows), pending.members) if stacked else [(sums, rows)]
     return [
-      {name: e.finish(sums[name], select(name, e, rows, pending)) for name, e in evals.items()}
+      {
+        name: e.finish(sums[name], select(name, e, rows, pending))
+        if is_tested(e, rows, pending)
+        else {}
+        for name, e in evals.items()
+      }
       for sums, rows in parts
     ]
 
+  def end(stream: str, e: Eval, pending: Pending) -> int:
+    """The number of examples whose rows an eval gets."""
+    return min(pending.counts[stream], e.limit or pending.counts[stream])
+
+  def is_tested(e: Eval, rows, pending: Pending) -> bool:
+    """Whether a method could be tested on any example of the split."""
+    has_label = rows.get('test', {}).get(HAS_LABEL)
+    if has_label is None or 'test' not in e.extract:
+      return True
+    return has_label[: end('test', e, pending)].any()
+
   def select(name: str, e: Eval, rows, pending: Pending) -> dict:
-    """The rows that an eval extracted, without padding, up to its limit."""
+    """The rows that an eval extracted, without padding, up to its limit, and without examples that
+    a conditional method was not tested on."""
     names = {key: row_names for *_, of_loop in loops for key, row_names in of_loop.items()}
-    ends = {s: min(pending.counts[s], e.limit or pending.counts[s]) for s in e.extract}
-    return {s: {k: rows[s][k][: ends[s]] for k in names[name, s]} for s in e.extract}
+
+    def of_stream(stream: str) -> dict:
+      last, has_label = end(stream, e, pending), rows[stream].get(HAS_LABEL)
+      cut = slice(last) if has_label is None else np.flatnonzero(has_label[:last])
+      return {k: rows[stream][k][cut] for k in names[name, stream]}
+
+    return {stream: of_stream(stream) for stream in e.extract}
 
   return Pass(start, finish, source.size)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from vaejax.types import (
   Batch,
+  BatchMeans,
   Buffer,
   Example,
   Hyper,
@@ -57,17 +58,38 @@ def unowned(players, variables: Variables) -> tuple[str, ...]:
   return tuple(sorted(set(variables.params).difference(*(player.owns for player in players))))
 
 
+def batch_means(player: Player, variables: Variables, batch: Batch, key, hyper, count: int):
+  """The BatchMeans of a batch in `count` microbatches, each with the noise of its turn."""
+
+  def body(extra, i):
+    values, after = player.means(
+      variables.replace(extra=extra),
+      microbatch(batch, i, count),
+      jax.random.fold_in(key, i),
+      hyper,
+    )
+    return {n: after[n] if n in player.owns else extra[n] for n in extra}, values
+
+  _, values = jax.lax.scan(body, variables.extra, jnp.arange(count))
+  return BatchMeans(jax.tree.map(lambda x: jnp.mean(x, axis=0), values), count)
+
+
 def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: int, frozen=()):
-  """One update of one player, with the mean gradient of equal microbatches.
+  """One update of one player, with the mean gradient of equal microbatches. It is that of the whole
+  batch, except that BatchNorm normalises each microbatch.
 
   Its loss returns the statistics of all nets; only those of its own nets are kept.
   """
   params = state.variables.params
   owned = {name: params[name] for name in player.owns}
+  means = ()
+  if player.means and microbatches > 1:
+    variables = state.variables.replace(frozen=frozen)
+    means = (batch_means(player, variables, batch, key, hyper, microbatches),)
 
   def objective(owned, extra, batch, key):
     variables = Variables({**params, **owned}, extra, frozen)
-    loss, (metrics, after) = player.loss(variables, batch, key, hyper)
+    loss, (metrics, after) = player.loss(variables, batch, key, hyper, *means)
     return loss, (metrics, {n: after[n] if n in owned else extra[n] for n in extra})
 
   gradient = jax.value_and_grad(objective, has_aux=True)

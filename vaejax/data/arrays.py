@@ -210,20 +210,17 @@ def table(split: str, given: Any, settings: Settings) -> Table:
   name = 'video' if 'video' in rows.row else 'image'
   shape, dtype = rows.row[name].shape[-3:], rows.row[name].dtype
   check_settings(size, channels, fit)
-  if fitted_shape(shape, size, channels) == shape:
-    if dtype == np.uint8:
-      return rows
-    return with_units(rows, given['train'].load()[name], settings, split == 'train')
-  if dtype != np.uint8:
-    raise UserError(
-      f'the arrays are {name}s of {"x".join(map(str, shape))} as {dtype}, but only 8-bit ones can '
-      'be resized. Set data.size=0 and data.channels=0'
+  train = given['train'].load()[name]
+  if fitted_shape(shape, size, channels) != shape:
+    fitted = lambda x: np.reshape(
+      [fit_image(one, size, channels, fit) for one in x.reshape(-1, *shape)],
+      (*x.shape[:-3], *fitted_shape(shape, size, channels)),
     )
-  arrays = dict(rows.load())
-  flat = arrays[name].reshape(-1, *shape)
-  fitted = np.stack([fit_image(x, size, channels, fit) for x in flat])
-  arrays[name] = fitted.reshape(*arrays[name].shape[:-3], *fitted.shape[1:])
-  return table_of(arrays, split, rows._replace(levels=256))._replace(notes=rows.notes)
+    arrays = {**rows.load(), name: fitted(rows.load()[name])}
+    levels = 256 if dtype == np.uint8 else rows.levels  # resized black and white has greys
+    rows = table_of(arrays, split, rows._replace(levels=levels))._replace(notes=rows.notes)
+    train = train if dtype == np.uint8 else fitted(train)
+  return rows if dtype == np.uint8 else with_units(rows, train, settings, split == 'train')
 
 
 def with_units(rows: Table, train: np.ndarray, settings: Settings, note: bool) -> Table:

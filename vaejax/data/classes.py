@@ -133,8 +133,13 @@ def describe(names: Sequence[str], count: int | None = None) -> str:
   """One phrase such as '3 classes: cat, dog, owl', shortened if there are many of them."""
   count = len(names) if count is None else count
   noun = f'{count:,} class{"es" * (count != 1)}'
+  return f'{noun}: {in_words(names)}' if names and not trivial(names) else noun
+
+
+def in_words(names: Sequence[str]) -> str:
+  """Names in one phrase, the first few and the last one if there are many."""
   shown = [*names[: SHOWN - 2], '...', names[-1]] if len(names) > SHOWN else names
-  return f'{noun}: {", ".join(shown)}' if names and not trivial(names) else noun
+  return ', '.join(shown)
 
 
 def trivial(names: Sequence[str]) -> bool:

@@ -1,20 +1,40 @@
-"""Changes the size and the number of channels of one uint8 image."""
+"""Changes the size and the number of channels of one image."""
+
+import re
 
 import numpy as np
 
 from vaejax.errors import UserError
 
 MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}  # channels -> PIL's mode
+FITS = 'resize', 'pad', 'crop'
+COLOURS = {'white': (255, 255, 255), 'black': (0, 0, 0)}
 
 
 def check_settings(size: int | None, channels: int | None, mode: str) -> None:
   """Raises UserError for settings that `fit_image` does not support."""
   if size is not None and (type(size) is not int or size < 1):
     raise UserError(f'data.size={size!r} is not a size. Give a whole number of pixels from 1')
-  if channels not in (None, 1, 3):
-    raise UserError(f'data.channels={channels!r} is not supported. Give 1 (grey) or 3 (RGB)')
-  if mode not in ('resize', 'pad'):
-    raise UserError(f"data.fit={mode!r} is unknown. Choose 'resize' or 'pad'")
+  if channels not in (None, 1, 3, 4):
+    raise UserError(
+      f'data.channels={channels!r} is not supported. Give 1 (grey), 3 (RGB) or 4 (RGBA)'
+    )
+  if mode not in FITS:
+    raise UserError(f"data.fit={mode!r} is unknown. Choose 'resize', 'pad' or 'crop'")
+
+
+def colour(background: str) -> tuple[int, int, int]:
+  """The colour (red, green, blue) of a config's `data.background`. Raises UserError."""
+  if background in COLOURS:
+    return COLOURS[background]
+  numbers = re.fullmatch(r'\(?\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)?', str(background))
+  values = tuple(map(int, numbers.groups())) if numbers else ()
+  if not values or max(values) > 255:
+    raise UserError(
+      f"data.background={background!r} is not a colour. Give white, black, or '30,60,90': red, "
+      'green and blue from 0 to 255'
+    )
+  return values
 
 
 def fitted_shape(
@@ -31,24 +51,35 @@ def fit_image(
   """The image with its channels, then its size changed. None keeps them.
 
   Args:
-    image: uint8 [h, w, c], c from 1 to 4: grey, grey and alpha, RGB, RGBA.
+    image: [h, w, c]; uint8 with c from 1 to 4 is grey, grey and alpha, RGB, RGBA. Real numbers
+      (uint16, float32), and more channels, only change in size.
     size: height and width of the result.
-    channels: 1 (ITU-R 601 luma) or 3 (grey repeated); an alpha channel is dropped.
+    channels: of uint8: 1 (ITU-R 601 luma), 3 (grey repeated) or 4; 1 and 3 drop an alpha channel.
     mode: 'resize' scales the image to the square with antialiasing. 'pad' centres it in the square
       and fills with zeros, or crops its centre if it is larger; an odd pixel goes below or right.
+      'crop' scales the shorter side to `size` and takes the centre.
 
   Returns:
-    uint8 [H, W, C]; the image itself if nothing changes.
+    [H, W, C] of the same dtype; the image itself if nothing changes.
 
   Raises:
     UserError: another setting.
   """
   check_settings(size, channels, mode)
   if channels and channels != image.shape[-1]:
+    if image.dtype != np.uint8 or image.shape[-1] not in MODES:
+      raise UserError(
+        f'data.channels={channels} does not apply to images of {image.shape[-1]} channels of '
+        f'{image.dtype}. Set data.channels=0'
+      )
     image = _recolour(image, channels)
   if size is None or image.shape[:2] == (size, size):
     return image
-  return _pad(image, size) if mode == 'pad' else _resize(image, size)
+  if mode == 'crop':
+    shorter = min(image.shape[:2])
+    sides = [max(round(side * size / shorter), size) for side in image.shape[:2]]
+    image = _resize(image, *sides)
+  return _resize(image, size, size) if mode == 'resize' else _pad(image, size)
 
 
 def _recolour(image: np.ndarray, channels: int) -> np.ndarray:
@@ -56,23 +87,33 @@ def _recolour(image: np.ndarray, channels: int) -> np.ndarray:
   return _array(_picture(image).convert(MODES[channels]))
 
 
-def _resize(image: np.ndarray, size: int) -> np.ndarray:
-  """uint8 [h, w, c] -> uint8 [size, size, c]."""
+def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+  """[h, w, c] -> [height, width, c]."""
   from PIL import Image
 
+  if image.shape[:2] == (height, width):
+    return image
   # PIL's bilinear filter is a weighted mean of the area when it shrinks an image. Its BOX filter
   # only uses complete pixels, which is asymmetric if the factor is not a whole number.
-  return _array(_picture(image).resize((size, size), Image.Resampling.BILINEAR))
+  resize = lambda picture: picture.resize((width, height), Image.Resampling.BILINEAR)
+  if image.dtype == np.uint8 and image.shape[-1] in MODES:
+    return _array(resize(_picture(image)))
+  channels = np.moveaxis(image, -1, 0).astype(np.float32)
+  result = np.stack([np.asarray(resize(Image.fromarray(channel))) for channel in channels], -1)
+  if image.dtype.kind == 'f':
+    return result.astype(image.dtype)
+  limits = np.iinfo(image.dtype)
+  return np.clip(np.rint(result), limits.min, limits.max).astype(image.dtype)
 
 
 def _pad(image: np.ndarray, size: int) -> np.ndarray:
-  """uint8 [h, w, c] -> uint8 [size, size, c]."""
+  """[h, w, c] -> [size, size, c]."""
   h, w, c = image.shape
   top, left = max(h - size, 0) // 2, max(w - size, 0) // 2
   image = image[top : top + size, left : left + size]
   h, w, _ = image.shape
   top, left = (size - h) // 2, (size - w) // 2
-  square = np.zeros((size, size, c), np.uint8)
+  square = np.zeros((size, size, c), image.dtype)
   square[top : top + h, left : left + w] = image
   return square
 

@@ -9,7 +9,9 @@ from vaejax import units
 from vaejax.data import (
   arrays,
   augment,
+  classes,
   combine,
+  labels,
   readers,
   sets,
   settings,
@@ -126,7 +128,7 @@ def read(data, split: str, data_dir: Location) -> Table:
   elif module := sets.reader(data.name):
     if split not in (known := available_splits(data, data_dir)):
       raise UserError(f'{data.name} has no split {split!r}. Choose {" or ".join(known)}')
-    rows = module.table(split, **of_data.for_drawing())
+    rows = module.table(split, **of_data.for_drawing(module.table, data_dir))
   else:
     rows = readers.find(data.name, of_data).table(data.name, split, of_data, data_dir)
   check_real_numbers(data, rows)
@@ -238,9 +240,21 @@ def run_key(seed: int) -> jax.Array:
   return jax.random.split(jax.random.key(seed))[1]
 
 
-def describe(rows: Table, resident: bool) -> str:
-  """One line such as '60,000 images of 28x28x1, resident (44.9 MiB)'."""
+def count_labels(data, rows: Table) -> labels.Count | None:
+  """How many rows of a split have a label; None if that is unknown, see `labels.read`."""
+  return labels.count(rows, data.budget_mb * 2**20)
+
+
+def describe(rows: Table, resident: bool, count: labels.Count | None = None) -> str:
+  """One line such as '60,000 images of 28x28x1, resident (44.9 MiB), 10 classes', with the number
+  of rows without a label if there are any in `count`."""
   name = transforms.data_field(rows.row)
   shape = 'x'.join(map(str, rows.row[name].shape))
   place = f'resident ({resident_bytes(rows) / 2**20:.1f} MiB)' if resident else 'streamed'
-  return f'{rows.size:,} {name}s of {shape}, {"rendered" if rows.render and resident else place}'
+  place = 'rendered' if rows.render and resident else place
+  line = f'{rows.size:,} {name}s of {shape}, {place}'
+  if rows.classes:
+    line += f', {classes.describe(rows.class_names, rows.classes)}'
+  if rows.classes and count and count.unlabelled:
+    line += f'; {count.unlabelled:,} rows without a label'
+  return line

@@ -97,7 +97,7 @@ def _version(folder: str, config: str | None = None, pattern: str | None = None)
 def _default(folder: str) -> str | None:
   """The default config of a dataset as recorded by TFDS; None if there is no record."""
   try:
-    with open(os.path.join(folder, '.config', 'metadata.json')) as file:
+    with open(os.path.join(folder, '.config', 'metadata.json'), 'rb') as file:
       return json.load(file)['default_config_name']
   except (OSError, ValueError, KeyError, TypeError):
     return None

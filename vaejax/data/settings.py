@@ -1,5 +1,7 @@
 """The settings of a config's `data` that decide what a reader returns."""
 
+import inspect
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -34,9 +36,12 @@ class Settings(NamedTuple):
   low: float | None = None
   high: float | None = None
 
-  def for_drawing(self) -> dict:
-    """The arguments of the `table` of a file in data/sets."""
-    return {name: getattr(self, name) for name in ('size', 'channels', 'fit', 'frames')}
+  def for_drawing(self, table: Callable, data_dir: str | None) -> dict:
+    """The arguments of the `table` of a file in data/sets, which need not take the last two."""
+    given = {name: getattr(self, name) for name in ('size', 'channels', 'fit', 'frames')}
+    optional = {'background': self.background, 'data_dir': data_dir}
+    accepted = inspect.signature(table).parameters
+    return given | {name: value for name, value in optional.items() if name in accepted}
 
 
 def of_config(data) -> Settings:

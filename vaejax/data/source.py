@@ -145,17 +145,16 @@ def make(
     number, parts = part
     first = first_position(step, n, number, parts)
     if resident:
-      index = order(order_key, first, n // parts, table.size)
-      raw = gather(buffer, index)
+      raw = gather(buffer, order(order_key, first, n // parts, table.size))
     else:
       # A block is sharded over devices, so `part` is already what each of them has.
       at = lambda x: jax.lax.dynamic_index_in_dim(x, step - buffer['first'], keepdims=False)
-      raw, index = jax.tree.map(at, (dict(buffer['rows']), buffer['index']))
-    return prepare(raw, position_keys(noise_key, first, n // parts), index)
+      raw = jax.tree.map(at, dict(buffer['rows']))
+    return prepare(raw, position_keys(noise_key, first, n // parts))
 
   def rows(buffer, index):
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)
-    return prepare(gather(buffer, index - buffer['first']), keys, index)
+    return prepare(gather(buffer, index - buffer['first']), keys)
 
   if resident:
 

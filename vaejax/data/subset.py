@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vaejax.data import classes
 from vaejax.data.order import host_order
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -18,11 +19,15 @@ HOLD_OUT_KEY = np.asarray([20260701, 1], np.uint32)
 
 
 def subset(rows: Table, index: np.ndarray) -> Table:
-  """The table of the rows at `index` [N]. Static binarisation uses the new position of a row."""
+  """The table of the rows at `index` [N]."""
   fetch = lambda positions: rows.fetch(index[positions])
   load = lambda: fetch(np.arange(len(index)))
   render = rows.render and (lambda positions: rows.render(jnp.asarray(index)[positions]))
-  return rows._replace(size=len(index), load=load, fetch=fetch, render=render)
+  names = rows.names and (lambda: [rows.names()[i] for i in index])
+  labels = rows.labels and (lambda: rows.labels()[index])
+  return rows._replace(
+    size=len(index), load=load, fetch=fetch, render=render, names=names, labels=labels
+  )
 
 
 def without(rows: Table, index: np.ndarray) -> Table:
@@ -39,7 +44,9 @@ def without(rows: Table, index: np.ndarray) -> Table:
 
   fetch = lambda positions: rows.fetch(original(np.asarray(positions)))
   render = rows.render and (lambda positions: rows.render(original(positions, jnp)))
-  return rows._replace(size=size, load=load, fetch=fetch, render=render)
+  names = rows.names and (lambda: np.delete(rows.names(), index).tolist())
+  labels = rows.labels and (lambda: np.delete(rows.labels(), index))
+  return rows._replace(size=size, load=load, fetch=fetch, render=render, names=names, labels=labels)
 
 
 def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
@@ -84,7 +91,7 @@ def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray
       f'Give at least {rows.classes} rows'
     )
   by_class, unlabelled, read = [[] for _ in range(rows.classes)], [], 0
-  split_evenly = lambda classes: max(round((count - len(unlabelled)) / classes), 1)
+  split_evenly = lambda parts: max(round((count - len(unlabelled)) / parts), 1)
   for index, label in labels(rows, HOLD_OUT_KEY):
     first = max(count - read, 0)
     unlabelled += index[:first][label[:first] < 0].tolist()
@@ -101,7 +108,8 @@ def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray
     fits = count * available * len(by_class) // (count - len(unlabelled)) or 'no'
     raise UserError(
       f'{setting} holds out {per_class} rows of each class, but {rows.origin} has {available + 1} '
-      f'of class {rarest}, of which one must remain: {fits} rows would fit'
+      f'of class {classes.name_of(rarest, rows.class_names)}, of which one must remain: {fits} '
+      'rows would fit'
     )
   chosen = [*unlabelled, *(i for indices in by_class.values() for i in indices[:per_class])]
   return np.asarray(chosen, np.int32), per_class
@@ -130,9 +138,11 @@ def balanced(rows: Table, count: int, key: jax.Array) -> Table:
     if min(map(len, by_class)) >= per_class:
       return subset(rows, np.sort(np.concatenate([i[:per_class] for i in by_class])))
   rarest = min(range(rows.classes), key=lambda label: len(by_class[label]))
+  available = len(by_class[rarest])
+  hint = f'Give at most {available * rows.classes}' if available else 'Label one of them'
   raise UserError(
     f'data.labels={count} needs {per_class} of each class, but {rows.origin} has '
-    f'{len(by_class[rarest])} of class {rarest}. Give a smaller number'
+    f'{available} of class {classes.name_of(rarest, rows.class_names)}. {hint}'
   )
 
 
@@ -145,7 +155,10 @@ def append_by_class(by_class: list[list[int]], index: np.ndarray, label: np.ndar
 
 def labels(rows: Table, words: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """The indices [n] and labels [n] of all rows in the order of a key's words, in blocks."""
-  if rows.render:
+  if rows.labels:
+    label = rows.labels()
+    read = lambda index: label[index]
+  elif rows.render:
     read = jax.jit(lambda index: rows.render(index)['label'])  # without the images
   else:
     read = lambda index: rows.fetch(index)['label']

@@ -34,6 +34,7 @@ class Table(NamedTuple):
     class_names: the name of each class, () if they have none.
     factors: {name of a factor: number of its values}, in the order of 'factors'.
     names: () -> the name of each row's file; None if rows have no files.
+    labels: () -> the labels of all rows, without the images; None: they are read with the rows.
     content: () -> {field: digest}, which identifies the rows; None: of all rows.
     notes: lines for the user about what was skipped, measured or assumed.
   """
@@ -52,13 +53,16 @@ class Table(NamedTuple):
   names: Callable[[], list[str]] | None = None
   content: Callable[[], Mapping[str, str]] | None = None
   notes: tuple[str, ...] = ()
+  labels: Callable[[], np.ndarray] | None = None
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray], classes: int | None, origin: str) -> Table:
   """The table of arrays in memory, {field: [N, ...]}."""
   row = {k: jax.ShapeDtypeStruct(v.shape[1:], v.dtype) for k, v in arrays.items()}
   fetch = lambda index: {k: v[index] for k, v in arrays.items()}
-  return Table(len(next(iter(arrays.values()))), row, classes, lambda: arrays, fetch, None, origin)
+  labels = (lambda: arrays['label']) if 'label' in arrays else None
+  size = len(next(iter(arrays.values())))
+  return Table(size, row, classes, lambda: arrays, fetch, None, origin, labels=labels)
 
 
 def rendered(size: int, render: Callable, classes: int | None, origin: str) -> Table:

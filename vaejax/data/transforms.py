@@ -7,39 +7,56 @@ import jax.numpy as jnp
 
 from vaejax.data import styles as styles_of
 from vaejax.data.augment import NONE, Augment, augment
-from vaejax.data.noise import bits
+from vaejax.data.noise import bits, threefry
 from vaejax.units import Units
 
 BINARISE = ('none', 'threshold', 'dynamic', 'static')
 SCALES = {'unit': (0.0, 1.0), 'symmetric': (-1.0, 1.0)}
 
-# Static binarisation is one fixed draw, the same for every run and every user. The generator is
-# named because the default one can be configured.
+# The generator is named because the default one can be configured.
 STATIC_SEED, GENERATOR = 20160701, 'threefry2x32'
 
 
-def bernoulli(keys: jax.Array, image: jax.Array) -> jax.Array:
-  """A draw for each pixel of uint8 [N, ...], True with probability image / 255, exactly at 0 and
-  255.
-  """
+def bernoulli(keys: jax.Array, image: jax.Array, levels: int = 256) -> jax.Array:
+  """A draw for each pixel [N, ...] of `levels` values from 0, True with probability
+  pixel / (levels - 1), exactly at both ends."""
   drawn = bits(keys, math.prod(image.shape[1:])).reshape(image.shape)
-  return (drawn >> 8) * 255 < image.astype(jnp.uint32) << 24
+  return (drawn >> 8) * (levels - 1) < image.astype(jnp.uint32) << 24
 
 
-def binarise(kind: str, image: jax.Array, keys: jax.Array, index: jax.Array) -> jax.Array:
+def static_keys(image: jax.Array) -> jax.Array:
+  """A key [N] for each of the images uint8 [N, ...]: a hash of its pixels."""
+  pixels = image.reshape(image.shape[0], -1).astype(jnp.uint32)
+  fixed = jax.random.key(STATIC_SEED, impl=GENERATOR)
+  weights = jax.random.bits(fixed, (2, pixels.shape[1]), jnp.uint32)
+  first, second = (jnp.sum(pixels * w, axis=1, dtype=jnp.uint32) for w in weights)
+  words = threefry(*jax.random.key_data(fixed), first, second)
+  return jax.random.wrap_key_data(jnp.stack(words, axis=-1), impl=GENERATOR)
+
+
+def binarise(kind: str, image: jax.Array, keys: jax.Array, levels: int = 256) -> jax.Array:
   """uint8 [N, ...] -> float32 in [0, 1].
 
   Kinds: none (grey levels); threshold (at one half); dynamic (a draw from `keys` [N]); static (the
-  fixed draw of each example, from its `index` [N]).
+  fixed draw of each image, which depends on its pixels alone: it is the same in every run, split,
+  subset and order, and equal images have equal draws).
+
+  `levels`: with fewer than 256, grey levels are exactly k / (levels - 1).
   """
-  if kind == 'none':
-    return image.astype(jnp.float32) / 255
   if kind == 'threshold':
     return (image > 127).astype(jnp.float32)
-  if kind == 'static':
-    fixed = jax.random.key(STATIC_SEED, impl=GENERATOR)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(fixed, index)
-  return bernoulli(keys, image).astype(jnp.float32)
+  keys = static_keys(image) if kind == 'static' else keys
+  level = grid(image, levels)
+  if kind == 'none':
+    return level.astype(jnp.float32) / (levels - 1)
+  return bernoulli(keys, level, levels).astype(jnp.float32)
+
+
+def grid(image: jax.Array, levels: int) -> jax.Array:
+  """The nearest of `levels` evenly spaced values, 0 to levels - 1, of each pixel of uint8 [...]."""
+  if levels == 256:
+    return image
+  return (image.astype(jnp.int32) * (2 * levels - 2) + 255) // 510
 
 
 def data_field(fields) -> str:
@@ -50,7 +67,6 @@ def data_field(fields) -> str:
 def prepare(
   raw,
   keys,
-  index,
   kind='none',
   scale='unit',
   augmentation: Augment = NONE,
@@ -65,7 +81,6 @@ def prepare(
     raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8, or real numbers in their
       units; and any other fields.
     keys: the key of each row, [N].
-    index: the index of each row's example, [N].
     kind, scale, styles: as in a config's `data.binarise`, `data.scale` and `data.styles`. With
       styles, the style of each row is drawn by its key and returned as 'style' int32 [N].
     augmentation: the fields of `data.augment`.
@@ -80,7 +95,7 @@ def prepare(
   image = units.forward(raw[name]) if units else raw[name]
   if not late:
     image = augment(augmentation, image, keys, 0 if units else levels)
-  image = image if units else binarise(kind, image, keys, index)
+  image = image if units else binarise(kind, image, keys, levels)
   if late:
     image = augment(augmentation, image, keys, 2)
   images = {name: image}

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vaejax.data import classes
 from vaejax.errors import UserError
 from vaejax.evals.means import means
 from vaejax.evaluation import judges
@@ -25,11 +26,13 @@ def make(method: Method, config, example: Example) -> Eval:
       (see metrics/frechet.py).
     frechet_NAME_floor: the same for its training split, which no sampler is expected to beat.
     classes_covered: the number of classes with at least a tenth of their share in the test split.
+      Classes that the judge never predicts there are left out, and `classes_absent` counts them.
     class_entropy: entropy of the proportions of predicted classes, in nats.
     confidence: mean probability of the predicted class.
-    judge_accuracy: accuracy of the judge on its test split.
+    judge_accuracy: accuracy of the judge on its test split, if that has labels.
 
-  If the method is given labels, samples are given those of the split:
+  If the method is given labels, samples are given those of the split, and for rows without one a
+  uniform one:
 
     label_agreement: the proportion of samples that are classified as their label, averaged over
       classes; label_agreement_least: the same for the worst class.
@@ -56,6 +59,8 @@ def make(method: Method, config, example: Example) -> Eval:
       f'{example.fields[example.data].shape}. Give the workdir of a judge that fits by '
       'eval.judge.workdir=DIR'
     )
+  present, covers = judge.shares > 0, COVERED * judge.shares
+  absent = np.flatnonzero(~present)
   centre = judge.train.mean.astype(np.float32)
 
   def extract(variables, batch, key, hyper):
@@ -82,14 +87,15 @@ def make(method: Method, config, example: Example) -> Eval:
     count, shares = float(sums['examples']), np.asarray(sums['classes'], np.float64)
     shares = shares / count
     fitted = moments(count, sums['features'], sums['products'], centre)
-    present = shares[shares > 0]
+    positive = shares[shares > 0]
     metrics = {
       f'frechet_{name}': distance(fitted, judge.test),
       f'frechet_{name}_floor': distance(judge.train, judge.test),
-      'classes_covered': float(np.sum((shares >= COVERED * judge.shares) & (shares > 0))),
-      'class_entropy': float(-np.sum(present * np.log(present))) + 0.0,
-      'judge_accuracy': judge.accuracy,
+      'classes_covered': float(np.sum(present & (shares >= covers) & (shares > 0))),
+      'class_entropy': float(-np.sum(positive * np.log(positive))) + 0.0,
     }
+    metrics |= {} if judge.accuracy is None else {'judge_accuracy': judge.accuracy}
+    metrics |= {'classes_absent': float(len(absent))} if len(absent) else {}
     if labelled and (nonempty := sums['labels'] > 0).any():
       agreement = sums['correct'][nonempty] / sums['labels'][nonempty]
       metrics['label_agreement'] = float(np.mean(agreement))
@@ -99,7 +105,8 @@ def make(method: Method, config, example: Example) -> Eval:
     return {name: (value, None) for name, value in metrics.items()} | means(rows['samples'])
 
   names = [f'frechet_{name}', f'frechet_{name}_floor', 'classes_covered', 'class_entropy']
-  names += ['confidence', 'judge_accuracy']
+  names += ['confidence'] + ['judge_accuracy'] * (judge.accuracy is not None)
+  names += ['classes_absent'] * bool(len(absent))
   names += ['label_agreement', 'label_agreement_least'] if labelled else []
   binarised = config.data.binarise
   return Eval(
@@ -111,7 +118,16 @@ def make(method: Method, config, example: Example) -> Eval:
       'judge_accuracy': judge.accuracy,
       'judge_checksum': judge.checksum[:16],
       'reference': judge.read,
+      **absent_names(absent, judge.example.class_names),
       'images': 'samples in [0, 1]'
       + ('' if binarised == 'none' else f', means of pixels binarised by {binarised}'),
     },
   )
+
+
+def absent_names(absent: np.ndarray, names: tuple[str, ...]) -> dict[str, str]:
+  """The classes that the judge never predicts on its test split, by their names, for a protocol."""
+  if not len(absent):
+    return {}
+  of_class = tuple(names[i] if names else str(i) for i in absent)
+  return {'classes_absent': classes.in_words(of_class)}

@@ -4,10 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import stacked
+from vaejax.data.classes import in_words
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
 from vaejax.types import Eval, Example, Method
 
+MAX_MODES = 10**7
 SETTINGS = {'workdir': ''}  # of the judge of one channel; '' is the cached one
 
 
@@ -36,9 +38,18 @@ def make(method: Method, config, example: Example) -> Eval:
       f'the judge was trained on {judge.name}, but the modes eval needs one of {base}. Give its '
       'workdir by eval.modes.workdir=DIR'
     )
-  if not (judge.shares > 0).all():
-    raise UserError(f'the judge of {base} never predicts some of its classes. Train a better one')
-  classes = len(judge.shares)
+  classes, names = len(judge.shares), judge.example.class_names
+  if classes**stacked.CHANNELS > MAX_MODES:
+    raise UserError(
+      f'{classes:,} classes in each of {stacked.CHANNELS} channels are more modes than the modes '
+      f'eval counts, {MAX_MODES:,}. Use a base dataset with fewer classes'
+    )
+  if len(absent := np.flatnonzero(judge.shares <= 0)):
+    listed = in_words([names[i] if names else str(i) for i in absent])
+    raise UserError(
+      f'the judge of {base} never predicts {len(absent)} of its {classes} classes on its test '
+      f'split ({listed}), so the modes of the data are unknown. Train a better one'
+    )
   if (*example.fields['image'].shape[:2], 1) != judge.example.fields['image'].shape:
     raise UserError(
       f'the judge of {judge.name} needs images of {judge.example.fields["image"].shape}, but each '

@@ -1,7 +1,5 @@
 """A linear probe: how well a linear classifier predicts the label from the latents."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,9 @@ from vaejax.types import Eval, Example, Method
 def make(method: Method, config, example: Example) -> Eval:
   """`probe_accuracy` of a logistic regression from posterior means to labels. scikit-learn fits it
   to the training split, with its images prepared like those of the test split. Rows without a label
-  are ignored; `probe_unlabelled` is their number in the tested split.
+  are ignored; `probe_unlabelled` is their number in the tested split. Without a label in the tested
+  split, or with fewer than two classes in the training split, there is no accuracy, and
+  `probe_classes` is the number of classes to learn from.
 
   Raises UserError for a method without latents or with a posterior that depends on the label, for
   data without labels, and if scikit-learn is not installed.
@@ -35,6 +35,11 @@ def make(method: Method, config, example: Example) -> Eval:
   if 'label' not in example.fields:
     raise UserError(f'the probe eval needs labels, but the dataset {config.data.name!r} has none')
 
+  if example.classes == 1:
+    raise UserError(
+      f'the probe eval needs two classes or more, but the dataset {config.data.name!r} has one'
+    )
+
   def extract(variables, batch, key, hyper):
     # The latents of all frames of a video are concatenated. Discrete latents are left out.
     means = jax.tree.leaves(method.predict['encode'](variables, batch, key)['mean'])
@@ -44,13 +49,14 @@ def make(method: Method, config, example: Example) -> Eval:
   def finish(sums, rows):
     labelled = lambda fields: {k: x[fields['label'] >= 0] for k, x in fields.items()}
     train, test = labelled(rows['train']), labelled(rows['test'])
-    accuracy = math.nan, None
-    if len(np.unique(train['label'])) > 1 and len(test['label']):
+    classes = len(np.unique(train['label']))
+    if classes > 1 and len(test['label']):
       model = LogisticRegression(max_iter=1000).fit(train['latents'], train['label'])
-      accuracy = mean(model.predict(test['latents']) == test['label'])
+      metrics = {'probe_accuracy': mean(model.predict(test['latents']) == test['label'])}
+    else:
+      metrics = {'probe_classes': (float(classes), None)}
     unlabelled = len(rows['test']['label']) - len(test['label'])
-    count = {'probe_unlabelled': (float(unlabelled), None)} if unlabelled else {}
-    return {'probe_accuracy': accuracy, **count}
+    return metrics | ({'probe_unlabelled': (float(unlabelled), None)} if unlabelled else {})
 
   protocol = {'probe': 'logistic regression'}
   return Eval({'train': extract, 'test': extract}, finish, lambda: ['probe_accuracy'], protocol)

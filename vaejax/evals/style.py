@@ -23,7 +23,7 @@ def make(method: Method, config, example: Example) -> Eval:
     reconstruction_content and reconstruction_style of reconstructions.
     content_kept: transfer_content / reconstruction_content.
 
-  The metrics of content ignore rows without a label.
+  The metrics of content ignore rows without a label. Metrics of no row are left out.
 
   Raises UserError for a method without transfers, for data without styles or classes, and for
   judges that are missing or damaged.
@@ -69,15 +69,17 @@ def make(method: Method, config, example: Example) -> Eval:
 
   def finish(sums, rows):
     sums = sums['test']
-    metrics = {
-      'reconstruction_content': proportion(sums['reconstruction_content'], sums['labelled']),
-      'reconstruction_style': proportion(sums['reconstruction_style'], sums['examples']),
-      'transfer_content': proportion(sums['transfer_content'], sums['labelled_pairs']),
+    totals = {
+      'reconstruction_content': 'labelled',
+      'reconstruction_style': 'examples',
+      'transfer_content': 'labelled_pairs',
     }
-    if metrics['reconstruction_content'][0]:
+    metrics = {name: proportion(sums[name], sums[n]) for name, n in totals.items() if sums[n]}
+    if 'transfer_content' in metrics and metrics['reconstruction_content'][0]:
       kept = metrics['transfer_content'][0] / metrics['reconstruction_content'][0]
       metrics['content_kept'] = kept, None
-    metrics['transfer_style'] = proportion(sums['correct_by_style'].sum(), sums['pairs'])
+    if sums['pairs']:
+      metrics['transfer_style'] = proportion(sums['correct_by_style'].sum(), sums['pairs'])
     counts = zip(styles, sums['correct_by_style'], sums['pairs_by_style'], strict=True)
     for name, correct, count in counts:
       if count:

@@ -1,11 +1,12 @@
 """The evals of a run: built from a config, described by a protocol, recorded in evaluation.json."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from vaejax.config import eval_settings
 from vaejax.core.passes import Values
 from vaejax.data import load
+from vaejax.data.labels import Count
 from vaejax.errors import UserError
 from vaejax.lookup import lookup, nearest
 from vaejax.runs.files import read_json, write_json
@@ -37,6 +38,77 @@ def make_evals(
   if not evals:
     raise UserError('; '.join(skipped))
   return evals, skipped
+
+
+def fit_split(
+  evals: dict[str, Eval],
+  config,
+  method: Method,
+  example: Example,
+  split: str,
+  labels: Sequence[Count | None],
+) -> tuple[dict[str, Eval], list[str]]:
+  """The evals that can be computed on a split, and lines about rows without a label.
+
+  Args:
+    evals: from `make_evals`, for data with labels.
+    labels: how many rows have one, of the split and of the training split; None: unknown.
+  """
+  if 'label' not in example.fields:
+    return evals, []
+  of_split, of_train = labels
+  lines, fitting = [], {}
+  without = example._replace(fields={k: f for k, f in example.fields.items() if k != 'label'})
+  for name, e in evals.items():
+    counts = [of_split] + [of_train] * ('train' in e.extract)
+    if all(count is None or count.labelled for count in counts):
+      fitting[name] = e
+      continue
+    if method.conditional and 'test' in e.extract:
+      lines.append(
+        f'{name} is skipped: {config.method} is given the label, and no row of {split} has one'
+      )
+      continue
+    new, skipped = make_evals_without_labels(name, config, method, without)
+    fitting |= new
+    lines += [f'{line} (on {split})' for line in skipped]
+  if of_split and of_split.unlabelled and fitting and needs_labels(config, method):
+    lines.append(
+      f'{of_split.unlabelled:,} of {of_split.rows:,} rows of {split} have no label: values that '
+      'need one leave them out'
+    )
+  return fitting, lines
+
+
+def make_evals_without_labels(name: str, config, method: Method, example: Example):
+  """An eval for a split without labels, and why it does not fit if so."""
+  try:
+    return make_evals([name], config, method, example)
+  except UserError as error:
+    return {}, [str(error)]
+
+
+def needs_labels(config, method: Method) -> bool:
+  """Whether a method is given labels, or learns to predict them."""
+  of_styles = config.get('objective', {}).get('target') == 'style'
+  return method.conditional or ('classify' in method.predict and not of_styles)
+
+
+def check_labels(config, method: Method, origin: str, count: Count | None) -> None:
+  """Raises UserError if training needs labels that rows of the training split lack."""
+  if count is None or not count.unlabelled:
+    return
+  if method.conditional:
+    raise UserError(
+      f'{count.unlabelled:,} of {count.rows:,} rows of {origin} have no label, which '
+      f'{config.method} with model.conditional=True is given. Label them, choose another field '
+      'with data.label, or set model.conditional=False. configs/m2.py learns from a few labels'
+    )
+  if needs_labels(config, method) and not count.labelled:
+    raise UserError(
+      f'{config.method} needs labels, but no row of {origin} has one. Label some of them, or '
+      'choose another field with data.label'
+    )
 
 
 def check_best(

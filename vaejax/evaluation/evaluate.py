@@ -10,9 +10,11 @@ import jax
 from vaejax.config.fields import check
 from vaejax.config.load import set_field
 from vaejax.core import optim, sharding
-from vaejax.core.passes import make_pass
+from vaejax.core.passes import Values, make_pass
 from vaejax.core.step import scheduled
-from vaejax.evaluation.evals import make_evals, make_protocol, record
+from vaejax.data import load
+from vaejax.errors import RunError, UserError
+from vaejax.evaluation.evals import fit_split, make_evals, make_protocol, record
 from vaejax.lookup import lookup
 from vaejax.reporting import report
 from vaejax.runs import trained, workdir
@@ -32,10 +34,11 @@ def evaluate(
   log: Callable[[str], None] = print,
   data: str | None = None,
   progress: bool = True,
-) -> tuple[dict[str, tuple[float, float | None]], list[str]]:
+) -> tuple[dict[str, tuple[float, float | None]], list[str], Exception | None]:
   """Evaluates a checkpoint of a run and records the values.
 
-  Returns {name: (value, standard error or None)}, and a line for each eval that does not fit.
+  Returns {name: (value, standard error or None)}, a line for each eval that does not fit, and what
+  kept the values from being recorded, None if they were.
 
   Args:
     folder: the run's workdir.
@@ -65,8 +68,14 @@ def evaluate(
   table, source = trained.open_split(run, split, put, log)
   # The data may have labels that it had not while training.
   evals, skipped = make_evals(names or config.evals, config, run.method, source.example)
+  labels = [load.count_labels(config.data, table)] * 2
   if any('train' in e.extract for e in evals.values()):
-    _, train = trained.open_split(run, 'train', put, log)
+    train_table, train = trained.open_split(run, 'train', put, log)
+    labels[1] = load.count_labels(config.data, train_table)
+  evals, lines = fit_split(evals, config, run.method, source.example, split, labels)
+  skipped += lines
+  if not evals:
+    raise UserError('; '.join(skipped))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   split_pass = make_pass(evals, run.method, source, config.eval.batch_size, mesh, train=train)
@@ -74,11 +83,22 @@ def evaluate(
   (values,) = split_pass.finish(split_pass.start(variables, hyper, jax.random.key(seed), show=show))
   protocol = make_protocol(config, evals, {split: workdir.provenance(table)}, seed)
   ema = weights == 'ema' and run.state.ema is not None
-  run.folder.mkdir(parents=True, exist_ok=True)
-  record(run.folder, values, protocol(split, int(run.state.step), ema))
-  if (run.folder / 'config.json').is_file():  # not a member of a sweep
-    report.write_report(run.folder)
-  return {name: pair for of_eval in values.values() for name, pair in of_eval.items()}, skipped
+  problem = write_values(run.folder, values, protocol(split, int(run.state.step), ema))
+  pairs = {name: pair for of_eval in values.values() for name, pair in of_eval.items()}
+  return pairs, skipped, problem
+
+
+def write_values(folder: Path, values: Values, protocols: dict[str, dict]) -> Exception | None:
+  """Records values in a run's folder. Returns the error instead of raising it: minutes of computing
+  must not be lost because nothing can be written there."""
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    record(folder, values, protocols)
+    if (folder / 'config.json').is_file():  # not a member of a sweep
+      report.write_report(folder)
+  except (OSError, UserError, RunError) as error:
+    return error
+  return None
 
 
 def report_progress(name: str, log: Callable[[str], None]) -> Callable[..., None]:

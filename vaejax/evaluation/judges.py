@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 import os
 import re
 import zipfile
@@ -40,7 +41,7 @@ class Judge(NamedTuple):
     name: of its dataset, for example 'mnist'.
     example: the form and range of the images that it accepts.
     method, variables: `method.predict['classify']` classifies images.
-    accuracy: on the labelled rows of its test split.
+    accuracy: on the labelled rows of its test split; None if it has none.
     checksum: SHA-256 of its parameters.
     read: its test split, for example 'mnist/3.0.1 test, 10000 rows'.
     train, test: moments of its features of these splits.
@@ -52,7 +53,7 @@ class Judge(NamedTuple):
   example: Example
   method: Method
   variables: Variables
-  accuracy: float
+  accuracy: float | None
   checksum: str
   read: str
   train: Moments
@@ -99,6 +100,11 @@ def keep(folder: Path, log: Callable[[str], None] = print) -> None:
   step = int(run.state.step)
   available = step in checkpoint.steps(folder)
   metrics = checkpoint.read_meta(folder, step)['metrics'] if available else []
+  target = predicted_field(run.config)
+  count = load.count_labels(run.config.data, open_split(run, 'test')[0])
+  if target == 'label' and count and not count.labelled:
+    log(f'not kept as judge of {name}: its test split has no labels, so its accuracy is unknown')
+    return
   if 'validation' not in dataset.data or not metrics or METRIC not in metrics[0]:
     log(f'not kept as judge of {name}: that needs {METRIC} on a validation split (data.validation)')
     return
@@ -192,7 +198,7 @@ def make_judge(run: TrainedRun) -> Judge:
     example=run.example,
     method=run.method,
     variables=jax.device_get(averaged(run.state)),
-    accuracy=float(arrays['accuracy']),
+    accuracy=None if np.isnan(arrays['accuracy']) else float(arrays['accuracy']),
     checksum=checksum(run),
     read=f'{table.origin}, {table.size} rows',
     train=moments_of('train'),
@@ -229,7 +235,7 @@ def cached_statistics(run: TrainedRun) -> dict[str, np.ndarray]:
 
 def classify_split(run: TrainedRun, split: str) -> tuple[Moments, np.ndarray, float]:
   """Moments of a judge's features of a split, the proportions of the classes that it predicts, and
-  its accuracy on the labelled rows."""
+  its accuracy on the labelled rows, NaN if there are none."""
   _, source = open_split(run, split, None)
   field, variables = predicted_field(run.config), averaged(run.state)
 
@@ -244,5 +250,5 @@ def classify_split(run: TrainedRun, split: str) -> tuple[Moments, np.ndarray, fl
     counts = counts + np.bincount(predicted, minlength=rows['logits'].shape[-1])
     correct += float((predicted == rows['label']).sum())
     labelled += float((rows['label'] >= 0).sum())
-  accuracy = correct / max(labelled, 1.0)
+  accuracy = correct / labelled if labelled else math.nan
   return moments(source.size, total, products), counts / source.size, accuracy

@@ -12,7 +12,7 @@ from vaejax.methods.classifier import prediction
 from vaejax.methods.vae import arguments
 from vaejax.nets import lens
 from vaejax.nets.classifier import head
-from vaejax.objectives.classification import classification
+from vaejax.objectives.classification import classification, weighted
 from vaejax.types import Example, Latent, Method, Player
 
 
@@ -22,6 +22,11 @@ def make(config, example: Example) -> Method:
     raise UserError(
       f'the classifier needs a dataset with classes, but {config.data.name} has no classes. Choose '
       'another dataset'
+    )
+  if example.classes == 1:
+    raise UserError(
+      f'the classifier needs two classes or more, but {config.data.name} has one. Choose another '
+      'dataset, or another field with data.label'
     )
   objective = bound.settings(config)
   return classified(**arguments(config, example), **objective)
@@ -56,21 +61,31 @@ def classified(nets, prior, latents, example, classes=0, dims=0, **objective) ->
   conditions = ('label',) if classes else ()
   model = Latent(prior.of(nets, posterior), posterior, likelihood, conditions=conditions)
 
-  def evaluate(v, batch, key, hyper, train):
-    vae = bound.terms(model, v, batch, key, hyper, train, **objective)
+  def evaluate(v, batch, key, hyper, train, whole=None):
+    vae = bound.terms(model, v, batch, key, hyper, train, whole, **objective)
     # The classifier is trained on draws, like the decoder, and tested on the posterior mean.
     z = vae.z if train else jnp.tile(vae.q.mean, (samples, 1))
     (logits, _), v = apply('classifier', vae.variables, z, train=train)
+    if 'label' not in batch:
+      return vae.value, vae.values, v
     terms = classification(logits, jnp.tile(batch['label'], samples))
     terms = {name: x.reshape(samples, -1).mean(0) for name, x in terms.items()}
+    terms, logged = weighted(terms, batch)
     value = vae.value + hyper['classification'] * terms['cross_entropy']
-    return value, vae.values | terms, v
+    return value, vae.values | logged, v
 
   def classify(v, batch, key):
     return prediction(*apply('classifier', v, posterior(v, batch)[0].mean)[0])
 
-  loss, metrics = bound.loss_and_metrics(evaluate)
-  players = (Player('vae', loss, tuple(nets)),)
+  made = bound.objective(evaluate)
+
+  def metrics(v, batch, key, hyper):
+    values = made.metrics(v, batch, key, hyper)
+    # Without a label there is no loss.
+    partial = ('loss', 'kl_terms') if 'label' not in batch else ()
+    return {name: x for name, x in values.items() if name not in partial}
+
+  players = (Player('vae', made.loss, tuple(nets), means=made.means),)
   predict = {'classify': classify}
-  method = Method(init, players, None, metrics, predict, dims, latent=model)
+  method = Method(init, players, None, metrics, predict, dims, latent=model, pooled=made.pooled)
   return latent.complete(method, example)

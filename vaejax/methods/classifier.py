@@ -9,7 +9,7 @@ from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.nets import classifier as nets_of
 from vaejax.nets import lens
-from vaejax.objectives.classification import classification
+from vaejax.objectives.classification import classification, weighted
 from vaejax.types import Example, Method, Player
 
 
@@ -25,6 +25,11 @@ def make(config, example: Example) -> Method:
       if target == 'label'
       else f'objective.target=style needs images in styles, but {config.data.name} has none. Set '
       'data.styles'
+    )
+  if classes == 1:
+    raise UserError(
+      f'the classifier needs two classes or more, but {config.data.name} has one. Choose another '
+      'dataset, or another field with data.label'
     )
   side, shift = min(example.fields['image'].shape[:2]), config.objective.shift
   if shift >= side:
@@ -57,10 +62,14 @@ def classifier(nets, shift=0, target='label', soften=0.0) -> Method:
       image = softened(image, soften, soft_key)
     image = shifted(image, shift, key) if shift else image
     (logits, _), v = apply(v, image, train=True)
-    terms = jax.tree.map(jnp.mean, classification(logits, batch[target]))
-    return terms['cross_entropy'], (terms, v.extra)
+    terms = classification(logits, batch[target])
+    terms, logged = weighted(terms, batch if target == 'label' else {})
+    loss, logged = jax.tree.map(jnp.mean, (terms['cross_entropy'], logged))
+    return loss, (logged, v.extra)
 
   def metrics(v, batch, key, hyper):
+    if target not in batch:
+      return {}
     return classification(classify(v, batch, key)['logits'], batch[target])
 
   def classify(v, batch, key):

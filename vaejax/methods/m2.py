@@ -27,6 +27,11 @@ def make(config, example: Example) -> Method:
       f'the method m2 needs a dataset with classes, but {config.data.name} has no classes. Choose '
       'another dataset'
     )
+  if example.classes == 1:
+    raise UserError(
+      f'the method m2 needs two classes or more, but {config.data.name} has one. Choose another '
+      'dataset, or another field with data.label'
+    )
   model = config.model
   if model.likelihood == 'sigma_vae':
     raise UserError(
@@ -109,7 +114,7 @@ def m2(nets, latents, example, dims=0) -> Method:
 
   def metrics(v, batch, key, hyper):
     values, logits, _ = unlabelled(v, batch['image'], key)
-    return values | classification(logits, batch['label'])
+    return values | (classification(logits, batch['label']) if 'label' in batch else {})
 
   def classify(v, batch, key):
     return prediction(*apply('classifier', v, batch['image'])[0])

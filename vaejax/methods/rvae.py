@@ -11,10 +11,10 @@ from vaejax.compound import Path
 from vaejax.distributions import Gaussian, per_example, standard
 from vaejax.errors import UserError
 from vaejax.lookup import choice
-from vaejax.methods.bound import loss_and_metrics
+from vaejax.methods.bound import fit_target, objective, rows, squared_error
 from vaejax.nets import lens, recurrent, trunk
 from vaejax.nets.heads import discrete
-from vaejax.objectives.elbo import elbo, rate
+from vaejax.objectives.elbo import elbo
 from vaejax.types import Example, Latent, Method, Player
 
 DATA = 'video'
@@ -29,10 +29,11 @@ def make(config, example: Example) -> Method:
     example,
     analytic=config.objective.kl == 'analytic',
     dims=discrete(config.model.likelihood, example),
+    fitted_scale=config.model.likelihood == 'sigma_vae',
   )
 
 
-def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
+def rvae(nets, latents, example, analytic=True, dims=0, fitted_scale=False) -> Method:
   """A recurrent VAE of the nets 'encoder', 'core' and 'decoder' of nets/recurrent.py.
 
   The latents of its `latent` are the innovations e of all frames, [B, T, latents]. The latent of a
@@ -43,6 +44,7 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
     latents: the dimension of z of one frame.
     analytic: whether the KL of a frame is computed in closed form, rather than at the draw of z.
     dims: see Method.
+    fitted_scale: see bound.terms.
   """
   apply, core = partial(lens.apply, nets), nets['core']
   length, *shape = example.fields['video'].shape
@@ -95,24 +97,25 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
     steps = jnp.arange(first, first + noise.shape[1]), jnp.moveaxis(noise, 1, 0)
     return jnp.moveaxis(jax.lax.scan(frame, carry, steps)[1], 0, 1)
 
-  def terms(v, x, key, analytic, train):
-    """recon [B, T], the KL of every latent [B, T, latents], and the updated variables."""
+  def terms(v, x, key, analytic, train, whole=None):
+    """recon [B, T], the KL of every latent [B, T, latents], p(x|z, h), and the updated variables.
+    `whole`: see bound.objective."""
     noise = jax.random.normal(key, (*x.shape[:2], latents))
     (_, (q, prior, z, h)), v = unroll(v, x, noise, train)
-    p, v = decode(v, frames(z), frames(h), frames(x), train)
+    p, v = decode(v, frames(z), frames(h), fit_target(frames(x), whole), train)
     result = elbo(frames(x), p, frames(q), frames(prior), frames(z), analytic)
-    return videos(result.recon, x), videos(result.kl, x), v
+    return videos(result.recon, x), videos(result.kl, x), p, v
 
-  def evaluate(v, batch, key, hyper, train):
-    recon, kl, v = terms(v, batch['video'], key, analytic, train)
+  def evaluate(v, batch, key, hyper, train, whole=None):
+    x = batch['video']
+    recon, kl, p, v = terms(v, x, key, analytic, train, whole)
     recon, total = jnp.sum(recon, axis=1), per_example(kl)
     values = {'recon': recon, 'kl': total, 'elbo': -recon - total}
     values['elbo_per_frame'] = values['elbo'] / length
-    # Free bits act on the mean over the batch, so every sequence gets the same penalty.
-    weights = batch.get('mask', jnp.ones(total.size))
-    mean_kl = jnp.average(total, weights=weights)
-    penalty = rate(kl, free_bits=hyper.get('free_bits', 0.0), weights=weights) - mean_kl
-    return recon + hyper['beta'] * (total + penalty), values, v
+    values['kl_terms'] = rows(kl)
+    if fitted_scale:
+      values['squared_error'] = jnp.mean(videos(squared_error(p, frames(x)), x), axis=1)
+    return recon + hyper['beta'] * total, values, v
 
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
     """Videos, or continuations of the first frames given['video'] [n, k, H, W, C].
@@ -174,18 +177,19 @@ def rvae(nets, latents, example, analytic=True, dims=0) -> Method:
     return {'video': videos(p.mean, x)}
 
   def log_weight(v, batch, key):
-    recon, kl, _ = terms(v, batch['video'], key, analytic=False, train=False)
+    recon, kl, *_ = terms(v, batch['video'], key, analytic=False, train=False)
     return {'log_weight': -jnp.sum(recon, axis=1) - per_example(kl)}
 
-  loss, metrics = loss_and_metrics(evaluate)
+  made = objective(evaluate)
   method = Method(
     init=init,
-    players=(Player('rvae', loss, ('encoder', 'core', 'decoder')),),
+    players=(Player('rvae', made.loss, ('encoder', 'core', 'decoder'), means=made.means),),
     sample=sample,
-    metrics=metrics,
+    metrics=made.metrics,
     predict={'reconstruct': reconstruct, 'log_weight': log_weight},
     dims=dims,
     given=('video',),
     latent=Latent(prior, posterior, likelihood, data='video'),
+    pooled=made.pooled,
   )
   return latent.complete(method, example)

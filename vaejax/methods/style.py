@@ -17,7 +17,7 @@ from vaejax import latent
 from vaejax.compound import Joint
 from vaejax.distributions import kl, per_example, standard
 from vaejax.errors import UserError
-from vaejax.methods.bound import loss_and_metrics
+from vaejax.methods.bound import objective
 from vaejax.nets import lens
 from vaejax.nets import style as nets_of
 from vaejax.nets.heads import discrete
@@ -100,7 +100,7 @@ def style(nets, example, dims=0) -> Method:
     (q_s, statistics), v = apply('style', v, x, train=train)
     return q_c, q_s, statistics, v
 
-  def evaluate(v, batch, key, hyper, train):
+  def evaluate(v, batch, key, hyper, train, whole=None):
     # o is the other image, whose style y has.
     x, (c_key, s_key, o_key) = batch['image'], jax.random.split(key, 3)
     q_c, q_s, statistics, v = posteriors(v, x, train)
@@ -151,12 +151,12 @@ def style(nets, example, dims=0) -> Method:
     (q_s, _), _ = apply('style', v, batch['style_image'])
     return {'image': likelihood(v, (q_c.mean, q_s.mean), {})[0].mean}
 
-  loss, metrics = loss_and_metrics(evaluate)
+  made = objective(evaluate)
   method = Method(
     init=init,
-    players=(Player('style', loss, ('content', 'style', 'decoder')),),
+    players=(Player('style', made.loss, ('content', 'style', 'decoder')),),
     sample=None,
-    metrics=metrics,
+    metrics=made.metrics,
     predict={'translate': translate},
     dims=dims,
     latent=Latent(prior, posterior, likelihood),

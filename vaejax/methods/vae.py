@@ -71,7 +71,7 @@ def vae(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method
 
   conditions = ('label',) if classes else ()
   model = Latent(prior.of(nets, posterior), posterior, likelihood, conditions=conditions)
-  loss, metrics = bound.bound(model, **objective)
-  players = (Player('vae', loss, tuple(nets)),)
-  method = Method(init, players, None, metrics, {}, dims, latent=model)
+  made = bound.bound(model, **objective)
+  players = (Player('vae', made.loss, tuple(nets), means=made.means),)
+  method = Method(init, players, None, made.metrics, {}, dims, latent=model, pooled=made.pooled)
   return latent.complete(method, example)

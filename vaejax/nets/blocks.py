@@ -30,11 +30,15 @@ CENTRED = ('batch', 'instance')
 
 
 def spectral(layer: nn.Module, norm: str, train: bool) -> Callable[[jax.Array], jax.Array]:
-  """The layer, with its kernel divided by its largest singular value if norm is 'spectral'. Each
-  training step runs one power iteration (Miyato et al. 2018, arXiv:1802.05957)."""
+  """The layer, with its kernel divided by its largest singular value if norm is 'spectral'.
+  Initialisation runs 15 power iterations, like PyTorch, and each training step runs one (Miyato et
+  al. 2018, arXiv:1802.05957)."""
   if norm != 'spectral':
     return layer
-  return partial(nn.SpectralNorm(layer), update_stats=train)
+  initialising = layer.parent.is_initializing()
+  return partial(
+    nn.SpectralNorm(layer, 15 if initialising else 1), update_stats=train or initialising
+  )
 
 
 class Norm(nn.Module):

@@ -1,7 +1,9 @@
 """Heads: the last layer of a net, from features to the parameters of a distribution in float32."""
 
 import math
+from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -88,6 +90,15 @@ def discrete(kind: str, example: Example) -> int:
   return math.prod(example.fields[example.data].shape) if is_discrete else 0
 
 
+class Target(NamedTuple):
+  """The data of one of several equal microbatches, and the mean squared error of the decoder over
+  the whole batch, for `sigma_vae`."""
+
+  x: jax.Array
+  variance: jax.Array
+  microbatches: int
+
+
 class GaussianHead(nn.Module):
   """[B, F] -> a diagonal Gaussian over [B, latents]. The layer outputs mean and log variance."""
 
@@ -108,7 +119,7 @@ class LikelihoodHead(nn.Module):
     gaussian_scalar, laplace: with one learned scale, initially `scale`.
     gaussian_pixel: with a scale per pixel, at least `floor`.
     sigma_vae: with the optimal scale for the batch in training, and its running mean otherwise
-      (Rybkin et al. 2021, section 3.3). It alone uses `target`, the data in training.
+      (Rybkin et al. 2021, section 3.3). It alone uses `target`, the data in training or a Target.
     logistic: discretised, with mean and scale per element.
 
   Densities of real numbers are in their own units; scales are of the data inside a method.
@@ -152,6 +163,11 @@ class LikelihoodHead(nn.Module):
     running = self.variable('batch_stats', 'variance', jnp.ones, ())
     if not train:
       return 0.5 * jnp.log(running.value)
-    variance = jnp.maximum(jnp.mean(jnp.square(target - mean)), self.floor**2)
-    running.value = 0.95 * running.value + 0.05 * variance
+    # Without a gradient, which is 0 at the optimum.
+    if isinstance(target, Target):
+      variance, decay = target.variance, 0.95 ** (1 / target.microbatches)
+    else:
+      variance, decay = jnp.mean(jnp.square(target - mean)), 0.95
+    variance = jax.lax.stop_gradient(jnp.maximum(variance, self.floor**2))
+    running.value = decay * running.value + (1 - decay) * variance
     return 0.5 * jnp.log(variance)

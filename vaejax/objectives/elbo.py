@@ -30,22 +30,29 @@ def elbo(x, p, q, prior, z, analytic=True) -> Terms:
   return Terms(recon=-per_example(p.log_prob(x)), kl=divergence(q, prior, z, analytic))
 
 
-def rate(divergence, capacity=0.0, free_bits=0.0, weights=None) -> jax.Array:
-  """The scalar KL term that beta multiplies, from the KL of each latent dimension, [B, ...] or a
-  tuple.
+def rate(mean_kl: jax.Array, capacity=0.0, free_bits=0.0) -> jax.Array:
+  """The scalar KL term that beta multiplies, from the mean over the batch of the KL of each latent
+  dimension, [F].
 
   Args:
     free_bits: a lower limit of the KL of each dimension, in nats: the term is
       sum_j max(free_bits, mean_B KL_j) (Kingma et al. 2016, equation 15). 0 is no limit.
     capacity: a target in nats: the term is |KL - capacity| (Burgess et al. 2018, equation 8). 0 is
       no target. A sampled KL may be negative and is then left as it is.
-    weights: [B], the weight of each example in the mean.
   """
-  total = 0.0
-  for kl in jax.tree.leaves(divergence):
-    mean_kl = jnp.average(kl, axis=0, weights=weights)
-    total += jnp.sum(jnp.where(free_bits > 0, jnp.maximum(mean_kl, free_bits), mean_kl))
+  total = jnp.sum(jnp.where(free_bits > 0, jnp.maximum(mean_kl, free_bits), mean_kl))
   return jnp.where(capacity > 0, jnp.abs(total - capacity), total)
+
+
+def rate_terms(kl: jax.Array, mean_kl: jax.Array, capacity=0.0, free_bits=0.0) -> jax.Array:
+  """The term of each example, [B], whose mean over the examples that `mean_kl` [F] is the mean of
+  is `rate`, with its gradient: its tangent at `mean_kl`, evaluated at the example's kl [B, F].
+
+  So `rate` can be computed in parts, once the mean over all of them is known.
+  """
+  mean_kl = jax.lax.stop_gradient(mean_kl)
+  value, slope = jax.value_and_grad(rate)(mean_kl, capacity, free_bits)
+  return value + (kl - mean_kl) @ slope
 
 
 def log_mean_exp(log_weights, axis=0) -> jax.Array:

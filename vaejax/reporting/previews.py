@@ -17,8 +17,8 @@ STACK_ROWS, STACK_COLUMNS = 16, 8  # for a stack: the members shown, and the ima
 def make(method: Method, source: Source, n: int, stacked: bool = False) -> Callable:
   """Returns (variables, key) -> {name: about n images [..., H, W, C] in [0, 1]}, jitted.
 
-  If a sample can be given its label, the classes alternate. For a stack the images are
-  [members, ...] of its first members.
+  If a sample can be given its label, the classes alternate, as many of them as there are samples.
+  For a stack the images are [members, ...] of its first members.
   """
   example, data = source.example, source.example.data
   *frames, _, _, _ = example.fields[data].shape
@@ -26,13 +26,21 @@ def make(method: Method, source: Source, n: int, stacked: bool = False) -> Calla
   labels = jnp.arange(n) % (example.classes or 1)
   given = {'label': labels} if 'label' in method.given else {}
 
+  def reconstruct(variables, batch, key):
+    """Reconstructions, blank for an example without the label that a method is given."""
+    image = method.predict['reconstruct'](variables, batch, key)[data]
+    if not method.conditional:
+      return image
+    labelled = (batch['label'] >= 0).reshape(-1, *[1] * (image.ndim - 1))
+    return jnp.where(labelled, image, jnp.nan)
+
   def draw(variables, batch, key):
     sample_key, key = jax.random.split(key)
     drawn = {}
     if method.sample is not None:
       drawn['samples'] = method.sample(variables, sample_key, n, given)[data]
     if 'reconstruct' in method.predict:
-      drawn['reconstructions'] = method.predict['reconstruct'](variables, batch, key)[data]
+      drawn['reconstructions'] = reconstruct(variables, batch, key)
     if 'translate' in method.predict and example.styles and not stacked:
       drawn['transfers'] = style_table(method, variables, batch, example)
     return jax.tree.map(example.to_picture, drawn)
@@ -81,10 +89,10 @@ def write(log: Log, step: int, drawn, method: Method, example: Example, stacked=
     samples, columns = drawn['samples'], None
     if stacked:
       columns = samples.shape[1]
-    elif 'label' in method.given and example.classes and example.classes <= len(samples):
+    elif 'label' in method.given and example.classes and 1 < example.classes <= len(samples):
       columns = example.classes  # one for each class
     log.write_image(step, 'samples', images.grid(flat(samples), columns))
-  if 'originals' in drawn:
+  if 'originals' in drawn and not np.isnan(drawn['reconstructions']).all():
     originals, reconstructions = drawn['originals'], drawn['reconstructions']
     if stacked:
       rows = np.concatenate([originals[None], reconstructions])

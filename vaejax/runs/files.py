@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pathlib
+import tempfile
 
 import numpy as np
 
@@ -76,6 +77,22 @@ def plain(obj):
   if isinstance(obj, (list, tuple)):
     return [plain(value) for value in obj]
   return obj
+
+
+def not_writable(folder) -> str | None:
+  """Why nothing can be written in a folder, or None if something can; it may not exist yet."""
+  folder = pathlib.Path(folder)
+  while not folder.exists() and folder != folder.parent:
+    folder = folder.parent
+  if not folder.is_dir():
+    return f'{folder} is not a folder'
+  try:
+    # Not os.access: it does not know every reason, and root may write anything but what is mounted
+    # to be read.
+    with tempfile.NamedTemporaryFile(dir=folder, prefix='.'):
+      return None
+  except OSError as error:
+    return f'{folder} cannot be written ({error.strerror})'
 
 
 def write_json(path, obj) -> None:

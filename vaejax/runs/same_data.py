@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from vaejax.data import arrays, readers, sets, stacked
+from vaejax.data.source import row_bytes
 from vaejax.data.table import Table, digests
 from vaejax.errors import UserError
 from vaejax.runs import workdir
@@ -14,6 +17,8 @@ from vaejax.types import Example
 
 # Of an Example: what a run does not depend on where it was not given.
 OPTIONAL = 'classes', 'class_names', 'factors'
+SAMPLE = 64  # rows that are compared if a split has changed
+WHOLE_BYTES = 2**28  # of a split, up to which all of its earlier rows are compared
 
 
 class Change(NamedTuple):
@@ -49,35 +54,58 @@ def compare(saved: Any, table: Table, now: dict, split: str) -> Change | None:
   before, after = dict(saved['content']), json.loads(json.dumps(now['content']))
   if (saved['rows'], before) == (now['rows'], after):
     return None
-  more = now['rows'] - saved['rows']
-  if more > 0:
-    if not contains(table, before, after, saved['rows']):
-      return other
-    # The labels of the first rows are among what was compared.
-    label = 'label' in after and 'label' not in before
-    words = (
-      f'{split} has {more:,} more rows{" and labels" if label else ""}, the others are the same'
-    )
-    return Change('rows', words)
-  data = 'video' if 'video' in table.row else 'image'
+  data, more = 'video' if 'video' in table.row else 'image', now['rows'] - saved['rows']
+  if more or data not in before or before[data] != after.get(data):
+    before, after = earlier_rows(saved, table)
   if more < 0 or data not in before or before[data] != after.get(data):
     return other
   differing = sorted(k for k in {**before, **after} if before.get(k) != after.get(k))
   names = ' and '.join(differing).replace('label', 'labels')
   verb = 'changed' if all(k in before and k in after for k in differing) else 'new'
   verb = 'gone' if not any(k in after for k in differing) else verb
-  return Change('labels', f'{split} has the same {data}s, but its {names} are {verb}')
+  labels = f'its {names} are {verb}'
+  if more:
+    words = f'{split} has {more:,} more rows, and the {saved["rows"]:,} earlier ones'
+    return Change('rows', f'{words}{f"; {labels}" if differing else ""}')
+  return Change('labels', f'{split} has the same {data}s, but {labels}') if differing else other
 
 
-def contains(table: Table, before: dict, after: dict, rows: int) -> bool:
-  """Whether a larger table still has the `rows` rows of a run: as its first ones, or as files."""
-  if table.content is None:
-    return before.items() <= digests(table.load(), rows).items()
-  files, new = before.get('sample'), after.get('sample')
-  if not isinstance(files, Mapping) or not isinstance(new, Mapping) or not table.names:
-    return False
-  unchanged = all(new.get(name, digest) == digest for name, digest in files.items())
-  return unchanged and files.keys() <= set(table.names())
+def sample(table: Table, index: np.ndarray | None = None) -> dict | None:
+  """What recognises the rows of a table in one with more rows, or with labels: {'content': the
+  digests of some rows, 'files': the names of their files, or None}. None if it is drawn.
+
+  The rows are those at `index`, by default at even distances.
+  """
+  if table.render:
+    return None
+  if index is None:
+    index = np.unique(np.linspace(0, table.size - 1, SAMPLE).astype(np.int64))
+  names = table.names() if table.names else []
+  files = [names[i] for i in index] if len(names) == table.size else None
+  return {'content': digests(table.fetch(index)), 'files': files}
+
+
+def earlier_rows(saved: Mapping, table: Table) -> tuple[dict, dict]:
+  """The digests of rows of a run, and of the same rows of a table: by the names of their files, or
+  else at the same positions. Both are empty if they cannot be compared."""
+  known = saved.get('sample')
+  if not isinstance(known, Mapping) or not isinstance(known.get('content'), Mapping):
+    return {}, {}
+  index = np.unique(np.linspace(0, saved['rows'] - 1, SAMPLE).astype(np.int64))
+  if isinstance(files := known.get('files'), list):
+    place = {name: i for i, name in enumerate(table.names() if table.names else [])}
+    if not all(name in place for name in files):
+      return {}, {}
+    index = np.asarray([place[name] for name in files])
+  if table.render or not len(index) or index.max() >= table.size:
+    return {}, {}
+  before, after = dict(known['content']), digests(table.fetch(index))
+  whole = dict(saved['content'])
+  if table.size * row_bytes(table) <= WHOLE_BYTES and before.keys() == whole.keys():
+    first = digests(table.load(), saved['rows'])
+    if whole.items() & first.items():  # the reader digests all rows as this does
+      return whole, first
+  return before, after
 
 
 def describe(provenance: Any) -> str:

@@ -13,7 +13,7 @@ from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.runs import checkpoint, restore, same_data
 from vaejax.runs.sweep_files import is_sweep, member_config, parse_member, place_of, stack_of
-from vaejax.runs.workdir import provenance, read_config
+from vaejax.runs.workdir import check_name, provenance, read_config
 from vaejax.types import Example, Method, Source, State
 
 
@@ -45,6 +45,7 @@ def open_run(
 
   The state lies on the first device unless a sharding is given. Raises UserError.
   """
+  check_name(workdir)
   workdir, member = (workdir, member) if member is not None else parse_member(workdir)
   folder = workdir if member is None and not is_sweep(workdir) else stack_of(workdir, member)
   saved = read_config(folder)

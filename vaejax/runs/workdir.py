@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import importlib.metadata
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +48,21 @@ class SavedRun(NamedTuple):
 def provenance(table: Table) -> dict:
   """What identifies the rows of a split."""
   return {'read': table.origin, 'rows': table.size, 'content': content(table)}
+
+
+def check_name(workdir: Path) -> None:
+  """Raises UserError for the name of a workdir that is not UTF-8, or that cannot be given in the
+  locale of this process: the libraries that write checkpoints need UTF-8."""
+  name, encoding = str(workdir.absolute()), sys.getfilesystemencoding()
+  try:
+    name.encode()
+  except UnicodeEncodeError:
+    raise UserError(f'the name of the workdir {name!a} is not UTF-8. Rename the folder') from None
+  if not name.isascii() and encoding != 'utf-8':
+    raise UserError(
+      f'the workdir {name!a} needs a locale with UTF-8, but this one has {encoding}. Set '
+      'PYTHONUTF8=1, or LC_ALL=C.UTF-8'
+    )
 
 
 def check_unused(workdir: Path) -> None:
@@ -117,7 +133,7 @@ def locked(workdir: Path, shared: bool = False):
   try:
     with full_disk(workdir):
       workdir.mkdir(parents=True, exist_ok=True)
-      file = open(workdir / '.lock', 'w')  # noqa: SIM115
+      file = open(workdir / '.lock', 'wb')  # noqa: SIM115
   except OSError as error:
     raise UserError(
       f'cannot write to the workdir {workdir} ({error.strerror}). Use another workdir'

@@ -38,7 +38,7 @@ class Setting(NamedTuple):
 def write_summary(folder: Path) -> str:
   """Writes the summary files of a sweep, and returns its table as text: a line for each setting,
   mean ± standard error over its seeds. Rewritten each time a stack finishes."""
-  with open(folder / '.summary.lock', 'w') as lock:
+  with open(folder / '.summary.lock', 'wb') as lock:
     fcntl.flock(lock, fcntl.LOCK_EX)  # jobs that end together take turns
     values, results = sweep_files.read_sweep(folder)['values'], read_results(folder)
     logs = sorted(folder.glob('stacks/*/metrics.jsonl'), key=lambda path: int(path.parent.name))

@@ -12,6 +12,7 @@ from pathlib import Path
 from vaejax.core import sharding
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
+from vaejax.reporting.lines import print_line
 from vaejax.runs import claim, sweep_files, workdir
 from vaejax.runs.files import write_json
 from vaejax.sweeps import axes, partition, summary
@@ -41,7 +42,7 @@ def sweep(
 
   Raises UserError, RunError and Stopped like `train`, and RunError if all members were frozen.
   """
-  log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
+  log = lambda text: processes.is_main() and print_line(text, stream)
   if only is not None and only >= len(plan.groups):
     raise UserError(f'--group={only} does not exist. Choose 0 to {len(plan.groups) - 1}')
 

@@ -18,6 +18,7 @@ from vaejax.core import passes, sharding, stack
 from vaejax.core.step import finite, scheduled
 from vaejax.distributed import processes
 from vaejax.errors import RunError
+from vaejax.objectives.classification import over_labelled
 from vaejax.reporting import previews
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore
@@ -147,6 +148,7 @@ class BoundaryHandler:
     sums, count = jax.device_get(sharding.replicate(sums)), step - self.row_step
     parts = stack.unstack(sums, len(self.setup.members)) if self.setup.members else [sums]
     metrics = [{name: float(value) / count for name, value in part.items()} for part in parts]
+    metrics = [over_labelled(values) for values in metrics]
     self.check_finite(metrics, self.row_step + 1, step)
     return metrics
 

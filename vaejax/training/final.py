@@ -1,16 +1,20 @@
 """The test after the last step: the whole test split, recorded with its protocol."""
 
+import contextlib
 import math
+from collections.abc import Callable
 
 import jax
 
 from vaejax.core import passes, sharding, stack
 from vaejax.core.step import scheduled
+from vaejax.distributed import processes
 from vaejax.evaluation.evals import record
 from vaejax.evaluation.evaluate import report_progress
 from vaejax.reporting import report
 from vaejax.runs import sweep_files
 from vaejax.training.boundary import EVAL_SEED, BoundaryHandler
+from vaejax.training.stopped import Stopped
 from vaejax.types import State, averaged
 
 
@@ -51,4 +55,23 @@ def evaluate(handler: BoundaryHandler, split: str, state: State, limit: int = 0)
   hyper, key = scheduled(state, setup.schedules), jax.random.key(EVAL_SEED)
   show = report_progress(split, log.print) if log else None
   split_pass = setup.passes[split]
-  return split_pass.finish(split_pass.start(averaged(state), hyper, key, limit, show))
+  with contextlib.ExitStack() as resources:
+    if processes.count() > 1:
+      # A single process just ends at a signal: the state is saved. Of several, JAX holds SIGTERM.
+      stop_signal = resources.enter_context(processes.stop_signals())
+      show = stopping(show, stop_signal, stack.current_step(state))
+    return split_pass.finish(split_pass.start(averaged(state), hyper, key, limit, show))
+
+
+def stopping(show, stop_signal: Callable[[], int], step: int) -> Callable[..., None]:
+  """A function like `show` that waits for each batch, and raises Stopped on all processes at the
+  same one."""
+
+  def wait(output, done: int, total: int) -> None:
+    jax.block_until_ready(output)
+    if number := stop_signal():
+      raise Stopped(number, step)
+    if show:
+      show(output, done, total)
+
+  return wait

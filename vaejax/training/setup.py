@@ -12,8 +12,15 @@ from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
 from vaejax.core.step import Chunk, make_chunk, make_step, make_sweep
 from vaejax.data import load
+from vaejax.data.labels import weighted
 from vaejax.errors import UserError
-from vaejax.evaluation.evals import check_best, make_evals, make_protocol
+from vaejax.evaluation.evals import (
+  check_best,
+  check_labels,
+  fit_split,
+  make_evals,
+  make_protocol,
+)
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
 from vaejax.runs import checkpoint, same_data, workdir
@@ -119,23 +126,36 @@ def set_up(
     name: table for name, table in load.splits(config.data, data_dir)._asdict().items() if table
   }
   method = factory.make_method(config, load.example(config.data, tables['train']))
+  labels = {name: load.count_labels(config.data, table) for name, table in tables.items()}
+  check_labels(config, method, tables['train'].origin, labels['train'])
+  is_labelled = labels['train'] and not labels['train'].unlabelled
+  weigh_labels = 'label' in tables['train'].row and not is_labelled
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
-  check_best(config.checkpoint.best, evals, skipped, config.data.name, 'validation' in tables)
+  watched = 'validation' if 'validation' in tables else 'test'
+  evals_of = {}
+  for name in (name for name in tables if name != 'train'):
+    of_labels = labels[name], labels['train']
+    evals_of[name], lines = fit_split(evals, config, method, source.example, name, of_labels)
+    skipped += lines
+  check_best(
+    config.checkpoint.best, evals_of[watched], skipped, config.data.name, 'validation' in tables
+  )
   ordered = {name: load.test(config.data, table, put) for name, table in tables.items()}
   passes = {
     name: make_pass(
-      evals, method, split, config.eval.batch_size, mesh, bool(members), ordered['train']
+      of_split, method, ordered[name], config.eval.batch_size, mesh, bool(members), ordered['train']
     )
-    for name, split in ordered.items()
-    if name != 'train'
+    for name, of_split in evals_of.items()
   }
-  watched = 'validation' if 'validation' in ordered else 'test'
   size = ordered[watched].size
-  provenance = {name: workdir.provenance(table) for name, table in tables.items()}
+  provenance = {
+    name: {**workdir.provenance(table), 'sample': same_data.sample(table)}
+    for name, table in tables.items()
+  }
   create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
   leaf_sharding = sharding.state_sharding(mesh, bool(members), layout.fsdp)
   state_sharding = jax.tree.map(leaf_sharding, jax.eval_shape(create))
@@ -145,7 +165,8 @@ def set_up(
     ),
     method=method,
     source=source,
-    about=f'{config.data.name}: {load.describe(tables["train"], source.resident)}',
+    about=f'{config.data.name}: '
+    + load.describe(tables['train'], source.resident, labels['train']),
     notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
@@ -160,7 +181,7 @@ def set_up(
     ),
     mesh=mesh,
     program=make_program(
-      config.optimizer, method, source, schedules, mesh, state_sharding, members
+      config.optimizer, method, source, schedules, mesh, state_sharding, members, weigh_labels
     ),
     schedules=schedules,
     members=members,
@@ -181,14 +202,24 @@ def microbatch(config) -> int:
 
 
 def make_program(
-  optimizer, method: Method, source: Source, schedules, mesh, state_sharding: State, members=()
+  optimizer,
+  method: Method,
+  source: Source,
+  schedules,
+  mesh,
+  state_sharding: State,
+  members=(),
+  weigh_labels: bool = False,
 ) -> Program:
-  """The program of a run, or of a stack; `optimizer` is that section of the config."""
+  """The program of a run, or of a stack; `optimizer` is that section of the config. With
+  `weigh_labels`, rows may have no label, and batches have the weights of those that do."""
   step = make_step(method, schedules, optimizer.ema, optimizer.accumulate)
   draw = None
   if members:
     step, draw = make_sweep(step, source.draw)
   draw = sharding.shard_draw(mesh, source, draw)
+  if weigh_labels:
+    draw = weighted(draw)
   chunk = make_chunk(sharding.shard_step(mesh, step), draw)
   sums = sharding.member_sharding(mesh, bool(members))
   run = jax.jit(chunk.run, donate_argnums=0, out_shardings=(state_sharding, sums))

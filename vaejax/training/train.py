@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,15 @@ from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
+from vaejax.reporting.lines import print_line
 from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, claim, init_from, restore, same_data, workdir
 from vaejax.runs.resume import read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
 from vaejax.training.final import final_test
 from vaejax.training.setup import Setup, set_up
+from vaejax.training.stopped import Stopped
 from vaejax.types import State
-
-
-class Stopped(Exception):
-  """A signal with this `number` ended the run, which can be resumed."""
-
-  def __init__(self, number: int, step: int):
-    name = signal.Signals(number).name
-    super().__init__(f'stopped by {name} at step {step}; the same command resumes from there')
-    self.number = number
 
 
 def train(
@@ -55,11 +47,12 @@ def train(
     RunError: a loss is not finite, or the disk is full; the last good checkpoint is kept.
     Stopped: a signal ended it (see processes.stop_signals); a checkpoint was written.
   """
-  log = lambda text: processes.is_main() and print(text, file=stream, flush=True)
+  log = lambda text: processes.is_main() and print_line(text, stream)
+  workdir.check_name(folder)
   saved = processes.on_main(lambda: read_matching(config, folder, members))
-  earlier = processes.broadcast(lambda: saved and saved.data_dir)
-  if earlier and not data_dir:
-    same_data.check_place(config.data, earlier)
+  resumes, earlier = processes.broadcast(lambda: [bool(saved), saved and saved.data_dir])
+  if resumes:
+    same_data.check_place(config.data, data_dir or earlier)
   data_dir = data_dir or earlier or os.environ.get('TFDS_DATA_DIR')
   setup = processes.first(lambda: set_up(config, data_dir, members, layout))
   content = lambda split: {name: split[name] for name in ('rows', 'content')}

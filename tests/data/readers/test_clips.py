@@ -60,14 +60,20 @@ def kinds():
       lambda x: [{'image': frame, 'action': 0.5} for frame in pictures(x)],
     ),
     'tensor': (f.Tensor(shape=(5, 6, 7, 3), dtype=np.uint8), lambda x: x),
-    'zipped tensor': (
-      f.Tensor(shape=(5, 6, 7, 3), dtype=np.uint8, encoding='bytes'),
-      lambda x: x,
-    ),
+    'bytes': (f.Tensor(shape=(5, 6, 7, 3), dtype=np.uint8, encoding='bytes'), lambda x: x),
+    'zipped': (f.Tensor(shape=(5, 6, 7, 3), dtype=np.uint8, encoding='zlib'), lambda x: x),
   }
 
 
-KINDS = ('video', 'any length', 'sequence', 'sequence of fields', 'tensor', 'zipped tensor')
+KINDS = (
+  'video',
+  'any length',
+  'sequence',
+  'sequence of fields',
+  'tensor',
+  'bytes',
+  'zipped tensor',
+)
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -116,8 +122,10 @@ def test_a_video_that_is_too_short_is_one_clear_line(tmp_path, prepare):
     some,
     map(pictures, [*videos(1, 4, 6, 7, 3), *videos(1, 6, 6, 7, 3)]),
   )
-  with pytest.raises(UserError, match=r'^data\.frames=5 .* a video has 4 frames\. Give at most 4$'):
-    tfds.table('tiny', 'train', Settings(frames=5), str(tmp_path / 'b')).load()
+  table = tfds.table('tiny', 'train', Settings(frames=5), str(tmp_path / 'b'))
+  assert table.load()['video'].shape == (1, 5, 6, 7, 3)
+  with pytest.raises(UserError, match=r'the longest video of .* has 6 frames\. Give at most 6$'):
+    tfds.table('tiny', 'train', Settings(frames=7), str(tmp_path / 'b'))
 
 
 def test_images_and_videos_are_told_apart(tiny, tmp_path, prepare):
@@ -130,7 +138,7 @@ def test_images_and_videos_are_told_apart(tiny, tmp_path, prepare):
     video(shape=(5, 6, 7, 3)),
     map(pictures, videos(2, 5, 6, 7, 3)),
   )
-  with pytest.raises(UserError, match=r'it has a video. Use a config of videos, with'):
+  with pytest.raises(UserError, match=r'it has a video and no image. Use a config of videos'):
     tfds.table('tiny', 'train', data_dir=str(tmp_path / 'v'))
 
 
@@ -142,3 +150,33 @@ def test_of_several_videos_the_one_called_so(tmp_path, prepare):
     prepare(tmp_path, {'train': [row], 'test': [row]}, {'a': clip(), 'video': clip()})
   table = tfds.table('tiny', 'train', Settings(frames=2), str(tmp_path))
   np.testing.assert_array_equal(table.load()['video'], [b])
+
+
+@pytest.mark.parametrize('kind', ['video', 'sequence', 'tensor', 'zipped tensor'])
+def test_windows_of_videos_of_any_length(tmp_path, prepare, kind):
+  f = features()
+  feature, put = {
+    'video': (video(shape=(None, 6, 7, 3)), pictures),
+    'sequence': (f.Sequence(f.Image(shape=(6, 7, 3))), pictures),
+    'tensor': (f.Tensor(shape=(None, 6, 7, 3), dtype=np.uint8), lambda x: x),
+    'zipped tensor': (
+      f.Tensor(shape=(None, 6, 7, 3), dtype=np.uint8, encoding='zlib'),
+      lambda x: x,
+    ),
+  }[kind]
+  values = [videos(1, n, 6, 7, 3, seed=n)[0] for n in (12, 3, 9, 6)]
+  make(tmp_path, prepare, 'video', feature, [put(x) for x in values])
+  first = tfds.table('tiny', 'train', Settings(frames=5), str(tmp_path))
+  same(first, [x[:5] for x in values if len(x) >= 5])
+  assert any('1 of 4 videos' in note for note in first.notes)
+  table = tfds.table('tiny', 'train', Settings(frames=5, stride=3), str(tmp_path))
+  same(table, [x[s : s + 5] for x in values for s in range(0, len(x) - 4, 3)])
+  again = tfds.table('tiny', 'train', Settings(frames=5, stride=3), str(tmp_path))  # from the cache
+  np.testing.assert_array_equal(again.load()['video'], table.load()['video'])
+
+
+def test_windows_of_videos_of_one_length(tmp_path, prepare):
+  values = videos(4, 12, 6, 7, 3)
+  make(tmp_path, prepare, 'video', video(shape=(12, 6, 7, 3)), map(pictures, values))
+  table = tfds.table('tiny', 'train', Settings(frames=5, stride=7), str(tmp_path))
+  same(table, [x[s : s + 5] for x in values for s in (0, 7)])

@@ -94,7 +94,7 @@ def test_fitted_to_size_and_channels(tiny):
     assert_same(table.load(), fitted)
     assert_same(table.fetch(np.arange(6)), fitted)
   with pytest.raises(UserError, match=r'data\.fit'):
-    tfds.table(str(tiny), 'test', Settings(fit='crop'))
+    tfds.table(str(tiny), 'test', Settings(fit='stretch'))
 
 
 def test_decoded_once_until_the_source_changes(tiny, monkeypatch, cache):
@@ -164,11 +164,15 @@ def test_those_called_image_and_label_come_first(tmp_path, prepare, pictures):
   assert np.array_equal(table.load()['image'][0], b)
 
 
-@pytest.mark.parametrize('extra', [{}, {'k': 1, 'm': 2}, {'label': 5}])
+@pytest.mark.parametrize('extra', [{}, {'k': 1, 'm': 2}, {'age': 5}, {'k': 1}])
 def test_no_label_where_none_is_meant(tmp_path, prepare, pictures, extra):
-  kinds = {'k': label(9), 'm': label(9), 'label': np.int64}
+  kinds = {'k': label(9), 'm': label(9), 'age': np.int64}
   features = {'image': image(4, 4, 3)} | {k: kinds[k] for k in extra}
-  table = fields(tmp_path, prepare, [{'image': pictures(1, (4, 4, 3))[0]} | extra], features)
+  settings = {'label': 'none'} if len(extra) == 1 else {}
+  rows = [{'image': pictures(1, (4, 4, 3))[0]} | extra]
+  table = fields(tmp_path, prepare, rows, features, **settings)
+  notes = [f'{tmp_path}/tiny/1.0.0 has several labels (k, m) and none is read']
+  assert [n.split('.  ')[0].split('. Choose')[0] for n in table.notes] == notes[: len(extra) // 2]
   assert table.classes is None and table.row.keys() == {'image'} == table.load().keys()
   assert table.fetch(np.array([0])).keys() == {'image'}
 
@@ -190,18 +194,29 @@ def test_images_of_many_sizes_need_a_size(tmp_path, prepare, pictures):
 
 
 def test_grey_palette_and_alpha_in_a_colour_set_become_colour(tmp_path, prepare, pictures):
+  from PIL import Image
+
   colour = pictures(1, (6, 6, 3))[0].quantize(16).convert('RGB')
-  alpha = colour.copy()
-  alpha.putalpha(9)
-  kinds = [colour.quantize(16), colour.convert('L'), alpha]
-  want = [colour, colour.convert('L').convert('RGB'), colour]
+  alpha, clear = colour.copy(), colour.convert('L').convert('LA')
+  alpha.putalpha(51)
+  clear.putalpha(0)
+  kinds = [colour.quantize(16), colour.convert('L'), alpha, clear, colour.convert('1')]
+  # A fifth of the colour on white.
+  fifth = Image.fromarray(np.rint(np.asarray(colour) / 5 + 204).astype(np.uint8))
+  white = Image.new('RGB', (6, 6), 'white')
+  grey = colour.convert('L').convert('RGB')
+  want = [colour, grey, fifth, white, colour.convert('1').convert('RGB')]
   for kind, out in zip(kinds, want, strict=True):
     png = io.BytesIO()
     kind.save(png, 'PNG')
     folder = tmp_path / kind.mode
     prepare(folder, {'test': [{'image': png.getvalue()}]}, {'image': image(6, 6, 3)})
     got = tfds.table('tiny', 'test', data_dir=str(folder)).load()['image'][0]
-    assert np.array_equal(got, np.asarray(out))
+    assert abs(got.astype(int) - np.asarray(out)).max() <= (kind is alpha)
+    read = lambda below, folder=folder: tfds.table(
+      'tiny', 'test', Settings(background=below), str(folder)
+    ).load()['image'][0]
+    assert (read('0,255,9') == [0, 255, 9]).all() == (kind is clear)
 
 
 def test_array_record_beside_another_format_is_taken(tiny):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -31,32 +32,41 @@ def test_other_splits_are_refused_with_those_that_exist(tiny, split):
   assert 'Choose one of ' in str(error.value) and 'train' in str(error.value)
 
 
-def test_a_single_row_cannot_be_parted(tmp_path, prepare, pictures):
-  rows = {'train': [{'image': pictures(1, (4, 4, 3))[0]}]}
-  prepare(tmp_path, rows, {'image': image(4, 4, 3)})
-  with pytest.raises(UserError, match="split 'train' has no rows"):
-    tfds.table('tiny', 'train', data_dir=str(tmp_path))
-
-
-@pytest.mark.parametrize('names, message', [('ab', 'it has a, b'), ('', 'it has none')])
+@pytest.mark.parametrize(
+  'names, message',
+  [
+    ('ab', r'it has several images. Choose one by data.field=a \(a, b\)'),
+    ('', r'an image is needed, but it has x Tensor int64 \[\]'),
+  ],
+)
 def test_one_image_is_needed(tmp_path, prepare, pictures, names, message):
   row = {'x': 1} | {n: pictures(1, (4, 4, 3))[0] for n in names}
   features = {'x': np.int64} | {n: image(4, 4, 3) for n in names}
   folder = prepare(tmp_path, {'test': [row]}, features)
-  with pytest.raises(UserError, match=f'one image feature is needed, but {message}'):
+  with pytest.raises(UserError, match=message):
     tfds.table(folder, 'test')
 
 
-def test_only_bytes_are_images(tmp_path, prepare):
+def test_the_bits_are_as_declared(tmp_path, prepare):
   from PIL import Image
 
   deep = io.BytesIO()
   Image.fromarray(np.zeros((4, 4), np.uint16)).save(deep, 'PNG')
-  rows = {'test': [{'image': deep.getvalue()}]}
-  honest = prepare(tmp_path / 'a', rows, {'image': image(4, 4, 1, dtype=np.uint16)})
-  assert 'must be uint8 [H, W, C], but are uint16' in message(honest, 'test')
-  lying = prepare(tmp_path / 'b', rows, {'image': image(4, 4, 1)})
-  assert 'not 8 bits' in message(lying, 'test')
+  good = io.BytesIO()
+  Image.fromarray(np.zeros((4, 4), np.uint8)).save(good, 'PNG')
+  rows = {'test': [{'image': good.getvalue()}, {'image': deep.getvalue()}]}
+  lying = prepare(tmp_path / 'a', rows, {'image': image(4, 4, 1)})
+  assert re.fullmatch(
+    f'row [01] of tiny/1.0.0 test in {lying}: its pixels have 16 bits, but the dataset declares 8. '
+    'Convert it, or declare uint16',
+    message(lying, 'test'),
+  )
+  other = prepare(
+    tmp_path / 'b',
+    {'train': rows['test'][1:], **rows},
+    {'image': image(4, 4, 1, dtype=np.uint16, encoding_format='png')},
+  )
+  assert 'its pixels have 8 bits, not 16' in message(other, 'test')
 
 
 def edit(path, change):
@@ -84,9 +94,9 @@ def test_files_that_are_missing_or_broken(tiny):
   (shard,) = tiny.glob('*-train.array_record*')
   whole = shard.read_bytes()
   shard.write_bytes(whole[: len(whole) // 2])
-  assert f'cannot read {tiny}, train' in message(str(tiny), 'train')
+  assert f'cannot read {tiny}, {shard.name}: damaged? ' in message(str(tiny), 'train')
   shard.write_bytes(b'')
-  assert f'cannot read {tiny}, train' in message(str(tiny), 'train')
+  assert f'cannot read {tiny}, {shard.name}: damaged? ' in message(str(tiny), 'train')
   shard.unlink()
   assert f'{shard.name} is missing' in message(str(tiny), 'train')
   (tiny / 'features.json').unlink()
@@ -105,7 +115,8 @@ def test_an_image_that_cannot_be_read(tmp_path, prepare, bad):
 def test_an_image_of_another_shape_than_the_set_declares(tmp_path, prepare, pictures):
   rows = {'test': [{'image': pictures(1, (4, 6, 3))[0]}]}
   folder = prepare(tmp_path, rows, {'image': image(4, 4, 3)})
-  assert 'an image of [4, 6, 3] in a dataset of [4, 4, 3]' in message(folder, 'test')
+  expected = f'row 0 of tiny/1.0.0 test in {folder}: it is [4, 6, 3], but the dataset is [4, 4, 3]'
+  assert message(folder, 'test') == expected
 
 
 @pytest.mark.parametrize('legacy', [False, True])
@@ -118,3 +129,15 @@ def test_a_set_cannot_have_its_own_code_run(tiny, tmp_path, monkeypatch, legacy)
   edit(tiny / 'features.json', lambda c: (c.clear(), c.update(foreign)))
   assert 'names the class evil.F' in message(str(tiny), 'train')
   assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize('count', [19, 21])
+def test_a_declared_count_that_differs_from_that_of_the_file(tiny, count):
+  def change(content):
+    (train,) = [s for s in content['splits'] if s['name'] == 'train']
+    train['shardLengths'] = [str(count)]
+
+  edit(tiny / 'dataset_info.json', change)
+  (shard,) = tiny.glob('*-train.array_record*')
+  expected = f'{shard} has 20 records, but dataset_info.json of its folder declares {count}. '
+  assert message(str(tiny), 'train') == expected + 'Prepare the dataset again'

@@ -2,6 +2,8 @@
 bytes."""
 
 import contextlib
+import math
+import zlib
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -21,12 +23,14 @@ class Clip(NamedTuple):
     shape: the shape (h, w, c) of a frame; None for sizes that vary.
     length: the number of frames of every video; None if it varies.
     encoded: whether frames are image files, rather than the video one Tensor of uint8.
+    zipped: whether a Tensor is compressed by zlib.
   """
 
   key: str
   shape: tuple[int | None, ...]
   length: int | None
   encoded: bool
+  zipped: bool = False
 
 
 @contextlib.contextmanager
@@ -61,7 +65,9 @@ def find(features) -> Clip | None:
           length = feature.shape[0] if not field else feature._length
           videos[f'{name}/{field}'.rstrip('/')] = (image.shape, length, True)
     elif type(feature) is Tensor and feature.np_dtype == np.uint8 and len(feature.shape) == 4:
-      videos[name] = (feature.shape[1:], feature.shape[0], False)
+      if None not in feature.shape[1:]:
+        is_zipped = feature._encoding.value == 'zlib'
+        videos[name] = (feature.shape[1:], feature.shape[0], False, is_zipped)
   last = lambda key: key.split('/')[-1]
   rank = lambda key: (NAMES.index(last(key)) if last(key) in NAMES else len(NAMES), key)
   key = min(videos, key=rank, default=None)
@@ -77,25 +83,29 @@ def check_length(clip: Clip, frames: int, folder: str) -> None:
     )
 
 
-def cut(clip: Clip, feature, frames: int, decode) -> list[np.ndarray]:
-  """The first `frames` frames of a video, uint8 [h, w, c] each.
+def count(clip: Clip, feature) -> int:
+  """The number of frames of a video, the value of `clip.key` in a record."""
+  if clip.encoded:
+    return len(feature.bytes_list.value)
+  return tensor(clip, feature).size // math.prod(clip.shape)
+
+
+def cut(clip: Clip, feature, start: int, frames: int, decode) -> list[np.ndarray]:
+  """Frames of a video from the frame `start`, uint8 [h, w, c] each.
 
   Args:
     feature: the value of `clip.key` in a record.
     decode: the bytes of an image file -> uint8 [h, w, c].
-
-  Raises:
-    UserError: the video is shorter.
   """
+  stop = start + frames
   if clip.encoded:
-    images = [decode(data) for data in feature.bytes_list.value[:frames]]
-  else:
-    values = feature.int64_list.value or np.frombuffer(feature.bytes_list.value[0], np.uint8)
-    shape = (clip.length or -1, *clip.shape)
-    images = list(np.array(values, np.uint8).reshape(shape)[:frames])
-  if len(images) < frames:
-    raise UserError(
-      f'data.frames={frames} is too long: a video has {len(images)} frames. Give at most '
-      f'{len(images)}'
-    )
-  return images
+    return [decode(data) for data in feature.bytes_list.value[start:stop]]
+  return list(tensor(clip, feature).reshape(clip.length or -1, *clip.shape)[start:stop])
+
+
+def tensor(clip: Clip, feature) -> np.ndarray:
+  """The values uint8 [N] of a Tensor."""
+  if feature.int64_list.value:
+    return np.asarray(feature.int64_list.value, np.uint8)
+  data = feature.bytes_list.value[0]
+  return np.frombuffer(zlib.decompress(data) if clip.zipped else data, np.uint8)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from vaejax import units
 from vaejax.data import arrays, axes, divide, elements
-from vaejax.data.readers import factored, named, rows, stores, targets
+from vaejax.data.readers import array_rows, factored, named, stores, targets
 from vaejax.data.readers.stores import Array
 from vaejax.data.readers.targets import Part
 from vaejax.data.settings import Settings
@@ -22,7 +22,7 @@ DEFAULT = Settings()
 class Opened(NamedTuple):
   """Files that were opened: {split: its Rows}, and what a Table has for all splits."""
 
-  splits: Mapping[str, rows.Rows]
+  splits: Mapping[str, array_rows.Rows]
   classes: int | None
   class_names: tuple[str, ...]
   factors: Mapping[str, int]
@@ -53,20 +53,20 @@ def table(
     of_split.size,
     of_split.row,
     opened.classes,
-    partial(rows.load, of_split),
-    partial(rows.fetch, of_split),
+    partial(array_rows.load, of_split),
+    partial(array_rows.fetch, of_split),
     origin=of_split.what,
     levels=of_split.elements.levels,
     class_names=opened.class_names,
     factors=opened.factors,
-    content=partial(rows.content, of_split),
+    content=partial(array_rows.content, of_split),
     notes=opened.notes if split == 'train' else (),
   )
   if of_split.shape != of_split.stored_shape:
     result = result._replace(levels=256)  # resized black and white has greys
   if of_split.elements.dtype == 'uint8':
     return result
-  train = rows.sample(opened.splits['train'], units.MAX_ELEMENTS)
+  train = array_rows.sample(opened.splits['train'], units.MAX_ELEMENTS)
   return arrays.with_units(result, train, settings, split == 'train')
 
 
@@ -89,15 +89,17 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
     notes = (f'{path.name} is {known.name}: its factors are {", ".join(known.counts)}',)
   else:
     chosen, notes = named.choose(stored, settings, path.name)
-  parts, more = divide_splits(chosen, stored, path.name)
+  where = {f.data: find_axes(stored[f.data], settings) for f in chosen.values()}
+  sizes = {name: array_rows.count(stored[name], axes_) for name, axes_ in where.items()}
+  parts, more = divide_splits(chosen, stored, sizes, path.name)
   label, class_names, columns, counts = targets.read(known, parts, stored, settings, path.name)
-  where = {s: find_axes(p.data, settings) for s, p in parts.items()}
+  where = {s: where[p.name] for s, p in parts.items()}
   numbers = how_stored(known, parts, where, path.name)
   windows = count_windows(parts, where, settings, path.name)
   result = {}
   for split, part in parts.items():
     pick = lambda x, part=part: x if x is None or part.index is None else x[part.index]
-    result[split] = rows.Rows(
+    result[split] = array_rows.Rows(
       part.data,
       where[split]._replace(note=''),
       numbers._replace(note=''),
@@ -108,7 +110,7 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
       pick(columns.get(split)),
       f'{path.name} {split}',
     )
-    rows.check(result[split])
+    array_rows.check(result[split])
   check_shapes(result, path.name)
   moved = dict.fromkeys(axes_.note for axes_ in where.values() if axes_.note)
   said = () if known and known.binary else (numbers.note,)
@@ -117,9 +119,15 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
 
 
 def divide_splits(
-  chosen: Mapping[str | None, named.Fields], stored: Mapping[str, Array], origin: str
+  chosen: Mapping[str | None, named.Fields],
+  stored: Mapping[str, Array],
+  sizes: Mapping[str, int],
+  origin: str,
 ) -> tuple[dict[str, Part], tuple[str, ...]]:
-  """{split: Part}, with train first and test, and notes. Raises UserError if there is no train."""
+  """{split: Part}, with train first and test, and notes.
+
+  `sizes` is {array: number of its rows}. Raises UserError if there is no train.
+  """
   chosen = dict(chosen)
   if 'train' not in chosen and None in chosen:
     chosen['train'] = chosen.pop(None)
@@ -130,7 +138,7 @@ def divide_splits(
     )
   get = lambda name: stored[name] if name else None
   part = {
-    s: Part(stored[f.data], get(f.label), get(f.factors), None)
+    s: Part(f.data, stored[f.data], get(f.label), get(f.factors), None)
     for s, f in sorted(chosen.items(), key=lambda item: item[0] != 'train')
     if s
   }
@@ -147,7 +155,7 @@ def divide_splits(
     part['test'] = part.pop('validation')
     return part, (f'{origin}: validation is the test split, because there is no other',)
   index = part['train'].index
-  size = train.data.shape[0] if index is None else len(index)
+  size = sizes[train.name] if index is None else len(index)
   kept, test, note = divide.divide(size)
   part['train'] = train._replace(index=kept if index is None else index[kept])
   part['test'] = train._replace(index=test if index is None else index[test])
@@ -168,7 +176,7 @@ def how_stored(known, parts: Mapping[str, Part], where, origin: str) -> elements
   for split, part in parts.items():
     if part.data not in measured:
       name = f'{part.data.key or "the array"} of {Path(part.data.path).name}'
-      measured[part.data] = rows.measure(part.data, where[split], name)
+      measured[part.data] = array_rows.measure(part.data, where[split], name)
   return elements.choose(elements.union(measured.values(), origin), origin)
 
 
@@ -189,7 +197,7 @@ def count_windows(
   return {s: n // settings.stride + 1 if settings.stride else 1 for s, n in spare.items()}
 
 
-def check_shapes(splits: Mapping[str, rows.Rows], origin: str) -> None:
+def check_shapes(splits: Mapping[str, array_rows.Rows], origin: str) -> None:
   """Raises UserError if rows of the splits differ in shape."""
   shapes = {s: r.shape for s, r in splits.items()}
   train = shapes['train']

@@ -13,8 +13,9 @@ from vaejax.errors import UserError
 
 
 class Part(NamedTuple):
-  """The arrays of one split, and the indices of its rows, None for all."""
+  """The arrays of one split, the name of the first, and the indices of its rows, None for all."""
 
+  name: str
   data: Array
   label: Array | None
   factors: Array | None

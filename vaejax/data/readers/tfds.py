@@ -1,25 +1,23 @@
 """Reads any TFDS dataset of images or videos, by name or directory, without TensorFlow."""
 
-import contextlib
-import io
-import json
 import os
-from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 
-from vaejax.data import decoded, sets
-from vaejax.data.fit import MODES, check_settings, fit_image, fitted_shape
+from vaejax import units
+from vaejax.data import classes, decoded, fingerprint, sets
+from vaejax.data.fit import check_settings, fit_image, fitted_shape
 from vaejax.data.locate import locate
-from vaejax.data.readers import clips
+from vaejax.data.readers import clips, decoding, deep, features, label_names, record_windows
+from vaejax.data.readers.prepared import file_key, open_builder, reading, records
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
-_FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF')  # those of TFDS; for some others PIL runs programs
 DEFAULT = Settings()
 _THREADED_PIXELS = 64 * 64  # image size from which decoding in threads is faster
+_UNIT_ROWS = 64, 4096  # fewest and most training rows to which units are fitted
 
 
 def table(
@@ -39,207 +37,126 @@ def table(
     data_dir: default TFDS_DATA_DIR, else the default of TFDS.
 
   Returns:
-    A table of 'image' uint8 [H, W, C] or 'video' uint8 [T, H, W, C], and 'label' int32 [] if the
-    dataset has class labels. `load` returns memory maps. `fetch` decodes rows and can be called
-    from several threads.
+    A table of 'image' [H, W, C], uint8, uint16 or float32, or 'video' uint8 [T, H, W, C], and
+    'label' int32 [] if the dataset has labels. `load` returns memory maps. `fetch` decodes rows and
+    can be called from several threads.
 
   Raises:
     UserError: there is no such dataset or split, it has no images or videos, or it is damaged.
   """
-  size, channels, fit, frames = (settings.size, settings.channels, settings.fit, settings.frames)
+  size, channels, fit, frames = settings.size, settings.channels, settings.fit, settings.frames
   check_settings(size, channels, fit)
   folder = locate(name, data_dir)
-  with _reading(folder):
-    builder = _open(folder)
-    features = builder.info.features
-    clip = clips.find(features) if frames else None
+  with reading(folder):
+    builder = open_builder(folder)
+    all_features = features.flat(builder.info.features)
+    clip = clips.find(of_field(builder.info.features, settings.field)) if frames else None
     if clip:
       clips.check_length(clip, frames, folder)
-    image = None if clip else _image(features, folder)
-    label = _label(features)
-    h, w, c = clip.shape if clip else features[image].shape
+    picture = None if clip else features.picture(all_features, settings, folder)
+    label, notes = features.label(all_features, settings, folder)
+    h, w, c = (clip or picture).shape
     if size is None and None in (h, w):
       raise UserError(f'the images of {folder} differ in size. Set data.size')
     if not c and not channels:
       raise UserError(f'the images of {folder} differ in channels. Set data.channels to 1 or 3')
-    source, rows, paths = _rows(builder, split)
+    of_split = records(builder, split)
+    windows = record_windows.find(clip, of_split, settings, folder) if clip else None
+    names = label_names.read(builder, label, folder) if label and label.classes is None else ()
   white = getattr(sets.find(builder.name), 'WHITE', 255)
-  data, shape = ('video', (frames,)) if clip else ('image', ())
-  shape = (*shape, *fitted_shape((h, w, c), size, channels))
-  row = {data: jax.ShapeDtypeStruct(shape, np.uint8)}
+  data, length = ('video', (frames,)) if clip else ('image', ())
+  shape = (*length, *fitted_shape((h, w, c), size, channels))
+  row = {data: jax.ShapeDtypeStruct(shape, np.uint8 if clip else picture.stored)}
   if label:
     row['label'] = jax.ShapeDtypeStruct((), np.int32)
-  decode = _decoder(clip, frames, image, label, c or channels)
+  decode_frames = decoding.frames(clip, frames) if clip else None
+  decode_image = decoding.image(picture, settings, white) if picture else None
+  decode_label = decoding.label(label) if label else None
+  origin = f'{builder.info.full_name} {split}'
+
+  def read_image(fields, row):
+    frames = decode_frames(fields, windows.start[row]) if clip else [decode_image(fields)]
+    frames = [fit_image(frame, size, channels, fit) for frame in frames]
+    if wrong := [x.shape for x in frames if x.shape != shape[-3:]]:
+      raise deep.Mismatch(f'it is {list(wrong[0])}, but the dataset is {list(shape[-3:])}')
+    return np.reshape(frames, shape)
+
+  def read_labels(fields):
+    values = [decode_label(f) for f in fields]
+    if label.classes is None:
+      return classes.encode(values, names, f'the labels of {folder}')[0]
+    numbers = np.asarray(values, np.int32)
+    classes.check(numbers, label.classes, origin)
+    return numbers
 
   def fetch(indices):
     out = {k: np.empty((len(indices), *v.shape), v.dtype) for k, v in row.items()}
-    with _reading(f'{folder}, {source.split}'):
-      records = source.__getitems__([int(i) for i in indices])
-      for i, record in enumerate(records):
-        pictures, number = decode(record)
-        if white != 255:
-          pictures = [pixels * np.uint8(255 // white) for pixels in pictures]
-        pictures = [fit_image(p, size, channels, fit) for p in pictures]
-        if wrong := [p.shape for p in pictures if p.shape != shape[-3:]]:
-          raise ValueError(f'an image of {list(wrong[0])} in a dataset of {list(shape[-3:])}')
-        out[data][i] = pictures if clip else pictures[0]
-        if label:
-          out['label'][i] = number
+    with reading(f'{folder}, {of_split.name}'):
+      places = windows.record[indices] if clip else indices
+      fields = [decoding.parse(r) for r in of_split.source.__getitems__([int(i) for i in places])]
+    for i, index in enumerate(indices):
+      with reading(f'{folder}, {of_split.name}, row {index}'):
+        try:
+          out[data][i] = read_image(fields[i], index)
+        except deep.Mismatch as error:
+          raise UserError(f'row {index} of {origin} in {folder}: {error}') from None
+    if label and len(indices):
+      out['label'] = read_labels(fields)
     return out
 
   def load():
-    key = [_fingerprint(folder, paths), source.split, size, channels, size and fit]
-    key += [frames] if clip else []
+    key = [file_key(folder, of_split.files), of_split.name, size, channels, size and fit]
+    key += [settings.background, settings.field, settings.label, *length, settings.stride]
     small = None not in (h, w) and h * w < _THREADED_PIXELS
     threads = 1 if small else min(os.cpu_count() or 1, 16)
-    blocks = lambda: decoded.blocks(fetch, rows, int(np.prod(shape)), threads)
-    return decoded.load(f'{builder.name}-{source.split}', key, row, rows, blocks)
+    row_bytes = fingerprint.row_bytes(row)
+    blocks = lambda: decoded.blocks(fetch, count, row_bytes, threads)
+    return decoded.load(f'{builder.name}-{of_split.name}', key, row, count, blocks)
 
-  classes = features[label].num_classes if label else None
-  origin = f'{builder.info.full_name} {source.split}'
-  # Names and sizes of the files, until their bytes are read too.
-  files = [[os.path.basename(p), os.path.getsize(p)] for p in paths]
-  content = lambda: {data: json.dumps(files)}
-  return Table(rows, row, classes, load, fetch, origin=origin, content=content)
+  levels = 256 if clip else picture.levels
+  count = len(windows.record) if clip else of_split.size
+  result = Table(
+    count,
+    row,
+    (label.classes or len(names)) if label else None,
+    load,
+    fetch,
+    origin=origin,
+    levels=levels,
+    class_names=(names or label.names) if label else (),
+    content=fingerprint.content(count, row, fetch),
+    notes=(*notes, *of_split.notes, *(windows.notes if clip else ())),
+  )
+  if row[data].dtype == np.uint8:
+    return result
+  train = result if split == 'train' else table(name, 'train', settings, data_dir)
+  return result._replace(units=fit_units(result, settings) if train is result else train.units)
+
+
+def of_field(features, field: str) -> dict:
+  """The features of a dataset, or only the one that `data.field` names."""
+  return {k: f for k, f in features.items() if not field or k == field.split('/')[0]}
+
+
+def fit_units(train: Table, settings: Settings) -> units.Units:
+  """The Units of a training split, from rows at even distances. Raises UserError."""
+  elements = int(np.prod(train.row['image'].shape))
+  count = int(np.clip(units.MAX_ELEMENTS // elements, *_UNIT_ROWS))
+  index = np.unique(np.linspace(0, train.size - 1, min(count, train.size)).astype(np.int64))
+  try:
+    return units.fit(train.fetch(index)['image'], settings.transform, settings.low, settings.high)
+  except ValueError as error:
+    raise UserError(
+      f'data.transform={settings.transform} does not fit {train.origin}: {error}. Use asinh'
+    ) from None
 
 
 def splits(name: str, settings: Settings = DEFAULT, data_dir: str | None = None) -> tuple[str, ...]:
   """The splits of a dataset as `table` reads them: always with 'test', and without a 'validation'
   that replaces a missing 'test'. Raises UserError if there is no such dataset."""
   folder = locate(name, data_dir)
-  with _reading(folder):
-    stored = tuple(_open(folder).info.splits)
+  with reading(folder):
+    stored = tuple(open_builder(folder).info.splits)
   if 'test' in stored:
     return stored
   return (*(split for split in stored if split != 'validation'), 'test')
-
-
-def _open(folder: str):
-  """A TFDS builder of a version's folder. Raises UserError if it is not stored as array_record."""
-  import tensorflow_datasets
-
-  with open(os.path.join(folder, 'features.json')) as file:
-    _refuse_code(json.load(file))
-  with clips.without_tensorflow():
-    builder = tensorflow_datasets.builder_from_directory(folder)
-  formats = sorted(f.value for f in builder.info.available_file_formats())
-  if 'array_record' not in formats:
-    raise UserError(
-      f'{folder} is stored as {", ".join(formats)}, which only TensorFlow reads. Prepare it again '
-      'on a machine with TensorFlow by `tfds build --file_format=array_record`'
-    )
-  # For datasets that are stored in several formats. Giving the format when opening is an error.
-  builder.info.set_file_format('array_record', override=True, override_if_initialized=True)
-  return builder
-
-
-def _refuse_code(node: object) -> None:
-  """Raises UserError if features.json names a class outside of TFDS, because TFDS would import its
-  module."""
-  for key, value in node.items() if isinstance(node, dict) else ():
-    is_class = key in ('type', 'pythonClassName', 'python_class_name') and isinstance(value, str)
-    if is_class and not value.startswith('tensorflow_datasets.'):
-      raise UserError(
-        f'features.json names the class {value}, which is not one of TFDS. Such datasets are not '
-        'read, because opening them would run its code'
-      )
-    _refuse_code(value)
-  for value in node if isinstance(node, list) else ():
-    _refuse_code(value)
-
-
-def _image(features, folder: str) -> str:
-  """The name of the image feature."""
-  from tensorflow_datasets.core.features import Image
-
-  images = sorted(k for k, v in features.items() if isinstance(v, Image))
-  image = 'image' if 'image' in images else images[0] if len(images) == 1 else None
-  if image is None:
-    has = ', '.join(images) or (
-      'a video. Use a config of videos, with data.frames' if clips.find(features) else 'none'
-    )
-    raise UserError(f'{folder}: one image feature is needed, but it has {has}')
-  if features[image].np_dtype != np.uint8 or len(features[image].shape) != 3:
-    kind, shape = np.dtype(features[image].np_dtype), features[image].shape
-    raise UserError(f'{folder}: images must be uint8 [H, W, C], but are {kind} {list(shape)}')
-  return image
-
-
-def _label(features) -> str | None:
-  """The name of the label feature; None if there is none."""
-  from tensorflow_datasets.core.features import ClassLabel
-
-  labels = sorted(k for k, v in features.items() if isinstance(v, ClassLabel))
-  label = 'label' if 'label' in labels else labels[0] if len(labels) == 1 else None
-  return label if label and features[label].num_classes else None
-
-
-def _rows(builder, split: str) -> tuple:
-  """The data source of a split's raw records, their number, and their files."""
-  from tensorflow_datasets.core.decode import DeserializeMethod
-
-  splits = builder.info.splits
-  base = 'validation' if split == 'test' and 'test' not in splits else split
-  base = 'train' if base == 'validation' and base not in splits and split == 'test' else base
-  if base not in splits:
-    raise UserError(f'{builder.data_dir} has no split {split!r}. Choose one of {", ".join(splits)}')
-  total, part = splits[base].num_examples, base
-  if split in ('train', 'test') and not {'test', 'validation'} & set(splits):
-    kept = total - max(total // 10, 1)
-    part = f'train[:{kept}]' if split == 'train' else f'train[{kept}:]'
-  rows, paths = splits[part].num_examples, [os.fspath(p) for p in splits[base].filepaths]
-  if not rows:
-    raise UserError(f'{builder.data_dir}: split {split!r} has no rows')
-  if missing := [p for p in paths if not os.path.isfile(p)]:
-    raise UserError(
-      f'{builder.data_dir} is incomplete: {os.path.basename(missing[0])} is missing. Prepare the '
-      'dataset again'
-    )
-  method = DeserializeMethod.RAW_BYTES
-  return builder.as_data_source(part, deserialize_method=method), rows, paths
-
-
-def _decoder(clip, frames, image: str | None, label: str | None, channels: int) -> Callable:
-  """A function from a record's bytes to (its images, its label or None). The images, uint8
-  [h, w, channels] each, are the frames of a video or a single image."""
-  from PIL import Image
-  from tensorflow_datasets.proto import tf_example_pb2
-
-  # Not the decoder of TFDS, which takes 1.5 times as long, uses OpenCV if it is installed, whose
-  # JPEGs differ, and converts neither palettes nor grey images in a dataset of colour images.
-  def decode(data):
-    picture = Image.open(io.BytesIO(data), formats=_FORMATS)
-    if picture.mode[0] in 'IF':
-      raise ValueError(f'its pixels are {picture.mode}, not 8 bits')
-    if picture.mode != MODES[channels]:
-      picture = picture.convert(MODES[channels])
-    pixels = np.frombuffer(picture.tobytes(), np.uint8)
-    return pixels.reshape(picture.height, picture.width, channels)
-
-  def read(record):
-    example = tf_example_pb2.Example.FromString(record).features.feature
-    number = example[label].int64_list.value[0] if label else None
-    if clip:
-      return clips.cut(clip, example[clip.key], frames, decode), number
-    return [decode(example[image].bytes_list.value[0])], number
-
-  return read
-
-
-def _fingerprint(folder: str, paths: list[str]) -> list:
-  """A key that changes with the source: its path, and the names, sizes and times of its files."""
-  files = [os.path.join(folder, f) for f in ('dataset_info.json', 'features.json')] + paths
-  stats = [(os.path.basename(f), os.stat(f)) for f in files]
-  return [os.path.realpath(folder), *([n, s.st_size, s.st_mtime_ns] for n, s in stats)]
-
-
-@contextlib.contextmanager
-def _reading(source: str) -> Iterator[None]:
-  """Turns any error in reading files that others wrote into a UserError of one line."""
-  try:
-    yield
-  except UserError:
-    raise
-  except Exception as error:
-    line = (str(error).splitlines() or [''])[0]
-    raise UserError(f'cannot read {source}: damaged? {type(error).__name__}: {line}') from error

@@ -8,7 +8,8 @@ The name of a dataset is the name of its file, or the dotted name of a module ou
   DRAWN: True for drawings in black and white; by default a dataset has photographs in colour.
   table(split, size, channels, fit, frames) -> Table: the reader of a dataset that is not from TFDS.
     A module outside this package must define it. None means the default of the dataset. Settings
-    that do not apply, such as `frames` for images, are ignored.
+    that do not apply, such as `frames` for images, are ignored. It may also take `background`, see
+    data.background, and `data_dir`, the folder of datasets, None for the default.
   SPLITS: the splits of `table`; ('train', 'test') by default.
   ARCHIVES, read(split, {archive: path}) -> (names of labels, (image, label) of every row): the
     official files that data/official.py prepares for TFDS, and their reader.
@@ -19,9 +20,11 @@ imports JAX, NumPy and other slow packages inside its functions.
 """
 
 import importlib
+import os
 import re
 from types import ModuleType
 
+from vaejax.data.paths import is_path, is_tfds
 from vaejax.lookup import exists, lookup, names
 
 # SUITS of images whose grey levels are the probabilities of white.
@@ -30,7 +33,7 @@ BINARY = {'data.binarise': 'dynamic', 'model.likelihood': 'bernoulli'}
 
 def title(dataset: str) -> str:
   """The name of a dataset without version or path: 'mnist' for mnist:3.0.1 or /x/mnist/3.0.1."""
-  path = dataset.startswith(('/', '.', '~'))
+  path = dataset.startswith(('/', '.', '~')) or is_path(dataset)
   parts = [part for part in re.split('[:/]', dataset) if not re.fullmatch(r'[\d.*~]*', part)]
   return (parts[-1] if path else parts[0]) if parts else dataset
 
@@ -38,8 +41,11 @@ def title(dataset: str) -> str:
 def find(dataset: str) -> ModuleType | None:
   """The module of a dataset from any form of its name; None if it has no file.
 
+  The user's own files have none, whatever their name: a folder of pictures can be called mnist.
   Raises UserError for a dotted name of a module that does not exist or has no `table`.
   """
+  if is_path(dataset) and not is_tfds(os.path.expanduser(dataset)):
+    return None
   name = title(dataset)
   if '.' in name:
     return lookup('data.sets', name, attribute='table') if name == dataset else None

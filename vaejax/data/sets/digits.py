@@ -11,6 +11,7 @@ from pathlib import Path
 DRAWN = True
 SUITS = {'model.net': 'mlp', 'model.widths': (256,)}
 TEST = 297
+LEVELS = 17
 
 
 @cache
@@ -26,7 +27,7 @@ def read():
 
 
 def table(split: str, size: int | None = None, channels=None, fit='resize', frames=None):
-  """The 'train' or 'test' split, 8x8 or resized to `size`."""
+  """The 'train' or 'test' split, 8x8 with 17 levels, or of another `size` with 256."""
   import numpy as np
 
   from vaejax.data.fit import fit_image
@@ -36,4 +37,5 @@ def table(split: str, size: int | None = None, channels=None, fit='resize', fram
   images, labels = (array[part] for array in read())
   if size or channels:
     images = np.stack([fit_image(image, size or 8, channels, fit) for image in images])
-  return of_arrays({'image': images, 'label': labels}, 10, f'digits {split}')
+  rows = of_arrays({'image': images, 'label': labels}, 10, f'digits {split}')
+  return rows._replace(levels=256 if size and size != 8 else LEVELS)

@@ -12,7 +12,7 @@ import numpy as np
 from vaejax.data import axes, decoded, elements
 from vaejax.data.axes import Axes
 from vaejax.data.elements import Elements
-from vaejax.data.fit import check_settings, fit_image, fitted_shape
+from vaejax.data.fit import MODES, check_settings, fit_image, fitted_shape
 from vaejax.data.readers import stores
 from vaejax.data.readers.stores import Array
 from vaejax.data.settings import Settings, identity
@@ -85,13 +85,13 @@ def count(array: Array, where: Axes, index: np.ndarray | None = None) -> int:
 
 def check(rows: Rows) -> None:
   """Raises UserError if rows cannot be brought to the size and channels that are set."""
-  settings = rows.settings
+  settings, channels = rows.settings, rows.stored_shape[-1]
   check_settings(settings.size, settings.channels, settings.fit)
-  if rows.shape != rows.stored_shape and rows.elements.dtype != 'uint8':
-    stored = 'x'.join(map(str, rows.stored_shape))
+  is_colour = rows.elements.dtype == 'uint8' and channels in MODES
+  if settings.channels not in (None, channels) and not is_colour:
     raise UserError(
-      f'{rows.what} has {stored} as {rows.elements.dtype}, but only 8-bit images can be resized. '
-      'Set data.size=0 and data.channels=0'
+      f'data.channels={settings.channels} does not apply to {rows.what}, which has {channels} '
+      f'channels of {rows.elements.dtype}. Set data.channels=0'
     )
 
 

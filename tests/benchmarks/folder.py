@@ -1,0 +1,72 @@
+"""Time to the first batch of a folder of pictures: first without, then with the cache.
+
+  python tests/benchmarks/folder.py [--count=10000] [--size=64] [--folder=PATH]
+
+Makes a folder of PNGs of discs unless one is given. Each time is of a new process, from its start.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FIRST_BATCH = """
+import time
+began = time.time()
+import sys
+from vaejax.config.load import load_config
+from vaejax.data import load
+config = load_config('configs/vae.py')
+config.data.name = sys.argv[1]
+config.data.size = int(sys.argv[2])
+tables = load.splits(config.data, None)
+listed = time.time()
+source = load.train(config.data, tables.train, 128, 0)
+import jax
+import numpy as np
+buffer, _ = next(iter(source.buffers(0, 1)))
+batch = jax.jit(source.draw)(buffer, jax.random.key(0), np.int32(0))
+jax.block_until_ready(batch)
+done = time.time()
+print(f'{done - began:.2f} s to the first batch, of which {listed - began:.2f} s to the tables')
+"""
+
+
+def make(folder: Path, count: int, size: int) -> None:
+  """Writes PNGs of a disc on a plain ground, with noise."""
+  import numpy as np
+  from PIL import Image
+
+  random = np.random.default_rng(0)
+  y, x = np.mgrid[:size, :size] / size
+  for i in range(count):
+    centre, radius = random.uniform(0.2, 0.8, 2), random.uniform(0.1, 0.3)
+    disc = ((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < radius**2)[..., None]
+    image = np.where(disc, random.uniform(60, 255, 3), random.uniform(0, 120, 3))
+    image = np.clip(image + random.normal(0, 3, image.shape), 0, 255).astype(np.uint8)
+    Image.fromarray(image).save(folder / f'{i:07}.png')
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--count', type=int, default=10_000)
+  parser.add_argument('--size', type=int, default=64)
+  parser.add_argument('--folder')
+  args = parser.parse_args()
+  with tempfile.TemporaryDirectory() as temporary:
+    folder = Path(args.folder or Path(temporary, 'pictures'))
+    if not args.folder:
+      folder.mkdir()
+      make(folder, args.count, args.size)
+    environment = os.environ | {'XDG_CACHE_HOME': f'{temporary}/cache', 'PYTHONPATH': str(ROOT)}
+    for name in ('empty cache', 'cached', 'cached'):
+      command = [sys.executable, '-c', FIRST_BATCH, str(folder), str(args.size)]
+      print(f'{name}: ', end='', flush=True)
+      subprocess.run(command, env=environment, cwd=ROOT, check=True)
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,120 @@
+"""A value of a pass does not depend on the size of its batches, on padding or on devices."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vaejax.config.load import load_config
+from vaejax.core import factory, passes, sharding
+from vaejax.core.row_noise import row_key
+from vaejax.data import load
+from vaejax.data.subset import subset
+from vaejax.evaluation.evals import make_evals
+
+ROWS = 50
+LIMITS = {'hyper.free_bits': '0.05', 'hyper.capacity': '0.4'}
+CASES = {
+  'free bits': ({'hyper.free_bits': '0.05'}, 'elbo'),
+  'limits': (LIMITS | {'hyper.beta': '3', 'samples': '2'}, 'elbo'),
+  'sigma_vae': ({'likelihood': 'sigma_vae'}, 'elbo'),
+  'iwae': ({'objective.name': 'iwae', 'samples': '3'}, 'elbo'),
+  'nll': ({}, 'nll'),
+}
+
+
+def values(config, name, batch_size, devices=1, stacked=False):
+  """The values of an eval on the first rows of a test split."""
+  mesh = sharding.make_mesh(0, devices=jax.devices()[:devices])
+  rows = subset(load.table(config.data, 'test', None), np.arange(ROWS))
+  method = factory.make_method(config, load.example(config.data, rows))
+  source = load.test(config.data, rows, sharding.MeshPlacement(mesh))
+  evals, skipped = make_evals((name,), config, method, source.example)
+  assert not skipped
+  made = passes.make_pass(evals, method, source, batch_size, mesh, stacked)
+  init = jax.jit(lambda key: factory.initial_state(method, config, source.example))
+  variables = jax.tree.map(lambda x: 1.5 * x + 0.02, init(0).variables)
+  hyper = {k: jnp.float32(v) for k, v in config.hyper.items()}
+  if stacked:  # two members, the first with twice the free bits
+    double = hyper | {'free_bits': 2 * hyper['free_bits']}
+    variables, hyper = (
+      jax.tree.map(lambda *x: jnp.stack(x), *pair) for pair in ((variables,) * 2, (double, hyper))
+    )
+  return made.finish(made.start(variables, hyper, jax.random.key(3)))
+
+
+def config_of(case):
+  settings, name = CASES[case]
+  return load_config('configs/vae.py:smoke', settings.items()), name
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_values_are_the_same_at_every_batch_size(project, case):
+  config, name = config_of(case)
+  (want,) = values(config, name, ROWS)
+  assert all(np.isfinite(value) for value in passes.flat(want).values())
+  for batch_size in (3, 24, 40):
+    (found,) = values(config, name, batch_size)
+    assert found[name].keys() == want[name].keys()
+    for key, pair in want[name].items():
+      assert found[name][key] == pytest.approx(pair, rel=1e-5), (key, batch_size)
+
+
+def test_values_are_the_same_on_several_devices(project):
+  config, name = config_of('limits')
+  (want,), (found,) = values(config, name, 24), values(config, name, 24, devices=8)
+  for key, pair in want[name].items():
+    assert found[name][key] == pytest.approx(pair, rel=1e-5), key
+
+
+def test_the_loss_has_the_limits_of_the_mean_over_the_split(project):
+  """And each member of a stack has its own."""
+  config, name = config_of('free bits')
+  (plain,) = values(load_config('configs/vae.py:smoke', ()), name, 7)
+  first, second = values(config, name, 7, stacked=True)
+  (alone,) = values(config, name, ROWS)
+  assert second[name]['loss'] == pytest.approx(alone[name]['loss'], rel=1e-5)
+  assert plain[name]['loss'][0] < second[name]['loss'][0] < first[name]['loss'][0]
+  assert plain[name]['elbo'] == pytest.approx(first[name]['elbo'], rel=1e-5)
+
+
+def noise(sizes, key=0):
+  """Draws of all kinds for 12 rows, in batches of these sizes."""
+  rows = []
+  for first, n in zip(np.cumsum([0, *sizes]), sizes, strict=False):
+    k, again = jax.random.split(row_key(jax.random.key(key), int(first), n))
+    many = jax.vmap(lambda k, n=n: jax.random.normal(k, (n, 4)))(
+      jax.random.split(jax.random.fold_in(again, 3), 5)
+    )
+    rows.append(
+      {
+        'uniform': jax.random.uniform(k, (n, 3, 2)),
+        'many': jnp.moveaxis(many, 0, 1),
+        'label': jax.random.randint(again, (n,), 0, 10),
+        'coin': jax.random.bernoulli(k, 0.5, (n, 8)),
+        'pair': jax.random.normal(again, (2 * n, 3)).reshape(n, 2, 3),
+      }
+    )
+  return jax.tree.map(lambda *x: np.concatenate(x), *rows)
+
+
+def test_noise_of_a_row_does_not_depend_on_its_batch():
+  want = noise([12])
+  for sizes in ([4, 4, 4], [1] * 12, [5, 5, 2]):
+    found = noise(sizes)
+    assert all(np.array_equal(found[name], want[name]) for name in want)
+  assert not np.allclose(noise([12], key=1)['uniform'], want['uniform'])
+
+
+def test_noise_of_rows_and_keys_is_independent():
+  draw = jax.jit(
+    jax.vmap(lambda s: jax.random.normal(row_key(jax.random.key(s), 0, 500), (500, 8)))
+  )
+  x = np.asarray(draw(jnp.arange(8))).astype(np.float64)
+  assert abs(x.mean()) < 4 / x.size**0.5 and abs(x.std() - 1) < 4 / (2 * x.size) ** 0.5
+  for rows in (x.reshape(8, -1), x[:, :400].reshape(400, -1)):
+    correlation = np.corrcoef(rows)[np.triu_indices(len(rows), 1)]
+    assert np.abs(correlation).max() < 6 / rows.shape[1] ** 0.5
+  key = row_key(jax.random.key(0), 0, 4)
+  keys = [key, *jax.random.split(key, 3), *(jax.random.fold_in(key, i) for i in range(3))]
+  assert len({np.asarray(jax.random.bits(k, (4, 2))).tobytes() for k in keys}) == 7

@@ -1,0 +1,118 @@
+"""The splits and classes that the names of files in folders describe."""
+
+import itertools
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+# Names of folders -> splits.
+SPLITS = {
+  'train': 'train',
+  'validation': 'validation',
+  'valid': 'validation',
+  'val': 'validation',
+  'test': 'test',
+}
+TEST = 0.1  # the proportion of files that are test, if no folder says so
+
+
+class Groups(NamedTuple):
+  """The files of each stored split.
+
+  Attributes:
+    rows: {split: indices of its files, in order}; a single 'train' if no folders are splits.
+    places: {split: the names of these files below its folder}.
+    outside: number of files that lie outside of the folders of splits.
+  """
+
+  rows: dict[str, np.ndarray]
+  places: dict[str, list[str]]
+  outside: int
+
+
+def group(names: list[str]) -> Groups:
+  """The stored splits of sorted names 'folder/file', which are its folders called train,
+  validation, val, valid and test.
+
+  Folders that contain everything are skipped. Without a train folder there are no splits. A train
+  folder among other folders that are no splits is a class of that name.
+  """
+  start = len(shared_folders(names, stop=SPLITS))
+  below = [name[start:] for name in names]
+  folders = {folder for name in below if (folder := first_folder(name))}
+  splits = {folder: SPLITS[folder.lower()] for folder in folders if folder.lower() in SPLITS}
+  found = set(splits.values())
+  if 'train' not in found or (len(found) == 1 and len(folders) > len(splits)):
+    return Groups({'train': np.arange(len(names))}, {'train': below}, 0)
+  rows, places = {}, {}
+  for i, name in enumerate(below):
+    folder = first_folder(name)
+    if folder in splits:
+      rows.setdefault(splits[folder], []).append(i)
+      places.setdefault(splits[folder], []).append(name[len(folder) + 1 :])
+  kept = sum(map(len, rows.values()))
+  return Groups({k: np.asarray(v) for k, v in rows.items()}, places, len(names) - kept)
+
+
+def with_test(rows: dict[str, np.ndarray], fractions: np.ndarray) -> dict[str, np.ndarray]:
+  """The splits that are read: always train and test, and validation if it is not the test split.
+
+  A missing test split is the validation split, or else the training files whose fraction is below
+  TEST: at least one, and not all. One picture is all of them.
+  """
+  rows = dict(rows)
+  if 'test' not in rows and 'validation' in rows:
+    rows['test'] = rows.pop('validation')
+  if 'test' not in rows:
+    train = rows['train']
+    if len(train) > 1:
+      of_train = fractions[train]
+      test = of_train < TEST
+      test[np.argmin(of_train)], test[np.argmax(of_train)] = True, False
+      rows |= {'train': train[~test], 'test': train[test]}
+    else:
+      rows['test'] = train
+  return {split: rows[split] for split in ('train', 'validation', 'test') if split in rows}
+
+
+def classes(places: dict[str, list[str]]) -> tuple[list[str], dict[str, np.ndarray]]:
+  """The names of the class folders, sorted, and {split: labels int32, -1 outside of them}.
+
+  The classes are the first folders below those that all files of a split share, if there are at
+  least two in any split. They are the same for all splits.
+  """
+  shared = {split: shared_folders(names) for split, names in places.items()}
+  firsts = {
+    split: [first_folder(name[len(shared[split]) :]) for name in names]
+    for split, names in places.items()
+  }
+  found = set()
+  for folders in firsts.values():
+    several = set(folders) - {''}
+    found |= several if len(several) > 1 else set()
+  names = sorted(found)
+  number = {name: i for i, name in enumerate(names)}
+  labels = {}
+  for split, folders in firsts.items():
+    # A split of one class shares its folder.
+    all_in = [number[part] for part in shared[split].split('/') if part in number]
+    labels[split] = np.asarray(
+      [number.get(folder, all_in[0] if all_in else -1) for folder in folders], np.int32
+    )
+  return names, labels
+
+
+def first_folder(name: str) -> str:
+  """'a' of 'a/b/c', '' of 'c'."""
+  folder, slash, _ = name.partition('/')
+  return folder if slash else ''
+
+
+def shared_folders(names: list[str], stop: Iterable[str] = ()) -> str:
+  """The folders that all names lie in, 'a/b/', up to one whose name is in `stop`."""
+  first, last = (name.split('/')[:-1] for name in (min(names), max(names)))
+  pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+  folders = [folder for folder, _ in pairs]
+  stops = [i for i, folder in enumerate(folders) if folder.lower() in stop]
+  return ''.join(f'{folder}/' for folder in folders[: stops[0] if stops else None])
