@@ -107,7 +107,6 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     labels=functools.partial(extra.get, 'label') if 'label' in extra else None,
     content=functools.partial(picture_rows.content, files, index, load, extra, list(decoder), size),
     notes=folder.notes,
-    labels=(lambda: extra['label']) if 'label' in extra else None,
   )
 
 
