@@ -103,7 +103,7 @@ def test_rows_of_no_known_class_are_a_group_of_their_own():
       'data.validation=60 holds out 20 rows of each class, but toy train has 20 of class 2, of '
       'which one must remain: 57 rows would fit',
     ),
-    (np.repeat([0, 1, 2], [50, 50, 1]), 3, 'of which one must remain: no rows would fit'),
+    (np.repeat([0, 1, 2], [50, 50, 1]), 3, 'of which one must remain: add rows of it, or set data'),
   ],
 )
 def test_what_does_not_fit_is_one_line_that_says_what_would(labels, validation, message):
@@ -176,6 +176,23 @@ def test_a_negative_label_is_never_among_the_labelled():
   assert np.bincount(few).tolist() == [30, 30, 30]
   with pytest.raises(UserError, match='toy train has 0 of class 2'):
     balanced(toy([0, 1, -1, -1]), 3, KEY)
+
+
+def test_all_rows_with_a_label_and_no_other_can_be_the_labelled():
+  labels = np.full(300, -1)
+  labels[::10] = np.arange(30) % 3
+  assert sorted(numbers(balanced(toy(labels), 30, KEY))) == list(range(0, 300, 10))
+  named = toy(labels)._replace(class_names=('cat', 'dog', 'owl'))
+  with pytest.raises(UserError, match=r"33 of each .* 10 of class 'cat'\. Give at most 30"):
+    balanced(named, 99, KEY)
+
+
+def test_parts_have_the_names_and_labels_of_their_rows():
+  rows = toy(np.arange(9) % 3)._replace(names=lambda: [f'{i}.png' for i in range(9)])
+  rest, held = hold_out(rows, 3)
+  for part in (rest, held):
+    assert part.names() == [f'{i}.png' for i in numbers(part)]
+    assert part.labels().tolist() == [i % 3 for i in numbers(part)]
 
 
 def test_the_few_are_even_nested_and_of_the_seed():

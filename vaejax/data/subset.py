@@ -115,11 +115,11 @@ def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray
   per_class = split_evenly(len(by_class))
   rarest = min(by_class, key=lambda label: len(by_class[label]))
   if (available := len(by_class[rarest]) - 1) < per_class:
-    fits = count * available * len(by_class) // (count - len(unlabelled)) or 'no'
+    fits = count * available * len(by_class) // (count - len(unlabelled))
+    hint = f'{fits} rows would fit' if fits else 'add rows of it, or set data.validation=0'
     raise UserError(
       f'{setting} holds out {per_class} rows of each class, but {rows.origin} has {available + 1} '
-      f'of class {classes.name_of(rarest, rows.class_names)}, of which one must remain: {fits} '
-      'rows would fit'
+      f'of class {classes.name_of(rarest, rows.class_names)}, of which one must remain: {hint}'
     )
   chosen = [*unlabelled, *(i for indices in by_class.values() for i in indices[:per_class])]
   return np.asarray(chosen, np.int32), per_class
