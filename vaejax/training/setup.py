@@ -12,7 +12,7 @@ from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
 from vaejax.core.step import Chunk, make_chunk, make_step, make_sweep
 from vaejax.data import load
-from vaejax.data.labels import weighted
+from vaejax.data.labels import sample, weighted
 from vaejax.errors import UserError
 from vaejax.evaluation.evals import (
   check_best,
@@ -20,6 +20,7 @@ from vaejax.evaluation.evals import (
   fit_split,
   make_evals,
   make_protocol,
+  needs_labels,
 )
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
@@ -130,9 +131,12 @@ def set_up(
     name: table for name, table in load.splits(config.data, data_dir)._asdict().items() if table
   }
   method = factory.make_method(config, load.example(config.data, tables['train']))
-  labels = {name: load.count_labels(config.data, table) for name, table in tables.items()}
-  check_labels(config, method, tables['train'].origin, labels['train'])
-  is_labelled = labels['train'] and not labels['train'].unlabelled
+  labels = load.count_labels(config.data, tables['train'])
+  if labels or not method.conditional:
+    check_labels(config, method, tables['train'].origin, labels)
+  else:
+    check_labels(config, method, f'a sample of {tables["train"].origin}', sample(tables['train']))
+  is_labelled = labels and not labels.unlabelled
   weigh_labels = 'label' in tables['train'].row and not is_labelled
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
@@ -142,8 +146,11 @@ def set_up(
   watched = 'validation' if 'validation' in tables else 'test'
   evals_of = {}
   for name in (name for name in tables if name != 'train'):
-    of_labels = labels[name], labels['train']
-    evals_of[name], lines = fit_split(evals, config, method, source.example, name, of_labels)
+    # Reading labels may mean to decode a split, for which the first step does not wait needlessly.
+    used = needs_labels(config, method) or any('train' in e.extract for e in evals.values())
+    of_split = load.count_labels(config.data, tables[name]) if used else None
+    counts = of_split, labels
+    evals_of[name], lines = fit_split(evals, config, method, source.example, name, counts)
     skipped += lines
   check_best(
     config.checkpoint.best, evals_of[watched], skipped, config.data.name, 'validation' in tables
@@ -169,8 +176,7 @@ def set_up(
     ),
     method=method,
     source=source,
-    about=f'{config.data.name}: '
-    + load.describe(tables['train'], source.resident, labels['train']),
+    about=f'{config.data.name}: ' + load.describe(tables['train'], source.resident, labels),
     notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
