@@ -49,6 +49,7 @@ def test_the_rows_are_those_of_tfds(tmp_path, prepare, pictures, split):
   for got in (table.load(), table.fetch(np.arange(table.size))):
     assert np.array_equal(got['image'], [row['image'] for row in want])
     assert np.array_equal(got['label'], [row['label'] for row in want])
+  assert np.array_equal(table.labels(), table.load()['label'])
   last = table.fetch(np.array([table.size - 1, 0]))['image']
   assert np.array_equal(last, [want[-1]['image'], want[0]['image']])
 

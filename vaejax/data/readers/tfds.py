@@ -143,8 +143,9 @@ def fit_units(train: Table, settings: Settings) -> units.Units:
   elements = int(np.prod(train.row['image'].shape))
   count = int(np.clip(units.MAX_ELEMENTS // elements, *_UNIT_ROWS))
   index = np.unique(np.linspace(0, train.size - 1, min(count, train.size)).astype(np.int64))
+  rows = train.fetch(index)['image']
   try:
-    return units.fit(train.fetch(index)['image'], settings.transform, settings.low, settings.high)
+    return units.fit(rows, settings.transform, settings.low, settings.high)
   except ValueError as error:
     raise UserError(
       f'data.transform={settings.transform} does not fit {train.origin}: {error}. Use asinh'
