@@ -224,7 +224,7 @@ def test_labels_of_any_kind_become_classes(
     table = read(tmp_path, split)
     assert (table.classes, table.class_names) == (len(names), names)
     got = table.load()
-    assert got['label'].dtype == np.int32
+    assert got['label'].dtype == np.int32 and np.array_equal(table.labels(), got['label'])
     order = [next(i for i, p in enumerate(shots) if np.array_equal(p, x)) for x in got['image']]
     assert got['label'].tolist() == [want[i] for i in order]
     assert np.array_equal(table.fetch(np.arange(table.size))['label'], got['label'])
