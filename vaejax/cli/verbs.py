@@ -113,7 +113,7 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
   name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
   listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
   listed = listed or 'no value can be computed without labels'
-  lines = [f'test after {config.steps} steps: {listed}']
+  lines = [f'test after {steps[-1] if steps else config.steps} steps: {listed}']
   best = checkpoint.best(folder, steps, config.checkpoint.best).get(0)
   if best and best != steps[-1]:
     value = checkpoint.read_meta(folder, best)['metrics'][0][name]
