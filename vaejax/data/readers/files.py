@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from vaejax import units
 from vaejax.data import arrays, axes, divide, elements, windows
 from vaejax.data.readers import array_rows, factored, named, stores, targets
@@ -61,6 +63,7 @@ def table(
     factors=opened.factors,
     content=partial(array_rows.content, of_split),
     notes=opened.notes if split == 'train' else (),
+    labels=None if of_split.label is None else partial(np.repeat, of_split.label, of_split.windows),
   )
   if of_split.shape != of_split.stored_shape:
     result = result._replace(levels=256)  # resized black and white has greys
