@@ -7,8 +7,8 @@
 
 The first reads imagenet_resized/64x64, prepared by TFDS as array_record (`tfds build
 imagenet_resized/64x64 --file_format=array_record`). PATH is a folder of pictures, in folders of
-classes if there are labels. Pictures are cropped to their central square, scaled, and
-mirrored at random. They are streamed unless they fit data.budget_mb: --config.data.budget_mb=16384 keeps all of
+classes if there are labels. Pictures are cropped to their central square, scaled, and mirrored at
+random. They are streamed unless they fit data.budget_mb: --config.data.budget_mb=16384 keeps all of
 ImageNet at 64 pixels (15.7 GB) on each device, where nothing is loaded while training. On a host
 with many cores, --config.data.workers=N decodes in N processes instead of threads.
 
