@@ -45,6 +45,38 @@ def blocks(text: str) -> list[Block]:
   return found
 
 
+def make_own_files(folder: Path) -> None:
+  """Writes the files of a user that the pages name: pictures in class folders, arrays, videos."""
+  import h5py
+  import numpy as np
+  from PIL import Image
+
+  random = np.random.default_rng(0)
+  discs = (disc(random) for _ in iter(int, 1))
+  for label in ('cat', 'dog'):
+    (folder / 'pictures' / label).mkdir(parents=True)
+    for i in range(40):
+      Image.fromarray(next(discs)).save(folder / 'pictures' / label / f'{i}.png')
+  images = np.stack([next(discs) for _ in range(80)])
+  np.savez(folder / 'cells.npz', images=images, labels=np.arange(80) % 2)
+  with h5py.File(folder / 'galaxies.h5', 'w') as file:
+    file['images'] = images[..., :1] * np.float32(12.5)
+  for i in range(40):
+    frames = [Image.fromarray(next(discs)) for _ in range(8)]
+    (folder / 'clips').mkdir(exist_ok=True)
+    frames[0].save(folder / 'clips' / f'{i}.gif', save_all=True, append_images=frames[1:])
+
+
+def disc(random):
+  """A disc of a random colour at a random place on black: uint8 [40, 40, 3]."""
+  import numpy as np
+
+  y, x = np.mgrid[:40, :40]
+  row, column, radius = random.uniform(0, 40), random.uniform(0, 40), random.uniform(4, 12)
+  inside = (y - row) ** 2 + (x - column) ** 2 < radius**2
+  return inside[..., None] * random.integers(80, 256, 3).astype(np.uint8)
+
+
 def page(name: str) -> list[Block]:
   """What a page runs; where no prepared dataset is at hand, with the embedded digits for MNIST and
   without what needs others."""

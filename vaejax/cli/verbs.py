@@ -113,7 +113,7 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
   name, steps = config.checkpoint.best.lstrip('-'), checkpoint.steps(folder)
   listed = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
   listed = listed or 'no value can be computed without labels'
-  lines = [f'test after {config.steps} steps: {listed}']
+  lines = [f'test after {steps[-1] if steps else config.steps} steps: {listed}']
   best = checkpoint.best(folder, steps, config.checkpoint.best).get(0)
   if best and best != steps[-1]:
     value = checkpoint.read_meta(folder, best)['metrics'][0][name]
@@ -193,6 +193,15 @@ def evaluate(flags, overrides) -> int:
     raise RunError('; '.join(skipped))
   for line in skipped:
     log(line)
+  return 0
+
+
+def prepare(flags, overrides) -> int:
+  """The verb `prepare`."""
+  from vaejax.data import catalog
+
+  data_dir = flags.data_dir and str(flags.data_dir)
+  print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))
   return 0
 
 

@@ -4,10 +4,17 @@ import contextlib
 import itertools
 from pathlib import Path
 
+import jax
+import numpy as np
+
 from vaejax.config.serialise import differences
+from vaejax.core import stack
+from vaejax.core.sharding import replicate
 from vaejax.core.stack import Member
+from vaejax.data import load
 from vaejax.errors import UserError
 from vaejax.runs import checkpoint, claim, sweep_files, workdir
+from vaejax.types import State
 
 MAX_FIELDS = 5  # differing fields that a message names
 
@@ -54,9 +61,32 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
       changes[MAX_FIELDS:] = [f'{len(changes) - MAX_FIELDS} more']
     raise UserError(
       f'{folder} already contains a run with a different config ({"; ".join(changes)}). Use the '
-      'same values, or another workdir'
+      f'same values, or another workdir, where init_from={folder} starts from its nets'
     )
   return saved
+
+
+def check_hyper(config, folder: Path, state: State, members=()) -> None:
+  """Raises UserError if the state of a run has other hyper-parameters than config.json, which
+  somebody has edited: the run would go on with those of the state."""
+  wanted = [member.hyper for member in members] or [dict(config.hyper)]
+  actual = {name: np.atleast_1d(np.asarray(replicate(x))) for name, x in state.hyper.items()}
+  seeds = [member.seed for member in members] or [config.seed]
+  keys = np.asarray(replicate(jax.random.key_data(state.key))).reshape(len(seeds), -1)
+  step = stack.current_step(state)
+  for place, (hyper, seed) in enumerate(zip(wanted, seeds, strict=True)):
+    changes = [
+      f'hyper.{name} is {hyper[name]:g}, but {actual[name][place]:g} in checkpoint {step}'
+      for name in hyper
+      if name in actual and np.float32(hyper[name]) != actual[name][place]
+    ]
+    if not np.array_equal(keys[place], jax.random.key_data(load.run_key(seed))):
+      changes.append(f'seed is {seed}, but another one in checkpoint {step}')
+    if changes:
+      raise UserError(
+        f'{folder}/config.json was edited: {"; ".join(changes)}. Put the old value back, or train '
+        f'with the new one in another workdir, where init_from={folder} starts from its nets'
+      )
 
 
 def member_in_words(member: Member | None) -> str:

@@ -23,6 +23,7 @@ from vaejax.reporting import previews
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore
 from vaejax.runs.resume import hyper_in_words, member_in_words
+from vaejax.training import patience
 from vaejax.training.setup import Setup
 from vaejax.types import Metrics, State, averaged
 
@@ -77,12 +78,22 @@ class BoundaryHandler:
     self.frozen = stack.frozen_members(state)
     self.watched = setup.passes[setup.watched]
     self.test_values = None  # of the last test while training
+    self.early = None  # the state of the test after which the run stops early
+    self.tests = []  # the history of setup.patience
+    if setup.patience:
+      self.tests = patience.read_history(setup.patience, folder)
+      self.early = patience.early_end(setup, self.tests, state, log)
     self.make_pictures = None  # made when first due: the first step does not wait for test images
 
   @property
   def all_frozen(self) -> bool:
     """Whether all members of a stack are frozen."""
     return 0 < len(self.setup.members) == len(self.frozen)
+
+  @property
+  def is_over(self) -> bool:
+    """Whether no more steps are to be run."""
+    return self.all_frozen or self.early is not None
 
   def dispatch(self, step: int, sums: Metrics, state: State) -> Pending:
     """Dispatches the copy, the test and the pictures that are due after a step."""
@@ -142,6 +153,9 @@ class BoundaryHandler:
       previews.write(self.log, step, pending.pictures, setup.method, example, stacked)
     if pending.snapshot is not None:
       self.save(pending.snapshot, first, values)
+    if setup.patience and pending.test is not None and step % setup.patience.every == 0:
+      self.tests.append((step, values[0].get(setup.patience.metric, math.nan)))
+      self.early = patience.early_end(setup, self.tests, pending.snapshot[0], self.log)
 
   def mean_metrics(self, step: int, sums: Metrics) -> list[dict[str, float]]:
     """The metrics of the steps since the last row, waited for, averaged and checked."""

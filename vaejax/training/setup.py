@@ -24,6 +24,7 @@ from vaejax.evaluation.evals import (
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
 from vaejax.runs import checkpoint, same_data, workdir
+from vaejax.training import patience
 from vaejax.types import Eval, Method, Source, State
 
 
@@ -74,6 +75,7 @@ class Setup(NamedTuple):
     state_sharding, abstract_state: sharding of each leaf of the state; shapes of what is saved.
     hyper: the run's hyper-parameters, for messages.
     keep, best: which checkpoints stay, see checkpoint.manage.
+    patience: when the run stops early; None: never.
     images_per_step: examples of one step, over all members.
   """
 
@@ -101,6 +103,7 @@ class Setup(NamedTuple):
   hyper: dict[str, float]
   keep: int
   best: str
+  patience: patience.Patience | None
   images_per_step: int
 
   @property
@@ -120,6 +123,7 @@ def set_up(
   lookup('methods', config.method)
   optim.make(config.optimizer)
   schedules = optim.schedules(config.schedule, config.steps)
+  patient = patience.make(config, bool(members))
   mesh = sharding.make_mesh(microbatch(config), members=max(1, len(members)), layout=layout)
   put = sharding.MeshPlacement(mesh)
   tables = {
@@ -191,6 +195,7 @@ def set_up(
     hyper=dict(config.hyper),
     keep=config.checkpoint.keep,
     best=config.checkpoint.best,
+    patience=patient,
     images_per_step=config.batch_size * turns * max(1, len(members)),
   )
 

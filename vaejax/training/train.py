@@ -18,7 +18,7 @@ from vaejax.evaluation import judges
 from vaejax.reporting.lines import print_line
 from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, claim, init_from, restore, same_data, workdir
-from vaejax.runs.resume import read_matching
+from vaejax.runs.resume import check_hyper, read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
 from vaejax.training.final import final_test
 from vaejax.training.setup import Setup, set_up
@@ -86,6 +86,8 @@ def train(
     state = restore.restore(folder, setup.abstract_state, log)
     if state is None:
       state = init_from.first_state(setup.create, setup.state_sharding, setup.mesh, taken, members)
+    else:
+      check_hyper(config, folder, state, members)
     start, steps = stack.current_step(state), setup.cadence.steps
     if start > steps:
       raise UserError(
@@ -123,7 +125,10 @@ def train(
 
 
 def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
-  """Runs all steps from the state's own to the last one. Raises Stopped and RunError."""
+  """Runs all steps from the state's own to the last one, or until the run stops early. Raises
+  Stopped and RunError."""
+  if handler.early is not None:  # it had stopped before
+    return handler.early
   program, cadence = setup.program, setup.cadence
   step = start = stack.current_step(state)
   zeros, pending, chunks, stop = None, None, ChunkLength(), 0
@@ -135,7 +140,7 @@ def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
         unfinished = handler.resume(step, zeros)
         sums = program.put(unfinished) if unfinished else zeros
       end = step + available
-      while step < end and not handler.all_frozen and not (stop := stop_signal()):
+      while step < end and not handler.is_over and not (stop := stop_signal()):
         boundary = cadence.next_boundary(step)
         length = min(end, boundary, step + chunks.next()) - step
         previous, began = (step, sums), time.monotonic()
@@ -150,18 +155,20 @@ def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
         else:
           handler.poll(*previous)
         pending = None
-        if step == boundary:
+        if step == boundary and handler.early is None:
           # Dispatched before the next chunk, which overwrites the state.
           pending, sums = handler.dispatch(step, sums, state), zeros
-      if stop or handler.all_frozen:
+      if stop or handler.is_over:
         break
     stop = stop or stop_signal()  # a signal during the last chunk
     if pending:
       if stop:
         pending = pending._replace(snapshot=sharding.replicate(take_snapshot(state)))
       handler.finish(pending)
-    elif stop and step > start:
+    elif handler.early is None and stop and step > start:
       handler.suspend(step, sums, state)
+    if handler.early is not None:
+      state, step = handler.early, stack.current_step(handler.early)
     if handler.all_frozen:  # so that the members can be inspected where they froze
       handler.save((sharding.replicate(state), True), step)
     processes.on_main(lambda: handler.checkpoints.wait())

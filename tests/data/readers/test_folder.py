@@ -305,7 +305,7 @@ def test_the_listing_of_a_large_folder_is_cached(root, animals, monkeypatch):
   monkeypatch.setattr(listing, 'CHECKED', 11)
   monkeypatch.setattr(listing, 'RECENT', 0)
   walk, walks = listing.walk, []
-  monkeypatch.setattr(listing, 'walk', lambda path: walks.append(path) or walk(path))
+  monkeypatch.setattr(listing, 'walk', lambda *of: walks.append(of) or walk(*of))
   first = listing.scan(str(root))
   second = listing.scan(str(root))
   assert len(walks) == 1 and second.names == first.names

@@ -104,6 +104,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     class_names=folder.class_names,
     factors={name: len(column.names) for name, column in folder.factors.items()},
     names=functools.partial(list, names),
+    labels=functools.partial(extra.get, 'label') if 'label' in extra else None,
     content=functools.partial(picture_rows.content, files, index, load, extra, list(decoder), size),
     notes=folder.notes,
   )
