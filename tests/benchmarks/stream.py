@@ -52,10 +52,12 @@ def rates(flags, files: Path, dataset: Path) -> dict[str, dict[str, float]]:
       name = f'{workers} workers' if workers else 'threads'
       figures = ours('rate', dataset, workers, flags.batches, flags.batches // 10)
       taken.setdefault(name, []).append(figures)
+      print(f'  {name}: {figures["rate"]:.0f} images/s', flush=True)
       if workers and flags.peer:
         words = files, workers, BATCH, CROP, flags.batches, flags.batches // 10
         figures = result(start(flags.peer, 'stream_peer.py', *words))
         taken.setdefault(f'PyTorch, {name}', []).append(figures)
+        print(f'  PyTorch, {name}: {figures["rate"]:.0f} images/s', flush=True)
   table = {}
   for name, runs in taken.items():
     table[name] = {
