@@ -26,5 +26,6 @@ def get_config(arg=''):
   presets.autoencoder_defaults(config, words.dataset)
   config.model.latents = 10
   config.batch_size = 64
-  config.steps = presets.autoencoder_steps(words.dataset)
+  digits = words.dataset == 'digits'
+  config.steps = 3000 if digits else presets.autoencoder_steps(words.dataset)
   return finish(config, words, presets.TINY)

@@ -31,5 +31,6 @@ def get_config(arg=''):
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
   config.model = dict(presets.VAE)
   presets.autoencoder_defaults(config, words.dataset)
-  config.steps = presets.autoencoder_steps(words.dataset)
+  digits = words.dataset == 'digits'
+  config.steps = 3000 if digits else presets.autoencoder_steps(words.dataset)
   return finish(config, words, presets.TINY)

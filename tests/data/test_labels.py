@@ -37,6 +37,14 @@ def test_a_table_is_read_only_within_the_budget():
   assert labels.count(rows._replace(load=unread), 5 * 8 - 1) is None
 
 
+def test_a_sample_reaches_from_the_first_row_to_the_last():
+  label = np.zeros(1000)
+  assert labels.sample(table(label)) == (100, 100)
+  label[[0, 999]] = -1
+  assert labels.sample(table(label)) == (100, 98)
+  assert labels.sample(table()) == (5, 3)
+
+
 def test_a_rendered_table_and_one_without_labels():
   render = lambda i: {'image': jnp.zeros((len(i), 2, 2, 1)), 'label': jnp.asarray(i) % 4 - 1}
   assert labels.count(rendered(10, render, 3, 'toy'), 0) == (10, 7)

@@ -126,7 +126,8 @@ def test_at_first_every_class_has_the_standard_prior():
 
 @cache
 def sampled(n):
-  return jax.jit(lambda given, key, t: made().sample(variables(), key, n, given, temperature=t))
+  v = variables()  # outside of the jitted function, because it is cached
+  return jax.jit(lambda given, key, t: made().sample(v, key, n, given, temperature=t))
 
 
 def test_an_asked_label_decides_prior_and_decoder():

@@ -14,7 +14,7 @@ from vaejax.data.name_hash import fractions
 from vaejax.data.paths import PICTURES
 from vaejax.errors import UserError
 
-IGNORED = '__MACOSX', 'Thumbs.db', 'desktop.ini', '@eaDir'  # and what is hidden
+IGNORED = '__MACOSX', 'Thumbs.db', 'desktop.ini', '@eaDir', 'labels.csv'  # and what is hidden
 ALWAYS_LISTED = 50_000  # files up to which a folder is listed anew each time; about 0.5 s
 CHECKED = 1000  # files of a cached listing that are looked at again
 RECENT = 2 * 10**9  # nanoseconds in which a folder's time may not show a further change

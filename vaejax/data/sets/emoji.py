@@ -221,6 +221,9 @@ def table(
     fetch,
     origin=f'emoji {split}',
     class_names=tuple(categories),
+    labels=lambda: np.repeat([categories.index(emoji.category) for emoji in rows], 2).astype(
+      np.int32
+    ),
     factors=FACTORS,
     names=lambda: [f'{designer}/{emoji.file}' for emoji in rows for designer in DESIGNERS],
   )
