@@ -143,6 +143,7 @@ QUICK = {
   'sampling': ('--rounds=1', '--n=8'),
   'accelerator': ('--minutes=0.2',),
   'processes': ('--rounds=1', '--steps=20'),
+  'stream': ('--small', '--peer='),
 }
 
 
