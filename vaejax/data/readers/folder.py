@@ -16,8 +16,8 @@ from vaejax.data.table import Table
 from vaejax.errors import UserError
 
 THREADED_PIXELS = 96 * 96  # size of files from which decoding in threads is faster
-LEVELS = {pictures.GREY16: 65536, pictures.REAL: 0}
-DTYPES = {pictures.GREY16: np.uint16, pictures.REAL: np.float32}
+LEVELS = {pictures.GREY16: 65536, pictures.COLOUR16: 65536, pictures.REAL: 0}
+DTYPES = {pictures.GREY16: np.uint16, pictures.COLOUR16: np.uint16, pictures.REAL: np.float32}
 
 
 class Folder(NamedTuple):
@@ -53,7 +53,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
   alone. Labels are a file labels.csv, or the folders that the pictures of a split lie in.
 
   Returns:
-    A table of 'image' uint8 [H, W, C], uint16 [H, W, 1] or float32 [H, W, 1], with 'label' int32 []
+    A table of 'image' uint8 or uint16 [H, W, C] or float32 [H, W, 1], with 'label' int32 []
     and 'factors' int32 [F] if there are any. Its rows are in the order of the names.
 
   Raises:
@@ -232,12 +232,13 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
       f'{listing.shown(files.path(i))} is {pictures.NAMES[odd]}, but most pictures here are '
       f'{most}. Convert it, or move it away'
     )
-  if depth and settings.channels not in (None, 1):
+  channels = 3 if kinds[pictures.COLOUR8] or depth == pictures.COLOUR16 else 1
+  if depth and settings.channels not in (None, channels):
     raise UserError(
-      f'data.channels={settings.channels} does not apply to {pictures.NAMES[depth]}, which has 1. '
-      'Set data.channels=0'
+      f'data.channels={settings.channels} does not apply to {pictures.NAMES[depth]}, which has '
+      f'{channels}. Set data.channels=0'
     )
-  channels = settings.channels or (3 if kinds[pictures.COLOUR8] else 1)
+  channels = settings.channels or channels
   of_splits = headers.Headers(*(field[chosen] for field in about))
   height, width = headers.common_size(of_splits, files.root, bool(settings.size))
   shape = fitted_shape((height, width, channels), settings.size, channels)
