@@ -6,6 +6,8 @@ import pytest
 
 import vaejax
 from vaejax import units
+from vaejax.data import fingerprint, positive
+from vaejax.data.table import of_arrays
 from vaejax.distributions import Gaussian, InUnits, Laplace
 from vaejax.errors import UserError
 
@@ -128,3 +130,34 @@ def test_any_number_of_channels_trains_and_is_drawn(tmp_path, channels, kind, fa
   vaejax.train(f'{spec},data.shown=1,0,1', tmp_path / 'shown', data={'train': x, 'test': x[:24]})
   picture = Image.open(sorted((tmp_path / 'shown' / 'images').glob('samples*'))[-1])
   assert picture.mode == 'RGB'
+
+
+def test_a_logarithm_of_zero_is_one_line_wherever_it_is(tmp_path):
+  x = np.exp(RANDOM.normal(0, 1, (40, 6, 6, 1))).astype(np.float32)
+  test = x[:8].copy()
+  test[3, 2, 2] = 0
+  config = f'{CONFIG},transform=log'
+  with pytest.raises(UserError, match='positive numbers, but arrays test has 0. Use'):
+    vaejax.train(config, tmp_path / 'a', data={'train': x, 'test': test})
+  vaejax.train(config, tmp_path / 'b', data={'train': x, 'test': x[:8]})
+  with pytest.raises(UserError, match='has 0, but this run needs positive numbers'):
+    vaejax.load(tmp_path / 'b').log_prob(test)
+
+
+def test_large_rows_are_checked_as_they_are_read(monkeypatch):
+  monkeypatch.setattr(fingerprint, 'EXACT_BYTES', 10)
+  rows = of_arrays({'image': np.float32([1, 2, 0, 3]).reshape(4, 1, 1, 1)}, None, 'toy')
+  rows = positive.checked(rows)
+  assert rows.fetch(np.array([0, 1, 3]))['image'].sum() == 6
+  for read in (rows.load, lambda: rows.fetch(np.array([1, 2]))):
+    with pytest.raises(UserError, match='positive numbers, but toy has 0'):
+      read()
+
+
+def test_all_columns_of_a_large_array_count(monkeypatch):
+  x = RANDOM.normal(5, 2, (4096, 8, 16, 1))
+  x[:, :, 0] = 0
+  monkeypatch.setattr(units, 'MAX_ELEMENTS', x.size // 16)
+  fitted = units.fit(x)
+  assert fitted.shift[0] == pytest.approx(x.mean(), abs=0.05)
+  assert fitted.scale[0] == pytest.approx(x.std(), abs=0.05)

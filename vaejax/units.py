@@ -83,8 +83,8 @@ def fit(
   Raises ValueError if `log` is given numbers that are not positive.
   """
   integers, channels = x.dtype.kind in 'iu', x.shape[-1]
-  x = x.reshape(-1, channels)
-  x = x[:: max(1, x.size // MAX_ELEMENTS)].astype(np.float64)
+  # Whole rows: pixels at even distances would be those of a few columns.
+  x = x[:: max(1, x.size // MAX_ELEMENTS)].reshape(-1, channels).astype(np.float64)
   if transform == 'log' and x.min() <= 0:
     raise ValueError(f'the smallest value is {x.min():g}')
   ends = [x.min(axis=0) if low is None else np.full(channels, low)]

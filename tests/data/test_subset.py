@@ -246,3 +246,32 @@ def test_files_are_held_out_by_name():
     # The limit of the smallest fifth of all numbers moves a little.
     assert len(set(held_out.names()) - set(more.names())) < 10
     assert len(set(held_out.names()) & set(more_rest.names())) < 10
+
+
+@pytest.mark.parametrize('labelled', [True, False])
+@pytest.mark.parametrize('named', [True, False])
+def test_windows_of_a_video_are_held_out_together(labelled, named):
+  video = np.repeat(np.arange(60), 7)
+  rows = toy(video % 3 if labelled else np.zeros(420), 3 if labelled else None)
+  names = [f'clip{i}' for i in video]
+  rows = rows._replace(groups=lambda: video, names=(lambda: names) if named else None)
+  rest, held = hold_out(rows, 0.2)
+  of_rest, of_held = ({video[i] for i in numbers(part)} for part in (rest, held))
+  assert not of_rest & of_held and of_rest | of_held == set(range(60))
+  assert 84 <= held.size <= 84 + 3 * 6
+  assert set(rest.groups()) == of_rest and set(held.groups()) == of_held
+
+
+def test_a_class_of_one_video_cannot_be_held_out():
+  video = np.repeat(np.arange(7), 5)
+  rows = toy(np.minimum(video // 3, 2))._replace(groups=lambda: video)
+  with pytest.raises(UserError, match='no rows of class 2 .* parts of a video are held out'):
+    hold_out(rows, 9)
+
+
+def test_names_are_listed_once():
+  rows, lists = toy(np.zeros(1500), None), []
+  rows = rows._replace(names=lambda: lists.append(0) or [str(i) for i in range(1500)])
+  _, held = hold_out(rows, 0.5)
+  lists.clear()
+  assert held.names() == [str(i) for i in numbers(held)] and len(lists) == 1

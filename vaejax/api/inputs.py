@@ -32,7 +32,10 @@ def pixels(name: str, x: Any, example: Example, frames: bool = False) -> np.ndar
       f'{name} has the shape {list(x.shape)}, but this run needs [N, {", ".join(map(str, sizes))}]'
       f'{hint}'
     )
-  return intensities(name, x, not example.units)
+  x = intensities(name, x, not example.units)
+  if example.units and example.units.transform == 'log' and x.size and x.min() <= 0:
+    raise UserError(f'{name} has {x.min():g}, but this run needs positive numbers')
+  return x
 
 
 def intensities(name: str, x: np.ndarray, eight_bit: bool) -> np.ndarray:

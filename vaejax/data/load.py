@@ -13,6 +13,7 @@ from vaejax.data import (
   classes,
   combine,
   labels,
+  positive,
   readers,
   sets,
   settings,
@@ -133,6 +134,8 @@ def read(data, split: str, data_dir: Location) -> Table:
   else:
     rows = readers.find(data.name, of_data).table(data.name, split, of_data, data_dir)
   check_real_numbers(data, rows)
+  if data.transform == 'log':
+    rows = positive.checked(rows)
   if styles(data) and transforms.data_field(rows.row) != 'image':
     raise UserError(
       f'data.styles={data.styles} needs images, but {data.name} has videos. Choose a dataset of '

@@ -99,6 +99,7 @@ def cut(rows: Table, part: Part, split: str) -> Table:
     origin=f'{rows.origin}[{part.start or ""}:{part.stop or ""}]',
     names=rows.names and (lambda: rows.names()[start:stop]),
     labels=rows.labels and (lambda: rows.labels()[start:stop]),
+    groups=rows.groups and (lambda: rows.groups()[start:stop]),
     content=fingerprint.content(stop - start, rows.row, fetch),
   )
 
@@ -153,6 +154,7 @@ def concatenate(tables: list[Table], split: str) -> Table:
     origin=' + '.join(t.origin for t in tables),
     names=(lambda: [name for t in tables for name in t.names()]) if has_names else None,
     labels=(lambda: np.concatenate([t.labels() for t in tables])) if has_labels else None,
+    groups=None,
     content=fingerprint.content(size, first.row, fetch),
     notes=tuple(dict.fromkeys(note for t in tables for note in t.notes)),
   )

@@ -24,10 +24,19 @@ def subset(rows: Table, index: np.ndarray) -> Table:
   fetch = lambda positions: rows.fetch(index[positions])
   load = lambda: fetch(np.arange(len(index)))
   render = rows.render and (lambda positions: rows.render(jnp.asarray(index)[positions]))
-  names = rows.names and (lambda: [rows.names()[i] for i in index])
-  labels = rows.labels and (lambda: rows.labels()[index])
+
+  def names():
+    every = rows.names()
+    return [every[i] for i in index]
+
   return rows._replace(
-    size=len(index), load=load, fetch=fetch, render=render, names=names, labels=labels
+    size=len(index),
+    load=load,
+    fetch=fetch,
+    render=render,
+    names=rows.names and names,
+    labels=rows.labels and (lambda: rows.labels()[index]),
+    groups=rows.groups and (lambda: rows.groups()[index]),
   )
 
 
@@ -45,9 +54,15 @@ def without(rows: Table, index: np.ndarray) -> Table:
 
   fetch = lambda positions: rows.fetch(original(np.asarray(positions)))
   render = rows.render and (lambda positions: rows.render(original(positions, jnp)))
-  names = rows.names and (lambda: np.delete(rows.names(), index).tolist())
-  labels = rows.labels and (lambda: np.delete(rows.labels(), index))
-  return rows._replace(size=size, load=load, fetch=fetch, render=render, names=names, labels=labels)
+  return rows._replace(
+    size=size,
+    load=load,
+    fetch=fetch,
+    render=render,
+    names=rows.names and (lambda: np.delete(rows.names(), index).tolist()),
+    labels=rows.labels and (lambda: np.delete(rows.labels(), index)),
+    groups=rows.groups and (lambda: np.delete(rows.groups(), index)),
+  )
 
 
 def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
@@ -57,7 +72,7 @@ def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
   new ones change few of the rows that are held out. If the split has classes, there are
   equally many of each class that occurs, and at least one row of each remains. Rows with a negative
   label, which is unknown, belong to no class; those among the first are held out. Counts are
-  rounded.
+  rounded. Groups of rows, such as the windows of a video, are held out completely.
 
   Args:
     rows: the split.
@@ -79,7 +94,7 @@ def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
     note = f', {per_class} of each class'
   else:
     index = hold_out_order(rows)(np.arange(count))
-  index = np.sort(index)
+  index = complete_groups(rows, index, setting) if rows.groups else np.sort(index)
   rest = without(rows, index)._replace(origin=f'{rows.origin} without {len(index)} rows{note}')
   held_out = subset(rows, index)._replace(origin=f'{rows.origin}, {len(index)} rows{note}')
   return rest, held_out
@@ -87,10 +102,37 @@ def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
 
 def hold_out_order(rows: Table) -> Callable[[np.ndarray], np.ndarray]:
   """The function from positions [n] in the order of `hold_out` to indices [n] of rows."""
+  if not (rows.names or rows.groups):
+    return lambda positions: host_order(HOLD_OUT_KEY, positions, rows.size)
   if rows.names:
     order = np.argsort(fractions(rows.names(), salt='validation'), kind='stable')
-    return lambda positions: order[positions]
-  return lambda positions: host_order(HOLD_OUT_KEY, positions, rows.size)
+  else:
+    order = host_order(HOLD_OUT_KEY, np.arange(rows.size), rows.size)
+  if rows.groups:
+    # Those of a group follow its first.
+    _, first, number = np.unique(rows.groups()[order], return_index=True, return_inverse=True)
+    order = order[np.argsort(first[number], kind='stable')]
+  return lambda positions: order[positions]
+
+
+def complete_groups(rows: Table, index: np.ndarray, setting: str) -> np.ndarray:
+  """The sorted indices of all rows of the groups that have a row at `index`. Raises UserError if
+  no row remains, or none of a class."""
+  groups = rows.groups()
+  is_held_out, what = np.isin(groups, groups[index]), ''
+  if is_held_out.sum() == len(index):
+    return np.sort(index)
+  if rows.classes:
+    label = np.concatenate([x for _, x in labels(rows, lambda positions: positions)])
+    gone = np.setdiff1d(label[is_held_out], label[~is_held_out])
+    gone = gone[gone >= 0]
+    what = f' of class {classes.name_of(gone[0], rows.class_names)}' if len(gone) else ''
+  if what or is_held_out.all():
+    raise UserError(
+      f'{setting} would leave no rows{what} of {rows.origin} to train on, because the parts of a '
+      'video are held out together. Give a smaller data.validation, or more videos'
+    )
+  return np.flatnonzero(is_held_out)
 
 
 def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray, int]:

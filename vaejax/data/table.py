@@ -35,6 +35,8 @@ class Table(NamedTuple):
     factors: {name of a factor: number of its values}, in the order of 'factors'.
     names: () -> the name of each row's file; None if rows have no files.
     labels: () -> the labels of all rows, without the images; None: they are read with the rows.
+    groups: () -> the number of the video, or of something else, that each row is a part of, [size]:
+      rows held out for validation are all of their groups. None: each row is one.
     content: () -> {field: digest}, which identifies the rows; None: of all rows.
     notes: lines for the user about what was skipped, measured or assumed.
   """
@@ -54,6 +56,7 @@ class Table(NamedTuple):
   content: Callable[[], Mapping[str, str]] | None = None
   notes: tuple[str, ...] = ()
   labels: Callable[[], np.ndarray] | None = None
+  groups: Callable[[], np.ndarray] | None = None
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray], classes: int | None, origin: str) -> Table:

@@ -342,6 +342,7 @@ MISTAKES = {
   'text': ({'x': np.full((3, 4, 4), 'a')}, 'has no images'),
   'complex': ({'x': X * 1j}, 'has no images'),
   'objects': ({'x': np.asarray([X[0], X[1, 1:]], object)}, 'not read because that would run code'),
+  'object labels': ({'x': X, 'labels': np.asarray(['a', None] * 20)}, 'labels of .* Python objects'),
   'nan': ({'x': np.insert(X / 255, 7, np.nan, axis=0)}, r'nan in row 7 at \[0, 0, 0\]'),
   'infinite': ({'x': X * 1e300}, r'e[+]30. in row 0 at'),
   'no train': ({'x_test': X, 'x_val': X}, 'has the split test, validation, but no train'),
@@ -374,8 +375,34 @@ def test_a_damaged_file_is_named(tmp_path, kind, damage):
   assert str(file) in str(error.value)
 
 
+@pytest.mark.parametrize('chunk', [4, 40])
+def test_damaged_chunks_of_hdf5_are_named(tmp_path, chunk):
+  import h5py
+
+  path = tmp_path / 'a.h5'
+  with h5py.File(path, 'w') as file:
+    file.create_dataset('images', data=X, compression='gzip', chunks=(chunk, 6, 7, 3))
+  data = path.read_bytes()
+  path.write_bytes(data[: len(data) // 2] + bytes(500) + data[len(data) // 2 + 500 :])
+  with pytest.raises(UserError, match=r'cannot read .*a.h5: damaged\?'):
+    read(path)
+
+
 def test_h5py_is_an_extra(tmp_path, monkeypatch):
   path = hdf5(tmp_path / 'a.h5', images=X)
   monkeypatch.setitem(sys.modules, 'h5py', None)
   with pytest.raises(UserError, match=r"not installed. Run pip install 'vaejax\[hdf5\]'"):
     read(path)
+
+
+def test_what_other_files_decide_is_read_again(tmp_path, cache):
+  x, binary = X[..., 0], (X[..., 0] > 127).astype(np.uint8)
+  files = npy(tmp_path / 'data', x_train=binary, x_test=binary[:8], y_train=Y, y_test=Y[:8])
+  first = read(files, size=6).train.load()
+  assert first['image'].max() == 255
+  np.save(files / 'y_train.npy', 3 - Y)
+  second = read(files, size=6).train.load()
+  np.testing.assert_array_equal(second['label'], 3 - Y)
+  np.save(files / 'x_test.npy', x[:8])  # so 0 and 1 are no longer black and white
+  third = read(files, size=6).train.load()
+  assert third['image'].max() == 1

@@ -245,3 +245,10 @@ def test_a_config_of_images_refuses_a_video_file(tmp_path):
   data.update({'name': str(tmp_path / 'a.mkv')})
   with pytest.raises(UserError, match=r'Use a config of videos, such as configs/rvae.py'):
     load.splits(data, None)
+
+
+def test_windows_of_a_clip_are_one_group(tmp_path):
+  for i in range(5):
+    frames(tmp_path / f'{i}', clip(6))
+  table = read(tmp_path, frames=2, stride=1).train
+  assert np.bincount(table.groups()).tolist() == [5] * 4

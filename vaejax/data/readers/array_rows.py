@@ -10,6 +10,7 @@ import numpy as np
 
 from vaejax.data import axes, decoded, elements
 from vaejax.data.axes import Axes
+from vaejax.data.cached import digest
 from vaejax.data.elements import Elements
 from vaejax.data.fit import MODES, check_settings, fit_image, fitted_shape
 from vaejax.data.readers import stores
@@ -82,6 +83,11 @@ def count(array: Array, where: Axes, index: np.ndarray | None = None) -> int:
   return array.shape[1 if where.frames_first else 0] if index is None else len(index)
 
 
+def videos(rows: Rows) -> np.ndarray:
+  """The number of each window's video."""
+  return np.arange(rows.size, dtype=np.int32) // rows.windows
+
+
 def check(rows: Rows) -> None:
   """Raises UserError if rows cannot be brought to the size and channels that are set."""
   settings, channels = rows.settings, rows.stored_shape[-1]
@@ -144,8 +150,10 @@ def load(rows: Rows) -> dict[str, np.ndarray]:
   one = int(np.prod(rows.shape)) * np.dtype(rows.elements.dtype).itemsize
   blocks = lambda: decoded.blocks(partial(fetch, rows), rows.size, one, 1)
   if is_fitted:
-    array = rows.array
+    array, parts = rows.array, (rows.index, rows.label, rows.factors)
     key = [os.path.realpath(array.path), array.key, *array.version, rows.what]
+    # Labels can be in another file, and other splits decide how elements are stored.
+    key += [rows.axes, rows.elements, *(None if x is None else digest(x) for x in parts)]
     return decoded.load(rows.what, [*key, identity(rows.settings)], rows.row, rows.size, blocks)
   result = {k: np.empty((rows.size, *v.shape), v.dtype) for k, v in rows.row.items()}
   first = 0

@@ -46,8 +46,8 @@ def image(picture: Picture, settings: Settings, white: int) -> Callable:
     pixels = read(fields)
     if factor is not None and factor != 1:
       return pixels * factor
-    if pixels.dtype == np.float32:
-      check_real(pixels, settings.transform)
+    if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
+      raise Mismatch('it has numbers that are not finite. Replace them')
     return pixels
 
   return decode
@@ -97,14 +97,6 @@ def tensor(fields, picture: Picture) -> np.ndarray:
     x = np.asarray(getattr(stored, kind).value)
   x = x.astype(picture.stored, copy=False).reshape([-1 if n is None else n for n in shape])
   return x * np.uint8(255) if picture.dtype == bool else x
-
-
-def check_real(x: np.ndarray, transform: str) -> None:
-  """Raises Mismatch for real numbers that are not finite, or that have no logarithm."""
-  if not np.isfinite(x).all():
-    raise Mismatch('it has numbers that are not finite. Replace them')
-  if transform == 'log' and x.min() <= 0:
-    raise Mismatch(f'it has {x.min():g}, which data.transform=log cannot take. Use asinh')
 
 
 def label(found: Label) -> Callable:

@@ -64,6 +64,7 @@ def table(
     content=partial(array_rows.content, of_split),
     notes=opened.notes if split == 'train' else (),
     labels=None if of_split.label is None else partial(np.repeat, of_split.label, of_split.windows),
+    groups=None if of_split.windows == 1 else partial(array_rows.videos, of_split),
   )
   if of_split.shape != of_split.stored_shape:
     result = result._replace(levels=256)  # resized black and white has greys

@@ -1,5 +1,6 @@
 """Arrays in files as rows that are read by index: mapped where they lie in the file as they are."""
 
+import contextlib
 import functools
 import os
 import zipfile
@@ -17,7 +18,7 @@ from vaejax.errors import UserError
 HDF5 = '.h5', '.hdf5', '.hdf'
 MEMORY_BYTES = 2**28  # a larger compressed array is written into the cache of decoded arrays
 BLOCK_BYTES = 2**25  # that are read at once
-TEXT = np.dtype(object)
+BROKEN = zipfile.BadZipFile, zipfile.zlib.error
 
 
 class Array(NamedTuple):
@@ -82,7 +83,8 @@ def of_file(path: Path) -> list[tuple[str, Array]]:
     raise UserError(damaged(path, error)) from None
   result = [(name, Array(str(path), *fields, version)) for name, *fields in found]
   for name, array in result:
-    if array.offset is not None and array.offset + array.nbytes > version[1]:
+    is_mapped = array.offset is not None and not array.dtype.hasobject  # which are pickled
+    if is_mapped and array.offset + array.nbytes > version[1]:
       raise UserError(f'{path} is damaged: {name or "it"} ends after the file. Copy it again')
   return result
 
@@ -93,13 +95,22 @@ def damaged(path: Path | str, error: Exception) -> str:
   return f'cannot read {path}: damaged? {type(error).__name__}: {reason}'
 
 
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+  """Turns the errors of a damaged file into a UserError that names it."""
+  try:
+    yield
+  except UserError:
+    raise
+  except (OSError, LookupError, ValueError, EOFError, NotImplementedError, *BROKEN) as error:
+    raise UserError(damaged(path, error)) from None
+
+
 def rows(array: Array, index: np.ndarray) -> np.ndarray:
   """The rows of an array at an index [N] in any order. Raises UserError if the file is damaged."""
   if array.offset is None and not array.extract:
-    try:
+    with reading(array.path):
       return hdf5.read(array.path, array.key, np.asarray(index))
-    except (OSError, KeyError) as error:
-      raise UserError(damaged(array.path, error)) from None
   return opened(array)[index]
 
 
@@ -107,7 +118,8 @@ def blocks(array: Array) -> Iterator[np.ndarray]:
   """All rows of an array in blocks, in order."""
   step = block_rows(array)
   if array.offset is None and array.path.lower().endswith(HDF5) and not array.extract:
-    yield from hdf5.rows(array.path, array.key, step)
+    with reading(array.path):
+      yield from hdf5.rows(array.path, array.key, step)
     return
   whole = opened(array)
   for first in range(0, len(whole), step):
@@ -122,7 +134,8 @@ def block_rows(array: Array) -> int:
 def everything(array: Array) -> np.ndarray:
   """A small array: labels, factors or splits."""
   if array.path.lower().endswith(HDF5):
-    return hdf5.everything(array.path, array.key)
+    with reading(array.path):
+      return hdf5.everything(array.path, array.key)
   if array.dtype.hasobject:
     raise UserError(
       f'{array.key or "the array"} of {array.path} has Python objects, which are not read because '
@@ -138,19 +151,20 @@ def opened(array: Array) -> np.ndarray:
     order = 'F' if array.fortran else 'C'
     return np.memmap(array.path, array.dtype, 'r', array.offset, array.shape, order)
   read = hdf5.rows if array.path.lower().endswith(HDF5) else npz.rows
-  parts = lambda: read(array.path, array.key, block_rows(array))
-  try:
-    if array.nbytes <= MEMORY_BYTES:
-      result = np.empty(array.shape, array.dtype)
-      first = 0
-      for part in parts():
-        result[first : first + len(part)] = part
-        first += len(part)
-      return result
-    name = f'{Path(array.path).stem}-{array.key}'
-    key = [os.path.realpath(array.path), array.key, *array.version]
-    row = {'array': jax.ShapeDtypeStruct(array.shape[1:], array.dtype)}
-    wrapped = lambda: ({'array': part} for part in parts())
-    return decoded.load(name, key, row, array.shape[0], wrapped)['array']
-  except (ValueError, EOFError, zipfile.BadZipFile, zipfile.zlib.error) as error:
-    raise UserError(damaged(array.path, error)) from None
+
+  def parts():
+    with reading(array.path):
+      yield from read(array.path, array.key, block_rows(array))
+
+  if array.nbytes <= MEMORY_BYTES:
+    result = np.empty(array.shape, array.dtype)
+    first = 0
+    for part in parts():
+      result[first : first + len(part)] = part
+      first += len(part)
+    return result
+  name = f'{Path(array.path).stem}-{array.key}'
+  key = [os.path.realpath(array.path), array.key, *array.version]
+  row = {'array': jax.ShapeDtypeStruct(array.shape[1:], array.dtype)}
+  wrapped = lambda: ({'array': part} for part in parts())
+  return decoded.load(name, key, row, array.shape[0], wrapped)['array']

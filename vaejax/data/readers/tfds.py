@@ -132,6 +132,7 @@ def table(
     content=fingerprint.content(count, row, fetch),
     notes=(*notes, *of_split.notes, *(windows.notes if clip else ())),
     labels=labels if label and of_split.bytes <= _LABEL_BYTES else None,
+    groups=(lambda: windows.record) if clip else None,
   )
   if row[data].dtype == np.uint8:
     return result

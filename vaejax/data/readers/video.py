@@ -120,6 +120,7 @@ def table(
     content=functools.partial(content, listed.root, files, load, extra, decoder, size),
     notes=videos.notes,
     labels=(lambda: extra['label']) if 'label' in extra else None,
+    groups=lambda: video,
   )
 
 

@@ -211,7 +211,7 @@ def table(
     'factors': jax.ShapeDtypeStruct((len(FACTORS),), np.int32),
   }
   count = 2 * len(rows)
-  key = [*key, [emoji.file for emoji in rows], side, depth, fit, below]
+  key = [*key, rows, categories, side, depth, fit, below]
   blocks = lambda: decoded.blocks(fetch, count, side * side * depth, 1)
   return Table(
     count,
@@ -226,4 +226,6 @@ def table(
     ),
     factors=FACTORS,
     names=lambda: [f'{designer}/{emoji.file}' for emoji in rows for designer in DESIGNERS],
+    # Variants of an emoji are one group.
+    groups=lambda: np.repeat(np.unique([e.base for e in rows], return_inverse=True)[1], 2),
   )
