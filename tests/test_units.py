@@ -137,7 +137,7 @@ def test_a_logarithm_of_zero_is_one_line_wherever_it_is(tmp_path):
   test = x[:8].copy()
   test[3, 2, 2] = 0
   config = f'{CONFIG},transform=log'
-  with pytest.raises(UserError, match='positive numbers, but arrays test has 0. Use'):
+  with pytest.raises(UserError, match=r'positive numbers, but arrays test has 0\. Use'):
     vaejax.train(config, tmp_path / 'a', data={'train': x, 'test': test})
   vaejax.train(config, tmp_path / 'b', data={'train': x, 'test': x[:8]})
   with pytest.raises(UserError, match='has 0, but this run needs positive numbers'):

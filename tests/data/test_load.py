@@ -137,6 +137,7 @@ def test_an_example_is_what_both_sources_give():
     ({'mode': 'disk'}, 'Choose one of auto, resident, stream'),
     ({'scale': 'tanh'}, 'Choose one of symmetric, unit'),
     ({'fit': 'stretch'}, 'Choose one of crop, pad, resize'),
+    ({'high': 9.0}, 'data.high=9 needs 16-bit images or floats, but digits train has 8 bits'),
   ],
 )
 def test_a_wrong_name_is_answered_in_one_line(fields, message):

@@ -258,7 +258,7 @@ def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path,
   np.testing.assert_array_equal(found[0], found[1])
   assert np.abs(found[0] - found[2]).max() > 1e-3
   assert main([*sample, '--label=10']) == 2
-  assert 'Use 0 to 9' in capsys.readouterr().err
+  assert 'not a class from 0 to 9' in capsys.readouterr().err
 
 
 def test_a_judge_whose_test_split_has_no_labels_is_not_kept(cache, tmp_path, capsys):
@@ -272,3 +272,22 @@ def test_a_judge_whose_test_split_has_no_labels_is_not_kept(cache, tmp_path, cap
   assert 'its test split has no labels, so its accuracy is unknown' in shown.err
   assert not list(cache.glob('*.json'))
   assert find(str(tmp_path / 'run'), DATA).accuracy is None
+
+
+def test_folders_of_one_name_have_a_judge_each(tmp_path, monkeypatch):
+  for name in ('a', 'b'):
+    (tmp_path / name / 'cells').mkdir(parents=True)
+  path = lambda name, **fields: cache_path(ConfigDict(DATA.to_dict() | {'name': name, **fields}))
+  first = path(str(tmp_path / 'a' / 'cells'))
+  assert first.name.startswith('cells-') and first != path(str(tmp_path / 'b' / 'cells'))
+  monkeypatch.chdir(tmp_path / 'a')
+  assert path('cells') == path('./cells') == first
+  assert path('cells', label='colour') != first != path('cells', field='thumbnail')
+
+
+def test_a_judge_whose_data_is_replaced_is_no_judge(judged, monkeypatch):
+  run = judges.open_judge(judged)
+  other = {**run.data, 'test': {**run.data['test'], 'content': {'image': 'x'}, 'sample': None}}
+  monkeypatch.setattr(judges, 'open_judge', lambda *_: run._replace(data=other))
+  with pytest.raises(UserError, match=r'no longer what it was trained on \(test: digits test'):
+    find(str(judged), DATA)

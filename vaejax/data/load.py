@@ -153,6 +153,12 @@ def check_real_numbers(data, rows: Table) -> None:
         f'data.{field}={data[field]} needs 8-bit images, but the data is real numbers. Set '
         f'data.{field}={default!r}, or give uint8'
       )
+  for end in ('low', 'high'):
+    if data.get(end) is not None and not rows.units:
+      raise UserError(
+        f'data.{end}={data[end]:g} needs 16-bit images or floats, but {rows.origin} has 8 bits. '
+        'Leave it out'
+      )
   if data.transform != 'none' and not rows.units:
     raise UserError(
       f'data.transform={data.transform} needs 16-bit images or floats, but {rows.origin} has 8 '

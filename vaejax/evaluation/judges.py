@@ -22,10 +22,12 @@ import numpy as np
 from vaejax.core.passes import map_examples
 from vaejax.data import load, sets
 from vaejax.data.cache import cache_folder
+from vaejax.data.cached import digest
+from vaejax.data.paths import is_path, is_tfds
 from vaejax.data.styles import STYLES
 from vaejax.errors import UserError
 from vaejax.metrics.frechet import Moments, moments
-from vaejax.runs import checkpoint, workdir
+from vaejax.runs import checkpoint, same_data, workdir
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.runs.trained import TrainedRun, open_run, open_split
 from vaejax.types import Example, Method, Variables, averaged
@@ -134,6 +136,11 @@ def predicted_field(config) -> str:
 def cache_path(data, target: str = 'label') -> Path:
   """The file in the user's cache that names the judge of such data, by its labels or styles."""
   form = f'-{data.size}' * bool(data.size) + f'-{data.channels}c' * bool(data.channels)
+  for chosen in filter(None, (data.get('field'), data.get('label'))):
+    form += '-' + re.sub(r'\W', '_', chosen)
+  path = os.path.expanduser(data.name)
+  if is_path(data.name) and not is_tfds(path):  # many folders are called data
+    form += f'-{digest(os.path.realpath(path))[:8]}'
   if styles := load.styles(data):
     form += f'-{styles}_styles' + f'-{target}' * (target != 'label')
   return cache_folder('judges') / f'{dataset_name(data)}{form}.json'
@@ -190,7 +197,7 @@ def checksum(run: TrainedRun) -> str:
 
 def make_judge(run: TrainedRun) -> Judge:
   """The judge of a trained run, with the statistics of its data."""
-  table, _ = open_split(run, 'test', None)
+  table, _ = open_split(run, 'test')
   arrays = cached_statistics(run)
   moments_of = lambda split: Moments(arrays[f'{split}/mean'], arrays[f'{split}/covariance'])
   return Judge(
@@ -210,8 +217,16 @@ def make_judge(run: TrainedRun) -> Judge:
 
 def cached_statistics(run: TrainedRun) -> dict[str, np.ndarray]:
   """Statistics of a judge's own splits, from the cache if the data and parameters are the same."""
-  tables = [open_split(run, split, None)[0] for split in ('train', 'test')]
-  key = [checksum(run), run.config.data.to_json_best_effort(), *map(workdir.provenance, tables)]
+  tables = {split: open_split(run, split)[0] for split in ('train', 'test')}
+  now = {split: workdir.provenance(table) for split, table in tables.items()}
+  saved = {split: run.data[split] for split in now if split in run.data}
+  changes = same_data.changes(saved, tables, now) if saved.keys() == now.keys() else ()
+  if other := [change.words for change in changes if change.kind == 'other']:
+    raise UserError(
+      f'the data of the judge {run.folder} is no longer what it was trained on ({other[0]}). Put '
+      'it back, or train the judge again'
+    )
+  key = [checksum(run), run.config.data.to_json_best_effort(), *now.values()]
   name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
   path = cache_path(run.config.data).with_name('statistics') / f'{name}.npz'
   with contextlib.suppress(OSError, EOFError, ValueError, LookupError, zipfile.BadZipFile):
@@ -225,8 +240,8 @@ def cached_statistics(run: TrainedRun) -> dict[str, np.ndarray]:
     arrays |= {f'{split}/mean': features.mean, f'{split}/covariance': features.covariance}
   arrays |= {'shares': np.asarray(shares), 'accuracy': np.asarray(accuracy)}
   buffer = io.BytesIO()
-  digest = np.frombuffer(checkpoint.digest(arrays).encode(), np.uint8)
-  np.savez(buffer, **arrays, checksum=digest)
+  check = np.frombuffer(checkpoint.digest(arrays).encode(), np.uint8)
+  np.savez(buffer, **arrays, checksum=check)
   with contextlib.suppress(OSError):  # a cache that cannot be written only costs time
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, buffer.getvalue())
@@ -236,7 +251,7 @@ def cached_statistics(run: TrainedRun) -> dict[str, np.ndarray]:
 def classify_split(run: TrainedRun, split: str) -> tuple[Moments, np.ndarray, float]:
   """Moments of a judge's features of a split, the proportions of the classes that it predicts, and
   its accuracy on the labelled rows, NaN if there are none."""
-  _, source = open_split(run, split, None)
+  _, source = open_split(run, split)
   field, variables = predicted_field(run.config), averaged(run.state)
 
   def classify(batch):

@@ -342,7 +342,7 @@ MISTAKES = {
   'text': ({'x': np.full((3, 4, 4), 'a')}, 'has no images'),
   'complex': ({'x': X * 1j}, 'has no images'),
   'objects': ({'x': np.asarray([X[0], X[1, 1:]], object)}, 'not read because that would run code'),
-  'object labels': ({'x': X, 'labels': np.asarray(['a', None] * 20)}, 'labels of .* Python objects'),
+  'object labels': ({'x': X, 'y': np.asarray(['a', None] * 20)}, 'y of .* has Python objects'),
   'nan': ({'x': np.insert(X / 255, 7, np.nan, axis=0)}, r'nan in row 7 at \[0, 0, 0\]'),
   'infinite': ({'x': X * 1e300}, r'e[+]30. in row 0 at'),
   'no train': ({'x_test': X, 'x_val': X}, 'has the split test, validation, but no train'),

@@ -390,3 +390,8 @@ def test_batches_of_a_folder(root, animals, mode):
   for image, label in zip(np.asarray(batch['image']), np.asarray(batch['label']), strict=True):
     name = known[np.rint(image * 255).astype(np.uint8).tobytes()]
     assert splits.train.class_names[label] == name.split('/')[0]
+
+
+def test_files_have_no_fields(root, animals):
+  with pytest.raises(UserError, match=r"data.field='image' names an array .* has files"):
+    table(root, field='image')

@@ -91,3 +91,9 @@ def test_mistakes_are_named(read, text, message):
 def test_another_encoding(read):
   with pytest.raises(UserError, match='Save it as CSV in UTF-8'):
     read('file,label\na/1.png,é\n', encoding='latin-1')
+
+
+def test_large_numbers_stay_apart(read):
+  big = 2**53
+  found = read(f'file,label\na/1.png,{big}\na/2.png,{big + 1}\nb/3.jpg,7.0\n')
+  assert column(found) == [str(big), str(big + 1), '7']

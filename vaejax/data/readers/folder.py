@@ -61,6 +61,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
       `data.size`, or in kind; a file is damaged, without `data.skip_damaged`.
   """
   check_settings(settings.size, settings.channels, settings.fit)
+  check_field(settings, name)
   folder = read(name, settings)
   if split not in folder.rows:
     raise UserError(f'{name} has no split {split!r}. Choose {" or ".join(folder.rows)}')
@@ -107,6 +108,15 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     content=functools.partial(picture_rows.content, files, index, load, extra, list(decoder), size),
     notes=folder.notes,
   )
+
+
+def check_field(settings: Settings, name: str) -> None:
+  """Raises UserError for `data.field`, because files have no fields."""
+  if settings.field:
+    raise UserError(
+      f'data.field={settings.field!r} names an array or a feature, but {name} has files. Set '
+      "data.field=''"
+    )
 
 
 def files_of(name: str) -> listing.Listing:

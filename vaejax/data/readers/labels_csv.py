@@ -103,8 +103,7 @@ def column_of(texts: list[str], name: str) -> Column | None:
   if numbers and None not in numbers:
     if not all(value.is_integer() for value in numbers):
       return None
-    # Tables store whole numbers with gaps as 3.0; a negative one is no class.
-    texts = [str(int(n)) if text and (n := number(text)) >= 0 else '' for text in texts]
+    texts = [whole(text) if text else '' for text in texts]
   values, names = classes.encode(texts, origin=f'{NAME}: {name}')
   several = len(names) > max(MAX_VALUES, sum(map(bool, texts)) / 2)
   return None if several and None in numbers else Column(values, names)
@@ -117,6 +116,13 @@ def number(text: str) -> float | None:
   except ValueError:
     return None
   return value if math.isfinite(value) else None
+
+
+def whole(text: str) -> str:
+  """A whole number in one form, '' for a negative one, which is no class. Tables store those with
+  gaps as 3.0; large ones are more than a float can hold."""
+  value = int(text) if classes.WHOLE.fullmatch(text) else int(float(text))
+  return str(value) if value >= 0 else ''
 
 
 def plain(file: str) -> str:

@@ -79,6 +79,7 @@ def table(
   """
   check_settings(settings.size, settings.channels, settings.fit)
   windows.check_stride(settings.stride)
+  folder.check_field(settings, name)
   if not settings.frames:
     raise UserError(
       f'{name} has videos, but this config trains on images. Use a config of videos, such as '
