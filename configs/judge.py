@@ -13,7 +13,7 @@ Two words train judges of images in styles (see vaejax/data/styles.py), which ev
 `content` recognises the class in every style, `style` recognises the style. On mnist, seed 0:
 `content`, steps=3000, 1 min 8 s of processor time, 97.9 % of test labels; `style`, steps=2000,
 1 min 43 s, 99.2 % of test styles. Its images are softened in training, because it would take
-anything soft for slanted. On cifar10_jpeg: `content`, steps=4000, 3 min 51 s, 62.3 %; `style`,
+anything soft for slanted. On CIFAR-10 as JPEG: `content`, steps=4000, 3 min 51 s, 62.3 %; `style`,
 steps=1500, 1 min 45 s, 99.1 %.
 
 Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), content, style,

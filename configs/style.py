@@ -9,7 +9,7 @@
 Cost on two CPU cores (AMD EPYC) and expected number, seed 0, on 10,000 test images. mnist, 3 min
 34 s of processor time: the content judge (97.9 % on test images) recognises 95.0 % of transfers and
 95.1 % of reconstructions, the style judge (99.2 %) 98.3 % of transfers: thin 95 %, slanted 98 %,
-thick 99 %, inverted and coloured 100 %. cifar10_jpeg, 8 min 8 s (4 min 32 s of wall time): the
+thick 99 %, inverted and coloured 100 %. CIFAR-10 as JPEG, 8 min 8 s (4 min 32 s of wall time): the
 content judge (62.3 %) recognises 57.4 % of transfers and 60.6 % of reconstructions, a ratio of
 95 %; the style judge (99.1 %) 94.0 %: contrast 88 %, tone 94 %, posterised 96 %, blurred 98 %. With
 steps=3500, 19 min 4 s on a busy machine: 58.3 % of 60.9 %, and 95.7 %, contrast 92 %.
@@ -30,7 +30,7 @@ without histograms 61 %, 1 %; with a Gaussian likelihood, whose best guess is a 
 0 %; and with a content encoder that does not see the whole image, 79 %, high contrast 34 %
 instead of 64 %.
 
-Words after the colon: a dataset with classes (digits, mnist, cifar10_jpeg, ... any TFDS name),
+Words after the colon: a dataset with classes (digits, mnist, cifar10, ... any TFDS name),
 smoke, key=value.
 """
 

@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 from conftest import SHARED
-from pages import STEPS, Block, arguments, blocks, commands, page, skeleton, split
+from pages import (
+  STEPS,
+  Block,
+  arguments,
+  blocks,
+  commands,
+  make_own_files,
+  page,
+  skeleton,
+  split,
+)
 from running import wait_for
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +35,7 @@ class Place:
     self.folder, self.started = folder, []
     for name in ('launch.py', 'configs', 'tests'):
       (folder / name).symlink_to(ROOT / name)
-    (folder / 'pictures').mkdir()
+    make_own_files(folder)
     with socket.create_server(('127.0.0.1', 0)) as server:
       self.host = f'127.0.0.1:{server.getsockname()[1]}'
     # A judge of 20 steps is none for other tests.

@@ -129,6 +129,17 @@ def test_arrays_of_bytes_are_a_set_like_any_other(place):
     vaejax.train(CONFIG, 'run', data=other)
 
 
+def test_arrays_are_split_as_their_file_is(place):
+  x, y = BYTES['train'], np.asarray(['owl', 'cat'])[np.arange(40) % 2]
+  np.savez('a.npz', images=x, labels=y)
+  vaejax.train(CONFIG, 'file', data=Path('a.npz'))
+  vaejax.train(CONFIG, 'arrays', data={'images': x, 'labels': y})
+  jax.tree.map(np.testing.assert_array_equal, variables('file'), variables('arrays'))
+  assert vaejax.load('file').example.class_names == ('cat', 'owl')
+  vaejax.train(CONFIG, 'images', data=x)
+  jax.tree.map(np.testing.assert_array_equal, variables('images'), variables('arrays'))
+
+
 def test_the_shell_explains_that_arrays_are_not_saved(place, capsys):
   vaejax.train(CONFIG, 'run', data=BYTES)
   for words in (['evaluate'], ['encode'], ['train']):

@@ -52,10 +52,12 @@ def rates(flags, files: Path, dataset: Path) -> dict[str, dict[str, float]]:
       name = f'{workers} workers' if workers else 'threads'
       figures = ours('rate', dataset, workers, flags.batches, flags.batches // 10)
       taken.setdefault(name, []).append(figures)
+      print(f'  {name}: {figures["rate"]:.0f} images/s', flush=True)
       if workers and flags.peer:
         words = files, workers, BATCH, CROP, flags.batches, flags.batches // 10
         figures = result(start(flags.peer, 'stream_peer.py', *words))
         taken.setdefault(f'PyTorch, {name}', []).append(figures)
+        print(f'  PyTorch, {name}: {figures["rate"]:.0f} images/s', flush=True)
   table = {}
   for name, runs in taken.items():
     table[name] = {
@@ -72,7 +74,8 @@ def rates(flags, files: Path, dataset: Path) -> dict[str, dict[str, float]]:
 
 
 def two_processes(dataset: Path, steps: int) -> dict:
-  """Whether the rows of two processes are disjoint, and together those of the batches."""
+  """Whether the rows of two processes are disjoint in each step of the first epoch, and together
+  those of the batches."""
   with socket.create_server(('', 0)) as server:
     address = f'127.0.0.1:{server.getsockname()[1]}'
   parts = [
@@ -114,7 +117,7 @@ def main():
         table[f'{part}, {name}'] = ours(part, dataset, workers, words)
         print(f'{part}, {name}: {table[f"{part}, {name}"]}', flush=True)
   if 'rows' in parts:
-    table['rows'] = two_processes(dataset, 20)
+    table['rows'] = two_processes(dataset, min(20, flags.n // BATCH))
     print(f'rows of two processes: {table["rows"]}', flush=True)
   if flags.json:
     Path(flags.json).write_text(json.dumps(table, indent=2) + '\n')

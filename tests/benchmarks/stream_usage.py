@@ -1,5 +1,6 @@
 """Processor time and memory of this process and of its children, from /proc."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -8,8 +9,11 @@ TICK = os.sysconf('SC_CLK_TCK')
 
 def family() -> list[int]:
   """This process and its children."""
-  tasks = Path('/proc/self/task').iterdir()
-  return [os.getpid(), *(int(n) for t in tasks for n in (t / 'children').read_text().split())]
+  pids = [os.getpid()]
+  for task in Path('/proc/self/task').iterdir():
+    with contextlib.suppress(FileNotFoundError):  # of a thread that has ended
+      pids += map(int, (task / 'children').read_text().split())
+  return pids
 
 
 def processor_seconds() -> float:

@@ -45,7 +45,7 @@ def fails(call, *arguments) -> str:
     ('b2', '0.5', 0.5),
     ('data.seed', '7', 7),
     ('flip', 'True', True),
-    ('data.flip', 'false', False),
+    ('data.augment.flip', 'false', False),
     ('optimizer.name', 'sgd', 'sgd'),
     ('net', '5', '5'),  # a text is taken as it is
     ('checkpoint.best', '', ''),
@@ -94,7 +94,7 @@ def test_a_placeholder_goes_back_to_none(config):
     ('hyper.lr', '1j', 'is not a number'),
     ('hyper.lr', 'None', 'is not a number'),
     ('hyper.lr', '__import__("os")', 'is not a number'),
-    ('flip', '1', "data.flip='1' is not True or False"),
+    ('flip', '1', "data.augment.flip='1' is not True or False"),
     ('widths', '64,x', 'is not whole numbers such as 64,32'),
     ('widths', '64,0.5', 'is not whole numbers'),
     ('widths', 'True', 'is not whole numbers'),
@@ -123,7 +123,7 @@ def test_a_text_of_another_type_is_an_error(config, field, text, message):
     ('widths', '64,0', 'model.widths=0 is out of range'),
     ('latents', '0', 'out of range'),
     ('accumulate', '3', 'batch_size=16 is not a multiple of optimizer.accumulate=3'),
-    ('data.channels', '2', 'data.channels=2 is not possible. Use 1, 3, or 0'),
+    ('data.channels', '2', 'data.channels=2 is not possible. Use 1, 3, 4, or 0'),
   ],
 )
 def test_values_out_of_range(config, field, text, message):

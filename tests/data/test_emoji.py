@@ -105,6 +105,7 @@ def test_all_forms_of_its_files_give_the_same_rows(tmp_path, form, halves):
   for rows in tables:
     got, names = rows.load(), rows.names()
     assert len(names) == rows.size == len(got['image']) > 0
+    assert np.array_equal(rows.labels(), got['label'])
     for i, name in enumerate(names):
       designer, file = name.split('/')
       code = file.removesuffix('.png').upper()

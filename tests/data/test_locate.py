@@ -61,7 +61,7 @@ def test_configs_are_named_where_there_are_several(tmp_path, prepare, pictures):
 def test_names_that_are_not_there(tiny, tmp_path, monkeypatch):
   root = str(tmp_path)
   monkeypatch.setattr(official, 'obtainable', lambda *_: False)
-  for name in ('svhn_cropped', 'imagenet_resized/64x64'):
+  for name in ('caltech101', 'imagenet_resized/64x64'):
     line = message(name, 'train', root)
     assert f'{name} is not prepared in {root}, which has tiny:1.0.0. Prepare it on' in line
     assert f'tfds build {name.split("/")[0]} --file_format=array_record' in line
@@ -71,7 +71,7 @@ def test_names_that_are_not_there(tiny, tmp_path, monkeypatch):
   every = message('qqq', 'train', root)
   assert all(n in every for n in (*sets.known(), 'tiny'))
   os.mkdir(tmp_path / 'empty')
-  assert 'which has no dataset' in message('svhn_cropped', 'train', f'{root}/empty')
+  assert 'which has no dataset' in message('caltech101', 'train', f'{root}/empty')
 
 
 def test_places_that_are_not_there(tiny, tmp_path, monkeypatch):

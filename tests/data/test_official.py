@@ -15,7 +15,7 @@ import time
 import numpy as np
 import pytest
 
-from vaejax.data import official, sets
+from vaejax.data import download, official, sets
 from vaejax.data.locate import locate
 from vaejax.data.readers import tfds
 from vaejax.errors import UserError
@@ -71,7 +71,7 @@ def known(monkeypatch):
       f'{address}/{name}/{f}': UrlInfo(len(b), hashlib.sha256(b).hexdigest(), f)
       for f, b in files.items()
     }
-    monkeypatch.setattr(official._official(name), 'url_infos', infos)
+    monkeypatch.setattr(official.official_class(name), 'url_infos', infos)
 
   monkeypatch.setenv('NO_PROXY', '127.0.0.1')
   return known
@@ -157,7 +157,9 @@ def test_one_archive_missing_is_all_missing(tmp_path, known):
   files = archives('mnist')
   known('mnist', files)
   put(tmp_path, 'mnist', dict(list(files.items())[:3]))
-  with pytest.raises(UserError, match=r'its download host does not answer\. Put train-images'):
+  with pytest.raises(
+    UserError, match=r'its download host does not answer\. Put t10k-labels-idx1-ubyte.gz from'
+  ):
     tfds.table('mnist', 'train', data_dir=str(tmp_path))
 
 
@@ -228,12 +230,12 @@ def test_downloaded_where_the_host_answers(tmp_path, known, capfd):
 
 def test_a_host_that_is_silent_or_refuses_is_given_up_in_time(monkeypatch):
   monkeypatch.setenv('NO_PROXY', '127.0.0.1')
-  monkeypatch.setattr(official, '_TIMEOUT', 0.3)
+  monkeypatch.setattr(download, 'ANSWER_S', 0.3)
   start = time.monotonic()
   with socket.create_server(('127.0.0.1', 0)) as silent:
-    assert not official._answers(f'http://127.0.0.1:{silent.getsockname()[1]}/x')
-  assert not official._answers('http://127.0.0.1:9/x')
+    assert not download.answers(f'http://127.0.0.1:{silent.getsockname()[1]}/x')
+  assert not download.answers('http://127.0.0.1:9/x')
   # A name that is long to resolve, which no timeout of a connection covers.
-  monkeypatch.setattr(official.urllib.request, 'urlopen', lambda *_, **__: time.sleep(3))
-  assert not official._answers('http://127.0.0.1:9/x')
+  monkeypatch.setattr(download.urllib.request, 'urlopen', lambda *_, **__: time.sleep(3))
+  assert not download.answers('http://127.0.0.1:9/x')
   assert time.monotonic() - start < 2

@@ -49,6 +49,7 @@ def test_the_rows_are_those_of_tfds(tmp_path, prepare, pictures, split):
   for got in (table.load(), table.fetch(np.arange(table.size))):
     assert np.array_equal(got['image'], [row['image'] for row in want])
     assert np.array_equal(got['label'], [row['label'] for row in want])
+  assert np.array_equal(table.labels(), table.load()['label'])
   last = table.fetch(np.array([table.size - 1, 0]))['image']
   assert np.array_equal(last, [want[-1]['image'], want[0]['image']])
 
@@ -133,3 +134,16 @@ def test_splits_that_differ_are_not_added():
   b = of_arrays({'image': np.zeros((2, 5, 5, 1), np.uint8)}, None, 'b')
   with pytest.raises(UserError, match="split='a\\+b': a and b differ in the shapes"):
     slices.read('a+b', {'a': a, 'b': b}.get)
+
+
+def test_an_evaluation_of_a_slice_is_recorded_as_that(copied):
+  import json
+
+  from vaejax.cli.main import main
+
+  for split in ('test', 'test[:10%]'):
+    assert main(['evaluate', f'--workdir={copied}', f'--split={split}', '--evals=elbo']) == 0
+  recorded = json.loads((copied / 'evaluation.json').read_text())
+  entry = recorded['test[:10%]/elbo']
+  assert (entry['split'], entry['n'], entry['read']) == ('test[:10%]', 30, 'digits test[:10%]')
+  assert (recorded['elbo']['n'], recorded['elbo']['read']) == (297, 'digits test')

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vaejax.core import sharding
 from vaejax.data import source, stream
 from vaejax.data.augment import Augment
 from vaejax.data.order import host_order
@@ -62,7 +63,8 @@ def assert_same(a, b):
     assert all(np.array_equal(x[k], y[k]) and x[k].dtype == y[k].dtype for k in x)
 
 
-SETTINGS = {'kind': 'dynamic', 'scale': 'symmetric', 'augmentation': Augment(flip=True)}
+CHANGES = Augment(flip=True, pad=1, shift=1, rotate=20.0, brightness=0.3, cutout=2)
+SETTINGS = {'kind': 'dynamic', 'scale': 'symmetric', 'augmentation': CHANGES}
 
 
 @pytest.mark.parametrize('size, n', [(10, 4), (3, 7)])
@@ -79,6 +81,21 @@ def test_resident_and_streamed_batches_are_the_same(size, n, monkeypatch):
     assert_same(batches(streamed, first, 11), want[first:])
     assert_same(batches(resident, first, 11), want[first:])
   assert_same(batches(make(rendered(size)), 0, 11), want)
+
+
+@pytest.mark.parametrize('kind', ['none', 'dynamic', 'static'])
+def test_eight_devices_draw_the_batch_of_one(kind):
+  changes = CHANGES._replace(brightness=0.0) if kind == 'static' else CHANGES
+  settings = {'kind': kind, 'augmentation': changes, 'key': KEY}
+  mesh = sharding.make_mesh(8)
+  if mesh.size != 8:
+    pytest.skip(f'{jax.device_count()} devices')
+  want = batches(source.make(table(), 8, **settings), 0, 3)
+  for resident in (True, False):
+    put = sharding.MeshPlacement(mesh)
+    made = source.make(table(), 8, resident=resident, put=put, **settings)
+    made = made._replace(draw=sharding.shard_draw(mesh, made))
+    assert_same(batches(made, 0, 3), want)
 
 
 def test_nothing_is_dropped_and_every_epoch_is_whole():

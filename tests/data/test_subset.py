@@ -103,7 +103,7 @@ def test_rows_of_no_known_class_are_a_group_of_their_own():
       'data.validation=60 holds out 20 rows of each class, but toy train has 20 of class 2, of '
       'which one must remain: 57 rows would fit',
     ),
-    (np.repeat([0, 1, 2], [50, 50, 1]), 3, 'of which one must remain: no rows would fit'),
+    (np.repeat([0, 1, 2], [50, 50, 1]), 3, 'of which one must remain: add rows of it, or set data'),
   ],
 )
 def test_what_does_not_fit_is_one_line_that_says_what_would(labels, validation, message):
@@ -178,6 +178,23 @@ def test_a_negative_label_is_never_among_the_labelled():
     balanced(toy([0, 1, -1, -1]), 3, KEY)
 
 
+def test_all_rows_with_a_label_and_no_other_can_be_the_labelled():
+  labels = np.full(300, -1)
+  labels[::10] = np.arange(30) % 3
+  assert sorted(numbers(balanced(toy(labels), 30, KEY))) == list(range(0, 300, 10))
+  named = toy(labels)._replace(class_names=('cat', 'dog', 'owl'))
+  with pytest.raises(UserError, match=r"33 of each .* 10 of class 'cat'\. Give at most 30"):
+    balanced(named, 99, KEY)
+
+
+def test_parts_have_the_names_and_labels_of_their_rows():
+  rows = toy(np.arange(9) % 3)._replace(names=lambda: [f'{i}.png' for i in range(9)])
+  rest, held = hold_out(rows, 3)
+  for part in (rest, held):
+    assert part.names() == [f'{i}.png' for i in numbers(part)]
+    assert part.labels().tolist() == [i % 3 for i in numbers(part)]
+
+
 def test_the_few_are_even_nested_and_of_the_seed():
   rows = load.table(data(), 'train', None)
   key = jax.random.key(0)
@@ -210,3 +227,22 @@ def test_a_set_without_classes_is_refused():
   nothing = Table(3, {}, None, None, None, origin='photographs train')
   with pytest.raises(UserError, match='photographs train has no classes'):
     balanced(nothing, 10, KEY)
+
+
+def test_files_are_held_out_by_name():
+  def named(count, classes=None):
+    arrays = {'image': np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1)}
+    if classes:
+      arrays['label'] = (np.arange(count) % classes).astype(np.int32)
+    rows = of_arrays(arrays, classes, 'files')
+    return rows._replace(names=lambda: [f'photo {i}.jpg' for i in range(count)])
+
+  for classes in (None, 2):
+    rest, held_out = hold_out(named(200, classes), 0.2)
+    assert len(held_out.names()) == 40
+    assert sorted(rest.names() + held_out.names()) == sorted(named(200).names())
+    assert held_out.names() == [f'photo {i}.jpg' for i in held_out.load()['image'].ravel()]
+    more_rest, more = hold_out(named(240, classes), 0.2)
+    # The limit of the smallest fifth of all numbers moves a little.
+    assert len(set(held_out.names()) - set(more.names())) < 10
+    assert len(set(held_out.names()) & set(more_rest.names())) < 10

@@ -36,12 +36,16 @@ def classify(variables, batch, key):
 def found(monkeypatch):
   """found(**changes) -> the judge that the eval finds."""
 
-  def found(low=0.0, high=1.0, shares=(0.25,) * 4, covariance=None):
-    example = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)}, CLASSES, low, high)
+  def found(
+    low=0.0, high=1.0, shares=(0.25,) * 4, covariance=None, names=(), accuracy: float | None = 0.9
+  ):
+    image = {'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)}
+    example = Example(image, CLASSES, low, high, class_names=names)
     method = Method(None, (), None, None, {'classify': classify})
     test = Moments(np.full(6, 0.3), np.eye(6) if covariance is None else covariance)
     train = Moments(np.full(6, 0.5), np.eye(6))
-    one = Judge('mnist', example, method, None, 0.9, 'c' * 64, 'it', train, test, np.array(shares))
+    about = accuracy, 'c' * 64, 'it', train, test, np.array(shares)
+    one = Judge('mnist', example, method, None, *about)
     monkeypatch.setattr(judge.judges, 'find', lambda named, data: one)
     return one
 
@@ -107,6 +111,22 @@ def test_a_class_is_covered_from_a_tenth_of_its_share_on(found):
   label = np.array([0] * 95 + [1] * 3 + [2] * 2)  # class 1 has less than a tenth of its 40
   method = toy(lambda v, key, n, given: {'image': images_of(label)}, ())
   assert values(method, label)['classes_covered'] == 2
+
+
+def test_a_class_that_the_test_split_lacks_is_never_covered(found):
+  found(shares=(0.5, 0.4, 0.1, 0.0), names=('cat', 'dog', 'owl', 'yak'))
+  label = np.repeat(np.arange(4), 10)
+  method = toy(lambda v, key, n, given: {'image': images_of(label)}, ())
+  got = values(method, label)
+  assert got['classes_covered'] == 3 and got['classes_absent'] == 1
+  assert judge.make(method, CONFIG, EXAMPLE).protocol['classes_absent'] == 'yak'
+
+
+def test_a_judge_without_test_labels_has_no_accuracy(found):
+  found(accuracy=None)
+  method = toy(lambda v, key, n, given: {'image': images_of(np.zeros(4, int))}, ())
+  assert 'judge_accuracy' not in values(method, np.zeros(4))
+  assert judge.make(method, CONFIG, EXAMPLE).protocol['judge_accuracy'] is None
 
 
 def test_the_distance_is_that_of_the_features_moments(found):

@@ -259,3 +259,16 @@ def test_a_label_of_a_conditional_run_is_asked_by_command(conditional, tmp_path,
   assert np.abs(found[0] - found[2]).max() > 1e-3
   assert main([*sample, '--label=10']) == 2
   assert 'Use 0 to 9' in capsys.readouterr().err
+
+
+def test_a_judge_whose_test_split_has_no_labels_is_not_kept(cache, tmp_path, capsys):
+  random, path = np.random.default_rng(0), tmp_path / 'set.npz'
+  arrays = {'train_images': random.integers(0, 256, (60, 8, 8, 1), np.uint8)}
+  arrays['train_labels'] = np.arange(60) % 3
+  arrays['test_images'], arrays['test_labels'] = arrays['train_images'][:9], np.full(9, -1)
+  np.savez(path, **arrays)
+  train(f'judge.py:{path},smoke', tmp_path / 'run')
+  shown = capsys.readouterr()
+  assert 'its test split has no labels, so its accuracy is unknown' in shown.err
+  assert not list(cache.glob('*.json'))
+  assert find(str(tmp_path / 'run'), DATA).accuracy is None

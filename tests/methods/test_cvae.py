@@ -126,7 +126,8 @@ def test_at_first_every_class_has_the_standard_prior():
 
 @cache
 def sampled(n):
-  return jax.jit(lambda given, key, t: made().sample(variables(), key, n, given, temperature=t))
+  v = variables()  # outside of the jitted function, because it is cached
+  return jax.jit(lambda given, key, t: made().sample(v, key, n, given, temperature=t))
 
 
 def test_an_asked_label_decides_prior_and_decoder():
@@ -199,3 +200,11 @@ def test_after_training_another_label_costs_bits(project):
   means = np.stack([np.asarray(batch['image'])[batch['label'] == k].mean(0) for k in range(10)])
   gaps = np.square(np.asarray(image)[:, None] - means[None]).sum((2, 3, 4))
   assert (gaps.argmin(1) == label).mean() > 0.5
+
+
+def test_a_number_of_classes_that_memory_cannot_hold_is_refused():
+  asked = config()
+  assert vae.make(asked, example(10_000))  # 5 features
+  asked.model.widths = (500,)
+  with pytest.raises(UserError, match='10,000 classes with 500 features, which are 5,010,000'):
+    vae.make(asked, example(10_000))

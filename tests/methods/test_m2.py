@@ -219,3 +219,13 @@ def test_an_optimal_variance_is_refused(project):
 def test_data_without_classes_is_refused():
   with pytest.raises(UserError, match='has no classes'):
     m2.make(config(), example(None))
+
+
+def test_a_number_of_classes_that_memory_cannot_hold_is_refused():
+  few = config()
+  few.batch_size = 50
+  assert m2.make(few, example(100))
+  with pytest.raises(UserError, match='each of batch_size=50 images as each of 10,000 classes'):
+    m2.make(few, example(10_000))
+  with pytest.raises(UserError, match='two classes or more'):
+    m2.make(few, example(1))

@@ -4,8 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vaejax.data import source
+from vaejax.data.table import of_arrays
+from vaejax.reporting import images, previews
 from vaejax.reporting.previews import style_table
-from vaejax.types import Example, Method
+from vaejax.types import Example, Latent, Method
 
 
 def test_contents_are_in_rows_and_styles_in_columns():
@@ -23,3 +26,48 @@ def test_contents_are_in_rows_and_styles_in_columns():
   assert np.allclose(cells[0, 1:], styles) and np.allclose(cells[1:, 0], contents)
   expected = (0.8 * (2 * contents[:, None] - 1) + 0.1 * (2 * styles - 1) + 1) / 2
   assert np.allclose(cells[1:, 1:], expected, atol=1e-5)
+
+
+class Pictures:
+  """A log that keeps what is written."""
+
+  def __init__(self):
+    self.written = {}
+
+  def write_image(self, step, name, picture):
+    self.written[name] = picture
+
+
+def drawn(label, classes, conditional=True):
+  """The previews of rows with these labels, and the pictures that are written."""
+  fields = {'image': np.full((len(label), 2, 2, 1), 255, np.uint8), 'label': np.int32(label)}
+  split = source.make(of_arrays(fields, classes, 'toy'), 1)
+  grey = lambda x: jnp.broadcast_to(x[:, None, None, None], (len(x), 2, 2, 1))
+  method = Method(
+    None,
+    (),
+    lambda v, key, n, given: {'image': grey(given['label'] / max(1, classes))},
+    None,
+    {'reconstruct': lambda v, batch, key: {'image': batch['image']}},
+    given=('label',),
+    latent=Latent(None, None, None, conditions=('label',) if conditional else ()),
+  )
+  found = previews.make(method, split, len(label))({}, jax.random.key(0))
+  log = Pictures()
+  previews.write(log, 1, found, method, split.example)
+  return jax.device_get(found), log.written
+
+
+def test_a_row_without_the_label_that_a_method_needs_is_blank():
+  found, written = drawn([0, -1, 1, -1], 2)
+  blank = np.isnan(found['reconstructions']).all((1, 2, 3))
+  assert blank.tolist() == [False, True, False, True] and 'reconstructions' in written
+  assert not np.isnan(drawn([0, -1], 2, conditional=False)[0]['reconstructions']).any()
+  _, written = drawn([-1, -1], 2)
+  assert set(written) == {'samples'}
+
+
+def test_one_class_and_many_classes_fill_a_grid_as_if_there_were_none():
+  for classes in (1, 10_000):
+    found, written = drawn([0] * 16, classes)
+    assert np.array_equal(written['samples'], images.grid(found['samples']))

@@ -22,6 +22,7 @@ examples:
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
   python launch.py encode --workdir=runs/m --split=test --out=latents.npz
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
+  python launch.py prepare cifar100 --data_dir=DIR
   python launch.py submit --nodes=2 --gpus=8 -- sweep --config=configs/gan.py --grid seed=0:8
 """
 
@@ -114,6 +115,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   add_verb('encode', 'Write the latents of a split.', *trained, latents)
   about = 'Write a picture of images above their reconstructions.'
   add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
+  about = 'Prepare a dataset by name, or list those that can be and those that are there.'
+  add_verb('prepare', about, add_prepare_flags)
   about = 'Submit commands, each after a --, as cluster jobs that resume when interrupted.'
   add_verb('submit', about, add_submit_flags)
   usages = ''.join(verb.format_usage() for verb in adder.choices.values())
@@ -130,6 +133,15 @@ def add_common_flags(verb: Parser) -> None:
   add('--data', metavar='PATH', type=dataset, help=about)
   add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')
   add('--traceback', action='store_true', help='print the traceback of an error')
+
+
+def add_prepare_flags(verb: Parser) -> None:
+  """Adds the words and flags of prepare."""
+  about = 'for example cifar100; without it, a list'
+  verb.add_argument('name', metavar='NAME', nargs='?', help=about)
+  about = 'folder of prepared TFDS datasets, which is made if it is missing'
+  verb.add_argument('--data_dir', metavar='DIR', type=path, help=about)
+  verb.add_argument('--traceback', action='store_true', help='print the traceback of an error')
 
 
 def add_config_flags(verb: Parser) -> None:
@@ -203,7 +215,7 @@ def add_evaluate_flags(verb: Parser) -> None:
   add = verb.add_argument
   about = 'for example elbo,nll; see vaejax/evals (the evals of the config)'
   add('--evals', metavar='NAMES', type=names, default=(), help=about)
-  add('--split', default='test', help='split of the dataset (test)')
+  add('--split', default='test', help="a split, or a slice such as 'test[:10%%]' (test)")
   add('--seed', metavar='S', type=seed, default=0, help='seed of the random draws (0)')
   about = "a setting of an eval, for example --config.eval.nll.samples=50; see the eval's file"
   add('--config.eval.NAME.FIELD=VALUE', action='store_true', help=about)
@@ -212,7 +224,7 @@ def add_evaluate_flags(verb: Parser) -> None:
 def add_split_flags(verb: Parser, out: str, rows: str) -> None:
   """Adds the flags of `encode` and `reconstruct`, with their defaults in the help."""
   add = verb.add_argument
-  add('--split', default='test', help='split of the dataset (test)')
+  add('--split', default='test', help="a split, or a slice such as 'test[:10%%]' (test)")
   add('--n', metavar='N', type=count, help=f'number of rows, from the first on ({rows})')
   add('--out', metavar=f'FILE{Path(out).suffix}', type=path, help=f'output (WORKDIR/{out})')
 

@@ -34,7 +34,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     overrides.append((field, text))
   if flags.verb == 'submit':
     flags.lines = expand(flags, commands)
-  elif flags.verb not in ('train', 'sweep', 'show') and flags.workdir is None:
+  elif flags.verb not in ('train', 'sweep', 'show', 'prepare') and flags.workdir is None:
     raise UserError(f'{flags.verb} needs --workdir=DIR, the folder of a trained run')
   return flags, overrides
 

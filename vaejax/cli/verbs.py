@@ -196,6 +196,15 @@ def evaluate(flags, overrides) -> int:
   return 0
 
 
+def prepare(flags, overrides) -> int:
+  """The verb `prepare`."""
+  from vaejax.data import catalog
+
+  data_dir = flags.data_dir and str(flags.data_dir)
+  print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))
+  return 0
+
+
 def submit(flags, overrides) -> int:
   """The verb `submit`."""
   from vaejax.distributed import submit as jobs

@@ -29,13 +29,14 @@ def flat(config: ConfigDict) -> dict[str, Any]:
 def locate(config: ConfigDict, field: str) -> str:
   """Returns the full name of a field: 'hyper.lr' for 'lr', if only one field ends in that.
 
-  Fields of `schedule`, and of a section inside a section, need their full name. Raises UserError
+  Fields of `schedule`, and of sections of a player or a net, need their full name. Raises UserError
   for an unknown or ambiguous name.
   """
   fields = flat(config)
   if field in fields:
     return field
-  outer = [name for name in fields if name.count('.') < 2 and not name.startswith('schedule.')]
+  is_outer = lambda name: name.count('.') < 2 and not name.startswith('schedule.')
+  outer = [name for name in fields if is_outer(name) or name.startswith('data.augment.')]
   matches = [name for name in outer if name.split('.')[-1] == field]
   if len(matches) == 1:
     return matches[0]

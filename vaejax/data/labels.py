@@ -12,6 +12,7 @@ from vaejax.data import classes
 from vaejax.data.table import Table
 
 WEIGHT = 'label_weight'
+SAMPLES = 100  # rows of a table that is too large to be read
 BLOCK = 100_000  # labels of a procedural table that are rendered at once
 
 
@@ -26,7 +27,7 @@ class Count(NamedTuple):
     return self.rows - self.labelled
 
 
-def read(rows: Table, budget: int) -> np.ndarray | None:
+def read(rows: Table, budget: float) -> np.ndarray | None:
   """The labels int32 [N] of a table, or None where that would mean to decode more than `budget`
   bytes of images. Raises UserError if they exceed the table's number of classes."""
   if 'label' not in rows.row:
@@ -47,10 +48,18 @@ def read(rows: Table, budget: int) -> np.ndarray | None:
   return label
 
 
-def count(rows: Table, budget: int) -> Count | None:
+def count(rows: Table, budget: float) -> Count | None:
   """How many rows have a label; None if that is unknown, see `read`. Raises UserError."""
   label = read(rows, budget)
   return None if label is None else Count(rows.size, int(np.sum(label >= 0)))
+
+
+def sample(rows: Table) -> Count:
+  """The same of a few rows, from the first to the last, whose images are decoded."""
+  index = np.unique(np.linspace(0, rows.size - 1, SAMPLES).astype(np.int64))
+  label = np.asarray(rows.fetch(index)['label'])
+  classes.check(label, rows.classes, rows.origin)
+  return Count(len(index), int(np.sum(label >= 0)))
 
 
 def weighted(draw: Callable) -> Callable:

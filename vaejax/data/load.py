@@ -1,5 +1,6 @@
 """The sources of the splits of a config's `data`."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -242,7 +243,8 @@ def run_key(seed: int) -> jax.Array:
 
 def count_labels(data, rows: Table) -> labels.Count | None:
   """How many rows of a split have a label; None if that is unknown, see `labels.read`."""
-  return labels.count(rows, data.budget_mb * 2**20)
+  budget = {'stream': 0, 'resident': math.inf}.get(data.mode, data.budget_mb * 2**20)
+  return labels.count(rows, budget)
 
 
 def describe(rows: Table, resident: bool, count: labels.Count | None = None) -> str:

@@ -39,36 +39,43 @@ def locate(name: str, data_dir: str | None = None) -> str:
       'as mnist, name/config or name:1.0.0'
     )
   base, config, version = match.groups()
-  given = data_dir or os.environ.get('TFDS_DATA_DIR')
-  root = os.path.abspath(os.path.expanduser(given or os.path.join('~', 'tensorflow_datasets')))
+  given, root = data_dir or os.environ.get('TFDS_DATA_DIR'), root_of(data_dir)
   if given and not os.path.isdir(root):
     raise UserError(f'data_dir {root} is not a directory. Give an existing folder')
   if folder := _version(os.path.join(root, base), config, version):
     return folder
-  prepared = _prepared(root)
-  missing = f'{name} is not prepared in {root}, which has {", ".join(prepared) or "no dataset"}'
+  there = prepared(root)
+  missing = f'{name} is not prepared in {root}, which has {", ".join(there) or "no dataset"}'
   missing += '' if given else ' (choose another folder by --data_dir=DIR)'
   if official.files(base) and not config:
-    return _official(base, version, root, prepared, missing)
-  raise UserError(_advice(name, base, prepared, missing))
+    return _official(base, version, root, there, missing)
+  raise UserError(advice(name, base, there, missing))
 
 
-def _official(base: str, version: str | None, root: str, prepared: list[str], missing: str) -> str:
+def root_of(data_dir: str | None) -> str:
+  """The folder of datasets: data_dir, or else TFDS_DATA_DIR, or else the default of TFDS."""
+  given = data_dir or os.environ.get('TFDS_DATA_DIR')
+  return os.path.abspath(os.path.expanduser(given or os.path.join('~', 'tensorflow_datasets')))
+
+
+def _official(base: str, version: str | None, root: str, there: list[str], missing: str) -> str:
   """The folder of an official dataset, which is prepared unless another version of it exists."""
-  if not any(p.startswith(f'{base}:') for p in prepared) and official.obtainable(base, root):
+  if not any(p.startswith(f'{base}:') for p in there) and official.obtainable(base, root):
     official.prepare(base, root)
     if folder := _version(os.path.join(root, base), None, version):
       return folder
     raise UserError(f'{missing}. Another version was prepared in {os.path.join(root, base)}')
-  files, place = ', '.join(official.files(base)), official.archives(base, root)
-  raise UserError(f'{missing}; its download host does not answer. Put {files} into {place}')
+  absent, place = official.missing(base, root), official.archives(base, root)
+  source = os.path.dirname(official.urls(base)[official.files(base)[0]])
+  what = f'{", ".join(absent)} from {source}'
+  raise UserError(f'{missing}; its download host does not answer. Put {what} into {place}')
 
 
-def _advice(name: str, base: str, prepared: list[str], missing: str) -> str:
+def advice(name: str, base: str, there: list[str], missing: str) -> str:
   """The error for a dataset that does not exist and cannot be prepared without TensorFlow."""
   import tensorflow_datasets
 
-  known = [re.split('[:/]', p)[0] for p in prepared]
+  known = [re.split('[:/]', p)[0] for p in there]
   if base in known or base in tensorflow_datasets.list_builders(with_community_datasets=False):
     return (
       f'{missing}. Prepare it on a machine with TensorFlow by `tfds build {base} '
@@ -120,7 +127,7 @@ def _children(folder: str) -> list[str]:
   return []
 
 
-def _prepared(root: str) -> list[str]:
+def prepared(root: str) -> list[str]:
   """The newest version of each dataset in a folder: 'name:version' or 'name/config:version'."""
   names = _children(root)
   names += [f'{n}/{c}' for n in names for c in _children(os.path.join(root, n))]

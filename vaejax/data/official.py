@@ -8,14 +8,12 @@ import contextlib
 import io
 import os
 import sys
-import threading
 import urllib.parse
-import urllib.request
 
-from vaejax.data import sets
+import numpy as np
+
+from vaejax.data import download, sets
 from vaejax.errors import UserError
-
-_TIMEOUT = 3.0  # seconds for a download host to answer
 
 
 def files(name: str) -> tuple[str, ...]:
@@ -29,16 +27,24 @@ def archives(name: str, data_dir: str) -> str:
   return os.path.join(data_dir, 'downloads', 'manual', name)
 
 
+def missing(name: str, data_dir: str) -> list[str]:
+  """The archives of a dataset that are not in its folder yet."""
+  folder = archives(name, data_dir)
+  return [file for file in files(name) if not os.path.isfile(os.path.join(folder, file))]
+
+
 def obtainable(name: str, data_dir: str) -> bool:
   """Whether a dataset can be prepared: its `files` are in `archives`, or their host answers.
 
   Takes at most 3 seconds, while TFDS would retry for minutes.
   """
-  return _by_hand(name, data_dir) or _answers(_urls(name)[0])
+  absent = missing(name, data_dir)
+  return not absent or download.answers(urls(name)[absent[0]])
 
 
 def prepare(name: str, data_dir: str) -> None:
-  """Prepares a dataset in data_dir as array_record, from its archives or their host.
+  """Prepares a dataset in data_dir as array_record, from its archives. Those that are missing are
+  downloaded.
 
   TFDS writes to a temporary folder and renames it when it is complete.
 
@@ -47,15 +53,19 @@ def prepare(name: str, data_dir: str) -> None:
   """
   import tensorflow_datasets
 
-  folder = archives(name, data_dir)
-  origin = folder if _by_hand(name, data_dir) else urllib.parse.urlsplit(_urls(name)[0]).netloc
+  folder, absent, address = archives(name, data_dir), missing(name, data_dir), urls(name)
+  origin = urllib.parse.urlsplit(address[absent[0]]).netloc if absent else folder
   print(f'vaejax: preparing {name} in {data_dir} from {origin}', file=sys.stderr)
+  infos = official_class(name).url_infos
+  for file in absent:
+    info = infos[address[file]]
+    download.fetch(address[file], os.path.join(folder, file), int(info.size), info.checksum)
   tensorflow_datasets.disable_progress_bar()
   settings = tensorflow_datasets.download.DownloadConfig(manual_dir=folder, try_download_gcs=False)
   builder = None
   try:
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS prints two long lines
-      builder = _builder(name, data_dir)
+      builder = make_builder(name, data_dir)
       builder.download_and_prepare(download_config=settings, file_format='array_record')
   except Exception as error:
     if builder and builder.is_prepared():
@@ -64,62 +74,55 @@ def prepare(name: str, data_dir: str) -> None:
     raise UserError(f'cannot prepare {name} in {data_dir} from {origin}: {lines[0]}') from error
 
 
-def _by_hand(name: str, data_dir: str) -> bool:
-  return all(os.path.isfile(os.path.join(archives(name, data_dir), f)) for f in files(name))
-
-
-def _answers(url: str) -> bool:
-  """Whether a file can be downloaded, decided within _TIMEOUT seconds."""
-  results = []
-
-  def request_head():
-    with contextlib.suppress(Exception):
-      request = urllib.request.Request(url, method='HEAD')
-      with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:
-        results.append(reply.status == 200)
-
-  # In a thread, because the timeout of a request does not apply to resolving the host name.
-  thread = threading.Thread(target=request_head, daemon=True)
-  thread.start()
-  thread.join(_TIMEOUT)
-  return results == [True]
-
-
-def _official(name: str) -> type:
+def official_class(name: str) -> type:
   """The builder class of a dataset in TFDS."""
   import tensorflow_datasets
 
   return tensorflow_datasets.builder_cls(name)
 
 
-def _urls(name: str) -> list[str]:
-  """The download URLs of the archives, in the order of `files`."""
-  known = {os.path.basename(url): url for url in _official(name).url_infos}
-  return [known[file] for file in files(name)]
+def urls(name: str) -> dict[str, str]:
+  """{archive: its download URL}, in the order of `files`."""
+  known = {os.path.basename(url): url for url in official_class(name).url_infos}
+  return {file: known[file] for file in files(name)}
 
 
-def _builder(name: str, data_dir: str):
+def make_builder(name: str, data_dir: str):
   """A TFDS builder of a dataset that reads the archives without TensorFlow."""
-  base, read = _official(name), sets.find(name).read
+  base, module = official_class(name), sets.find(name)
+  splits = getattr(module, 'SPLITS', ('train', 'test'))
 
   class Official(base, skip_registration=True):
-    # TFDS looks for checksums at the official path, and ignores manual downloads without them.
+    # TFDS looks for checksums and descriptions at the official path, and ignores manual downloads
+    # without checksums.
     code_path = base.code_path
+    pkg_dir_path = base._get_pkg_dir_path()
 
     def _split_generators(self, dl_manager):
-      paths = dict(zip(files(name), dl_manager.download(_urls(name)), strict=True))
-      return {split: self._generate_examples(split, paths) for split in ('train', 'test')}
+      address = urls(name)
+      paths = dict(zip(address, dl_manager.download(list(address.values())), strict=True))
+      return {split: self._generate_examples(split, paths) for split in splits}
 
     def _generate_examples(self, split, paths):
-      from PIL import Image
-
-      names, rows = read(split, paths)
-      if names:
-        self.info.features['label'].names = names
-      # The official keys: TFDS orders rows by their hash. CIFAR also stores them as 'id'.
-      for i, (image, label) in enumerate(rows):
-        row = {'image': Image.fromarray(image), 'label': int(label)}
-        yield i, row | ({'id': f'{split}_{i:05d}'} if 'id' in self.info.features else {})
+      names, count, rows = module.read(split, paths)
+      for feature, values in names.items():
+        self.info.features[feature].names = values
+      with download.progress_bar(count, f'{name} {split}', ' rows') as bar:
+        # The keys are the official ones: TFDS orders rows by their hash.
+        for key, row in rows:
+          yield key, {feature: stored(value) for feature, value in row.items()}
+          bar.update()
 
   Official.name = name
   return Official(data_dir=data_dir)
+
+
+def stored(value):
+  """A value as TFDS takes it without TensorFlow: images as PIL images or files."""
+  from PIL import Image
+
+  if isinstance(value, bytes):
+    return io.BytesIO(value)
+  if isinstance(value, np.ndarray) and value.ndim:
+    return Image.fromarray(value)
+  return int(value) if isinstance(value, np.integer) else value

@@ -98,6 +98,7 @@ def cut(rows: Table, part: Part, split: str) -> Table:
     render=rows.render and (lambda index: rows.render(jnp.asarray(index) + start)),
     origin=f'{rows.origin}[{part.start or ""}:{part.stop or ""}]',
     names=rows.names and (lambda: rows.names()[start:stop]),
+    labels=rows.labels and (lambda: rows.labels()[start:stop]),
     content=fingerprint.content(stop - start, rows.row, fetch),
   )
 
@@ -142,7 +143,7 @@ def concatenate(tables: list[Table], split: str) -> Table:
       result = jax.tree.map(pick, result, rows)
     return result
 
-  has_names = all(t.names for t in tables)
+  has_names, has_labels = all(t.names for t in tables), all(t.labels for t in tables)
   size = int(ends[-1])
   return first._replace(
     size=size,
@@ -151,6 +152,7 @@ def concatenate(tables: list[Table], split: str) -> Table:
     render=render if all(t.render for t in tables) else None,
     origin=' + '.join(t.origin for t in tables),
     names=(lambda: [name for t in tables for name in t.names()]) if has_names else None,
+    labels=(lambda: np.concatenate([t.labels() for t in tables])) if has_labels else None,
     content=fingerprint.content(size, first.row, fetch),
     notes=tuple(dict.fromkeys(note for t in tables for note in t.notes)),
   )

@@ -19,8 +19,9 @@ from vaejax.data.order import host_order
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
-BLOCK_BYTES = 64 * 2**20  # raw bytes of one block
+BLOCK_BYTES = 16 * 2**20  # raw bytes of one block; the first step waits for one
 MAX_SENT_BYTES = 64 * 2**20  # of an array that is sent to a worker process
+MIN_SHARED_BYTES = 2**20  # of an array that workers pass in shared memory
 ALIGNMENT = 64  # bytes, of arrays that JAX uses on a CPU without a copy
 THREADS = max(4, min(os.cpu_count() or 1, 16))
 
@@ -130,6 +131,9 @@ def read_ahead(numbers: range, read: Callable, place: Callable, batch: int = 0, 
       flags.FLAGS.mark_as_parsed()
     # A thread decodes while the process copies what is decoded into shared memory.
     dataset = items.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=2))
+    # Every array in shared memory has a file open. Blocks of small rows have thousands of arrays.
+    large = grain.experimental.DatasetOptions(min_shm_size=MIN_SHARED_BYTES)
+    dataset = grain.experimental.WithOptionsIterDataset(dataset, large)
     options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
     dataset = dataset.mp_prefetch(options, worker_init_fn=start_worker)
   else:

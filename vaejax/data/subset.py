@@ -1,13 +1,14 @@
 """Subsets of a table: rows held out for validation, the remaining rows, and a balanced labelled
 subset."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import classes
+from vaejax.data.name_hash import fractions
 from vaejax.data.order import host_order
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -52,7 +53,8 @@ def without(rows: Table, index: np.ndarray) -> Table:
 def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
   """The remaining rows of a split, and the rows that are held out for validation.
 
-  The rows held out are the first in the order of a fixed key. If the split has classes, there are
+  The rows held out are the first in a fixed order. Files are in an order of their names, so that
+  new ones change few of the rows that are held out. If the split has classes, there are
   equally many of each class that occurs, and at least one row of each remains. Rows with a negative
   label, which is unknown, belong to no class; those among the first are held out. Counts are
   rounded.
@@ -76,11 +78,19 @@ def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
     index, per_class = balanced_hold_out(rows, count, setting)
     note = f', {per_class} of each class'
   else:
-    index = host_order(HOLD_OUT_KEY, np.arange(count), rows.size)
+    index = hold_out_order(rows)(np.arange(count))
   index = np.sort(index)
   rest = without(rows, index)._replace(origin=f'{rows.origin} without {len(index)} rows{note}')
   held_out = subset(rows, index)._replace(origin=f'{rows.origin}, {len(index)} rows{note}')
   return rest, held_out
+
+
+def hold_out_order(rows: Table) -> Callable[[np.ndarray], np.ndarray]:
+  """The function from positions [n] in the order of `hold_out` to indices [n] of rows."""
+  if rows.names:
+    order = np.argsort(fractions(rows.names(), salt='validation'), kind='stable')
+    return lambda positions: order[positions]
+  return lambda positions: host_order(HOLD_OUT_KEY, positions, rows.size)
 
 
 def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray, int]:
@@ -92,7 +102,7 @@ def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray
     )
   by_class, unlabelled, read = [[] for _ in range(rows.classes)], [], 0
   split_evenly = lambda parts: max(round((count - len(unlabelled)) / parts), 1)
-  for index, label in labels(rows, HOLD_OUT_KEY):
+  for index, label in labels(rows, hold_out_order(rows)):
     first = max(count - read, 0)
     unlabelled += index[:first][label[:first] < 0].tolist()
     read += len(index)
@@ -105,11 +115,11 @@ def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray
   per_class = split_evenly(len(by_class))
   rarest = min(by_class, key=lambda label: len(by_class[label]))
   if (available := len(by_class[rarest]) - 1) < per_class:
-    fits = count * available * len(by_class) // (count - len(unlabelled)) or 'no'
+    fits = count * available * len(by_class) // (count - len(unlabelled))
+    hint = f'{fits} rows would fit' if fits else 'add rows of it, or set data.validation=0'
     raise UserError(
       f'{setting} holds out {per_class} rows of each class, but {rows.origin} has {available + 1} '
-      f'of class {classes.name_of(rarest, rows.class_names)}, of which one must remain: {fits} '
-      'rows would fit'
+      f'of class {classes.name_of(rarest, rows.class_names)}, of which one must remain: {hint}'
     )
   chosen = [*unlabelled, *(i for indices in by_class.values() for i in indices[:per_class])]
   return np.asarray(chosen, np.int32), per_class
@@ -133,7 +143,8 @@ def balanced(rows: Table, count: int, key: jax.Array) -> Table:
       f'multiple of {rows.classes}, for example {max(per_class, 1) * rows.classes}'
     )
   by_class = [[] for _ in range(rows.classes)]
-  for index, label in labels(rows, np.asarray(jax.random.key_data(key))):
+  words = np.asarray(jax.random.key_data(key))
+  for index, label in labels(rows, lambda positions: host_order(words, positions, rows.size)):
     append_by_class(by_class, index, label)
     if min(map(len, by_class)) >= per_class:
       return subset(rows, np.sort(np.concatenate([i[:per_class] for i in by_class])))
@@ -153,8 +164,8 @@ def append_by_class(by_class: list[list[int]], index: np.ndarray, label: np.ndar
       by_class[number].append(i)
 
 
-def labels(rows: Table, words: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """The indices [n] and labels [n] of all rows in the order of a key's words, in blocks."""
+def labels(rows: Table, order: Callable) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """The indices [n] and labels [n] of all rows in an order (positions -> indices), in blocks."""
   if rows.labels:
     label = rows.labels()
     read = lambda index: label[index]
@@ -163,5 +174,5 @@ def labels(rows: Table, words: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndar
   else:
     read = lambda index: rows.fetch(index)['label']
   for begin in range(0, rows.size, LABEL_ROWS):
-    index = host_order(words, np.arange(begin, min(begin + LABEL_ROWS, rows.size)), rows.size)
+    index = order(np.arange(begin, min(begin + LABEL_ROWS, rows.size)))
     yield index, np.asarray(read(index))

@@ -19,6 +19,8 @@ from vaejax.objectives.classification import classification
 from vaejax.objectives.elbo import elbo
 from vaejax.types import Example, Latent, Method, Player
 
+MAX_VALUES = 2**28  # of the decoder's input, 1 GiB
+
 
 def make(config, example: Example) -> Method:
   """The method of a config. Raises UserError for a setting that does not fit."""
@@ -37,6 +39,13 @@ def make(config, example: Example) -> Method:
     raise UserError(
       'model.likelihood=sigma_vae fits its scale to reconstructions, but m2 decodes each image as '
       'every class. Set it to gaussian_scalar'
+    )
+  # The decoder takes every image with every class, each a product of one-hot class and latents.
+  if (values := config.batch_size * example.classes**2 * (1 + model.latents)) > MAX_VALUES:
+    raise UserError(
+      f'm2 decodes each of batch_size={config.batch_size} images as each of {example.classes:,} '
+      f'classes, which takes {4 * values / 2**30:,.1f} GiB. Use a smaller batch_size, or another '
+      'field with data.label'
     )
   dims = discrete(model.likelihood, example)
   return m2(labelled.make(model, example), model.latents, example, dims)

@@ -17,7 +17,7 @@ from vaejax import latent
 from vaejax.compound import Joint
 from vaejax.distributions import kl, per_example, standard
 from vaejax.errors import UserError
-from vaejax.methods.bound import objective
+from vaejax.methods.bound import fit_target, objective, squared_error
 from vaejax.nets import lens
 from vaejax.nets import style as nets_of
 from vaejax.nets.heads import discrete
@@ -33,7 +33,8 @@ def make(config, example: Example) -> Method:
       f'{rows} row. Set batch_size to at least 2 * optimizer.accumulate'
     )
   dims = discrete(config.model.likelihood, example)
-  return style(nets_of.make(config.model, example), example, dims)
+  fitted_scale = config.model.likelihood == 'sigma_vae'
+  return style(nets_of.make(config.model, example), example, dims, fitted_scale)
 
 
 stop_gradient = jax.lax.stop_gradient
@@ -49,7 +50,7 @@ def statistics_distance(
   return jnp.mean(jnp.square(statistics - target) / (variance + nets_of.EPSILON), axis=-1)
 
 
-def style(nets, example, dims=0) -> Method:
+def style(nets, example, dims=0, fitted_scale=False) -> Method:
   """A VAE of the nets 'content', 'style' and 'decoder' of nets/style.py.
 
   The loss of an image x and a style image s has these terms, in nats per example except for
@@ -79,7 +80,7 @@ def style(nets, example, dims=0) -> Method:
   `code` and `content` are KLs of Gaussians of scale 1 whose second mean has no gradient. With the
   scales of the posteriors they diverge in training.
 
-  dims: see Method.
+  dims: see Method. fitted_scale: see bound.terms.
   """
   apply = partial(lens.apply, nets)
   shape = example.fields['image'].shape
@@ -105,13 +106,15 @@ def style(nets, example, dims=0) -> Method:
     x, (c_key, s_key, o_key) = batch['image'], jax.random.split(key, 3)
     q_c, q_s, statistics, v = posteriors(v, x, train)
     z_c, z_s = q_c.sample(c_key), q_s.sample(s_key)
-    p, v = apply('decoder', v, z_c, z_s, target=x, train=train)
+    p, v = apply('decoder', v, z_c, z_s, target=fit_target(x, whole), train=train)
     values = {
       'recon': -per_example(p.log_prob(x)),
       'kl_content': per_example(kl(q_c, standard(q_c.mean.shape))),
       'kl_style': per_example(kl(q_s, standard(q_s.mean.shape))),
     }
     values['elbo'] = -values['recon'] - values['kl_content'] - values['kl_style']
+    if fitted_scale:
+      values['squared_error'] = squared_error(p, x)
     if 'pair' in batch:
       pair = batch['pair']
       (q_o, _), _ = apply('style', v, batch['style_image'])
@@ -154,7 +157,7 @@ def style(nets, example, dims=0) -> Method:
   made = objective(evaluate)
   method = Method(
     init=init,
-    players=(Player('style', made.loss, ('content', 'style', 'decoder')),),
+    players=(Player('style', made.loss, ('content', 'style', 'decoder'), means=made.means),),
     sample=None,
     metrics=made.metrics,
     predict={'translate': translate},

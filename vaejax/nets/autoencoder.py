@@ -10,9 +10,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from vaejax.errors import UserError
 from vaejax.nets import trunk
 from vaejax.nets.heads import GaussianHead, LikelihoodHead, features, likelihood
 from vaejax.types import Example
+
+MAX_CROSSED = 2**22  # values of an example, 16 MiB
 
 
 class Encoder(nn.Module):
@@ -94,6 +97,13 @@ def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
   """
   shape = example.fields['image'].shape
   encoder = Encoder(trunk.to_vector(model, shape), model.latents, classes)
+  (width,) = trunk.output_shape(encoder.trunk, shape) if classes else (0,)
+  if (inputs := classes * (1 + max(width, model.latents))) > MAX_CROSSED:
+    raise UserError(
+      f'model.conditional=True crosses {classes:,} classes with {max(width, model.latents):,} '
+      f'features, which are {inputs:,} inputs of a layer, more than {MAX_CROSSED:,}. Use smaller '
+      'model.widths or model.channels, or another field with data.label'
+    )
   nets = {'encoder': encoder, 'decoder': decoder(model, example, shape, classes)}
   if model.get('shared', False):
     nets['shared'] = Shared((*trunk.output_shape(encoder.trunk, shape), model.latents))

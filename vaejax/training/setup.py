@@ -12,7 +12,8 @@ from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
 from vaejax.core.step import Chunk, make_chunk, make_step, make_sweep
 from vaejax.data import load
-from vaejax.data.labels import weighted
+from vaejax.data.labels import Count, sample, weighted
+from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.evaluation.evals import (
   check_best,
@@ -20,6 +21,7 @@ from vaejax.evaluation.evals import (
   fit_split,
   make_evals,
   make_protocol,
+  needs_labels,
 )
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
@@ -130,21 +132,16 @@ def set_up(
     name: table for name, table in load.splits(config.data, data_dir)._asdict().items() if table
   }
   method = factory.make_method(config, load.example(config.data, tables['train']))
-  labels = {name: load.count_labels(config.data, table) for name, table in tables.items()}
-  check_labels(config, method, tables['train'].origin, labels['train'])
-  is_labelled = labels['train'] and not labels['train'].unlabelled
-  weigh_labels = 'label' in tables['train'].row and not is_labelled
+  labels = check_training_labels(config, method, tables['train'])
+  weigh_labels = 'label' in tables['train'].row and not (labels and not labels.unlabelled)
   turns = max(player.turns for player in method.players)
   source = load.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
   watched = 'validation' if 'validation' in tables else 'test'
-  evals_of = {}
-  for name in (name for name in tables if name != 'train'):
-    of_labels = labels[name], labels['train']
-    evals_of[name], lines = fit_split(evals, config, method, source.example, name, of_labels)
-    skipped += lines
+  evals_of, lines = fit_evals(config, method, evals, source.example, tables, labels)
+  skipped += lines
   check_best(
     config.checkpoint.best, evals_of[watched], skipped, config.data.name, 'validation' in tables
   )
@@ -169,8 +166,7 @@ def set_up(
     ),
     method=method,
     source=source,
-    about=f'{config.data.name}: '
-    + load.describe(tables['train'], source.resident, labels['train']),
+    about=f'{config.data.name}: ' + load.describe(tables['train'], source.resident, labels),
     notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
@@ -198,6 +194,30 @@ def set_up(
     patience=patient,
     images_per_step=config.batch_size * turns * max(1, len(members)),
   )
+
+
+def check_training_labels(config, method: Method, train: Table) -> Count | None:
+  """Returns how many rows of the training split have a label, None if that is not counted. Raises
+  UserError if the method cannot be trained on them."""
+  labels = load.count_labels(config.data, train)
+  if labels or not method.conditional:
+    check_labels(config, method, train.origin, labels)
+  else:
+    check_labels(config, method, f'a sample of {train.origin}', sample(train))
+  return labels
+
+
+def fit_evals(config, method: Method, evals, example, tables, labels: Count | None) -> tuple:
+  """{split: its evals} of the splits that are tested, and a line for each eval that does not fit
+  one, where `labels` are those of the training split."""
+  # Reading labels may mean to decode a split, for which the first step does not wait needlessly.
+  used = needs_labels(config, method) or any('train' in e.extract for e in evals.values())
+  fitting, skipped = {}, []
+  for split in (split for split in tables if split != 'train'):
+    counts = load.count_labels(config.data, tables[split]) if used else None, labels
+    fitting[split], lines = fit_split(evals, config, method, example, split, counts)
+    skipped += lines
+  return fitting, skipped
 
 
 def microbatch(config) -> int:

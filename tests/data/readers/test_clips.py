@@ -72,7 +72,7 @@ KINDS = (
   'sequence of fields',
   'tensor',
   'bytes',
-  'zipped tensor',
+  'zipped',
 )
 
 

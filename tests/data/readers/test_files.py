@@ -223,6 +223,16 @@ def test_several_labels_and_images(tmp_path):
   check(read(two, field='right').train, image=X[::-1][TRAIN])
 
 
+def test_labels_that_are_no_classes(tmp_path):
+  several = npz(tmp_path / 'a.npz', images=X, labels=np.ones((40, 14), np.uint8))
+  real = npz(tmp_path / 'b.npz', images=X, y=Y + 0.5)
+  for path in (several, real):
+    table = read(path).train
+    assert 'label' not in table.row and table.notes[0].startswith('labels are not read: ')
+  with pytest.raises(UserError, match=r'real numbers such as 0.5, not classes'):
+    read(real, label='y')
+
+
 def test_a_split_without_labels(tmp_path):
   splits = read(npz(tmp_path / 'a.npz', x_train=X, y_train=Y, x_test=X[:5]))
   check(splits.test, image=X[:5], label=np.full(5, -1))
@@ -306,6 +316,15 @@ def test_videos_and_their_windows(tmp_path):
     read(path.with_suffix('.npz'), frames=12)
 
 
+def test_moving_mnist_has_frames_first(tmp_path, monkeypatch):
+  x = RANDOM.integers(0, 256, (9, 40, 6, 6), np.uint8)
+  monkeypatch.setattr('vaejax.data.axes.MOVING_MNIST', x.shape)
+  np.save(tmp_path / 'mnist_test_seq.npy', x)
+  table = read(tmp_path / 'mnist_test_seq.npy', frames=4, stride=5).train
+  windows = np.stack([x.swapaxes(0, 1)[TRAIN, s : s + 4] for s in (0, 5)], 1)
+  check(table, video=windows.reshape(-1, 4, 6, 6, 1))
+
+
 def test_content_is_what_the_rows_are(tmp_path):
   digest = lambda x, name: content(read(npz(tmp_path / name, images=x, y=Y)).train)
   other = X.copy()
@@ -325,13 +344,13 @@ MISTAKES = {
   'objects': ({'x': np.asarray([X[0], X[1, 1:]], object)}, 'not read because that would run code'),
   'nan': ({'x': np.insert(X / 255, 7, np.nan, axis=0)}, r'nan in row 7 at \[0, 0, 0\]'),
   'infinite': ({'x': X * 1e300}, r'e[+]30. in row 0 at'),
-  'no train': ({'x_test': X}, 'has the split test, but no train'),
+  'no train': ({'x_test': X, 'x_val': X}, 'has the split test, validation, but no train'),
   'shapes': ({'x_train': X, 'x_test': X[:, 1:]}, 'test has 5x7x3, but train has 6x7x3'),
   'dtypes': ({'x_train': X, 'x_test': X / 255}, 'splits of float64 and uint8'),
   'none': ({'x': X[:0]}, 'which is empty'),
   'field': ({'x': X}, "data.field='z' is not in a.npz, which has x uint8"),
   'label': ({'x': X, 'y': Y}, "data.label='z' is not a label of a.npz"),
-  'real labels': ({'x': X, 'y': Y + 0.5}, 'real numbers such as 0.5, not classes'),
+  'too few labels': ({'x': X, 'y': Y[:39]}, 'y of a.npz has 39 rows, but there are 40 x. Give one'),
 }  # fmt: skip
 
 

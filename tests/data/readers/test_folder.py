@@ -9,7 +9,7 @@ from PIL import Image
 
 from vaejax.config.load import load_config
 from vaejax.data import load, sets
-from vaejax.data.readers import folder, headers, kind, listing
+from vaejax.data.readers import folder, headers, kind, listing, picture_rows
 from vaejax.data.settings import Settings
 from vaejax.errors import UserError
 
@@ -98,7 +98,7 @@ def test_labels_and_factors_of_a_table_of_text(root, animals):
     i = order.index(name)
     known = i < 11
     assert label == (i % 2 if known else -1) and factors.tolist() == [i % 3 if known else -1]
-  assert 'labels.csv: 1 of 12 pictures have no row' in train.notes
+  assert train.notes[0] == 'labels.csv: 1 of 12 pictures have no row'
   third = table(root, label='third')
   assert third.class_names == ('0', '1', '2') and dict(third.factors) == {'label': 2}
   with pytest.raises(UserError, match=r'data.label=breed is not a column.*columns label, third'):
@@ -291,6 +291,16 @@ def test_content_stays_when_the_folder_moves(root, animals, monkeypatch):
   assert after['image'] != before['image'] and after['label'] == before['label']
 
 
+def test_a_long_start_is_logged(root, animals, monkeypatch, capsys):
+  monkeypatch.setattr('vaejax.data.readers.picture_rows.LOG_SECONDS', -1)
+  blocks = [{'image': np.zeros(n)} for n in (600, 600, 300)]
+  assert list(picture_rows.logged(blocks, 1500)) == blocks
+  lines = capsys.readouterr().err.splitlines()
+  assert lines == [
+    f'vaejax: decoded {n} of 1,500 pictures into the cache' for n in ('600', '1,200')
+  ]
+
+
 def test_a_changed_picture_is_decoded_again(root, animals):
   before = table(root)
   before.load()
@@ -305,7 +315,7 @@ def test_the_listing_of_a_large_folder_is_cached(root, animals, monkeypatch):
   monkeypatch.setattr(listing, 'CHECKED', 11)
   monkeypatch.setattr(listing, 'RECENT', 0)
   walk, walks = listing.walk, []
-  monkeypatch.setattr(listing, 'walk', lambda path: walks.append(path) or walk(path))
+  monkeypatch.setattr(listing, 'walk', lambda *of: walks.append(of) or walk(*of))
   first = listing.scan(str(root))
   second = listing.scan(str(root))
   assert len(walks) == 1 and second.names == first.names

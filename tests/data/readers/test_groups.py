@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vaejax.data.readers import groups, listing
+from vaejax.data import name_hash
+from vaejax.data.readers import groups
 
 
 def stored(*names):
@@ -83,7 +84,7 @@ def test_pictures_outside_of_class_folders_have_no_label():
 
 def split_by_name(names):
   names = sorted(names)
-  rows = groups.with_test({'train': np.arange(len(names))}, listing.fractions(names))
+  rows = groups.with_test({'train': np.arange(len(names))}, name_hash.fractions(names))
   return {split: {names[i] for i in index} for split, index in rows.items()}
 
 
@@ -96,9 +97,9 @@ def test_a_split_by_names_is_stable_when_files_are_added_or_removed():
   part = split_by_name(names[1000:])
   assert part['test'] == complete['test'] & set(names[1000:])
   # The same on every machine, as a number of the name alone.
-  assert listing.fractions(['a.png']).tolist() == [0.882865517843342]
+  assert name_hash.fractions(['a.png']).tolist() == [0.882865517843342]
   composed, decomposed = 'caf\u00e9.png', 'cafe\u0301.png'
-  assert listing.fractions([composed]) == listing.fractions([decomposed])
+  assert name_hash.fractions([composed]) == name_hash.fractions([decomposed])
 
 
 @pytest.mark.parametrize('count', [2, 3, 5])

@@ -157,7 +157,7 @@ def test_units_are_fitted_to_a_sample_of_train_that_is_always_the_same(
   'value, settings, message',
   [
     (np.nan, {}, r'row [0-2] of tiny/1\.0\.0 train in .*: it has numbers that are not finite'),
-    (-1.0, {'transform': 'log'}, 'it has -1, which data.transform=log cannot take. Use asinh'),
+    (-1.0, {'transform': 'log'}, r'^row [0-2] .*: it has -1, which data.transform=log cannot take'),
   ],
 )
 def test_numbers_that_cannot_be_trained_on(tmp_path, prepare, value, settings, message):
@@ -224,7 +224,7 @@ def test_labels_of_any_kind_become_classes(
     table = read(tmp_path, split)
     assert (table.classes, table.class_names) == (len(names), names)
     got = table.load()
-    assert got['label'].dtype == np.int32
+    assert got['label'].dtype == np.int32 and np.array_equal(table.labels(), got['label'])
     order = [next(i for i, p in enumerate(shots) if np.array_equal(p, x)) for x in got['image']]
     assert got['label'].tolist() == [want[i] for i in order]
     assert np.array_equal(table.fetch(np.arange(table.size))['label'], got['label'])

@@ -1,7 +1,6 @@
 """Rows of images, or windows of videos, from an array in a file."""
 
 import hashlib
-import json
 import os
 from functools import partial
 from typing import NamedTuple
@@ -168,10 +167,8 @@ def content(rows: Rows) -> dict[str, str]:
       found.update(np.ascontiguousarray(block))
   else:
     index = np.unique(np.linspace(0, size - 1, SAMPLES).astype(np.int64))
-    for i in index if not array.extract else ():
+    for i in index:
       found.update(np.ascontiguousarray(stores.rows(array, np.asarray([i]))))
-    if array.extract:
-      found.update(json.dumps(os.path.getsize(array.path)).encode())
   small = {'label': rows.label, 'factors': rows.factors}
   return {
     rows.name: found.hexdigest(),

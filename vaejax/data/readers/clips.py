@@ -65,9 +65,10 @@ def find(features) -> Clip | None:
           length = feature.shape[0] if not field else feature._length
           videos[f'{name}/{field}'.rstrip('/')] = (image.shape, length, True)
     elif type(feature) is Tensor and feature.np_dtype == np.uint8 and len(feature.shape) == 4:
-      if None not in feature.shape[1:]:
-        is_zipped = feature._encoding.value == 'zlib'
-        videos[name] = (feature.shape[1:], feature.shape[0], False, is_zipped)
+      if None in feature.shape[1:]:
+        continue
+      is_zipped = feature._encoding.value == 'zlib'
+      videos[name] = (feature.shape[1:], feature.shape[0], False, is_zipped)
   last = lambda key: key.split('/')[-1]
   rank = lambda key: (NAMES.index(last(key)) if last(key) in NAMES else len(NAMES), key)
   key = min(videos, key=rank, default=None)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from vaejax.data.fit import MODES, colour
-from vaejax.data.readers import clips, deep
+from vaejax.data.readers import clips, deep, pictures
 from vaejax.data.readers.deep import Mismatch
 from vaejax.data.readers.features import Label, Picture
 from vaejax.data.settings import Settings
@@ -74,22 +74,11 @@ def file(data: bytes, channels: int, background: tuple[int, int, int] | None) ->
       'its pixels have 16 bits, but the dataset declares 8. Convert it, or declare uint16'
     )
   if background is not None and channels in (1, 3):
-    picture = put_on(picture, background)
-  if picture.mode != MODES[channels]:
+    picture = pictures.coloured(picture, channels, background)
+  elif picture.mode != MODES[channels]:
     picture = picture.convert(MODES[channels])
   pixels = np.frombuffer(picture.tobytes(), np.uint8)
   return pixels.reshape(picture.height, picture.width, channels)
-
-
-def put_on(picture, background: tuple[int, int, int]):
-  """A PIL image on a background of red, green and blue, if it has alpha."""
-  from PIL import Image
-
-  if picture.mode not in ('LA', 'PA', 'RGBA') and 'transparency' not in picture.info:
-    return picture
-  below = Image.new('RGBA', picture.size, (*background, 255))
-  below.alpha_composite(picture.convert('RGBA'))
-  return below.convert('RGB')
 
 
 def tensor(fields, picture: Picture) -> np.ndarray:

@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from vaejax import units
-from vaejax.data import arrays, axes, divide, elements
+from vaejax.data import arrays, axes, divide, elements, windows
 from vaejax.data.readers import array_rows, factored, named, stores, targets
 from vaejax.data.readers.stores import Array
 from vaejax.data.readers.targets import Part
@@ -61,6 +63,7 @@ def table(
     factors=opened.factors,
     content=partial(array_rows.content, of_split),
     notes=opened.notes if split == 'train' else (),
+    labels=None if of_split.label is None else partial(np.repeat, of_split.label, of_split.windows),
   )
   if of_split.shape != of_split.stored_shape:
     result = result._replace(levels=256)  # resized black and white has greys
@@ -92,10 +95,12 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
   where = {f.data: find_axes(stored[f.data], settings) for f in chosen.values()}
   sizes = {name: array_rows.count(stored[name], axes_) for name, axes_ in where.items()}
   parts, more = divide_splits(chosen, stored, sizes, path.name)
-  label, class_names, columns, counts = targets.read(known, parts, stored, settings, path.name)
+  label, class_names, columns, counts, lines = targets.read(
+    known, parts, stored, settings, path.name
+  )
   where = {s: where[p.name] for s, p in parts.items()}
   numbers = how_stored(known, parts, where, path.name)
-  windows = count_windows(parts, where, settings, path.name)
+  by_split = count_windows(parts, where, settings, path.name)
   result = {}
   for split, part in parts.items():
     pick = lambda x, part=part: x if x is None or part.index is None else x[part.index]
@@ -105,7 +110,7 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
       numbers._replace(note=''),
       settings,
       part.index,
-      windows[split],
+      by_split[split],
       pick(label.get(split)),
       pick(columns.get(split)),
       f'{path.name} {split}',
@@ -114,7 +119,7 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
   check_shapes(result, path.name)
   moved = dict.fromkeys(axes_.note for axes_ in where.values() if axes_.note)
   said = () if known and known.binary else (numbers.note,)
-  notes = tuple(filter(None, (*notes, *more, *moved, *said)))
+  notes = tuple(filter(None, (*notes, *lines, *more, *moved, *said)))
   return Opened(result, len(class_names) or None, class_names, counts, notes)
 
 
@@ -131,6 +136,8 @@ def divide_splits(
   chosen = dict(chosen)
   if 'train' not in chosen and None in chosen:
     chosen['train'] = chosen.pop(None)
+  if len(chosen) == 1:  # mnist_test_seq.npy, of which 10 % are test here
+    chosen = {'train': next(iter(chosen.values()))}
   if 'train' not in chosen:
     raise UserError(
       f'{origin} has the split {", ".join(map(str, chosen))}, but no train. Name an array of it '
@@ -186,6 +193,7 @@ def count_windows(
   """{split: the number of windows of each video}. Raises UserError if videos are too short."""
   if not settings.frames:
     return dict.fromkeys(parts, 1)
+  windows.check_stride(settings.stride)
   lengths = {s: axes.row_shape(p.data.shape, where[s])[0] for s, p in parts.items()}
   if min(lengths.values()) < settings.frames:
     shortest = min(lengths.values())

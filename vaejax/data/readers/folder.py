@@ -15,7 +15,6 @@ from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
-MAX_PIXELS = 1024 * 1024  # of a picture that is not resized
 THREADED_PIXELS = 96 * 96  # size of files from which decoding in threads is faster
 LEVELS = {pictures.GREY16: 65536, pictures.REAL: 0}
 DTYPES = {pictures.GREY16: np.uint16, pictures.REAL: np.float32}
@@ -104,6 +103,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     class_names=folder.class_names,
     factors={name: len(column.names) for name, column in folder.factors.items()},
     names=functools.partial(list, names),
+    labels=functools.partial(extra.get, 'label') if 'label' in extra else None,
     content=functools.partial(picture_rows.content, files, index, load, extra, list(decoder), size),
     notes=folder.notes,
   )
@@ -238,28 +238,11 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
       'Set data.channels=0'
     )
   channels = settings.channels or (3 if kinds[pictures.COLOUR8] else 1)
-  height, width = common_size(folder, chosen, settings)
+  of_splits = headers.Headers(*(field[chosen] for field in about))
+  height, width = headers.common_size(of_splits, files.root, bool(settings.size))
   shape = fitted_shape((height, width, channels), settings.size, channels)
   dtype = np.dtype(DTYPES.get(depth, np.uint8)).name
   background = colour(settings.background)
   return picture_rows.Decoder(
     channels, dtype, settings.size, settings.fit, background, shape
   ), depth
-
-
-def common_size(folder: Folder, chosen: np.ndarray, settings: Settings) -> tuple[int, int]:
-  """The height and width of all pictures, or of one if they are resized. Raises UserError."""
-  about = headers.Headers(*(field[chosen] for field in folder.headers))
-  counts = headers.sizes(about)
-  root, size = folder.listing.root, next(iter(counts))
-  if not settings.size and len(counts) > 1:
-    raise UserError(
-      f'the pictures of {root} have {headers.describe_sizes(counts)}. Set data.size to one '
-      'side for all, for example --config.data.size=64; data.fit=resize, pad or crop says how'
-    )
-  if not settings.size and size[0] * size[1] > MAX_PIXELS:
-    raise UserError(
-      f'the pictures of {root} are {size[1]}x{size[0]}, which is too large for a model. Set '
-      'data.size to a smaller side, for example --config.data.size=64'
-    )
-  return size

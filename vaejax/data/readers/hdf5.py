@@ -44,7 +44,8 @@ def opened(path: str):
 
 @functools.lru_cache(maxsize=16)
 def _opened(path: str, process: int, time: int, size: int):
-  return library().File(path, 'r', rdcc_nbytes=CACHE_BYTES)
+  # Locks fail on read-only and on network disks, and nothing is written here.
+  return library().File(path, 'r', rdcc_nbytes=CACHE_BYTES, locking=False)
 
 
 def is_text(dataset) -> bool:

@@ -30,16 +30,17 @@ def read(builder, label: Label, folder: str) -> tuple[str, ...]:
     names = json.loads(path.read_text())
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
       return tuple(names)
-  values = (block for split in splits for block in blocks(builder, split, label))
+  sources = [prepared.source(builder, split) for split in splits]
+  values = (block for source in sources for block in blocks(source, label))
   names = classes.class_names(values, f'the labels of {folder}')
   with contextlib.suppress(OSError):
     write(path, names)
   return names
 
 
-def blocks(builder, split: str, label: Label) -> Iterator[list]:
-  """The raw labels of a split, in blocks."""
-  source, get = prepared.source(builder, split), decoding.label(label)
+def blocks(source, label: Label) -> Iterator[list]:
+  """The raw labels of the records of a split, in blocks."""
+  get = decoding.label(label)
   for first in range(0, len(source), BLOCK):
     records = source.__getitems__(list(range(first, min(first + BLOCK, len(source)))))
     yield [get(decoding.parse(record)) for record in records]

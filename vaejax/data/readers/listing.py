@@ -1,9 +1,7 @@
 """The picture files of a folder, listed once and cached."""
 
-import hashlib
 import os
 import time
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,10 +10,11 @@ import numpy as np
 
 from vaejax.data.cache import cache_folder
 from vaejax.data.cached import digest, packed, read_arrays, text, write_arrays
+from vaejax.data.name_hash import fractions
 from vaejax.data.paths import PICTURES
 from vaejax.errors import UserError
 
-IGNORED = '__MACOSX', 'Thumbs.db', 'desktop.ini', '@eaDir'  # and what is hidden
+IGNORED = '__MACOSX', 'Thumbs.db', 'desktop.ini', '@eaDir', 'labels.csv'  # and what is hidden
 ALWAYS_LISTED = 50_000  # files up to which a folder is listed anew each time; about 0.5 s
 CHECKED = 1000  # files of a cached listing that are looked at again
 RECENT = 2 * 10**9  # nanoseconds in which a folder's time may not show a further change
@@ -131,14 +130,6 @@ def walk(root: str, endings: tuple[str, ...] = PICTURES) -> tuple[Listing, dict[
   sizes, changed = np.asarray([f[1:] for f in files], np.int64).reshape(-1, 2).T
   names = [f[0] for f in files]
   return Listing(root, names, sizes, changed, fractions(names), dict(other.most_common())), times
-
-
-def fractions(names: list[str]) -> np.ndarray:
-  """A number in [0, 1) for each file, which is a function of its name alone, float64 [N]."""
-  # Macs store accents as separate characters, which must not decide the split.
-  keys = (unicodedata.normalize('NFC', name).encode('utf-8', 'surrogateescape') for name in names)
-  hashes = b''.join(hashlib.blake2b(key, digest_size=8).digest() for key in keys)
-  return (np.frombuffer(hashes, '>u8') >> 11).astype(np.float64) / 2.0**53
 
 
 def shown(name: str) -> str:

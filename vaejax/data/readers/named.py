@@ -21,6 +21,7 @@ SPLIT_WORDS = {
 IMAGES = ('image', 'images', 'img', 'imgs', 'x', 'data', 'pixels', 'arr_0', '')
 VIDEOS = ('video', 'videos', 'clip', 'clips', 'frames', 'sequences', *IMAGES)
 LABELS = ('label', 'labels', 'y', 'class', 'classes', 'target', 'targets', 'ans')
+PER_ROW = ('label', 'labels', 'y', 'target', 'targets')  # those that are nothing else
 FACTORS = ('factors', 'latents_classes')
 SPLIT = 'split', 'splits'
 NO_LABEL = 'none'  # the value of data.label that ignores labels
@@ -140,6 +141,15 @@ def label_field(
   """The field that is the label, None without one, and notes."""
   if settings.label == NO_LABEL:
     return None, ()
+  for name, x in arrays.items():
+    split, field = names[name]
+    if (
+      field in PER_ROW and split in rows and x.shape[:1] != (size := arrays[rows[split]].shape[:1])
+    ):
+      raise UserError(
+        f'{name} of {origin} has {x.shape[0] if x.shape else 1} rows, but there are {size[0]} '
+        f'{data or "rows"}. Give one label for each, or set data.label=none'
+      )
   can = [
     n for n in arrays
     if names[n].split in rows and names[n].field != data and len(arrays[n].shape) in (1, 2)

@@ -1,7 +1,9 @@
 """Rows of picture files: how they are read, cached and identified."""
 
 import os
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from vaejax.errors import UserError
 
 EXACT_BYTES = 2**28  # of decoded rows; larger splits are identified by some of their files
 SAMPLE = 64  # those files
+LOG_SECONDS = 5
 UNIT_ROWS, UNIT_BYTES = 1000, 2**28  # training rows that units are fitted to
 
 
@@ -64,8 +67,19 @@ def row_bytes(row) -> int:
 
 def load_rows(origin: str, key: list, row, size: int, fetch: Callable, threads: int) -> dict:
   """All rows of a split, memory-mapped from the cache."""
-  blocks = lambda: decoded.blocks(fetch, size, row_bytes(row), threads)
+  blocks = lambda: logged(decoded.blocks(fetch, size, row_bytes(row), threads), size)
   return decoded.load(origin, key, row, size, blocks)
+
+
+def logged(blocks: Iterable[dict], size: int) -> Iterator[dict]:
+  """Passes blocks on, with a line on stderr every LOG_SECONDS."""
+  done, last = 0, time.monotonic()
+  for block in blocks:
+    yield block
+    done += len(block['image'])
+    if done < size and time.monotonic() - last > LOG_SECONDS:
+      last = time.monotonic()
+      print(f'vaejax: decoded {done:,} of {size:,} pictures into the cache', file=sys.stderr)
 
 
 def fit_units(fetch: Callable, settings: Settings) -> units.Units:

@@ -30,6 +30,11 @@ class Records(NamedTuple):
   name: str
   notes: tuple[str, ...] = ()
 
+  @property
+  def bytes(self) -> int:
+    """The size of the files."""
+    return sum(os.path.getsize(path) for path in self.files)
+
 
 def open_builder(folder: str):
   """A TFDS builder of a version's folder. Raises UserError if it is not stored as array_record."""

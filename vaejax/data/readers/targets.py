@@ -28,14 +28,18 @@ def read(
   stored: Mapping[str, Array],
   settings: Settings,
   origin: str,
-) -> tuple[dict, tuple[str, ...], dict, dict[str, int]]:
-  """{split: labels of all rows of its array}, the classes, {split: factors}, and their counts."""
+) -> tuple[dict, tuple[str, ...], dict, dict[str, int], tuple[str, ...]]:
+  """{split: labels of all rows of its array}, the classes, {split: factors}, their counts, notes.
+
+  Labels that cannot be classes are left out with a note, unless `data.label` chooses them: then
+  they raise UserError.
+  """
   values_of = {a: stores.everything(a) for p in parts.values() for a in (p.label, p.factors) if a}
   if known:
     numbers = factored.encode(known, stores.everything(stored[known.factors]))
     label = settings.label or known.label
     if label == named.NO_LABEL:
-      return {}, (), dict.fromkeys(parts, numbers), dict(known.counts)
+      return {}, (), dict.fromkeys(parts, numbers), dict(known.counts), ()
     if label not in known.counts:
       raise UserError(
         f'data.label={label!r} is not a factor of {known.name}. Choose one of '
@@ -44,15 +48,16 @@ def read(
     names = known.class_names if label == known.label else ()
     names = names or tuple(map(str, range(known.counts[label])))
     column = np.ascontiguousarray(numbers[:, list(known.counts).index(label)])
-    return dict.fromkeys(parts, column), names, dict.fromkeys(parts, numbers), dict(known.counts)
-  labels, class_names = {}, ()
+    all_rows = dict.fromkeys(parts, column), dict.fromkeys(parts, numbers)
+    return all_rows[0], names, all_rows[1], dict(known.counts), ()
+  labels, class_names, notes = {}, (), ()
   if any(part.label for part in parts.values()):
-    values = {p.label: one_hot(values_of[p.label]) for p in parts.values() if p.label}
-    what = f'the labels of {origin}'
-    class_names = classes.class_names(values.values(), what)
-    encoded = {a: classes.encode(v, class_names, what)[0] for a, v in values.items()}
-    missing = {s: np.full(p.data.shape[0], classes.MISSING, np.int32) for s, p in parts.items()}
-    labels = {s: encoded.get(p.label, missing[s]) for s, p in parts.items()} if class_names else {}
+    try:
+      labels, class_names = encode_labels(parts, values_of, f'the labels of {origin}')
+    except UserError as error:
+      if settings.label:
+        raise
+      notes = (f'labels are not read: {error}',)
   columns, counts = {}, {}
   if all(part.factors for part in parts.values()):
     names = next((a for n, a in stored.items() if named.parse(n).field == 'factor_names'), None)
@@ -60,7 +65,20 @@ def read(
     by_array = {p.factors: values_of[p.factors] for p in parts.values()}
     encoded, counts = factors.encode(by_array, names, origin)
     columns = {s: encoded[p.factors] for s, p in parts.items()}
-  return labels, class_names, columns, counts
+  return labels, class_names, columns, counts, notes
+
+
+def encode_labels(
+  parts: Mapping[str, Part], values_of: Mapping[Array, np.ndarray], what: str
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+  """{split: labels of all rows of its array} and the classes, nothing if no row has a label. Raises
+  UserError if they cannot be classes."""
+  values = {p.label: one_hot(values_of[p.label]) for p in parts.values() if p.label}
+  class_names = classes.class_names(values.values(), what)
+  encoded = {a: classes.encode(v, class_names, what)[0] for a, v in values.items()}
+  missing = {s: np.full(p.data.shape[0], classes.MISSING, np.int32) for s, p in parts.items()}
+  labels = {s: encoded.get(p.label, missing[s]) for s, p in parts.items()} if class_names else {}
+  return labels, class_names
 
 
 def text(value) -> str:

@@ -17,6 +17,7 @@ from vaejax.errors import UserError
 
 DEFAULT = Settings()
 _THREADED_PIXELS = 64 * 64  # image size from which decoding in threads is faster
+_LABEL_BYTES = 2**30  # of files that are read for the labels alone
 _UNIT_ROWS = 64, 4096  # fewest and most training rows to which units are fitted
 
 
@@ -81,8 +82,7 @@ def table(
       raise deep.Mismatch(f'it is {list(wrong[0])}, but the dataset is {list(shape[-3:])}')
     return np.reshape(frames, shape)
 
-  def read_labels(fields):
-    values = [decode_label(f) for f in fields]
+  def to_classes(values):
     if label.classes is None:
       return classes.encode(values, names, f'the labels of {folder}')[0]
     numbers = np.asarray(values, np.int32)
@@ -101,7 +101,7 @@ def table(
         except deep.Mismatch as error:
           raise UserError(f'row {index} of {origin} in {folder}: {error}') from None
     if label and len(indices):
-      out['label'] = read_labels(fields)
+      out['label'] = to_classes([decode_label(f) for f in fields])
     return out
 
   def load():
@@ -112,6 +112,11 @@ def table(
     row_bytes = fingerprint.row_bytes(row)
     blocks = lambda: decoded.blocks(fetch, count, row_bytes, threads)
     return decoded.load(f'{builder.name}-{of_split.name}', key, row, count, blocks)
+
+  def labels():
+    blocks = label_names.blocks(of_split.source, label)
+    of_records = np.concatenate([to_classes(values) for values in blocks])
+    return of_records[windows.record] if clip else of_records
 
   levels = 256 if clip else picture.levels
   count = len(windows.record) if clip else of_split.size
@@ -126,6 +131,7 @@ def table(
     class_names=(names or label.names) if label else (),
     content=fingerprint.content(count, row, fetch),
     notes=(*notes, *of_split.notes, *(windows.notes if clip else ())),
+    labels=labels if label and of_split.bytes <= _LABEL_BYTES else None,
   )
   if row[data].dtype == np.uint8:
     return result
@@ -143,8 +149,9 @@ def fit_units(train: Table, settings: Settings) -> units.Units:
   elements = int(np.prod(train.row['image'].shape))
   count = int(np.clip(units.MAX_ELEMENTS // elements, *_UNIT_ROWS))
   index = np.unique(np.linspace(0, train.size - 1, min(count, train.size)).astype(np.int64))
+  rows = train.fetch(index)['image']
   try:
-    return units.fit(train.fetch(index)['image'], settings.transform, settings.low, settings.high)
+    return units.fit(rows, settings.transform, settings.low, settings.high)
   except ValueError as error:
     raise UserError(
       f'data.transform={settings.transform} does not fit {train.origin}: {error}. Use asinh'

@@ -119,6 +119,7 @@ def table(
     names=functools.partial(window_names, clips, video),
     content=functools.partial(content, listed.root, files, load, extra, decoder, size),
     notes=videos.notes,
+    labels=(lambda: extra['label']) if 'label' in extra else None,
   )
 
 

@@ -10,9 +10,12 @@ The name of a dataset is the name of its file, or the dotted name of a module ou
     A module outside this package must define it. None means the default of the dataset. Settings
     that do not apply, such as `frames` for images, are ignored. It may also take `background`, see
     data.background, and `data_dir`, the folder of datasets, None for the default.
-  SPLITS: the splits of `table`; ('train', 'test') by default.
-  ARCHIVES, read(split, {archive: path}) -> (names of labels, (image, label) of every row): the
-    official files that data/official.py prepares for TFDS, and their reader.
+  SPLITS: the splits of `table` or `read`; ('train', 'test') by default.
+  ARCHIVES: the official files from which data/official.py prepares the dataset for TFDS.
+  read(split, {archive: path}) -> ({label: its names}, number of rows, rows), where a row is the key
+    that TFDS gives it and {feature: value}. It reads these files without TensorFlow.
+  place(data_dir), is_there(data_dir), obtain(data_dir): for a `table` of files that the user puts
+    into data_dir: their folder, whether they are there, and in words what to put where.
   WHITE: the value of white as stored by TFDS; 255 by default.
 
 Other TFDS datasets need no file. Configs read SUITS and DRAWN when they are loaded, so a file

@@ -7,19 +7,31 @@ BATCHES = {
   'train': [f'data_batch_{i}.bin' for i in range(1, 6)],
   'test': ['test_batch.bin'],
 }
+LABELS = {'label': 'batches.meta.txt'}  # of a row, in its order, and the files with their names
 
 
 def read(split: str, paths):
-  """The names of the labels, and rows of (uint8 [32, 32, 3], label)."""
+  """The names of the classes, and the rows of a split."""
+  return read_batches(paths[ARCHIVES[0]], FOLDER, BATCHES[split], LABELS, split)
+
+
+def read_batches(path, folder: str, batches: list[str], labels: dict[str, str], split: str):
+  """What `read` returns, of the archive of CIFAR-10 or CIFAR-100."""
   import tarfile
 
   import numpy as np
 
   # Members are read by name and not extracted, so the archive cannot choose paths to write to.
-  with tarfile.open(paths[ARCHIVES[0]], 'r:gz') as archive:
-    member = lambda file: archive.extractfile(FOLDER + file).read()
-    names = member('batches.meta.txt').decode().split()
-    rows = np.frombuffer(b''.join(member(file) for file in BATCHES[split]), np.uint8)
-  rows = rows.reshape(-1, 1 + 3 * 32 * 32)
-  images = rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-  return names, zip(np.ascontiguousarray(images), rows[:, 0], strict=True)
+  with tarfile.open(path, 'r:gz') as archive:
+    member = lambda file: archive.extractfile(folder + file).read()
+    names = {label: member(file).decode().split() for label, file in labels.items()}
+    data = np.frombuffer(b''.join(member(file) for file in batches), np.uint8)
+  data = data.reshape(-1, len(labels) + 3 * 32 * 32)
+  images = data[:, len(labels) :].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+
+  def rows():
+    for i, (image, numbers) in enumerate(zip(images, data, strict=True)):
+      of_row = dict(zip(labels, numbers, strict=False))
+      yield i, {'id': f'{split}_{i:05d}', 'image': np.ascontiguousarray(image), **of_row}
+
+  return names, len(images), rows()

@@ -75,8 +75,9 @@ def entries(emoji_json: bytes) -> list[Emoji]:
 
 def place(data_dir: str | None) -> Path:
   """The folder where the files are expected."""
-  root = data_dir or os.environ.get('TFDS_DATA_DIR') or os.path.join('~', 'tensorflow_datasets')
-  return Path(root).expanduser().absolute() / 'emoji'
+  from vaejax.data.locate import root_of
+
+  return Path(root_of(data_dir), 'emoji')
 
 
 def obtain(data_dir: str | None) -> str:
@@ -210,7 +211,7 @@ def table(
     'factors': jax.ShapeDtypeStruct((len(FACTORS),), np.int32),
   }
   count = 2 * len(rows)
-  key = [*key, split, side, depth, fit, below]
+  key = [*key, [emoji.file for emoji in rows], side, depth, fit, below]
   blocks = lambda: decoded.blocks(fetch, count, side * side * depth, 1)
   return Table(
     count,
@@ -220,6 +221,9 @@ def table(
     fetch,
     origin=f'emoji {split}',
     class_names=tuple(categories),
+    labels=lambda: np.repeat([categories.index(emoji.category) for emoji in rows], 2).astype(
+      np.int32
+    ),
     factors=FACTORS,
     names=lambda: [f'{designer}/{emoji.file}' for emoji in rows for designer in DESIGNERS],
   )

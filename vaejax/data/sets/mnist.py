@@ -13,10 +13,11 @@ ARCHIVES = (*FILES['train'], *FILES['test'])
 
 
 def read(split: str, paths):
-  """[], since TFDS knows the names of the labels, and rows of (uint8 [28, 28], label)."""
+  """No names of classes, since TFDS knows them, and the rows of a split."""
   from vaejax.data import idx
 
   images, labels = (idx.read(paths[file], file) for file in FILES[split])
   if len(images) != len(labels):
     raise ValueError(f'{len(images)} {split} images but {len(labels)} labels')
-  return [], zip(images, labels, strict=True)
+  pairs = zip(images, labels, strict=True)
+  return {}, len(images), ((i, {'image': x, 'label': y}) for i, (x, y) in enumerate(pairs))
