@@ -9,6 +9,7 @@ import pytest
 
 from vaejax.config.base import base
 from vaejax.core import sharding
+from vaejax.core.devices import make_mesh
 from vaejax.core.passes import flat, make_pass
 from vaejax.data import load
 from vaejax.errors import UserError
@@ -48,7 +49,7 @@ def sums(limit=0, traces=None):
 
 
 def mesh(count: int):
-  return sharding.make_mesh(devices=jax.devices()[:count])
+  return make_mesh(devices=jax.devices()[:count])
 
 
 @pytest.mark.parametrize('mode, devices', [('resident', 1), ('resident', 8), ('stream', 4)])
