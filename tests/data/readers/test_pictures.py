@@ -167,12 +167,33 @@ def png(h, w, colour_type, samples):
     struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
   )
   header = chunk(b'IHDR', struct.pack('>IIBBBBB', w, h, 16, colour_type, 0, 0, 0))
-  data = zlib.compress((b'\0' + b'\1\2' * w * samples) * h)
+  values = (pixels(h, w * samples).astype(np.uint16) * 257 + 3).astype('>u2')
+  data = zlib.compress(b''.join(b'\0' + row.tobytes() for row in values))
   return b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', data) + chunk(b'IEND', b'')
 
 
-@pytest.mark.parametrize('colour_type, samples', [(2, 3), (6, 4), (4, 2)])
-def test_16_bits_of_colour_are_refused_and_not_read_as_8(tmp_path, colour_type, samples):
+def test_16_bits_of_colour_are_read_as_they_are(tmp_path):
+  (tmp_path / 'deep.png').write_bytes(png(5, 6, 2, 3))
+  path = str(tmp_path / 'deep.png')
+  assert pictures.header(path) == (5, 6, pictures.COLOUR16, False)
+  found = pictures.decode(path, 3, WHITE)
+  want = pixels(5, 18).astype(np.uint16).reshape(5, 6, 3) * 257 + 3
+  assert found.dtype == np.uint16 and np.array_equal(found, want)
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_turning_is_that_of_pillow(orientation):
+  from PIL import ImageOps
+
+  picture = Image.fromarray(np.stack([pixels(5, 6)] * 3, -1))
+  picture.getexif()[pictures.ORIENTATION] = orientation
+  want = np.asarray(ImageOps.exif_transpose(picture))
+  turn = pictures.TURNS.get(orientation, lambda x: x)
+  assert np.array_equal(turn(np.asarray(picture)), want)
+
+
+@pytest.mark.parametrize('colour_type, samples', [(6, 4), (4, 2)])
+def test_16_bits_with_alpha_are_refused_and_not_read_as_8(tmp_path, colour_type, samples):
   path = tmp_path / 'deep.png'
   path.write_bytes(png(4, 4, colour_type, samples))
   for read_file in (pictures.header, lambda path: pictures.decode(path, 3, WHITE)):

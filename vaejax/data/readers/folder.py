@@ -15,10 +15,9 @@ from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
-MAX_PIXELS = 1024 * 1024  # of a picture that is not resized
 THREADED_PIXELS = 96 * 96  # size of files from which decoding in threads is faster
-LEVELS = {pictures.GREY16: 65536, pictures.REAL: 0}
-DTYPES = {pictures.GREY16: np.uint16, pictures.REAL: np.float32}
+LEVELS = {pictures.GREY16: 65536, pictures.COLOUR16: 65536, pictures.REAL: 0}
+DTYPES = {pictures.GREY16: np.uint16, pictures.COLOUR16: np.uint16, pictures.REAL: np.float32}
 
 
 class Folder(NamedTuple):
@@ -54,7 +53,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
   alone. Labels are a file labels.csv, or the folders that the pictures of a split lie in.
 
   Returns:
-    A table of 'image' uint8 [H, W, C], uint16 [H, W, 1] or float32 [H, W, 1], with 'label' int32 []
+    A table of 'image' uint8 or uint16 [H, W, C] or float32 [H, W, 1], with 'label' int32 []
     and 'factors' int32 [F] if there are any. Its rows are in the order of the names.
 
   Raises:
@@ -233,34 +232,18 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
       f'{listing.shown(files.path(i))} is {pictures.NAMES[odd]}, but most pictures here are '
       f'{most}. Convert it, or move it away'
     )
-  if depth and settings.channels not in (None, 1):
+  channels = 3 if kinds[pictures.COLOUR8] or depth == pictures.COLOUR16 else 1
+  if depth and settings.channels not in (None, channels):
     raise UserError(
-      f'data.channels={settings.channels} does not apply to {pictures.NAMES[depth]}, which has 1. '
-      'Set data.channels=0'
+      f'data.channels={settings.channels} does not apply to {pictures.NAMES[depth]}, which has '
+      f'{channels}. Set data.channels=0'
     )
-  channels = settings.channels or (3 if kinds[pictures.COLOUR8] else 1)
-  height, width = common_size(folder, chosen, settings)
+  channels = settings.channels or channels
+  of_splits = headers.Headers(*(field[chosen] for field in about))
+  height, width = headers.common_size(of_splits, files.root, bool(settings.size))
   shape = fitted_shape((height, width, channels), settings.size, channels)
   dtype = np.dtype(DTYPES.get(depth, np.uint8)).name
   background = colour(settings.background)
   return picture_rows.Decoder(
     channels, dtype, settings.size, settings.fit, background, shape
   ), depth
-
-
-def common_size(folder: Folder, chosen: np.ndarray, settings: Settings) -> tuple[int, int]:
-  """The height and width of all pictures, or of one if they are resized. Raises UserError."""
-  about = headers.Headers(*(field[chosen] for field in folder.headers))
-  counts = headers.sizes(about)
-  root, size = folder.listing.root, next(iter(counts))
-  if not settings.size and len(counts) > 1:
-    raise UserError(
-      f'the pictures of {root} have {headers.describe_sizes(counts)}. Set data.size to one '
-      'side for all, for example --config.data.size=64; data.fit=resize, pad or crop says how'
-    )
-  if not settings.size and size[0] * size[1] > MAX_PIXELS:
-    raise UserError(
-      f'the pictures of {root} are {size[1]}x{size[0]}, which is too large for a model. Set '
-      'data.size to a smaller side, for example --config.data.size=64'
-    )
-  return size

@@ -18,6 +18,7 @@ from vaejax.errors import UserError
 ALL = 50_000  # files up to which each header is read; of more, as many
 THREADS = 16  # reading small files is waiting, on a network disk above all
 LAYOUT = 1  # of the cached file; increase it when the meaning of a field changes
+MAX_PIXELS = 1024 * 1024  # of a picture that is not resized
 BLOCK = 256  # files that a thread reads at once
 UNREAD, DAMAGED, REFUSED = 0, -1, -2  # beside the kinds of pictures
 
@@ -138,3 +139,20 @@ def describe_sizes(counts: Counter) -> str:
   smallest, largest = min(counts, key=area), max(counts, key=area)
   more = f'; from {named(smallest)} to {named(largest)}' if len(counts) > 3 else ''
   return f'{len(counts):,} sizes, as width x height: {most}{more}'
+
+
+def common_size(headers: Headers, root: str, resized: bool) -> tuple[int, int]:
+  """The height and width of all pictures, or of one if they are resized. Raises UserError."""
+  counts = sizes(headers)
+  size = next(iter(counts))
+  if not resized and len(counts) > 1:
+    raise UserError(
+      f'the pictures of {root} have {describe_sizes(counts)}. Set data.size to one '
+      'side for all, for example --config.data.size=64; data.fit=resize, pad or crop says how'
+    )
+  if not resized and size[0] * size[1] > MAX_PIXELS:
+    raise UserError(
+      f'the pictures of {root} are {size[1]}x{size[0]}, which is too large for a model. Set '
+      'data.size to a smaller side, for example --config.data.size=64'
+    )
+  return size

@@ -8,13 +8,30 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax.data.fit import MODES
+from vaejax.data.readers import deep
 from vaejax.errors import UserError
 
 # Of these, Pillow runs no program, as it does for EPS.
 FORMATS = 'PNG', 'JPEG', 'WEBP', 'BMP', 'DIB', 'TIFF', 'GIF', 'PPM'
 ORIENTATION, BITS, PHOTOMETRIC, WHITE_IS_ZERO = 0x0112, 258, 262, 0
-GREY8, COLOUR8, GREY16, REAL = 1, 2, 3, 4  # kinds of pictures
-NAMES = {GREY8: '8-bit grey', COLOUR8: '8-bit colour', GREY16: '16-bit grey', REAL: 'real numbers'}
+GREY8, COLOUR8, GREY16, REAL, COLOUR16 = 1, 2, 3, 4, 5  # kinds of pictures
+NAMES = {
+  GREY8: '8-bit grey',
+  COLOUR8: '8-bit colour',
+  GREY16: '16-bit grey',
+  REAL: 'real numbers',
+  COLOUR16: '16-bit colour',
+}
+# How pixels [h, w, c] are turned for each orientation of EXIF.
+TURNS = {
+  2: lambda x: x[:, ::-1],
+  3: lambda x: x[::-1, ::-1],
+  4: lambda x: x[::-1],
+  5: lambda x: x.swapaxes(0, 1),
+  6: lambda x: x[::-1].swapaxes(0, 1),
+  7: lambda x: x[::-1, ::-1].swapaxes(0, 1),
+  8: lambda x: x[:, ::-1].swapaxes(0, 1),
+}
 
 
 class Damaged(UserError):
@@ -49,7 +66,7 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
   """The pixels of a picture file, turned as its orientation says; of a GIF, its first frame.
 
   Args:
-    channels: of 8-bit pictures: 1, 3 or 4; others have 1.
+    channels: of 8-bit pictures: 1, 3 or 4; others have their own.
     background: red, green and blue behind what is transparent, unless channels is 4.
 
   Returns:
@@ -63,6 +80,10 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
   with opened(path) as picture:
     kind = kind_of(picture, path)
     white_is_zero = picture.format == 'TIFF' and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    if kind == COLOUR16:
+      with open(path, 'rb') as file:
+        values = deep.pixels(file.read())
+      return TURNS.get(orientation(picture), lambda x: x)(values)
     picture.load()
     if orientation(picture) != 1:
       picture = ImageOps.exif_transpose(picture)
@@ -112,6 +133,8 @@ def kind_of(picture, path: str) -> int:
     return GREY16
   if mode in ('I', 'F'):
     return REAL
+  if mode == 'RGB' and picture.format == 'PNG' and deep.is_deep(picture):
+    return COLOUR16
   # Pillow silently reads 16-bit colours with 8 bits.
   if sample_bits(picture) > 8:
     raise UserError(
