@@ -197,5 +197,9 @@ def test_the_genuine_emoji():
   seen = [{x.tobytes() for x in t.load()['image']} for t in tables]
   assert not seen[0] & seen[2] and not seen[0] & seen[1] and not seen[1] & seen[2]
   read, _ = emoji.reader(str(GENUINE))
+  bases = {e.file: e.base for e in emoji.entries(read('google', 'emoji.json'))}
+  for t in tables:  # variants of an emoji are a group, and nothing else is
+    pairs = {(bases[n.split('/')[1]], g) for n, g in zip(t.names(), t.groups(), strict=True)}
+    assert len(pairs) == len({b for b, _ in pairs}) == len({g for _, g in pairs})
   names = {e.file: e.name for e in emoji.entries(read('google', 'emoji.json'))}
   assert names['1f600.png'] == 'grinning face'

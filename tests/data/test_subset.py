@@ -265,7 +265,7 @@ def test_windows_of_a_video_are_held_out_together(labelled, named):
 def test_a_class_of_one_video_cannot_be_held_out():
   video = np.repeat(np.arange(7), 5)
   rows = toy(np.minimum(video // 3, 2))._replace(groups=lambda: video)
-  with pytest.raises(UserError, match=r'no rows of class 2 .* parts of a video are held out'):
+  with pytest.raises(UserError, match=r'no rows of class 2 .* windows of a video, are held out'):
     hold_out(rows, 9)
 
 

@@ -129,8 +129,8 @@ def complete_groups(rows: Table, index: np.ndarray, setting: str) -> np.ndarray:
     what = f' of class {classes.name_of(gone[0], rows.class_names)}' if len(gone) else ''
   if what or is_held_out.all():
     raise UserError(
-      f'{setting} would leave no rows{what} of {rows.origin} to train on, because the parts of a '
-      'video are held out together. Give a smaller data.validation, or more videos'
+      f'{setting} would leave no rows{what} of {rows.origin} to train on, because parts of one '
+      'thing, such as windows of a video, are held out together. Give a smaller data.validation'
     )
   return np.flatnonzero(is_held_out)
 
