@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.data import classes
+from vaejax.data import classes, fingerprint
 from vaejax.data.table import Table
 
 WEIGHT = 'label_weight'
@@ -40,7 +40,7 @@ def read(rows: Table, budget: float) -> np.ndarray | None:
     label = np.concatenate(
       [render(np.arange(i, min(i + BLOCK, rows.size), dtype=np.int32)) for i in starts]
     )
-  elif rows.size * sum(f.dtype.itemsize * f.size for f in rows.row.values()) <= budget:
+  elif rows.size * fingerprint.row_bytes(rows.row) <= budget:
     label = rows.load()['label']
   else:
     return None

@@ -1,7 +1,6 @@
 """Batches from a table of raw rows, which is resident on the device or streamed from the host."""
 
 import functools
-import math
 from functools import partial
 
 import jax
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from vaejax.data import stream, transforms
+from vaejax.data import fingerprint, stream, transforms
 from vaejax.data.augment import NONE, Augment, output_shape
 from vaejax.data.order import Words, add, first_position, order
 from vaejax.data.styles import STYLES
@@ -19,7 +18,7 @@ from vaejax.types import Example, Source
 
 def row_bytes(table: Table) -> int:
   """Bytes of one raw row."""
-  return sum(math.prod(f.shape) * f.dtype.itemsize for f in table.row.values())
+  return fingerprint.row_bytes(table.row)
 
 
 def data_key(key: jax.Array) -> jax.Array:

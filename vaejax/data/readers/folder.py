@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from vaejax.data import fingerprint
 from vaejax.data.cached import digest, packed
 from vaejax.data.fit import check_settings, colour, fitted_shape
 from vaejax.data.readers import groups, headers, labels_csv, listing, picture_rows, pictures
@@ -91,7 +92,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     fitted = picture_rows.fit_units(
       functools.partial(picture_rows.fetch_rows, files.root, training, decoder, {}), settings
     )
-  size = len(index) * picture_rows.row_bytes(row)
+  size = len(index) * fingerprint.row_bytes(row)
   return Table(
     size=len(index),
     row=row,

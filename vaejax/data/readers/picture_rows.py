@@ -11,14 +11,14 @@ import numpy as np
 from vaejax import units
 from vaejax.data import decoded
 from vaejax.data.cached import digest, packed
+from vaejax.data.fingerprint import EXACT_BYTES, row_bytes
 from vaejax.data.fit import fit_image
 from vaejax.data.readers import listing, pictures
 from vaejax.data.settings import Settings
 from vaejax.data.table import digests
 from vaejax.errors import UserError
 
-EXACT_BYTES = 2**28  # of decoded rows; larger splits are identified by some of their files
-SAMPLE = 64  # those files
+SAMPLE = 64  # files by which a large split is identified
 LOG_SECONDS = 5
 UNIT_ROWS, UNIT_BYTES = 1000, 2**28  # training rows that units are fitted to
 
@@ -58,11 +58,6 @@ def fetch_rows(root: str, names: list[str], decoder: Decoder, extra: dict, indic
       )
     images[i] = fit_image(image, decoder.size, None, decoder.fit)
   return {'image': images, **{field: values[indices] for field, values in extra.items()}}
-
-
-def row_bytes(row) -> int:
-  """Bytes of one row."""
-  return sum(int(np.prod(f.shape)) * f.dtype.itemsize for f in row.values())
 
 
 def load_rows(origin: str, key: list, row, size: int, fetch: Callable, threads: int) -> dict:

@@ -10,6 +10,7 @@ import numpy as np
 
 from vaejax.data import decoded, windows
 from vaejax.data.cached import digest, packed
+from vaejax.data.fingerprint import EXACT_BYTES
 from vaejax.data.fit import check_settings, colour, fit_image, fitted_shape
 from vaejax.data.paths import MOVIES, PICTURES
 from vaejax.data.readers import clip_files, folder, groups, listing
@@ -20,8 +21,7 @@ from vaejax.errors import UserError
 
 DEFAULT = Settings()
 THREADED_PIXELS = 96 * 96  # size of frames from which decoding in threads is faster
-EXACT_BYTES = 2**28  # of decoded rows; larger splits are identified by some of their files
-SAMPLE = 64  # those files
+SAMPLE = 64  # files by which a large split is identified
 
 
 class Videos(NamedTuple):
