@@ -22,8 +22,9 @@ from chunks import averaged_chunk, jit_as_users
 
 from vaejax import latent
 from vaejax.core import factory, sharding
-from vaejax.core.stack import member_state
-from vaejax.core.step import make_step, make_sweep, unowned
+from vaejax.core.devices import Layout, make_mesh
+from vaejax.core.stack import make_sweep, member_state
+from vaejax.core.step import make_step, unowned
 from vaejax.data import load
 from vaejax.runs import checkpoint, restore
 from vaejax.types import State
@@ -326,7 +327,7 @@ def test_members_of_a_sweep_are_the_single_runs(case, plain):
 
 
 def test_eight_devices_are_one(case, plain):
-  mesh = sharding.make_mesh(case.config.batch_size // case.config.optimizer.accumulate)
+  mesh = make_mesh(case.config.batch_size // case.config.optimizer.accumulate)
   if mesh.size != 8:
     pytest.skip(f'{jax.device_count()} devices')
   put = sharding.MeshPlacement(mesh)
@@ -346,7 +347,7 @@ def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
   if case.config.method not in ('vae', 'gan', 'rvae'):
     pytest.skip('shown by a game of one player, of two, and of frames')
   parts = case.config.batch_size // case.config.optimizer.accumulate
-  mesh = sharding.make_mesh(parts, members=2, layout=sharding.Layout(2, 4))
+  mesh = make_mesh(parts, members=2, layout=Layout(2, 4))
   step, draw = make_sweep(plain.step, case.source.draw)
   step, draw = sharding.shard_step(mesh, step), sharding.shard_draw(mesh, case.source, draw)
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)

@@ -68,7 +68,7 @@ def commands(flags, counts: list[int]) -> None:
 def sweep_of(flags, count: int, **layout):
   """The setup of a sweep over `count` seeds, or of a single run for 0."""
   from vaejax.config.load import load_config
-  from vaejax.core import sharding
+  from vaejax.core.devices import Layout
   from vaejax.sweeps import axes
   from vaejax.training.setup import set_up
 
@@ -77,7 +77,7 @@ def sweep_of(flags, count: int, **layout):
   if count:
     (group,) = axes.make_sweep(spec, [], [('grid', f'seed=0:{count}')]).groups
     config, members = group
-  return set_up(config, flags.data_dir, members, sharding.Layout(**layout))
+  return set_up(config, flags.data_dir, members, Layout(**layout))
 
 
 def steps(flags, counts: list[int]) -> None:
@@ -114,7 +114,7 @@ def asks(flags) -> None:
   """What the compiled step says of collectives and memory."""
   import numpy as np
 
-  from vaejax.training.setup import compiled
+  from vaejax.sweeps.partition import compiled
 
   n = flags.devices
   alone = [(0, {'data': n}), (0, {'data': n, 'fsdp': True})]

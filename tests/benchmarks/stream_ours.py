@@ -16,6 +16,7 @@ import numpy as np
 import stream_usage
 
 from vaejax.core import sharding
+from vaejax.core.devices import make_mesh
 from vaejax.data import source
 from vaejax.data.augment import Augment
 from vaejax.data.readers import tfds
@@ -29,7 +30,7 @@ def make(dataset: str, workers: int, put=None, table=None) -> source.Source:
   table = table or tfds.table(dataset, 'train')
   changes, put = (
     Augment(crop=CROP, flip=True),
-    put or sharding.MeshPlacement(sharding.make_mesh(BATCH)),
+    put or sharding.MeshPlacement(make_mesh(BATCH)),
   )
   return source.make(
     table,

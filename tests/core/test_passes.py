@@ -7,6 +7,7 @@ import pytest
 
 from vaejax.config.load import load_config
 from vaejax.core import factory, passes, sharding
+from vaejax.core.devices import make_mesh
 from vaejax.core.row_noise import row_key
 from vaejax.data import load
 from vaejax.data.subset import subset
@@ -25,7 +26,7 @@ CASES = {
 
 def values(config, name, batch_size, devices=1, stacked=False):
   """The values of an eval on the first rows of a test split."""
-  mesh = sharding.make_mesh(0, devices=jax.devices()[:devices])
+  mesh = make_mesh(0, devices=jax.devices()[:devices])
   rows = subset(load.table(config.data, 'test', None), np.arange(ROWS))
   method = factory.make_method(config, load.example(config.data, rows))
   source = load.test(config.data, rows, sharding.MeshPlacement(mesh))

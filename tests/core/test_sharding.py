@@ -10,6 +10,7 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from vaejax.core import sharding
+from vaejax.core.devices import Layout, make_mesh, parse_layout
 from vaejax.errors import UserError
 
 pytestmark = pytest.mark.skipif(jax.device_count() < 8, reason='it takes 8 devices')
@@ -19,24 +20,24 @@ pytestmark = pytest.mark.skipif(jax.device_count() < 8, reason='it takes 8 devic
   'batch, devices', [(128, 8), (16, 8), (20, 5), (12, 6), (7, 7), (11, 1), (1, 1), (4, 4)]
 )
 def test_the_mesh_is_the_most_devices_that_divide_the_batch(batch, devices):
-  mesh = sharding.make_mesh(batch)
+  mesh = make_mesh(batch)
   assert mesh.axis_names == ('sweep', 'data')
   assert dict(mesh.shape) == {'sweep': 1, 'data': devices}
 
 
 def test_the_mesh_takes_the_devices_that_it_is_given():
   given = jax.devices()[2:5]
-  assert list(sharding.make_mesh(6, given).devices.ravel()) == given
+  assert list(make_mesh(6, given).devices.ravel()) == given
 
 
 def test_each_process_gives_as_many_devices():
   process = lambda index, count: [SimpleNamespace(process_index=index)] * count
   with pytest.raises(UserError, match='batches of 9 do not split over 2 processes'):
-    sharding.make_mesh(9, process(0, 4) + process(1, 4))
+    make_mesh(9, process(0, 4) + process(1, 4))
 
 
 def test_rows_lie_on_their_devices():
-  put, rows = sharding.MeshPlacement(sharding.make_mesh(12)), np.arange(3 * 12).reshape(3, 12)
+  put, rows = sharding.MeshPlacement(make_mesh(12)), np.arange(3 * 12).reshape(3, 12)
   assert put.local_range(12) == (0, 12) and [put.round_up(n) for n in (1, 6, 7)] == [6, 6, 12]
   found = put.put_rows({'a': rows}, 12, axis=1)['a']
   assert np.array_equal(found, rows)
@@ -44,14 +45,14 @@ def test_rows_lie_on_their_devices():
 
 
 def test_put_gives_every_device_the_whole():
-  found = sharding.MeshPlacement(sharding.make_mesh(16))({'a': np.arange(3), 'b': np.int32(1)})
+  found = sharding.MeshPlacement(make_mesh(16))({'a': np.arange(3), 'b': np.int32(1)})
   for leaf in jax.tree.leaves(found):
     assert len(leaf.addressable_shards) == 8
     assert all(part.data.shape == leaf.shape for part in leaf.addressable_shards)
 
 
 def test_a_split_draw_has_the_same_rows_each_on_its_device():
-  mesh = sharding.make_mesh(16)
+  mesh = make_mesh(16)
   draw = lambda start: {'image': start + jnp.arange(48.0).reshape(16, 3), 'label': jnp.arange(16)}
   one, found = (
     draw(2.0),
@@ -65,7 +66,7 @@ def test_a_split_draw_has_the_same_rows_each_on_its_device():
 
 def test_one_device_is_left_alone():
   draw = lambda: None
-  one = sharding.make_mesh(11)
+  one = make_mesh(11)
   assert sharding.shard_rows(one, draw) is draw
   assert sharding.shard_draw(one, SimpleNamespace(draw=draw)) is draw
   assert sharding.shard_step(one, draw) is draw
@@ -83,7 +84,7 @@ def test_one_device_is_left_alone():
   ],
 )
 def test_a_sweep_takes_its_devices_first(batch, members, asked, found):
-  mesh = sharding.make_mesh(batch, members=members, layout=sharding.Layout(**asked))
+  mesh = make_mesh(batch, members=members, layout=Layout(**asked))
   assert (mesh.shape['sweep'], mesh.shape['data']) == found
 
 
@@ -100,11 +101,11 @@ def test_a_sweep_takes_its_devices_first(batch, members, asked, found):
 )
 def test_a_mesh_that_does_not_fit_is_told_of(text, told):
   with pytest.raises(UserError, match=re.escape(told)):
-    sharding.make_mesh(16, members=4, layout=sharding.parse_layout(text))
+    make_mesh(16, members=4, layout=parse_layout(text))
 
 
 def test_large_leaves_are_divided_where_that_is_asked_for():
-  mesh = sharding.make_mesh(16, members=2, layout=sharding.Layout(2, 4))
+  mesh = make_mesh(16, members=2, layout=Layout(2, 4))
   spec = lambda shape, **kinds: (
     sharding.state_sharding(mesh, **kinds)(jax.ShapeDtypeStruct(shape, 'float32')).spec
   )
@@ -117,7 +118,7 @@ def test_large_leaves_are_divided_where_that_is_asked_for():
 
 
 def test_each_device_draws_its_own_part():
-  mesh = sharding.make_mesh(16)
+  mesh = make_mesh(16)
 
   def draw(buffer, key, step, part=(0, 1)):
     number, parts = part

@@ -8,7 +8,8 @@ import pytest
 from chunks import averaged_chunk
 from flax import linen as nn
 
-from vaejax.core.step import create_state, make_step, make_sweep, microbatch, turn
+from vaejax.core.stack import make_sweep
+from vaejax.core.step import create_state, make_step, microbatch, turn
 from vaejax.nets import lens
 from vaejax.types import Example, Method, Player, State, Variables, averaged
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from vaejax.core import sharding
+from vaejax.core.devices import make_mesh
 from vaejax.data import source, stream
 from vaejax.data.augment import Augment
 from vaejax.data.order import host_order
@@ -87,7 +88,7 @@ def test_resident_and_streamed_batches_are_the_same(size, n, monkeypatch):
 def test_eight_devices_draw_the_batch_of_one(kind):
   changes = CHANGES._replace(brightness=0.0) if kind == 'static' else CHANGES
   settings = {'kind': kind, 'augmentation': changes, 'key': KEY}
-  mesh = sharding.make_mesh(8)
+  mesh = make_mesh(8)
   if mesh.size != 8:
     pytest.skip(f'{jax.device_count()} devices')
   want = batches(source.make(table(), 8, **settings), 0, 3)

@@ -8,9 +8,10 @@ import jax
 import pytest
 
 from vaejax.config.load import load_config
-from vaejax.core import sharding
+from vaejax.core.devices import ANY_LAYOUT, Layout
 from vaejax.sweeps import axes
-from vaejax.training.setup import compiled, set_up
+from vaejax.sweeps.partition import compiled
+from vaejax.training.setup import set_up
 
 CONFIGS = Path(__file__).parent.parent.parent / 'configs'
 COLLECTIVE = re.compile(
@@ -18,7 +19,7 @@ COLLECTIVE = re.compile(
 )
 
 
-def collectives(config, members=(), layout=sharding.ANY_LAYOUT):
+def collectives(config, members=(), layout=ANY_LAYOUT):
   """(kind, floats) of each one, and the floats of the parameters of a member."""
   setup = set_up(config, None, members, layout)
   text = compiled(setup).as_text()
@@ -51,7 +52,7 @@ def test_a_sweep_over_devices_asks_nothing():
 @pytest.mark.slow
 def test_members_over_two_devices_each_sum_their_own_gradients():
   members = axes.make_sweep(f'{CONFIGS}/vae.py:smoke', [], [('grid', 'seed=0:4')]).groups[0].members
-  found, parameters = collectives(config('vae'), members, sharding.Layout(4, 2))
+  found, parameters = collectives(config('vae'), members, Layout(4, 2))
   assert {kind for kind, _ in found} == {'all-reduce'}
   assert sum(size for _, size in found) == pytest.approx(parameters, rel=0.05)
 
@@ -61,5 +62,5 @@ def test_divided_parameters_are_gathered():
   wide = load_config(f'{CONFIGS}/vae.py:smoke,widths=1024')
   whole, _ = collectives(wide)
   assert 'all-gather' not in {kind for kind, _ in whole}
-  divided, _ = collectives(wide, layout=sharding.Layout(fsdp=True))
+  divided, _ = collectives(wide, layout=Layout(fsdp=True))
   assert 'all-gather' in {kind for kind, _ in divided}

@@ -73,10 +73,11 @@ import jax
 import numpy as np
 
 from vaejax.core import sharding
+from vaejax.core.devices import make_mesh
 from vaejax.distributed import processes
 
 processes.join(processes.find_place(sys.argv[1], 2, int(sys.argv[2]), {}), '')
-mesh = sharding.make_mesh(members=4)
+mesh = make_mesh(members=4)
 there = sharding.member_sharding(mesh, True)
 found = {'a': np.arange(8.0).reshape(4, 2), 'b': np.arange(4, dtype=np.int8)}
 split = lambda: jax.random.split(jax.random.key(0), 4)

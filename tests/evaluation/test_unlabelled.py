@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from vaejax.core import sharding
+from vaejax.core.devices import make_mesh
 from vaejax.core.passes import draw_samples, make_pass
 from vaejax.data import source
 from vaejax.data.labels import Count
@@ -49,7 +49,7 @@ def split_of(label):
 
 
 def evaluate(method, label, n=3, members=0, limit=0):
-  split, mesh = split_of(label), sharding.make_mesh(devices=jax.devices()[:1])
+  split, mesh = split_of(label), make_mesh(devices=jax.devices()[:1])
   e = elbo.make(method, CONFIG, split.example)._replace(limit=limit)
   variables = {'x': jnp.zeros(members)} if members else {}
   one = make_pass({'elbo': e}, method, split, n, mesh, stacked=bool(members))

@@ -10,6 +10,7 @@ import pytest
 from running import values
 
 from vaejax.core import sharding
+from vaejax.core.devices import make_mesh
 from vaejax.errors import RunError, UserError
 from vaejax.runs import checkpoint, restore
 from vaejax.training.boundary import take_snapshot
@@ -92,7 +93,7 @@ def test_without_its_optimizers(saved):
 
 
 def test_onto_eight_devices_and_back(saved, tmp_path):
-  eight = sharding.replicated(sharding.make_mesh(8))
+  eight = sharding.replicated(make_mesh(8))
   state = restore.restore(saved, like(sharding=eight))
   assert all(x.sharding == eight for x in jax.tree.leaves(state.variables))
   with checkpoint.manage(tmp_path, **KEEP) as checkpoints:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vaejax.core import sharding
+from vaejax.core.devices import ANY_LAYOUT, Layout, make_mesh
 from vaejax.errors import UserError
 from vaejax.sweeps import axes, partition
 from vaejax.training.setup import set_up
@@ -16,7 +16,7 @@ def group(project):
   return lambda n: axes.make_sweep(CONFIG, [], [('grid', f'seed=0:{n}')]).groups[0]
 
 
-def sizes(group, memory, layout=sharding.ANY_LAYOUT, max_members=0, setup=None):
+def sizes(group, memory, layout=ANY_LAYOUT, max_members=0, setup=None):
   setup = setup or set_up(group.config, None, group.members, layout)
   stacks = partition.divide(group, setup, None, layout, max_members, memory)
   assert [number for stack in stacks for number in stack] == [m.number for m in group.members]
@@ -25,7 +25,7 @@ def sizes(group, memory, layout=sharding.ANY_LAYOUT, max_members=0, setup=None):
 
 def per_device(size):
   """How many members a device has, if `size` train on eight devices with batches of 16."""
-  return size // sharding.make_mesh(16, members=size).shape['sweep']
+  return size // make_mesh(16, members=size).shape['sweep']
 
 
 @pytest.mark.parametrize('bounded', [False, True])
@@ -47,14 +47,14 @@ def test_the_request_is_respected(group):
   assert sizes(group(6), enough) == [6]
   assert sizes(group(6), enough, max_members=4) == [3, 3]
   # Each stack divides over the mesh.
-  assert sizes(group(6), enough, sharding.Layout(sweep=2), max_members=3) == [2, 2, 2]
+  assert sizes(group(6), enough, Layout(sweep=2), max_members=3) == [2, 2, 2]
   with pytest.raises(UserError, match='does not divide the 3 members'):
-    sizes(group(6), enough, sharding.Layout(sweep=6), max_members=3)
+    sizes(group(6), enough, Layout(sweep=6), max_members=3)
 
 
 @pytest.mark.slow
 def test_the_compiler_decides_if_the_bound_is_too_large(group):
-  six, layout = group(6), sharding.Layout(sweep=1, data=1)
+  six, layout = group(6), Layout(sweep=1, data=1)
   needed = [partition.program_bytes(six, size, None, layout) for size in (6, 3)]
   assert needed[0] > 1.5 * needed[1]
   assert sizes(six, needed[0], layout) == [6]

@@ -61,11 +61,11 @@ def stoppable(verb):
 @stoppable
 def train(flags, overrides) -> int:
   """The verb `train`."""
-  from vaejax.core import sharding
+  from vaejax.core.devices import parse_layout
   from vaejax.core.passes import flat
   from vaejax.training.train import train as run
 
-  layout = sharding.parse_layout(flags.mesh, flags.fsdp)
+  layout = parse_layout(flags.mesh, flags.fsdp)
   config, folder = processes.on_main(lambda: resolve_run(flags, overrides)) or (None, Path())
   if processes.count() > 1:
     config = config_from_json(processes.broadcast(lambda: config_to_json(config)))
@@ -90,11 +90,11 @@ def plan_sweep(flags, overrides):
 @stoppable
 def sweep(flags, overrides) -> int:
   """The verb `sweep`."""
-  from vaejax.core import sharding
+  from vaejax.core.devices import parse_layout
   from vaejax.sweeps.sweep import sweep as run
 
   plan, folder = plan_sweep(flags, overrides)
-  layout = sharding.parse_layout(flags.mesh, flags.fsdp)
+  layout = parse_layout(flags.mesh, flags.fsdp)
   table = run(plan, folder, flags.data_dir, layout, flags.slice, flags.group, sys.stderr)
   if not processes.is_main():
     return 0

@@ -1,6 +1,7 @@
 """A stack of runs that train as one: a State with a leading axis of members."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -45,5 +46,34 @@ def current_step(state: State) -> int:
 
 
 def frozen_members(state: State) -> set[int]:
-  """The places of frozen members in a stack, see step.make_sweep; empty for a run."""
+  """The places of frozen members in a stack, see make_sweep; empty for a run."""
   return set(np.flatnonzero(np.asarray(replicate(state.step)) < 0).tolist())
+
+
+def make_sweep(step, draw):
+  """A step and a draw for a stack of runs, its members: State gets a leading axis.
+
+  A member whose step gives a non-finite value keeps the state before that step from then on: it is
+  frozen, and its `step` s becomes ~s, which is negative.
+  """
+
+  def member(state, batch):
+    after, metrics = step(state, batch)
+    active = state.step >= 0
+    good = active & finite((after.variables, after.opt, after.ema, metrics))
+    kept = jax.tree.map(partial(jnp.where, good), after, state)
+    step_kept = jnp.where(active & ~good, ~state.step, kept.step)
+    # Metrics show the failure even if only a parameter is not finite.
+    metrics = jax.tree.map(lambda value: jnp.where(good, value, jnp.nan), metrics)
+    return kept.replace(step=step_kept), metrics
+
+  def sweep_draw(buffer, key, step, *part):
+    return jax.vmap(lambda key, step: draw(buffer, key, step, *part))(key, step)
+
+  return jax.vmap(member), sweep_draw
+
+
+def finite(tree) -> jax.Array:
+  """Whether all floats of a tree are finite."""
+  floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+  return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))

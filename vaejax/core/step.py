@@ -1,7 +1,6 @@
 """Steps as pure functions of (state, batch); a chunk loops over steps, a sweep vmaps over runs."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -169,35 +168,6 @@ def averaging(state: State, decay: float, frozen=()) -> Variables:
   moved = jax.tree.map(lambda a, b: rate * a + (1 - rate) * b, state.ema, state.variables)
   select = lambda old, new: {name: old[name] if name in frozen else new[name] for name in new}
   return Variables(select(state.ema.params, moved.params), select(state.ema.extra, moved.extra))
-
-
-def make_sweep(step, draw):
-  """A step and a draw for a stack of runs, its members: State gets a leading axis.
-
-  A member whose step gives a non-finite value keeps the state before that step from then on: it is
-  frozen, and its `step` s becomes ~s, which is negative.
-  """
-
-  def member(state, batch):
-    after, metrics = step(state, batch)
-    active = state.step >= 0
-    good = active & finite((after.variables, after.opt, after.ema, metrics))
-    kept = jax.tree.map(partial(jnp.where, good), after, state)
-    step_kept = jnp.where(active & ~good, ~state.step, kept.step)
-    # Metrics show the failure even if only a parameter is not finite.
-    metrics = jax.tree.map(lambda value: jnp.where(good, value, jnp.nan), metrics)
-    return kept.replace(step=step_kept), metrics
-
-  def sweep_draw(buffer, key, step, *part):
-    return jax.vmap(lambda key, step: draw(buffer, key, step, *part))(key, step)
-
-  return jax.vmap(member), sweep_draw
-
-
-def finite(tree) -> jax.Array:
-  """Whether all floats of a tree are finite."""
-  floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
-  return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))
 
 
 class Chunk(NamedTuple):

@@ -10,6 +10,7 @@ import jax
 from vaejax.config.fields import check
 from vaejax.config.load import set_field
 from vaejax.core import optim, sharding
+from vaejax.core.devices import make_mesh
 from vaejax.core.passes import Values, make_pass
 from vaejax.core.step import scheduled
 from vaejax.data import load
@@ -57,7 +58,7 @@ def evaluate(
   """
   for name in names:
     lookup('evals', name)  # a mistake shows before the run is read
-  mesh = sharding.make_mesh()
+  mesh = make_mesh()
   run = trained.open_run(folder, log, which, sharding.replicated(mesh), member)
   run = trained.with_data(run, data, data_dir)
   config = run.config.copy_and_resolve_references()

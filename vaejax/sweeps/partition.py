@@ -5,17 +5,17 @@ import os
 import jax
 import numpy as np
 
-from vaejax.core import sharding
+from vaejax.core.devices import Layout, make_mesh
 from vaejax.errors import UserError
 from vaejax.sweeps.axes import CompileGroup
-from vaejax.training.setup import Setup, compiled, microbatch, set_up
+from vaejax.training.setup import Setup, microbatch, set_up
 
 
 def divide(
   group: CompileGroup,
   setup: Setup,
   data_dir,
-  layout: sharding.Layout,
+  layout: Layout,
   max_members: int,
   memory: int,
 ) -> list[list[int]]:
@@ -31,7 +31,7 @@ def divide(
   total, batch = len(group.members), microbatch(group.config)
 
   def per_device(size: int) -> int:
-    mesh = sharding.make_mesh(batch, members=size, layout=layout)
+    mesh = make_mesh(batch, members=size, layout=layout)
     return size // mesh.shape['sweep']
 
   upper_bound, per_member = max_member_bytes(setup, total, group.config.batch_size), 0
@@ -65,7 +65,7 @@ def max_member_bytes(setup: Setup, members: int, batch_size: int) -> float:
   return 6 * size(setup.abstract_state) / members + 1000 * batch_size * example
 
 
-def program_bytes(group: CompileGroup, size: int, data_dir, layout: sharding.Layout) -> int:
+def program_bytes(group: CompileGroup, size: int, data_dir, layout: Layout) -> int:
   """The memory of a device that training `size` members needs, according to the compiler."""
   setup = set_up(group.config, data_dir, group.members[:size], layout)
   memory = compiled(setup).memory_analysis()
@@ -80,3 +80,13 @@ def device_memory() -> int:
   if limit:
     return int(0.9 * limit)
   return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2 // jax.local_device_count()
+
+
+def compiled(setup: Setup):
+  """The compiled program of a run, without running it, to read its memory and cost."""
+  buffer, _ = next(iter(setup.source.buffers(0, 1)))
+  state = jax.eval_shape(setup.create)
+  zeros = setup.program.put(setup.program.chunk.zeros(state, buffer))
+  place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+  state = jax.tree.map(place, state, setup.state_sharding)
+  return setup.program.run.lower(state, zeros, buffer, np.int32(1)).compile()

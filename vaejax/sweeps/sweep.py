@@ -9,7 +9,7 @@ import itertools
 import os
 from pathlib import Path
 
-from vaejax.core import sharding
+from vaejax.core.devices import ANY_LAYOUT, Layout
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 from vaejax.reporting.lines import print_line
@@ -26,7 +26,7 @@ def sweep(
   plan: axes.Sweep,
   folder: Path,
   data_dir: str | None = None,
-  layout: sharding.Layout = sharding.ANY_LAYOUT,
+  layout: Layout = ANY_LAYOUT,
   max_members: int = 0,
   only: int | None = None,
   stream=None,
@@ -95,7 +95,7 @@ def sweep(
     return table
 
 
-def make_stacks(plan: axes.Sweep, data_dir, layout: sharding.Layout, max_members: int) -> Stacks:
+def make_stacks(plan: axes.Sweep, data_dir, layout: Layout, max_members: int) -> Stacks:
   """The stacks of a new sweep. Raises UserError like `set_up`."""
   memory = processes.broadcast(partition.device_memory)
   stacks = []

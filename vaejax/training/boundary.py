@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.core import passes, sharding, stack
-from vaejax.core.step import finite, scheduled
+from vaejax.core.stack import finite
+from vaejax.core.step import scheduled
 from vaejax.distributed import processes
 from vaejax.errors import RunError
 from vaejax.objectives.classification import over_labelled

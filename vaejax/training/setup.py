@@ -5,14 +5,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from vaejax.core import factory, optim, sharding
+from vaejax.core.devices import ANY_LAYOUT, Layout, make_mesh
 from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
-from vaejax.core.step import Chunk, make_chunk, make_step, make_sweep
 from vaejax.data import load
-from vaejax.data.labels import Count, sample, weighted
+from vaejax.data.labels import Count, sample
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.evaluation.evals import (
@@ -27,6 +26,7 @@ from vaejax.lookup import lookup
 from vaejax.reporting import previews
 from vaejax.runs import checkpoint, same_data, workdir
 from vaejax.training import patience
+from vaejax.training.program import Program, make_program
 from vaejax.types import Eval, Method, Source, State
 
 
@@ -46,15 +46,6 @@ class Cadence(NamedTuple):
     """The next step after `step` that ends a row, or after which a test or a checkpoint is due."""
     periods = self.log, self.save, self.test or self.steps
     return min(self.steps, *(step + every - step % every for every in periods))
-
-
-class Program(NamedTuple):
-  """A chunk of steps over the mesh: `run` donates its state, and `put` places sums of metrics where
-  `run` returns them."""
-
-  chunk: Chunk
-  run: Callable
-  put: Callable
 
 
 class Setup(NamedTuple):
@@ -118,7 +109,7 @@ def set_up(
   config,
   data_dir: Any,
   members: tuple[Member, ...] = (),
-  layout: sharding.Layout = sharding.ANY_LAYOUT,
+  layout: Layout = ANY_LAYOUT,
 ) -> Setup:
   """Builds the setup of a config's run, or of a stack of runs. Writes nothing. Raises UserError."""
   # What needs no data comes first, so that a mistake shows before a dataset is prepared.
@@ -126,7 +117,7 @@ def set_up(
   optim.make(config.optimizer)
   schedules = optim.schedules(config.schedule, config.steps)
   patient = patience.make(config, bool(members))
-  mesh = sharding.make_mesh(microbatch(config), members=max(1, len(members)), layout=layout)
+  mesh = make_mesh(microbatch(config), members=max(1, len(members)), layout=layout)
   put = sharding.MeshPlacement(mesh)
   tables = {
     name: table for name, table in load.splits(config.data, data_dir)._asdict().items() if table
@@ -224,38 +215,3 @@ def microbatch(config) -> int:
   """The number of examples processed at once, which the 'data' axis of the mesh must divide."""
   together = math.gcd(config.batch_size, config.data.get('labelled_batch', 0))
   return together // config.optimizer.accumulate
-
-
-def make_program(
-  optimizer,
-  method: Method,
-  source: Source,
-  schedules,
-  mesh,
-  state_sharding: State,
-  members=(),
-  weigh_labels: bool = False,
-) -> Program:
-  """The program of a run, or of a stack; `optimizer` is that section of the config. With
-  `weigh_labels`, rows may have no label, and batches have the weights of those that do."""
-  step = make_step(method, schedules, optimizer.ema, optimizer.accumulate)
-  draw = None
-  if members:
-    step, draw = make_sweep(step, source.draw)
-  draw = sharding.shard_draw(mesh, source, draw)
-  if weigh_labels:
-    draw = weighted(draw)
-  chunk = make_chunk(sharding.shard_step(mesh, step), draw)
-  sums = sharding.member_sharding(mesh, bool(members))
-  run = jax.jit(chunk.run, donate_argnums=0, out_shardings=(state_sharding, sums))
-  return Program(chunk, run, lambda tree: sharding.put_global(tree, sums))
-
-
-def compiled(setup: Setup):
-  """The compiled program of a run, without running it, to read its memory and cost."""
-  buffer, _ = next(iter(setup.source.buffers(0, 1)))
-  state = jax.eval_shape(setup.create)
-  zeros = setup.program.put(setup.program.chunk.zeros(state, buffer))
-  place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
-  state = jax.tree.map(place, state, setup.state_sharding)
-  return setup.program.run.lower(state, zeros, buffer, np.int32(1)).compile()

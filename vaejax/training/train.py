@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from vaejax.core import passes, sharding, stack
+from vaejax.core.devices import ANY_LAYOUT, Layout
 from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import UserError
@@ -32,7 +33,7 @@ def train(
   data_dir: Any = None,
   stream=None,
   members: tuple[Member, ...] = (),
-  layout: sharding.Layout = sharding.ANY_LAYOUT,
+  layout: Layout = ANY_LAYOUT,
 ) -> list[passes.Values]:
   """Trains the run of a config in a workdir, or resumes it from its newest checkpoint.
 
