@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -284,6 +285,13 @@ def test_a_finished_run_says_so_and_needs_no_config(capsys, copied, monkeypatch)
   assert main(['train', f'--workdir={copied}']) == 0
   shown = capsys.readouterr()
   assert 'finished at step 20 of 20' in shown.err and 'test after 20 steps: ' in shown.out
+
+
+def test_the_next_command_can_be_copied(capsys, copied, tmp_path):
+  folder = copied.rename(tmp_path / "the author's run")
+  assert main(['train', f'--workdir={folder}']) == 0
+  command = capsys.readouterr().out.splitlines()[-1].removeprefix('next:')
+  assert shlex.split(command)[2:] == ['sample', f'--workdir={folder}']
 
 
 def test_sample_and_evaluate_print_what_they_wrote(capsys, copied, tmp_path):

@@ -82,6 +82,17 @@ def test_a_set_of_ones_own(own, project):
       load_config(f'configs/vae.py:{name}')
 
 
+@pytest.mark.parametrize('name', ['missing.npz', 'Galaxies.H5', 'clip.mp4', 'cat.jpg', 'pics.zip'])
+def test_a_file_that_is_not_there_is_no_module(name, own, monkeypatch, tmp_path):
+  monkeypatch.chdir(tmp_path)
+  assert sets.find(name) is sets.reader(name) is None
+  config = load_config(f'configs/vae.py:{name}')
+  with pytest.raises(UserError, match=f"'{name}' is neither a directory nor"):
+    load.table(config.data, 'train', None)
+  (tmp_path / 'mylab' / 'npz.py').write_text(OWN)
+  assert sets.find('mylab.npz').DRAWN
+
+
 def test_rows_that_are_asked_for_are_held_out_though_the_set_has_its_own(own):
   data = base('', {}).data
   data.update({'name': 'mylab.cells', 'validation': 6})

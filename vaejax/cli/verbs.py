@@ -102,7 +102,8 @@ def sweep(flags, overrides) -> int:
   print(f'members:    {folder / "members.csv"}, {folder / "results.csv"}, {folder / "table.csv"}')
   print(f'pictures:   {folder / "report.html"}')
   first = plan.groups[flags.group or 0].members[0].number
-  print(f'next:       python launch.py sample --workdir={folder} --member={first}')
+  workdir = shlex.quote(str(folder))
+  print(f'next:       python launch.py sample --workdir={workdir} --member={first}')
   return 0
 
 
@@ -121,7 +122,7 @@ def summary(folder: Path, config, values: dict[str, float]) -> str:
   verb = 'sample' if 'latents' in config.model else 'evaluate'
   lines.append(f'pictures:   {folder / "images"} and {folder / "report.html"}')
   lines.append(f'checkpoint: {folder / "checkpoints"}')
-  lines.append(f'next:       python launch.py {verb} --workdir={folder}')
+  lines.append(f'next:       python launch.py {verb} --workdir={shlex.quote(str(folder))}')
   return '\n'.join(lines)
 
 

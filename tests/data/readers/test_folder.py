@@ -204,6 +204,18 @@ def test_a_damaged_file_is_named_or_skipped(root, animals):
     table(root, skip_damaged=True)
 
 
+def test_real_numbers_that_are_not_finite_are_damage(root):
+  images = {f'{i}.tif': np.full((4, 5, 1), i, np.float32) for i in range(6)}
+  for name, image in images.items():
+    save(root / name, image[..., 0])
+  save(root / 'nan.tif', np.full((4, 5), np.nan, np.float32))
+  with pytest.raises(UserError, match=r'nan\.tif has values that are not finite'):
+    (table(root).load(), table(root, 'test').load())
+  parts = [table(root, split, skip_damaged=True) for split in ('train', 'test')]
+  assert sorted(same(parts[0], images) + same(parts[1], images)) == sorted(images)
+  assert '1 damaged files are skipped, such as nan.tif' in parts[0].notes
+
+
 def test_many_damaged_files_are_counted(root):
   for i in range(3):
     save(root / f'{i}.png')

@@ -17,7 +17,7 @@ from vaejax.errors import UserError
 
 ALL = 50_000  # files up to which each header is read; of more, as many
 THREADS = 16  # reading small files is waiting, on a network disk above all
-LAYOUT = 1  # of the cached file; increase it when the meaning of a field changes
+LAYOUT = 2  # of the cached file; increase it when the meaning of a field changes
 MAX_PIXELS = 1024 * 1024  # of a picture that is not resized
 BLOCK = 256  # files that a thread reads at once
 UNREAD, DAMAGED, REFUSED = 0, -1, -2  # beside the kinds of pictures

@@ -35,7 +35,7 @@ TURNS = {
 
 
 class Damaged(UserError):
-  """A file that is no picture, or that cannot be read to its end."""
+  """A file that is no picture, that cannot be read to its end, or with values like NaN."""
 
 
 class Header(NamedTuple):
@@ -73,7 +73,7 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
     uint8, uint16 or float32 [h, w, c].
 
   Raises:
-    UserError: see `header`; or the values are not finite.
+    UserError: see `header`; Damaged if it cannot be read to its end, or its values are not finite.
   """
   from PIL import ImageOps
 
@@ -97,7 +97,7 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
       return np.uint16(65535) - values if white_is_zero else values
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
-      raise UserError(f'{path} has values that are not finite. Repair it, or move it away')
+      raise Damaged(f'{path} has values that are not finite. Repair it, or move it away')
     return values
 
 

@@ -25,13 +25,16 @@ imports JAX, NumPy and other slow packages inside its functions.
 import importlib
 import os
 import re
+from pathlib import Path
 from types import ModuleType
 
-from vaejax.data.paths import is_path, is_tfds
+from vaejax.data.paths import ARRAYS, MOVIES, PICTURES, is_path, is_tfds
 from vaejax.lookup import exists, lookup, names
 
 # SUITS of images whose grey levels are the probabilities of white.
 BINARY = {'data.binarise': 'dynamic', 'model.likelihood': 'bernoulli'}
+
+FILES = *ARRAYS, *MOVIES, *PICTURES, '.zip'  # endings of the user's own files
 
 
 def title(dataset: str) -> str:
@@ -51,6 +54,8 @@ def find(dataset: str) -> ModuleType | None:
     return None
   name = title(dataset)
   if '.' in name:
+    if Path(name).suffix.lower() in FILES and not exists(name):
+      return None  # a file that is not there
     return lookup('data.sets', name, attribute='table') if name == dataset else None
   has_file = name.isidentifier() and exists(f'{__name__}.{name}')
   return importlib.import_module(f'{__name__}.{name}') if has_file else None
