@@ -162,7 +162,9 @@ def test_the_lock_is_held_and_let_go(tmp_path):
 def test_a_config_comes_back(finished):
   config, example, data, data_dir, members, init = workdir.read_config(finished)
   digests = data['train'].pop('content')
+  sample = data['train'].pop('sample')
   assert data['train'] == {'read': 'digits train', 'rows': 1500}
+  assert sample['content'].keys() == digests.keys() and sample['files'] is None
   assert digests.keys() == {'image', 'label'} and data['test']['content'] != digests
   assert config.data.name == 'digits' and config.steps == 20 and data_dir is None and not members
   assert init is None

@@ -94,7 +94,8 @@ def labelled(run: Run, split: str, batches: Iterator) -> Iterator[dict[str, np.n
 
 def as_picture(run: Run, x: np.ndarray) -> np.ndarray:
   """Returns images as Run's methods take and give them in [0, 1], with the channels to show."""
-  return previews.as_shown(run.example.to_picture(run.example.to_data(x)), run.example)
+  units = run.example.units
+  return previews.as_shown(units.picture(units.forward(x)) if units else x, run.example)
 
 
 def write_arrays(out: Path, save: Callable, *arrays: np.ndarray, **named: np.ndarray) -> Path:

@@ -27,7 +27,7 @@ def read(builder, label: Label, folder: str) -> tuple[str, ...]:
   digest = hashlib.sha256(key.encode()).hexdigest()[:24]
   path = cache_folder('decoded') / f'{builder.name}-classes-{digest}.json'
   with contextlib.suppress(OSError, ValueError):
-    names = json.loads(path.read_text())
+    names = json.loads(path.read_text(encoding='utf-8'))
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
       return tuple(names)
   sources = [prepared.source(builder, split) for split in splits]
@@ -50,6 +50,6 @@ def write(path, names: Iterable[str]) -> None:
   """Writes names under a temporary name and renames the file."""
   path.parent.mkdir(parents=True, exist_ok=True)
   handle, temporary = tempfile.mkstemp(prefix='tmp-', dir=path.parent)
-  with os.fdopen(handle, 'w') as file:
+  with os.fdopen(handle, 'w', encoding='utf-8') as file:
     json.dump(list(names), file)
   os.replace(temporary, path)
