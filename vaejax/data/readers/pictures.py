@@ -97,7 +97,10 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
       return np.uint16(65535) - values if white_is_zero else values
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
-      raise Damaged(f'{path} has values that are not finite. Repair it, or move it away')
+      raise Damaged(
+        f'{path} has values that are not finite. Repair it or move it away, or set '
+        'data.skip_damaged=True to go on without such files'
+      )
     return values
 
 
