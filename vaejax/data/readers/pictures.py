@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaejax.data.fit import MODES
+from vaejax.data.fit import MODES, on_background
 from vaejax.data.readers import deep
 from vaejax.errors import UserError
 
@@ -106,12 +106,9 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
 
 def coloured(picture, channels: int, background: tuple[int, int, int]):
   """An 8-bit PIL image with 1, 3 or 4 channels. Without alpha, it is put onto the background."""
-  from PIL import Image
 
   if channels < 4 and is_transparent(picture):
-    below = Image.new('RGBA', picture.size, (*background, 255))
-    below.alpha_composite(picture.convert('RGBA'))
-    picture = below.convert('RGB')
+    picture = on_background(picture, background)
   if channels == 4 and picture.mode in ('L', '1', 'CMYK', 'YCbCr') and not is_transparent(picture):
     picture = picture.convert('RGB')  # Pillow has no direct conversion of some
   return picture if picture.mode == MODES[channels] else picture.convert(MODES[channels])
