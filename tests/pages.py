@@ -144,6 +144,7 @@ QUICK = {
   'accelerator': ('--minutes=0.2',),
   'processes': ('--rounds=1', '--steps=20'),
   'stream': ('--small', '--peer='),
+  'folder': ('--count=20',),
 }
 
 
