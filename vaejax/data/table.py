@@ -95,5 +95,5 @@ def digests(arrays: Mapping[str, np.ndarray], rows: int | None = None) -> dict[s
 
 
 def content(table: Table) -> dict[str, str]:
-  """{field: digest}, which identifies the rows of a table wherever they are stored."""
+  """{field: digest}, which identifies the rows of a table and not their place."""
   return dict(table.content() if table.content else digests(table.load()))

@@ -100,11 +100,11 @@ def earlier_rows(saved: Mapping, table: Table) -> tuple[dict, dict]:
   if table.render or not len(index) or index.max() >= table.size:
     return {}, {}
   before, after = dict(known['content']), digests(table.fetch(index))
-  whole = dict(saved['content'])
-  if table.size * row_bytes(table) <= WHOLE_BYTES and before.keys() == whole.keys():
+  all_rows = dict(saved['content'])
+  if table.size * row_bytes(table) <= WHOLE_BYTES and before.keys() == all_rows.keys():
     first = digests(table.load(), saved['rows'])
-    if whole.items() & first.items():  # the reader digests all rows as this does
-      return whole, first
+    if all_rows.items() & first.items():  # the reader digests all rows as this does
+      return all_rows, first
   return before, after
 
 

@@ -15,7 +15,7 @@ from vaejax.data.readers import pictures
 from vaejax.data.readers.listing import Listing
 from vaejax.errors import UserError
 
-ALL = 50_000  # of more files, only so many headers are read
+ALL = 50_000  # most headers that are read, unless all files are checked
 THREADS = 16  # most of the time of reading small files is waiting, above all on a network disk
 LAYOUT = 2  # of the cached file; increase it when the meaning of a field changes
 MAX_PIXELS = 1024 * 1024  # of a picture that is not resized
