@@ -350,3 +350,11 @@ def test_a_players_optimizer_is_set_checked_and_comes_back():
   assign(back, 'optimizer.critic.b1', '2')
   with pytest.raises(UserError, match=r'optimizer.critic.b1=2.0 is out of range'):
     check(back)
+
+
+def test_a_path_may_have_a_comma_or_an_equals_sign(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  for name in ('a,b', 'lr=3'):
+    (tmp_path / name).mkdir()
+    words = parse_words(f'./{name},smoke,lr=1', 'digits')
+    assert (words.dataset, words.smoke, words.settings) == (f'./{name}', True, (('lr', '1'),))

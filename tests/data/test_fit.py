@@ -136,3 +136,15 @@ def test_alpha_is_dropped(c, channels):
 def test_other_settings_are_refused(setting, message):
   with pytest.raises(UserError, match=message):
     fit_image(image(4, 4, 1), **setting)
+
+
+@pytest.mark.parametrize('channels', [2, 4])
+def test_alpha_is_put_onto_a_background(channels):
+  image = np.random.default_rng(0).integers(0, 256, (4, 5, channels), dtype=np.uint8)
+  image[0, 0, -1], image[0, 1, -1] = 0, 255
+  found = fit_image(image, channels=3, background='10,20,30')
+  alpha = image[..., -1:] / 255
+  want = image[..., : channels - 1] * alpha + np.array([10, 20, 30]) * (1 - alpha)
+  np.testing.assert_allclose(found, want, atol=1)
+  assert tuple(found[0, 0]) == (10, 20, 30)
+  np.testing.assert_array_equal(found[0, 1], np.broadcast_to(image[0, 1, : channels - 1], 3))

@@ -78,10 +78,10 @@ def test_places_that_are_not_there(tiny, tmp_path, monkeypatch):
   assert f'data_dir {tmp_path}/no is not a directory' in message('mnist', 'train', f'{tmp_path}/no')
   monkeypatch.setenv('TFDS_DATA_DIR', f'{tmp_path}/gone')
   assert f'data_dir {tmp_path}/gone is not' in message('mnist', 'train')
-  assert 'neither a directory nor a TFDS name' in message(f'{tmp_path}/no', 'train')
+  assert 'nor a TFDS name. Check the path' in message(f'{tmp_path}/no', 'train')
   monkeypatch.chdir(tmp_path)
-  assert 'neither a directory nor a TFDS name' in message('../../etc/no', 'train', str(tmp_path))
-  assert 'neither a directory nor a TFDS name' in message('', 'train', str(tmp_path))
+  assert 'nor a TFDS name. Check the path' in message('../../etc/no', 'train', str(tmp_path))
+  assert 'nor a TFDS name. Check the path' in message('', 'train', str(tmp_path))
   os.mkdir(tmp_path / 'bare')
   assert 'is not a TFDS dataset: there is no dataset_info.json' in message(
     f'{tmp_path}/bare', 'train'

@@ -87,7 +87,7 @@ def test_a_file_that_is_not_there_is_no_module(name, own, monkeypatch, tmp_path)
   monkeypatch.chdir(tmp_path)
   assert sets.find(name) is sets.reader(name) is None
   config = load_config(f'configs/vae.py:{name}')
-  with pytest.raises(UserError, match=f"'{name}' is neither a directory nor"):
+  with pytest.raises(UserError, match=f"'{name}' is neither a file or a folder in .* nor"):
     load.table(config.data, 'train', None)
   (tmp_path / 'mylab' / 'npz.py').write_text(OWN)
   assert sets.find('mylab.npz').DRAWN

@@ -44,7 +44,9 @@ def write_samples(
   if given:
     videos = np.concatenate([rows['video'] for rows in read_rows(run, 'test', n)])
     if n > len(videos):
-      raise UserError(f'cannot continue n={n} videos: the test split has {len(videos)}')
+      raise UserError(
+        f'cannot continue n={n} videos: the test split has {len(videos)}. Use at most as many'
+      )
     conditions['video'] = np.repeat(videos[:, :given], futures, axis=0)
   temperature = 0.0 if rollout else temperature
   settings = {'seed': seed, 'temperature': temperature, 'draw': draw}

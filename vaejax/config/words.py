@@ -1,5 +1,6 @@
 """The words after a config's colon: 'mnist,smoke,latents=32'."""
 
+import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ def parse_words(arg: str | None, dataset: str, options: tuple[str, ...] = ()) ->
   smoke, has_dataset, chosen, settings = False, False, [], []
   for word in filter(None, (arg or '').split(',')):
     key, equals, value = word.partition('=')
-    if equals:
+    if equals and os.sep not in key:
       settings.append((key, value))
     elif settings and word.isdecimal():  # widths=64,32
       settings[-1] = (settings[-1][0], f'{settings[-1][1]},{word}')
@@ -55,6 +56,8 @@ def parse_words(arg: str | None, dataset: str, options: tuple[str, ...] = ()) ->
       smoke = True
     elif word in options:
       chosen.append(word)
+    elif has_dataset and os.path.exists(os.path.expanduser(f'{dataset},{word}')):
+      dataset = f'{dataset},{word}'  # a path with a comma
     elif has_dataset:
       close, hint = nearest(word, ('smoke', *options)), ''
       if settings and settings[-1][0] in NAMES:

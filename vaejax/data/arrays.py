@@ -207,8 +207,8 @@ def table(split: str, given: Any, settings: Settings) -> Table:
   """
   if not isinstance(given, Mapping):
     raise UserError(
-      'the data of this run are arrays that were given to vaejax.train and are not saved. Call '
-      'vaejax.train again with data=... to continue the run, or use the run from vaejax.load'
+      'the data of this run are arrays that were given to vaejax.train and are not saved. Give '
+      'them as data=... to vaejax.train, vaejax.evaluate or vaejax.load'
     )
   if split not in given:
     raise UserError(f'the arrays have no split {split!r}. Choose one of {", ".join(given)}')
@@ -220,7 +220,7 @@ def table(split: str, given: Any, settings: Settings) -> Table:
   train = given['train'].load()[name]
   if fitted_shape(shape, size, channels) != shape:
     fitted = lambda x: np.reshape(
-      [fit_image(one, size, channels, fit) for one in x.reshape(-1, *shape)],
+      [fit_image(one, size, channels, fit, settings.background) for one in x.reshape(-1, *shape)],
       (*x.shape[:-3], *fitted_shape(shape, size, channels)),
     )
     arrays = {**rows.load(), name: fitted(rows.load()[name])}

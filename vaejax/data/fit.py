@@ -46,7 +46,11 @@ def fitted_shape(
 
 
 def fit_image(
-  image: np.ndarray, size: int | None = None, channels: int | None = None, mode: str = 'resize'
+  image: np.ndarray,
+  size: int | None = None,
+  channels: int | None = None,
+  mode: str = 'resize',
+  background: str = '',
 ) -> np.ndarray:
   """The image with another number of channels, then another size. None keeps either.
 
@@ -54,10 +58,12 @@ def fit_image(
     image: [h, w, c]; uint8 with c from 1 to 4 is grey, grey and alpha, RGB, RGBA. Real numbers
       (uint16, float32), and more channels, only change in size.
     size: height and width of the result.
-    channels: of uint8: 1 (ITU-R 601 luma), 3 (grey repeated) or 4; 1 and 3 drop an alpha channel.
+    channels: of uint8: 1 (ITU-R 601 luma), 3 (grey repeated) or 4.
     mode: 'resize' scales the image to the square with antialiasing. 'pad' centres it in the square
       and fills with zeros, or crops its centre if it is larger; an odd pixel goes below or right.
       'crop' scales the shorter side to `size` and takes the centre.
+    background: what an image is put on when `channels` drops its alpha, see `colour`; '' ignores
+      the alpha.
 
   Returns:
     [H, W, C] of the same dtype; the image itself if nothing changes.
@@ -72,7 +78,7 @@ def fit_image(
         f'data.channels={channels} does not apply to images of {image.shape[-1]} channels of '
         f'{image.dtype}. Set data.channels=0'
       )
-    image = _recolour(image, channels)
+    image = _recolour(image, channels, background)
   if size is None or image.shape[:2] == (size, size):
     return image
   if mode == 'crop':
@@ -82,9 +88,21 @@ def fit_image(
   return _resize(image, size, size) if mode == 'resize' else _pad(image, size)
 
 
-def _recolour(image: np.ndarray, channels: int) -> np.ndarray:
+def _recolour(image: np.ndarray, channels: int, background: str) -> np.ndarray:
   """uint8 [h, w, c] -> uint8 [h, w, channels], by PIL's conversion."""
-  return _array(_picture(image).convert(MODES[channels]))
+  picture = _picture(image)
+  if background and picture.mode in ('LA', 'RGBA') and channels < 4:
+    picture = on_background(picture, colour(background))
+  return _array(picture.convert(MODES[channels]))
+
+
+def on_background(picture, background: tuple[int, int, int]):
+  """A PIL image with alpha, put onto a colour: RGB."""
+  from PIL import Image
+
+  below = Image.new('RGBA', picture.size, (*background, 255))
+  below.alpha_composite(picture.convert('RGBA'))
+  return below.convert('RGB')
 
 
 def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

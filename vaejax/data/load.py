@@ -263,7 +263,7 @@ def describe(rows: Table, resident: bool, count: labels.Count | None = None) -> 
   shape = 'x'.join(map(str, rows.row[name].shape))
   place = f'resident ({resident_bytes(rows) / 2**20:.1f} MiB)' if resident else 'streamed'
   place = 'rendered' if rows.render and resident else place
-  line = f'{rows.size:,} {name}s of {shape}, {place}'
+  line = f'{rows.size:,} {name}{"s" * (rows.size != 1)} of {shape}, {place}'
   if rows.classes:
     line += f', {classes.describe(rows.class_names, rows.classes)}'
   if rows.classes and count and count.unlabelled:

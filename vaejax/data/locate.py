@@ -35,8 +35,8 @@ def locate(name: str, data_dir: str | None = None) -> str:
   match = _NAME.fullmatch(name)
   if not match:
     raise UserError(
-      f'{name!r} is neither a directory nor a TFDS name. Give a directory, or a name such '
-      'as mnist, name/config or name:1.0.0'
+      f'{name!r} is neither a file or a folder in {os.getcwd()} nor a TFDS name. Check the path, '
+      'or give a name such as mnist, name/config or name:1.0.0'
     )
   base, config, version = match.groups()
   given, root = data_dir or os.environ.get('TFDS_DATA_DIR'), root_of(data_dir)

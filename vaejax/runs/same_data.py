@@ -147,25 +147,25 @@ def check_fits(name: str, now: Example, run: Example) -> None:
   field = lambda example: example.fields[example.data].shape
   if (now.data, field(now)) != (run.data, field(run)):
     raise UserError(
-      f'{name} now has {now.data}s of {field(now)}, but the run was trained on {run.data}s of '
+      f'{name} has {now.data}s of {field(now)}, but the run was trained on {run.data}s of '
       f'{field(run)}. Use the data that it was trained on'
     )
   if missing := sorted(set(run.fields) - set(now.fields)):
     raise UserError(
-      f'{name} now has no {" and no ".join(missing)}, which the run was trained with. Use the data '
+      f'{name} has no {" and no ".join(missing)}, which the run was trained with. Use the data '
       'that it was trained on'
     )
   for part in OPTIONAL:
     before, after = getattr(run, part), getattr(now, part)
     if before and before != after and (part == 'classes' or after):
       raise UserError(
-        f'{name} now has other {part.replace("_", " ")} than the run was trained with '
+        f'{name} has other {part.replace("_", " ")} than the run was trained with '
         f'({after or "none"}, not {before}). Use the data that it was trained on'
       )
   if (now.levels, bool(now.units)) != (run.levels, bool(run.units)):
     kind = lambda e: f'{e.levels} levels' if e.levels else 'real numbers'
     raise UserError(
-      f'{name} now has {kind(now)}, but the run was trained on {kind(run)}. Use the data that it '
+      f'{name} has {kind(now)}, but the run was trained on {kind(run)}. Use the data that it '
       'was trained on'
     )
 

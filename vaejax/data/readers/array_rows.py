@@ -115,7 +115,8 @@ def fetch(rows: Rows, positions: np.ndarray) -> dict[str, np.ndarray]:
   if rows.shape != rows.stored_shape:
     settings = rows.settings
     flat = x.reshape(-1, *rows.stored_shape[-3:])
-    fitted = [fit_image(one, settings.size, settings.channels, settings.fit) for one in flat]
+    how = settings.size, settings.channels, settings.fit, settings.background
+    fitted = [fit_image(one, *how) for one in flat]
     x = np.reshape(fitted, (len(positions), *rows.shape))
   result = {rows.name: np.ascontiguousarray(x)}
   if rows.label is not None:

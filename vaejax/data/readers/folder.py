@@ -191,7 +191,7 @@ def check_readable(files: listing.Listing, about: headers.Headers, skip_damaged:
       pictures.header(path)
       pictures.decode(path, 3, (0, 0, 0))
     except UserError as error:
-      more = f' ({len(indices):,} files are so)' if len(indices) > 1 else ''
+      more = f' (at least {len(indices):,} files are so)' if len(indices) > 1 else ''
       raise type(error)(f'{error}{more}') from None
 
 
@@ -209,7 +209,7 @@ def find_labels(files, stored: groups.Groups, settings: Settings, notes: list[st
     has = f'the columns {", ".join(columns)}' if columns else f'no {labels_csv.NAME} with classes'
     raise UserError(
       f'data.label={label} is not a column of {labels_csv.NAME} with classes: {files.root} has '
-      f"{has}. Set data.label='' or none"
+      f'{has}. Choose one of them, or none'
     )
   factors = {name: column for name, column in columns.items() if name != label}
   if label in columns:

@@ -52,7 +52,9 @@ def scan(root: str, endings: tuple[str, ...] = PICTURES) -> Listing:
   Raises UserError if the folder, or one in it, cannot be read.
   """
   if not os.path.isdir(root):
-    raise UserError(f'{root} is not a folder. Give the folder that contains the pictures')
+    archive = root.lower().endswith(('.zip', '.tar', '.gz', '.tgz', '.7z', '.rar'))
+    what = 'an archive. Unpack it, and give' if archive else 'not a folder. Give'
+    raise UserError(f'{root} is {what} the folder that contains the pictures')
   kind = () if endings == PICTURES else endings
   path = cache_folder('listings') / f'{digest(os.path.realpath(root), *kind)}.npz'
   stored = read_arrays(path)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaejax.data.fit import MODES
+from vaejax.data.fit import MODES, on_background
 from vaejax.data.readers import deep
 from vaejax.errors import UserError
 
@@ -97,19 +97,18 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
       return np.uint16(65535) - values if white_is_zero else values
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
-      raise Damaged(f'{path} has values that are not finite. Repair it, or move it away')
+      raise Damaged(
+        f'{path} has values that are not finite. Repair it or move it away, or set '
+        'data.skip_damaged=True to go on without such files'
+      )
     return values
 
 
 def coloured(picture, channels: int, background: tuple[int, int, int]):
   """An 8-bit PIL image converted to 1, 3 or 4 channels. With 1 or 3, what is transparent is put
   onto the background."""
-  from PIL import Image
-
   if channels < 4 and is_transparent(picture):
-    below = Image.new('RGBA', picture.size, (*background, 255))
-    below.alpha_composite(picture.convert('RGBA'))
-    picture = below.convert('RGB')
+    picture = on_background(picture, background)
   if channels == 4 and picture.mode in ('L', '1', 'CMYK', 'YCbCr') and not is_transparent(picture):
     picture = picture.convert('RGB')  # Pillow cannot convert all of these to RGBA directly
   return picture if picture.mode == MODES[channels] else picture.convert(MODES[channels])

@@ -114,9 +114,12 @@ def table(
     return decoded.load(f'{builder.name}-{of_split.name}', key, row, count, blocks)
 
   def labels():
-    blocks = label_names.blocks(of_split.source, label)
-    of_records = np.concatenate([to_classes(values) for values in blocks])
-    return of_records[windows.record] if clip else of_records
+    key = [file_key(folder, of_split.files), of_split.name, settings.label]
+    values = lambda: label_names.blocks(of_split.source, label)
+    blocks = lambda: ({'label': to_classes(block)} for block in values())
+    spec = {'label': row['label']}
+    stored = decoded.load(f'{builder.name}-labels', key, spec, of_split.size, blocks)['label']
+    return stored[windows.record] if clip else stored
 
   levels = 256 if clip else picture.levels
   count = len(windows.record) if clip else of_split.size
