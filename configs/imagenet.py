@@ -9,10 +9,10 @@ The first reads imagenet_resized/64x64, prepared by TFDS as array_record (`tfds 
 imagenet_resized/64x64 --file_format=array_record`). PATH is a folder of pictures, in folders of
 classes if there are labels. Pictures are cropped to their central square, scaled, and mirrored at
 random. They are streamed unless they fit data.budget_mb: --config.data.budget_mb=16384 keeps all of
-ImageNet at 64 pixels (15.7 GB) on each device, where nothing is loaded while training. On a host
+ImageNet at 64 pixels (15.7 GB) on each device, so that nothing is read while training. On a host
 with many cores, --config.data.workers=N decodes in N processes instead of threads.
 
-Cost on paper for 8 GPUs, not measured: a step of 1024 images at 64 pixels takes 26.6 TFLOP (26.0
+Estimated cost on 8 GPUs, not measured: a step of 1024 images at 64 pixels takes 26.6 TFLOP (26.0
 GFLOP an image, by XLA's cost analysis of a step), at 128 pixels 83.6 TFLOP (81.6 an image).
 If H100s reach 30 % of their 989 TFLOP/s in bfloat16, 8 of them train 91,000 and 29,000 images/s,
 and 250,000 steps (200 epochs) take 47 minutes and 2.4 hours. Decoding a JPEG of 256x256 takes

@@ -195,8 +195,8 @@ class Example(NamedTuple):
     fields: shape and dtype of each field of one example, without a batch axis.
     classes: number of label classes, or None.
     low, high: the range of the data inside a method.
-    levels: number of values that an element can take: 256 for 8 bits, 2 if it was binarised; 0 for
-      a density.
+    levels: number of values that an element can take, such as 256 for 8 bits, 65,536 for 16, and 2
+      if it was binarised; 0 for floats.
     data: the field that is modelled, 'image' or 'video'.
     styles: number of styles of the images, which the field 'style' names; 0 if they have none.
     units: of real numbers, which are in these units everywhere outside a method; None for 8 bits.
@@ -219,7 +219,7 @@ class Example(NamedTuple):
 
   def to_data(self, x) -> jax.Array:
     """Converts uint8, or floats in [0, 1], or real numbers in their units, to the range inside a
-    method. With fewer than 256 levels, unless it was binarised, they are rounded to these."""
+    method. With 3 to 255 levels, values in [0, 1] are rounded to these."""
     x = jnp.asarray(x)
     if self.units:
       return self.units.forward(x)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 TRANSFORMS = ('none', 'asinh', 'log')
-MAX_ELEMENTS = 2**24  # elements that `fit` looks at
+MAX_ELEMENTS = 2**24  # about how many elements `fit` uses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def fit(
   Raises ValueError if `log` is given numbers that are not positive.
   """
   integers, channels = x.dtype.kind in 'iu', x.shape[-1]
-  # Whole rows: pixels at even distances would be those of a few columns.
+  # Complete rows, because evenly spaced pixels would be those of a few columns.
   x = x[:: max(1, x.size // MAX_ELEMENTS)].reshape(-1, channels).astype(np.float64)
   if transform == 'log' and x.min() <= 0:
     raise ValueError(f'the smallest value is {x.min():g}')

@@ -82,8 +82,8 @@ class Run:
     variables: parameters and statistics of its nets, averaged or raw.
     step: the step of the checkpoint.
     data_dir: the folder of its data, None for the default one.
-    data: {split: what it was trained on}, as config.json has it.
-    log: gets a line where data that is read is not what it was trained on; by default a warning.
+    data: {split: what identifies the rows that it was trained on}, as config.json has it.
+    log: gets a line if data that is read differs from that; by default a warning.
   """
 
   def __init__(

@@ -69,7 +69,7 @@ def train(flags, overrides) -> int:
   config, folder = processes.on_main(lambda: resolve_run(flags, overrides)) or (None, Path())
   if processes.count() > 1:
     config = config_from_json(processes.broadcast(lambda: config_to_json(config)))
-    config.data.name = flags.data or config.data.name  # each process may have its own place
+    config.data.name = flags.data or config.data.name  # each process may read it elsewhere
   (values,) = run(config, folder, flags.data_dir, sys.stderr, layout=layout)
   if not processes.is_main():
     return 0

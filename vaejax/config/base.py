@@ -38,7 +38,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
   )
   config.data = ConfigDict(
     {
-      'name': '',  # a name in vaejax/data/sets or TFDS, or a path: a folder, .npz, .npy, .h5
+      'name': '',  # a name in vaejax/data/sets or TFDS, or the path of a folder or a file
       'size': 0,  # side in pixels, 0: of the data
       'channels': 0,  # 1 (grey), 3 (RGB) or 4 (RGBA), 0: of the data
       'fit': 'resize',  # how an image gets its size: resize, pad or crop
@@ -55,7 +55,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
       # Random changes of training images, see vaejax/data/augment.py.
       'augment': {
         'flip': False,  # left to right
-        'pad': 0,  # pixels around an image before a random crop to its size
+        'pad': 0,  # pixels around an image before a random crop
         'crop': 0,  # side of a random crop, of which tests take the centre
         'shift': 0,  # pixels, along both axes
         'rotate': 0.0,  # degrees, both ways
@@ -65,7 +65,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
         'hue': 0.0,
         'cutout': 0,  # side of a square that is blanked
       },
-      'validation': 0.0,  # rows of train to hold out, a count or a fraction; 0: the dataset's own
+      'validation': 0.0,  # rows of train to hold out, a count or a fraction; 0: the dataset's split
       'mode': 'auto',  # resident (on the device), stream, or auto: resident if budget_mb allows
       'budget_mb': 4096,
       'workers': 0,  # processes that decode a stream, 0: threads

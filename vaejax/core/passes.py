@@ -17,7 +17,7 @@ Values = dict[str, dict[str, tuple[float, float | None]]]  # {eval: {name: (valu
 # Streams that share a loop; the first is the split that the loop reads.
 LOOPS = ('test', 'samples'), ('train',)
 
-HAS_LABEL = 'has_label'  # rows of the pass itself, for a method that is given labels
+HAS_LABEL = 'has_label'  # rows that the pass adds for a method that is given labels
 
 
 class Pending(NamedTuple):
@@ -27,7 +27,7 @@ class Pending(NamedTuple):
     sums: {eval: {stream: tree}}.
     rows: {stream: {name: arrays, one for each batch}}.
     counts: {stream: number of examples}.
-    members: of a stack; 0 for a run.
+    members: number of members of a stack; 0 for a run.
   """
 
   sums: Mapping[str, Mapping[str, Any]]

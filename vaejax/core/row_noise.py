@@ -8,7 +8,7 @@ from jax.extend.random import define_prng_impl
 
 from vaejax.data.noise import threefry
 
-# Words of a counter that no row has, for the keys that follow from a key.
+# First words of counters that no row has, for the keys that are derived from a key.
 SPLIT, FOLD = 0xFFFFFFFE, 0xFFFFFFFF
 
 
@@ -16,8 +16,8 @@ def row_key(key: jax.Array, first, n: int) -> jax.Array:
   """A key for a batch of the n rows from `first` on of a split, instead of `key`.
 
   A draw of shape [m n, ...] has m consecutive rows of noise for each row of the batch, which depend
-  on `key` and on the row's position in the split. So do draws from the keys that are split off from
-  it or folded.
+  on `key` and on the row's position in the split. So do draws from keys that are split off or
+  folded from it.
   """
   words = jax.random.bits(key, (2,), jnp.uint32)
   rows = jnp.asarray(first, jnp.uint32), jnp.asarray(n, jnp.uint32)

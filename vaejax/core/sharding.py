@@ -1,4 +1,4 @@
-"""How arrays lie on a mesh of devices, see core/devices.py.
+"""How arrays are placed on a mesh of devices, see core/devices.py.
 
 `jit` over a mesh with NamedSharding replaces pmap: one program for any number of devices, the batch
 is global inside it, and sharded arrays are ordinary ones.

@@ -74,8 +74,8 @@ def batch_means(player: Player, variables: Variables, batch: Batch, key, hyper, 
 
 
 def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: int, frozen=()):
-  """One update of one player, with the mean gradient of equal microbatches. It is that of the whole
-  batch, except that BatchNorm normalises each microbatch.
+  """One update of one player, with the mean gradient of equal microbatches. That is the gradient of
+  the whole batch, except that BatchNorm normalises each microbatch.
 
   Its loss returns the statistics of all nets; only those of its own nets are kept.
   """

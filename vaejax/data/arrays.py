@@ -26,8 +26,8 @@ NAMES = {
   'labels': 'label',
   'factors': 'factors',
 }
-BLOCK_BYTES = 2**25  # that are measured at once
-MAPPED_BYTES = 2**28  # of a larger memory map, 64 rows are hashed
+BLOCK_BYTES = 2**25  # bytes of rows that are measured at once
+MAPPED_BYTES = 2**28  # bytes; of a larger memory map, only SAMPLES rows are hashed
 SAMPLES = 64
 
 
@@ -100,7 +100,11 @@ def read(arrays: Any, split: str) -> dict[str, Any]:
 
 def uniform(splits: Mapping[str, dict]) -> tuple[dict[str, dict[str, np.ndarray]], Table]:
   """{split: its fields in the dtypes in which they are stored}, and a Table without rows that has
-  what describes all splits. Raises UserError if splits differ in fields or shapes."""
+  the levels, classes, factors and notes of all splits.
+
+  Raises UserError if the splits differ in fields, shapes or dtypes, or if their images, labels or
+  factors cannot be read.
+  """
   name = next(name for name in RANKS if name in next(iter(splits.values())))
   of = lambda field, split: f'data: {field} of {split}' if split else f'data: {field}'
   arranged, measured, notes = {}, [], []
@@ -177,7 +181,7 @@ def table_of(arrays: Mapping[str, np.ndarray], split: str, about: Table) -> Tabl
 
 
 def content(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
-  """{field: digest} of all rows, or of 64 rows of a large memory map."""
+  """{field: digest} of all rows, or of SAMPLES evenly spaced rows of a large memory map."""
   result = {}
   for name, x in arrays.items():
     if x.nbytes > MAPPED_BYTES and is_mapped(x):
@@ -196,8 +200,11 @@ def is_mapped(x: Any) -> bool:
 
 
 def table(split: str, given: Any, settings: Settings) -> Table:
-  """A split of `given`, the result of `tables`, resized to a size and a number of channels. Raises
-  UserError if `given` is None, because a run does not store its arrays."""
+  """A split of `given`, the result of `tables`, with the size, channels and units of `settings`.
+
+  Raises UserError if `given` is None, because a run does not store its arrays, if it has no such
+  split, or if the settings do not fit the arrays.
+  """
   if not isinstance(given, Mapping):
     raise UserError(
       'the data of this run are arrays that were given to vaejax.train and are not saved. Give '
@@ -224,8 +231,11 @@ def table(split: str, given: Any, settings: Settings) -> Table:
 
 
 def with_units(rows: Table, train: np.ndarray, settings: Settings, note: bool) -> Table:
-  """A table of real numbers with the units that fit those of the training split, and optionally a
-  note on the range that pictures show. Raises UserError if `data.transform` does not fit them."""
+  """A table of real numbers with units fitted to `train`, the values of the training split.
+
+  With `note`, it also has a note with the range that pictures show, unless both ends are set.
+  Raises UserError if `data.transform` does not fit the values.
+  """
   try:
     fitted = units.fit(train, settings.transform, settings.low, settings.high)
   except ValueError as error:

@@ -11,7 +11,7 @@ from vaejax.data.jitter import jitter
 from vaejax.data.noise import bits
 from vaejax.errors import UserError
 
-# Each change folds a number of its own into the key of a row. Styles use 2 and 3.
+# Each change folds its own number into the key of a row. Styles fold 2 and 3.
 FLIP, CROP, ROTATE, SHIFT, COLOUR, CUTOUT = 1, 4, 5, 6, 7, 8
 
 
@@ -20,12 +20,12 @@ class Augment(NamedTuple):
 
   Attributes:
     flip: mirror left to right with probability one half.
-    pad: pixels of padding on each side before a crop back to the size.
-    crop: side of a random crop; 0 for none.
+    pad: pixels of zero padding on each side before a random crop.
+    crop: side of the random crop; 0 keeps the size of the image.
     shift: largest shift along each axis, in pixels.
     rotate: largest angle, each way, in degrees.
     brightness, contrast, saturation: a factor is drawn from 1 - x to 1 + x.
-    hue: largest change of the hue, each way, in turns.
+    hue: largest change of the hue, each way, in turns of the colour circle.
     cutout: side of a square that is set to zero.
     centre: take the crop's centre and draw nothing, as evaluation does.
   """
@@ -114,8 +114,8 @@ def augment(settings: Augment, image: jax.Array, keys: jax.Array, levels: int = 
   Args:
     image: uint8 with `levels` evenly spaced values from 0 to 255, or float32 of any range.
     keys: the key of each row, [N].
-    levels: uint8 results are rounded to these. Binary float32 needs levels=2 too, and 0 rounds no
-      float32.
+    levels: results are rounded to so many evenly spaced values, of uint8 from 0 to 255 and of
+      float32 from 0 to 1 (2 for binary images); 0 leaves float32 as it is.
 
   Returns:
     The same type, [N, (T,) h, w, C], see output_shape.
@@ -163,7 +163,8 @@ def flip(image: jax.Array, keys: jax.Array) -> jax.Array:
 
 
 def window(image: jax.Array, top: jax.Array, left: jax.Array, height: int, width: int) -> jax.Array:
-  """The part of each row [N, ..., H, W, C] that begins at its own (top, left), [N] each."""
+  """The window [N, ..., height, width, C] of each row [N, ..., H, W, C] whose upper left corner is
+  at (top, left), [N] each."""
 
   def cut(row, top, left):
     start = (*[0] * (row.ndim - 3), top, left, 0)
@@ -173,7 +174,8 @@ def window(image: jax.Array, top: jax.Array, left: jax.Array, height: int, width
 
 
 def centre_crop(image: jax.Array, side: int) -> jax.Array:
-  """The centre of images [..., H, W, C]; an odd pixel is left out below or right. Side 0 is all."""
+  """The centre of images [..., H, W, C]; an odd pixel is cut off below or right. Side 0
+  keeps everything."""
   height, width = image.shape[-3:-1]
   if not side:
     return image
@@ -182,8 +184,8 @@ def centre_crop(image: jax.Array, side: int) -> jax.Array:
 
 
 def random_crop(image: jax.Array, pad: int, side: int, draws: jax.Array) -> jax.Array:
-  """Crops of `side` (0: the size) from images [N, ..., H, W, C] padded with zeros, at positions
-  from uniform draws [N, 2]."""
+  """Crops of `side` (0: the size before padding) from images [N, ..., H, W, C] padded with zeros,
+  at positions from uniform draws [N, 2]."""
   height, width = (side or n for n in image.shape[-3:-1])
   image = jnp.pad(image, [(0, 0)] * (image.ndim - 3) + [(pad, pad), (pad, pad), (0, 0)])
   places = np.array([image.shape[-3] - height + 1, image.shape[-2] - width + 1], np.float32)

@@ -18,7 +18,7 @@ class Axes(NamedTuple):
     add: whether a channel axis is added.
     first: whether channels are before height and width.
     frames_first: whether an array is [T, N, H, W].
-    note: a line for the user if axes are moved, else ''.
+    note: a line for the user on how an ambiguous shape is read, else ''.
   """
 
   add: bool = False
@@ -28,7 +28,8 @@ class Axes(NamedTuple):
 
 
 def find(shape: tuple[int, ...], rank: int, what: str) -> Axes:
-  """The Axes of an array of images (rank 4 with N) or videos (rank 5). Raises UserError."""
+  """The Axes of an array of images (rank 4, including N) or videos (rank 5). Raises UserError for
+  another shape; `what` names the array."""
   images = rank == 4
   note = ''
   if not all(shape):
@@ -51,7 +52,7 @@ def find(shape: tuple[int, ...], rank: int, what: str) -> Axes:
 
 
 def advice(shape: tuple[int, ...], images: bool) -> str:
-  """What to do about an array of another shape."""
+  """What to do about an array whose shape is neither of images nor of videos, for an error."""
   if not images:
     if len(shape) == 4:
       return 'Videos are [N, T, H, W, C] or [N, T, H, W]. For one video, save x[None]'
@@ -72,6 +73,7 @@ def row_shape(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
 
 
 def arrange(x: np.ndarray, axes: Axes) -> np.ndarray:
-  """Rows [N, ...] with the axes [H, W, C] or [T, H, W, C], as a view."""
+  """A view of rows [N, ...] with the axes [H, W, C] or [T, H, W, C]. If frames are first, the
+  caller has swapped the first two axes."""
   x = x[..., None] if axes.add else x
   return np.moveaxis(x, -3, -1) if axes.first else x

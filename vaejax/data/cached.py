@@ -46,7 +46,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-  """Writes a file of the cache with its checksum. One that cannot be written only costs time."""
+  """Writes a file of the cache with its checksum. Disk errors are ignored, because the file can be
+  computed again."""
   buffer = io.BytesIO()
   np.savez(buffer, checksum=np.frombuffer(checksum(arrays).encode(), np.uint8), **arrays)
   temporary = path.with_name(f'tmp-{path.name}.{os.getpid()}')

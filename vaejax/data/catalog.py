@@ -12,7 +12,7 @@ MIB = 2**20
 
 
 def prepare(name: str, data_dir: str | None) -> str:
-  """Prepares a dataset, and returns a line that says where it is.
+  """Prepares a dataset, and returns a line with its place.
 
   Raises UserError if it cannot be prepared here, with what to put where.
   """
@@ -56,7 +56,7 @@ def listing(data_dir: str | None) -> str:
 
 
 def state(name: str, root: str) -> str:
-  """How a dataset that is not prepared can be."""
+  """What it takes to prepare a dataset that is not prepared yet."""
   absent = official.missing(name, root)
   if not absent:
     return f'not prepared; its files are in {official.archives(name, root)}'

@@ -29,7 +29,7 @@ def encode(
   Args:
     values: [N] or [N, 1] whole numbers of any dtype (also stored as floats), booleans, text, or
       bytes in UTF-8.
-    names: of the classes, from `class_names`; None: those of the values.
+    names: the names of the classes, from `class_names`; None: those of the values.
     origin: whose labels these are, for errors.
 
   Raises:
@@ -50,7 +50,7 @@ def encode(
 def class_names(parts: Iterable[Any], origin: str = 'the labels') -> tuple[str, ...]:
   """The names of all classes that occur in some arrays of labels: splits, or blocks of one.
 
-  Whole numbers are in their order, other names in that of text. Raises UserError, see `encode`.
+  They are sorted by value if all are whole numbers, else as text. Raises UserError, see `encode`.
   """
   texts = set()
   for values in parts:
@@ -59,7 +59,7 @@ def class_names(parts: Iterable[Any], origin: str = 'the labels') -> tuple[str, 
 
 
 def ordered(texts: Iterable[str | None]) -> tuple[str, ...]:
-  """Names without repetition and without None, whole numbers in their order."""
+  """The distinct names without None, sorted: by value if all are whole numbers, else as text."""
   names = {text for text in texts if text is not None}
   if all(WHOLE.fullmatch(name) for name in names):
     return tuple(sorted(names, key=lambda name: (int(name), name)))

@@ -12,11 +12,11 @@ from vaejax.errors import UserError
 
 ANSWER_S = 3.0  # seconds for a host to answer
 STALL_S = 60.0  # seconds without a byte after which a download has failed
-BLOCK = 2**20  # bytes
+BLOCK = 2**20  # bytes that are read at once
 
 
 def progress_bar(total: int | None, name: str, unit: str, binary: bool = False) -> Any:
-  """A tqdm bar on stderr; none if that is no terminal."""
+  """A tqdm bar on stderr, which is hidden if stderr is not a terminal."""
   import tqdm
 
   return tqdm.tqdm(
@@ -48,9 +48,9 @@ def answers(url: str) -> bool:
 
 
 def fetch(url: str, path: str, size: int, sha256: str) -> None:
-  """Downloads a file. It gets its name when it is complete, and has this checksum.
+  """Downloads a file of `size` bytes. `path` appears when it is complete and its SHA-256 is right.
 
-  Raises UserError if the host stops answering or the file is another one.
+  Raises UserError if the download fails or the checksum differs.
   """
   file, host = os.path.basename(path), urllib.parse.urlsplit(url).netloc
   os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -12,7 +12,8 @@ FLOATS = 'float16', 'float32', 'float64', 'float128'
 
 
 class Range(NamedTuple):
-  """The range of some numbers: their dtype, the smallest and largest, and whether all are whole."""
+  """The range of some numbers: their dtype, the smallest, the largest, and whether all are
+  whole."""
 
   dtype: np.dtype
   low: float
@@ -27,7 +28,7 @@ class Elements(NamedTuple):
     dtype: of stored rows: 'uint8', 'uint16' or 'float32'.
     factor: what stored elements are multiplied by: 255 if they are 0 and 1, so that 1 is white.
     levels: the number of values that an element can take, 0 for floats; see data.table.Table.
-    note: a line for the user if they are not stored as they are, else ''.
+    note: a line for the user on how they are read; '' for grey levels of uint8 and for uint16.
   """
 
   dtype: str
@@ -54,8 +55,8 @@ def measure(blocks: Iterable[np.ndarray], what: str, first: int = 0) -> Range:
 
 
 def check_finite(x: np.ndarray, what: str, first: int = 0) -> None:
-  """Raises UserError, which says where, if a float of some rows is not finite as float32. `first`
-  is the number of the first row."""
+  """Raises UserError with the place of the first float that is not finite as float32. `first` is
+  the number of the first row of `x`."""
   if x.dtype.kind != 'f':
     return
   with np.errstate(over='ignore'):
@@ -72,7 +73,7 @@ def check_finite(x: np.ndarray, what: str, first: int = 0) -> None:
 
 
 def union(ranges: Iterable[Range], what: str) -> Range:
-  """The Range of several splits. Raises UserError if their dtypes differ in kind."""
+  """The Range of several splits. Raises UserError if their dtypes differ."""
   ranges = list(ranges)
   if len({r.dtype for r in ranges}) > 1:
     names = ' and '.join(sorted({str(r.dtype) for r in ranges}))
@@ -88,9 +89,9 @@ def union(ranges: Iterable[Range], what: str) -> Range:
 def choose(x: Range, what: str) -> Elements:
   """How numbers of a Range are stored.
 
-  uint8 stays, and so does uint16, which is real numbers. Booleans and whole numbers that are only 0
-  and 1 become black and white. Other whole numbers are stored in the fewest of 8 or 16 bits that
-  they fit, else as float32. Floats are never changed into grey levels.
+  uint8 stays uint8, and uint16 stays uint16, as real numbers. Booleans, and whole numbers other
+  than uint16 that are only 0 and 1, become black and white. Other whole numbers are stored in the
+  fewest of 8 or 16 bits that they fit, else as float32. Floats are never changed into grey levels.
   """
   between = f'{x.low:g} to {x.high:g}'
   if x.dtype.kind == 'f':

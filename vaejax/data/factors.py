@@ -12,14 +12,16 @@ MAX_VALUES = 10_000  # of one factor
 def encode(
   parts: Mapping[object, np.ndarray], names: Sequence[str] | None, what: str
 ) -> tuple[dict, dict[str, int]]:
-  """{split: int32 [N, F]}, the number of each value in the order of values, and {factor: count}.
+  """{split: int32 [N, F]}, the index of each value among the sorted values of its factor, and
+  {factor: number of its values}.
 
   Args:
     parts: {split: [N, F] or [N] of whole numbers, floats or text}.
-    names: of the columns; None: factor_0 and so on.
+    names: the names of the columns; None: factor_0 and so on.
     what: whose factors they are, for errors.
 
-  Raises UserError if they are not columns with at most 10,000 values.
+  Raises UserError if they are not columns, if a column has more than MAX_VALUES values, or if the
+  number of names differs from that of the columns.
   """
   columns = {split: x[:, None] if x.ndim == 1 else x for split, x in parts.items()}
   first = next(iter(columns.values()))

@@ -22,8 +22,8 @@ def content(
 ) -> Callable[[], Mapping[str, str]] | None:
   """The `content` of a Table with these rows.
 
-  It is None, for the digests of all rows, up to EXACT_BYTES. Otherwise it has the digests of SAMPLE
-  rows at even distances, and of the number of rows.
+  Up to EXACT_BYTES it is None, so the digests are those of all rows. Otherwise they are those of
+  SAMPLE evenly spaced rows, together with the number of rows.
   """
   if size * row_bytes(row) <= EXACT_BYTES:
     return None

@@ -52,7 +52,7 @@ def fit_image(
   mode: str = 'resize',
   background: str = '',
 ) -> np.ndarray:
-  """The image with its channels, then its size changed. None keeps them.
+  """The image with another number of channels, then another size. None keeps either.
 
   Args:
     image: [h, w, c]; uint8 with c from 1 to 4 is grey, grey and alpha, RGB, RGBA. Real numbers
@@ -69,7 +69,7 @@ def fit_image(
     [H, W, C] of the same dtype; the image itself if nothing changes.
 
   Raises:
-    UserError: another setting.
+    UserError: a setting is not supported, or `channels` does not apply to the image.
   """
   check_settings(size, channels, mode)
   if channels and channels != image.shape[-1]:

@@ -16,8 +16,8 @@ def jitter(
 ) -> jax.Array:
   """Images [N, ..., H, W, 1 or 3] in [0, 1] with other brightness, contrast, saturation and hue.
 
-  Each is defined as in torchvision's ColorJitter, and they come in this order. Videos have one
-  draw, and one mean brightness.
+  Each change is defined as in torchvision's ColorJitter, and they are made in this order. A video
+  has one draw for all frames, and one mean for the contrast.
 
   Args:
     noise: uniform [N, 4] in [-1, 1), a column for each change.
@@ -39,7 +39,7 @@ def jitter(
 
 
 def turn_hue(image: jax.Array, turns: jax.Array) -> jax.Array:
-  """RGB [..., 3] with the hue of HSV changed by so many turns, which broadcast with [...]."""
+  """RGB [..., 3] with the hue of HSV shifted by `turns`, which broadcast with [...]."""
   red, green, blue = jnp.moveaxis(image, -1, 0)
   value = image.max(-1)
   chroma = value - image.min(-1)
@@ -58,5 +58,5 @@ def turn_hue(image: jax.Array, turns: jax.Array) -> jax.Array:
 
 
 def by_row(values: jax.Array, axes: int) -> jax.Array:
-  """One value for each row, [N], as [N, 1, ...] with so many axes."""
+  """Values of rows [N] as [N, 1, ...] with this number of axes."""
   return values.reshape(-1, *[1] * (axes - 1))

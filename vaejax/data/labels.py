@@ -28,8 +28,8 @@ class Count(NamedTuple):
 
 
 def read(rows: Table, budget: float) -> np.ndarray | None:
-  """The labels int32 [N] of a table, or None where that would mean to decode more than `budget`
-  bytes of images. Raises UserError if they exceed the table's number of classes."""
+  """The labels int32 [N] of a table, or None if reading them would decode more than `budget` bytes
+  of images. Raises UserError if they exceed the table's number of classes."""
   if 'label' not in rows.row:
     return np.full(rows.size, classes.MISSING, np.int32)
   if rows.labels:
@@ -55,7 +55,8 @@ def count(rows: Table, budget: float) -> Count | None:
 
 
 def sample(rows: Table) -> Count:
-  """The same of a few rows, from the first to the last, whose images are decoded."""
+  """The Count of SAMPLES evenly spaced rows, whose images are decoded. Raises UserError, see
+  `read`."""
   index = np.unique(np.linspace(0, rows.size - 1, SAMPLES).astype(np.int64))
   label = np.asarray(rows.fetch(index)['label'])
   classes.check(label, rows.classes, rows.origin)
@@ -63,10 +64,11 @@ def sample(rows: Table) -> Count:
 
 
 def weighted(draw: Callable) -> Callable:
-  """A `draw` whose batches also have WEIGHT [B]: with it, the mean over all rows of any part sums
-  up to the mean over the labelled rows of the batch.
+  """A `draw` whose batches also have WEIGHT [B]: B / L for the L rows with a label, 0 for the
+  others.
 
-  It is B / L for the L rows with a label, and 0 for the others.
+  So the mean of weighted terms over all rows is their mean over the labelled rows. It also is if
+  the batch is divided into equal parts, and the means of the parts are averaged.
   """
 
   def draw_weighted(*args):

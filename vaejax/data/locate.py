@@ -59,7 +59,8 @@ def root_of(data_dir: str | None) -> str:
 
 
 def _official(base: str, version: str | None, root: str, there: list[str], missing: str) -> str:
-  """The folder of an official dataset, which is prepared unless another version of it exists."""
+  """The folder of an official dataset, which is prepared unless another version of it exists.
+  Raises UserError if that is impossible."""
   if not any(p.startswith(f'{base}:') for p in there) and official.obtainable(base, root):
     official.prepare(base, root)
     if folder := _version(os.path.join(root, base), None, version):
@@ -72,7 +73,8 @@ def _official(base: str, version: str | None, root: str, there: list[str], missi
 
 
 def advice(name: str, base: str, there: list[str], missing: str) -> str:
-  """The error for a dataset that does not exist and cannot be prepared without TensorFlow."""
+  """The error message for a dataset that does not exist and cannot be prepared without
+  TensorFlow."""
   import tensorflow_datasets
 
   known = [re.split('[:/]', p)[0] for p in there]

@@ -20,7 +20,7 @@ import numpy as np
 from vaejax.data.noise import threefry
 
 ROUNDS = 6
-MIN_NETWORK_ROWS = 128  # fewer rows are sorted
+MIN_NETWORK_ROWS = 128  # fewer rows are shuffled by sorting
 
 Words = tuple[jax.Array, jax.Array]
 
@@ -104,8 +104,8 @@ def order(key: jax.Array, first: Words, n: int, size: int) -> jax.Array:
 
 
 def permutation(key: jax.Array, index: jax.Array, size: int) -> jax.Array:
-  """The image of each index [N] under a permutation of 0 to size - 1: int32 [N], the network's of
-  epoch 0."""
+  """The image of each index [N] under the permutation of 0 to size - 1 that the network gives epoch
+  0: int32 [N]."""
   words = jax.random.key_data(key).astype(jnp.uint32).ravel()
   return network(words, (np.uint32(0), np.uint32(0)), index.astype(jnp.uint32), size)
 

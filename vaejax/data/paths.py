@@ -1,4 +1,4 @@
-"""Tells paths from names of datasets."""
+"""Distinguishes paths from names of datasets."""
 
 import itertools
 import os
@@ -13,15 +13,15 @@ PICTURES = (
 )
 MOVIES = '.mp4', '.m4v', '.avi', '.mov', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv'
 INFO = 'dataset_info.json'  # of a dataset that TFDS has prepared
-CHILDREN = 1000  # entries of a folder that are looked at, as pictures can be a million
-VERSIONS = 16  # of the same, in each of those
+CHILDREN = 1000  # entries of a folder that are examined; it can have a million pictures
+VERSIONS = 16  # entries that are examined in each folder among those
 
 
 def is_path(name: str) -> bool:
   """Whether the name of a dataset is a path, rather than a name of TFDS or of data/sets.
 
-  Only what exists is a path. A plain word is one if it is a folder or a file, and no file in
-  data/sets has that name.
+  Only what exists is a path. A name without a separator is one if it is a folder, or a file with an
+  ending, and no file in data/sets has that name.
   """
   path = os.path.expanduser(name)
   if os.sep in name or name.startswith(('.', '~')):

@@ -1,4 +1,4 @@
-"""Rows of real numbers whose logarithm is taken: it is checked that all of them have one."""
+"""Checks that real numbers are positive where data.transform takes their logarithm."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ from vaejax.errors import UserError
 
 
 def checked(rows: Table) -> Table:
-  """A table that raises UserError where it reads a number that is not positive: at once if it is
-  small, else with the rows."""
+  """The table, whose rows are checked: at once if it is small, else as they are loaded or fetched.
+  Raises UserError for a number that is not positive."""
   name = 'video' if 'video' in rows.row else 'image'
 
   def check(read: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:

@@ -17,7 +17,7 @@ class Settings(NamedTuple):
     frames: the length to which videos are cut; None reads images.
     stride: frames from one window of a video to the next; 0 takes the first window alone.
     field: the field of the dataset that is the image or video.
-    label: the field that is the label.
+    label: the field that is the label; 'none' reads no labels.
     skip_damaged: whether to go on without damaged files.
     transform: of real numbers, see vaejax.units.
     low, high: the range of real numbers that pictures show.
@@ -52,5 +52,5 @@ def of_config(data) -> Settings:
 
 
 def identity(settings: Settings) -> list:
-  """What decoded rows depend on, as JSON, for the key of a cache."""
+  """The settings as a list of JSON values, for the key of a cache of decoded rows."""
   return sorted(settings._asdict().items())

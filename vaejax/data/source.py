@@ -59,8 +59,8 @@ def describe(
 
 
 def limits(table: Table) -> tuple[float, float]:
-  """The range of real numbers inside a method: of the values that a whole number can take if the
-  table has levels, else of what pictures show."""
+  """The range of real numbers inside a method: from the lowest to the highest level if the table
+  has levels and is not transformed, else the range that pictures show."""
   units = table.units
   if table.levels and units.transform == 'none':
     ends = np.asarray([[0.0], [table.levels - 1.0]], np.float32)
@@ -117,8 +117,8 @@ def make(
     n: number of examples in one step, for all its turns.
     kind, scale, augmentation, styles, pairs: see transforms.prepare.
     resident: whether raw rows are stored on the device, rather than streamed from the host.
-    key: a fixed key for order and noise; None uses the key of each run. A stream needs it, because
-      the host computes the order.
+    key: a fixed key for order and noise; None uses the key of each run. A stream needs a fixed one,
+      because the host computes the order.
     put: places host arrays on the devices, see SingleDevice.
     workers: processes that read a stream, see stream.read_ahead; 0 for threads.
   """

@@ -117,8 +117,9 @@ def read_ahead(numbers: range, read: Callable, place: Callable, batch: int = 0, 
     numbers: the arguments of `read`, in order.
     read: a number -> a tree of arrays; called from several threads or processes.
     place: a block on the host -> on the devices; called from one thread.
-    batch: a block is a stack of so many items, of which the last may be repeated; 0: one item.
-    workers: read in so many processes, to which `read` is sent; 0: in threads. Blocks are the same.
+    batch: number of items that a block stacks, of which the last may be repeated; 0: one item.
+    workers: number of processes that read, to which `read` is sent; 0: threads read. Blocks are the
+      same.
 
   Raises UserError if `read` cannot be sent.
   """
@@ -127,7 +128,7 @@ def read_ahead(numbers: range, read: Callable, place: Callable, batch: int = 0, 
   items = grain.MapDataset.range(numbers.start, numbers.stop, numbers.step).map(read)
   if workers:
     check_sendable(read, workers)
-    if not flags.FLAGS.is_parsed():  # where Grain looks for its own
+    if not flags.FLAGS.is_parsed():  # Grain reads its own flags
       flags.FLAGS.mark_as_parsed()
     # A thread decodes while the process copies what is decoded into shared memory.
     dataset = items.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=2))
@@ -169,7 +170,7 @@ def end_with_parent() -> None:
 
 
 def check_sendable(read: Callable, workers: int) -> None:
-  """Raises UserError if a function cannot be sent to another process, or holds large arrays."""
+  """Raises UserError if a function cannot be sent to another process, or has large arrays."""
   import cloudpickle
 
   class Pickler(cloudpickle.Pickler):

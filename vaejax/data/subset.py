@@ -68,11 +68,11 @@ def without(rows: Table, index: np.ndarray) -> Table:
 def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
   """The remaining rows of a split, and the rows that are held out for validation.
 
-  The rows held out are the first in a fixed order. Files are in an order of their names, so that
-  new ones change few of the rows that are held out. If the split has classes, there are
-  equally many of each class that occurs, and at least one row of each remains. Rows with a negative
-  label, which is unknown, belong to no class; those among the first are held out. Counts are
-  rounded. Groups of rows, such as the windows of a video, are held out completely.
+  The rows held out are the first in a fixed order. Rows of files are ordered by a hash of their
+  names, so that new files change few of the rows held out. If the split has classes, equally many
+  rows of each class that occurs are held out, and at least one row of each remains. Rows with a
+  negative label, which is unknown, belong to no class; those among the first are held out. Counts
+  are rounded. Groups of rows, such as the windows of a video, are held out completely.
 
   Args:
     rows: the split.
@@ -109,7 +109,7 @@ def hold_out_order(rows: Table) -> Callable[[np.ndarray], np.ndarray]:
   else:
     order = host_order(HOLD_OUT_KEY, np.arange(rows.size), rows.size)
   if rows.groups:
-    # Those of a group follow its first.
+    # All rows of a group follow its first row.
     _, first, number = np.unique(rows.groups()[order], return_index=True, return_inverse=True)
     order = order[np.argsort(first[number], kind='stable')]
   return lambda positions: order[positions]
@@ -136,7 +136,8 @@ def complete_groups(rows: Table, index: np.ndarray, setting: str) -> np.ndarray:
 
 
 def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray, int]:
-  """The indices of about `count` rows to hold out, and how many of them are of each class."""
+  """The indices of about `count` rows to hold out, and how many of them are of each class. Raises
+  UserError if there are fewer rows than classes, or if a class has too few."""
   if count < rows.classes:
     raise UserError(
       f'{setting} is less than one row for each of the {rows.classes} classes of {rows.origin}. '

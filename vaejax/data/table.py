@@ -29,15 +29,16 @@ class Table(NamedTuple):
     fetch: indices [N] -> those rows on the host, {field: [N, ...]}.
     render: for a procedural dataset, indices [N] -> those rows, as a pure function on the device.
     origin: what was read, in words: 'mnist/3.0.1 train'.
-    levels: number of values that an element can take: 256 for 8 bits, 65,536 for 16; 0 for floats.
+    levels: number of values that an element can take, such as 256 for 8 bits and 65,536 for 16; 0
+      for floats.
     units: of real numbers; None for 8-bit data.
     class_names: the name of each class, () if they have none.
     factors: {name of a factor: number of its values}, in the order of 'factors'.
     names: () -> the name of each row's file; None if rows have no files.
     labels: () -> the labels of all rows, without the images; None: they are read with the rows.
-    groups: () -> the number of the video, or of something else, that each row is a part of, [size]:
-      rows held out for validation are all of their groups. None: each row is one.
-    content: () -> {field: digest}, which identifies the rows; None: of all rows.
+    groups: () -> the number of the group of each row, such as its video, [size]: complete groups
+      are held out for validation. None: each row is a group.
+    content: () -> {field: digest}, which identifies the rows; None: the digests of all rows.
     notes: lines for the user about what was skipped, measured or assumed.
   """
 
@@ -94,5 +95,5 @@ def digests(arrays: Mapping[str, np.ndarray], rows: int | None = None) -> dict[s
 
 
 def content(table: Table) -> dict[str, str]:
-  """{field: digest}, which identifies the rows of a table wherever they lie."""
+  """{field: digest}, which identifies the rows of a table and not their place."""
   return dict(table.content() if table.content else digests(table.load()))

@@ -18,8 +18,8 @@ STATIC_SEED, GENERATOR = 20160701, 'threefry2x32'
 
 
 def bernoulli(keys: jax.Array, image: jax.Array, levels: int = 256) -> jax.Array:
-  """A draw for each pixel [N, ...] of `levels` values from 0, True with probability
-  pixel / (levels - 1), exactly at both ends."""
+  """A draw bool [N, ...] for each pixel from 0 to levels - 1: True with probability
+  pixel / (levels - 1), so never at 0 and always at levels - 1."""
   drawn = bits(keys, math.prod(image.shape[1:])).reshape(image.shape)
   return (drawn >> 8) * (levels - 1) < image.astype(jnp.uint32) << 24
 
@@ -41,7 +41,7 @@ def binarise(kind: str, image: jax.Array, keys: jax.Array, levels: int = 256) ->
   fixed draw of each image, which depends on its pixels alone: it is the same in every run, split,
   subset and order, and equal images have equal draws).
 
-  `levels`: with fewer than 256, grey levels are exactly k / (levels - 1).
+  Grey levels are k / (levels - 1), where k is the nearest of the `levels` values.
   """
   if kind == 'threshold':
     return (image > 127).astype(jnp.float32)

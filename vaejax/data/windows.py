@@ -10,7 +10,7 @@ def divide(lengths: np.ndarray, frames: int, stride: int) -> tuple[np.ndarray, n
 
   Args:
     lengths: frames of each video, [N]. Those with fewer than `frames` have no window.
-    frames: of a window.
+    frames: length of a window.
     stride: frames from one window to the next; 0 takes the first window alone.
   """
   spare = np.asarray(lengths, np.int64) - frames
@@ -39,7 +39,7 @@ def note(lengths: np.ndarray, frames: int, what: str) -> tuple[str, ...]:
 
 
 def check_stride(stride: int) -> None:
-  """Raises UserError for a stride that is no number of frames."""
+  """Raises UserError for a stride that is not a number of frames."""
   if type(stride) is not int or stride < 0:
     raise UserError(
       f'data.stride={stride!r} is not a number of frames. Give 0 for the first window alone, or '

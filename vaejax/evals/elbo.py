@@ -11,7 +11,7 @@ from vaejax.errors import UserError
 from vaejax.evals.means import means
 from vaejax.types import Eval, Example, Method, zeros
 
-UNLABELLED = 'unlabelled'  # the name of rows that are 1 for an example without a label
+UNLABELLED = 'unlabelled'  # the name of rows that are True for an example without a label
 
 
 def make(method: Method, config, example: Example) -> Eval:
@@ -62,8 +62,8 @@ def make(method: Method, config, example: Example) -> Eval:
 
 
 def labelled(rows, unlabelled) -> dict:
-  """The rows of each metric {name: [N]}, without NaN for an example that is `unlabelled` [N], None:
-  of none; metrics of no example are left out."""
+  """The values of each metric, {name: [N]}, without the NaN of examples where `unlabelled` [N] is
+  True; None: all have labels. Metrics without any value are left out."""
   if unlabelled is None or not unlabelled.any():
     return rows
   kept = {name: x[~(unlabelled & np.isnan(x))] for name, x in rows.items()}

@@ -23,7 +23,7 @@ def means(rows) -> dict[str, tuple[float, float | None]]:
 
 
 def proportion(count, total) -> tuple[float, float | None]:
-  """count / total, and its standard error as a mean of zeros and ones."""
+  """count / total, and its standard error as a mean of zeros and ones. total is positive."""
   total = float(total)
   value = float(count) / total
   return value, math.sqrt(max(value * (1 - value), 0.0) / (total - 1)) if total > 1 else None

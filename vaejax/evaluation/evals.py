@@ -48,7 +48,8 @@ def fit_split(
   split: str,
   labels: Sequence[Count | None],
 ) -> tuple[dict[str, Eval], list[str]]:
-  """The evals that can be computed on a split, and lines about rows without a label.
+  """The evals that can be computed on a split, and lines about those that cannot and
+  about rows without a label.
 
   Args:
     evals: from `make_evals`, for data with labels.
@@ -81,7 +82,8 @@ def fit_split(
 
 
 def make_evals_without_labels(name: str, config, method: Method, example: Example):
-  """An eval for a split without labels, and why it does not fit if so."""
+  """{name: the eval} for a split without labels, {} if it does not fit, and lines with the
+  reason."""
   try:
     return make_evals([name], config, method, example)
   except UserError as error:

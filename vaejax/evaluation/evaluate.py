@@ -67,7 +67,7 @@ def evaluate(
   check(config)
   put, train = sharding.MeshPlacement(mesh), None
   table, source = trained.open_split(run, split, put, log)
-  # The data may have labels that it had not while training.
+  # The data may have labels that it did not have in training.
   evals, skipped = make_evals(names or config.evals, config, run.method, source.example)
   labels = [load.count_labels(config.data, table)] * 2
   if any('train' in e.extract for e in evals.values()):

@@ -108,7 +108,7 @@ def terms(
 
 
 def rows(tree) -> jax.Array:
-  """The leaves [B, ...] of a tree side by side, [B, F]."""
+  """The leaves [B, ...] of a tree, flattened and concatenated to [B, F]."""
   return jnp.concatenate([a.reshape(a.shape[0], -1) for a in jax.tree.leaves(tree)], axis=-1)
 
 
@@ -151,7 +151,7 @@ def objective(evaluate) -> Objective:
     updated variables). `whole` is the BatchMeans of a microbatch, None for a whole batch. Among the
     terms may be 'kl_terms' [B, F], the KL of each latent dimension, which hyper['beta'] multiplies
     in the loss and LIMITS apply to; and 'squared_error' [B], which the likelihood's scale depends
-    on, through its mean. They are no metrics.
+    on, through its mean. These two are not metrics.
   """
 
   def limits(hyper):
@@ -179,7 +179,7 @@ def objective(evaluate) -> Objective:
     shapes, _ = jax.eval_shape(compute)
     if 'squared_error' in shapes or not shapes:
       return compute()
-    # Limits that are off are linear, so any means will do.
+    # Without limits the loss is linear in the KL, so any means will do.
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     return jax.lax.cond(sum(limits(hyper).values()) > 0, compute, lambda: (zeros, v.extra))
 

@@ -42,7 +42,8 @@ MAX_CATEGORIES = 1024
 def features(kind: str, channels: int, example: Example) -> int:
   """The number of output channels of a decoder of images with `channels`.
 
-  Raises UserError for a likelihood that does not fit the data: a discrete one of real numbers.
+  Raises UserError for a discrete likelihood that does not fit the data: of floats or transformed
+  numbers, 'bernoulli' of 16 bits, or 'categorical' of more than MAX_CATEGORIES levels.
   """
   levels, densities = example.levels, [k for k in LIKELIHOODS if k not in DISCRETE]
   fits = levels and not (example.units and kind == 'bernoulli')
@@ -92,7 +93,7 @@ def discrete(kind: str, example: Example) -> int:
 
 class Target(NamedTuple):
   """The data of one of several equal microbatches, and the mean squared error of the decoder over
-  the whole batch, for `sigma_vae`."""
+  the whole batch, `variance`, for `sigma_vae`."""
 
   x: jax.Array
   variance: jax.Array
@@ -139,6 +140,7 @@ class LikelihoodHead(nn.Module):
     return InUnits(p, self.units) if self.units and self.kind not in DISCRETE else p
 
   def parameters_of(self, x, target, train):
+    """The distribution of the data inside a method."""
     if self.kind == 'bernoulli':
       return Bernoulli(x)
     if self.kind == 'categorical':

@@ -20,12 +20,12 @@ def classification(logits: jax.Array, label: jax.Array) -> dict[str, jax.Array]:
 
 
 def weighted(terms: Metrics, batch: Batch) -> tuple[Metrics, Metrics]:
-  """The terms [B] of `classification`, such that their means over all rows are those of a loss, and
-  the same to be logged.
+  """The terms [B] of `classification` for the loss, which is their mean over all rows, and for the
+  log.
 
-  If some rows have no label, batch['label_weight'] [B] weighs the others (see data/labels.py): the
-  mean, also over several parts of a batch, is then that over its labelled rows. What is logged is
-  0 for a row without a label, with 'labelled', 1 for a row with one: the log divides means by it.
+  If some rows have no label, those for the loss are multiplied by batch['label_weight'] [B] (see
+  data/labels.py), so their mean is that over the labelled rows. Those for the log are 0 for a row
+  without a label, and 'labelled' is 1 for a row with one: `over_labelled` divides by its mean.
   """
   if 'label_weight' not in batch:
     return terms, terms
@@ -38,8 +38,8 @@ def weighted(terms: Metrics, batch: Batch) -> tuple[Metrics, Metrics]:
 
 
 def over_labelled(logged: dict[str, float]) -> dict[str, float]:
-  """Means of what `weighted` logs, with those of classification over labelled rows. Without such
-  rows they are left out."""
+  """The means of what `weighted` logs, where those of TERMS become means over the labelled rows.
+  Without such rows they are left out."""
   labelled = logged.get('labelled')
   if labelled is None:
     return logged

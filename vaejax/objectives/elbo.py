@@ -45,10 +45,11 @@ def rate(mean_kl: jax.Array, capacity=0.0, free_bits=0.0) -> jax.Array:
 
 
 def rate_terms(kl: jax.Array, mean_kl: jax.Array, capacity=0.0, free_bits=0.0) -> jax.Array:
-  """The term of each example, [B], whose mean over the examples that `mean_kl` [F] is the mean of
-  is `rate`, with its gradient: its tangent at `mean_kl`, evaluated at the example's kl [B, F].
+  """The terms [B] whose mean over a batch is `rate(mean_kl)`, with the same gradient: the tangent
+  of `rate` at `mean_kl` [F], evaluated at `kl` [B, F] of each example.
 
-  So `rate` can be computed in parts, once the mean over all of them is known.
+  `mean_kl` is the mean of `kl` over the whole batch. Once it is known, the terms can be computed
+  for parts of the batch.
   """
   mean_kl = jax.lax.stop_gradient(mean_kl)
   value, slope = jax.value_and_grad(rate)(mean_kl, capacity, free_bits)

@@ -68,8 +68,9 @@ def video_grid(videos, columns: int | None = None) -> np.ndarray:
 def channels_shown(x, shown: Sequence[int] = (), colours: bool = True) -> np.ndarray:
   """The channels of images or videos [..., H, W, C] that a picture shows, all by default.
 
-  One, three (RGB) and, of `colours`, four (RGBA) stay as they are. Others become grey images side
-  by side with a thin line between them: [..., H, C (W + 1) - 1, 1].
+  1 or 3 (RGB) channels stay as they are. So do 4 (RGBA) if `colours` is set and `shown` is empty.
+  Others become grey images next to each other, with a thin line between them:
+  [..., H, C (W + 1) - 1, 1].
   """
   x = np.asarray(x)
   x = x[..., list(shown)] if shown else x

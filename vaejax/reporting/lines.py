@@ -15,8 +15,8 @@ def print_line(text: str, stream=None) -> None:
 
 
 def accept_any_text(*streams) -> None:
-  """Lets streams of any encoding, such as ASCII, take any text: what they cannot express is written
-  as PLAIN, or as an escape."""
+  """Lets streams of any encoding, such as ASCII, take any text: characters that the encoding lacks
+  are replaced as in PLAIN, or escaped."""
   codecs.register_error('vaejax_plain', replace)
   for stream in streams:
     if hasattr(stream, 'reconfigure'):  # not where a test or a notebook captures it
@@ -24,7 +24,8 @@ def accept_any_text(*streams) -> None:
 
 
 def replace(error: UnicodeError) -> tuple[str, int]:
-  """The handler of accept_any_text: a text for the characters that cannot be encoded."""
+  """The error handler of accept_any_text: the text for characters that cannot be encoded, and the
+  position after them."""
   if not isinstance(error, UnicodeEncodeError):
     raise error
   characters = error.object[error.start : error.end]

@@ -17,7 +17,7 @@ RESULTS = 'evaluation.json', 'results.json', 'report.html', 'images', 'broken'
 
 
 def is_claimed(workdir: Path) -> bool:
-  """Whether a workdir contains steps of a run, or of a stack of a sweep."""
+  """Whether a workdir contains steps or results of a run, or of a stack of a sweep."""
   if (workdir / 'config.json').is_file():
     results = any((workdir / name).exists() for name in RESULTS)
     if results or checkpoint.steps(workdir) or read_rows(workdir / 'metrics.jsonl'):
@@ -27,7 +27,7 @@ def is_claimed(workdir: Path) -> bool:
 
 
 def clear(workdir: Path) -> None:
-  """Deletes what a start that failed before its first step has left. The caller has the lock."""
+  """Deletes the files of a start that failed before its first step. The caller has the lock."""
   if is_claimed(workdir):
     return
   # The names that make a folder a workdir go first: after a kill in between it is unused.

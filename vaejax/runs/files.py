@@ -87,8 +87,7 @@ def not_writable(folder) -> str | None:
   if not folder.is_dir():
     return f'{folder} is not a folder'
   try:
-    # Not os.access: it does not know every reason, and root may write anything but what is mounted
-    # to be read.
+    # Not os.access, which does not know every reason why writing can fail.
     with tempfile.NamedTemporaryFile(dir=folder, prefix='.'):
       return None
   except OSError as error:

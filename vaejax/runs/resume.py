@@ -22,8 +22,8 @@ MAX_FIELDS = 5  # differing fields that a message names
 def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
   """The saved run of this config in a workdir, None if the workdir is unused.
 
-  What a start left that failed before its first step is ignored if it is of another config. Raises
-  UserError if the workdir contains anything else.
+  The files of a start that failed before its first step are ignored if its config is another one.
+  Raises UserError if the workdir contains anything else.
   """
   if sweep_files.is_sweep(folder) and claim.is_claimed(folder):
     raise UserError(f'{folder} contains a sweep. Resume it with sweep, or use another workdir')
@@ -67,14 +67,14 @@ def read_matching(config, folder: Path, members=()) -> workdir.SavedRun | None:
 
 
 def check_hyper(config, folder: Path, state: State, members=()) -> None:
-  """Raises UserError if the state of a run has other hyper-parameters than config.json, which
-  somebody has edited: the run would go on with those of the state."""
-  wanted = [member.hyper for member in members] or [dict(config.hyper)]
+  """Raises UserError if the state of a run has other hyper-parameters, or another seed, than an
+  edited config.json: the run would go on with those of the state."""
+  expected = [member.hyper for member in members] or [dict(config.hyper)]
   actual = {name: np.atleast_1d(np.asarray(replicate(x))) for name, x in state.hyper.items()}
   seeds = [member.seed for member in members] or [config.seed]
   keys = np.asarray(replicate(jax.random.key_data(state.key))).reshape(len(seeds), -1)
   step = stack.current_step(state)
-  for place, (hyper, seed) in enumerate(zip(wanted, seeds, strict=True)):
+  for place, (hyper, seed) in enumerate(zip(expected, seeds, strict=True)):
     changes = [
       f'hyper.{name} is {hyper[name]:g}, but {actual[name][place]:g} in checkpoint {step}'
       for name in hyper

@@ -15,10 +15,10 @@ from vaejax.errors import UserError
 from vaejax.runs import workdir
 from vaejax.types import Example
 
-# Of an Example: what a run does not depend on where it was not given.
+# Fields of an Example that a run does not depend on if it was trained without them.
 OPTIONAL = 'classes', 'class_names', 'factors'
 SAMPLE = 64  # rows that are compared if a split has changed
-WHOLE_BYTES = 2**28  # of a split, up to which all of its earlier rows are compared
+WHOLE_BYTES = 2**28  # of larger splits, only a sample of the earlier rows is compared
 
 
 class Change(NamedTuple):
@@ -71,10 +71,10 @@ def compare(saved: Any, table: Table, now: dict, split: str) -> Change | None:
 
 
 def sample(table: Table, index: np.ndarray | None = None) -> dict | None:
-  """What recognises the rows of a table in one with more rows, or with labels: {'content': the
-  digests of some rows, 'files': the names of their files, or None}. None if it is drawn.
+  """What identifies some rows of a table after others, or labels, were added: {'content': the
+  digests of these rows, 'files': the names of their files, or None}. None for a procedural table.
 
-  The rows are those at `index`, by default at even distances.
+  The rows are those at `index`, by default SAMPLE evenly spaced ones.
   """
   if table.render:
     return None
@@ -100,11 +100,11 @@ def earlier_rows(saved: Mapping, table: Table) -> tuple[dict, dict]:
   if table.render or not len(index) or index.max() >= table.size:
     return {}, {}
   before, after = dict(known['content']), digests(table.fetch(index))
-  whole = dict(saved['content'])
-  if table.size * row_bytes(table) <= WHOLE_BYTES and before.keys() == whole.keys():
+  all_rows = dict(saved['content'])
+  if table.size * row_bytes(table) <= WHOLE_BYTES and before.keys() == all_rows.keys():
     first = digests(table.load(), saved['rows'])
-    if whole.items() & first.items():  # the reader digests all rows as this does
-      return whole, first
+    if all_rows.items() & first.items():  # the reader digests all rows as this does
+      return all_rows, first
   return before, after
 
 
@@ -116,17 +116,17 @@ def describe(provenance: Any) -> str:
 
 
 def check_unchanged(
-  folder: Path, saved: workdir.SavedRun, found: list[Change], example: Example
+  folder: Path, saved: workdir.SavedRun, differing: list[Change], example: Example
 ) -> None:
   """Raises UserError if a run would resume on other data than it was trained on."""
-  words = '; '.join(change.words for change in found)
+  words = '; '.join(change.words for change in differing)
   hint = f'or train in another workdir, where init_from={folder} starts from its nets'
-  if found and all(change.kind != 'other' for change in found):
+  if differing and all(change.kind != 'other' for change in differing):
     raise UserError(
       f'the data of {folder} has changed since the run began: {words}. Resume with the data as it '
       f'was, {hint}'
     )
-  if found or comparable(saved.example, example) != comparable(example, saved.example):
+  if differing or comparable(saved.example, example) != comparable(example, saved.example):
     words = words or f'{example.data}s are read differently'
     raise UserError(
       f'{folder} was trained on other data ({words}). Give the same data, by --data or --data_dir '

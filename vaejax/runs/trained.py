@@ -22,7 +22,7 @@ class TrainedRun(NamedTuple):
 
   Attributes:
     folder: for outputs: the workdir, or SWEEP/members/K of a member.
-    data: {split: provenance} of what it was trained on.
+    data: {split: its provenance} of the rows that it was trained on.
   """
 
   folder: Path
@@ -43,7 +43,7 @@ def open_run(
 ) -> TrainedRun:
   """A run, or a member of a sweep, at its 'latest' readable checkpoint, its 'best', or at a step.
 
-  The state lies on the first device unless a sharding is given. Raises UserError.
+  The state is on the first device unless a sharding is given. Raises UserError.
   """
   check_name(workdir)
   workdir, member = (workdir, member) if member is not None else parse_member(workdir)

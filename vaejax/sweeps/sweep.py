@@ -62,7 +62,7 @@ def sweep(
 
     def lock():
       if not read():
-        # Exclusively, so that it is not what another job has just begun.
+        # With an exclusive lock, so that it does not delete what another job has just begun.
         with contextlib.suppress(UserError), workdir.locked(folder):
           claim.clear(folder)
       resources.enter_context(workdir.locked(folder, shared=only is not None))
@@ -108,7 +108,7 @@ def make_stacks(plan: axes.Sweep, data_dir, layout: Layout, max_members: int) ->
 
 def read_stacks(plan: axes.Sweep, folder: Path) -> Stacks | None:
   """The stacks of the sweep in a workdir, None if the workdir is unused. Raises UserError if it
-  contains anything else than what a start left that failed before its first step."""
+  contains anything but the files of a start that failed before its first step."""
   if not sweep_files.is_sweep(folder):
     if claim.is_claimed(folder):
       raise UserError(f'{folder} contains a single run. Use another --workdir for a sweep')

@@ -57,7 +57,8 @@ def evaluate(handler: BoundaryHandler, split: str, state: State, limit: int = 0)
   split_pass = setup.passes[split]
   with contextlib.ExitStack() as resources:
     if processes.count() > 1:
-      # A single process just ends at a signal: the state is saved. Of several, JAX holds SIGTERM.
+      # A single process just ends at a signal, as the state is saved. With several, JAX catches
+      # SIGTERM.
       stop_signal = resources.enter_context(processes.stop_signals())
       show = stopping(show, stop_signal, stack.current_step(state))
     return split_pass.finish(split_pass.start(averaged(state), hyper, key, limit, show))

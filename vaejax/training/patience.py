@@ -23,7 +23,7 @@ class Patience(NamedTuple):
   """When to stop.
 
   Attributes:
-    tests: how many tests in a row may pass without an improvement; 0: any number.
+    tests: the number of tests in a row without an improvement that ends a run; 0: none does.
     best: the validation value that should improve, with '-' before it if smaller is better.
     every: steps between two tests.
   """
@@ -88,7 +88,7 @@ def read_history(patience: Patience, folder: Path) -> list[tuple[int, float]]:
 def early_end(setup: Any, tests: list[tuple[int, float]], state: State, log: Any) -> State | None:
   """The state with which a run stops early, if its patience is over at a test; else None.
 
-  `state` is the one that was tested, in any place. The device may have gone on since: those steps
+  `state` is the one that was tested, on any devices. The device may have gone on since: those steps
   do not count. Every process must call it.
   """
   patience, step = setup.patience, stack.current_step(state)

@@ -32,7 +32,7 @@ def make_program(
   weigh_labels: bool = False,
 ) -> Program:
   """The program of a run, or of a stack; `optimizer` is that section of the config. With
-  `weigh_labels`, rows may have no label, and batches have the weights of those that do."""
+  `weigh_labels`, rows may have no label, and batches have weights for it (see data.labels)."""
   step = make_step(method, schedules, optimizer.ema, optimizer.accumulate)
   draw = None
   if members:

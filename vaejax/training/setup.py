@@ -201,7 +201,7 @@ def check_training_labels(config, method: Method, train: Table) -> Count | None:
 def fit_evals(config, method: Method, evals, example, tables, labels: Count | None) -> tuple:
   """{split: its evals} of the splits that are tested, and a line for each eval that does not fit
   one, where `labels` are those of the training split."""
-  # Reading labels may mean to decode a split, for which the first step does not wait needlessly.
+  # Reading labels may decode a split, so they are read only if they are needed.
   used = needs_labels(config, method) or any('train' in e.extract for e in evals.values())
   fitting, skipped = {}, []
   for split in (split for split in tables if split != 'train'):

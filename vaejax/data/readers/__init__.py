@@ -30,7 +30,7 @@ def kind(name: str, settings: Settings) -> str:
 
 
 def has_arrays(folder: Path) -> bool:
-  """Whether files of arrays lie directly in a folder, and more of them than pictures."""
+  """Whether a folder directly contains files of arrays, and more of them than pictures."""
   try:
     with os.scandir(folder) as entries:
       endings = [Path(entry.name).suffix.lower() for entry in itertools.islice(entries, CHILDREN)]

@@ -19,9 +19,9 @@ from vaejax.data.settings import Settings, identity
 from vaejax.data.table import digests
 from vaejax.errors import UserError
 
-DIGEST_BYTES = 2**28  # arrays up to here are hashed completely
+DIGEST_BYTES = 2**28  # arrays up to this size are hashed completely
 SAMPLES = 64  # rows of a larger one that are hashed
-SCAN_BYTES = 2**32  # floats beyond are measured in part when opened, and checked as they are read
+SCAN_BYTES = 2**32  # larger arrays of floats are measured in part, and checked as they are read
 
 
 class Rows(NamedTuple):
@@ -29,10 +29,10 @@ class Rows(NamedTuple):
 
   Attributes:
     array: the images or videos of the file.
-    axes, elements: what they become.
+    axes, elements: how their axes and elements are converted.
     settings: how they are read.
     index: the rows of the array that are in the split, None: all.
-    windows: of each video.
+    windows: number of windows of each video; 1 for images.
     label, factors: of each row of the split, or None.
     what: the split in words.
   """
@@ -57,7 +57,7 @@ class Rows(NamedTuple):
 
   @property
   def stored_shape(self) -> tuple[int, ...]:
-    """The shape of a row before it is brought to a size."""
+    """The shape of a row before it is resized."""
     shape = axes.row_shape(self.array.shape, self.axes)
     return (self.settings.frames, *shape[1:]) if self.settings.frames else shape
 
@@ -89,7 +89,7 @@ def videos(rows: Rows) -> np.ndarray:
 
 
 def check(rows: Rows) -> None:
-  """Raises UserError if rows cannot be brought to the size and channels that are set."""
+  """Raises UserError if rows cannot get the size and channels of their settings."""
   settings, channels = rows.settings, rows.stored_shape[-1]
   check_settings(settings.size, settings.channels, settings.fit)
   is_colour = rows.elements.dtype == 'uint8' and channels in MODES
@@ -101,7 +101,8 @@ def check(rows: Rows) -> None:
 
 
 def fetch(rows: Rows, positions: np.ndarray) -> dict[str, np.ndarray]:
-  """The rows at `positions` [N]."""
+  """The rows at `positions` [N], {field: [N, ...]}. Raises UserError for floats that are not
+  finite."""
   positions = np.asarray(positions)
   place, window = np.divmod(positions, rows.windows)
   index = place if rows.index is None else rows.index[place]
@@ -139,8 +140,8 @@ def clips(rows: Rows, index: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def load(rows: Rows) -> dict[str, np.ndarray]:
-  """All rows: as a memory map if the file has them as they are, else in memory, or if they are
-  resized in the cache of decoded arrays."""
+  """All rows, {field: [size, ...]}: mapped from the file if it has them as they are, mapped from
+  the cache of decoded arrays if they are resized, else in memory."""
   is_fitted = rows.shape != rows.stored_shape
   as_stored = np.dtype(rows.elements.dtype) == rows.array.dtype and rows.elements.factor == 1
   is_mapped = rows.array.offset is not None or rows.array.extract
@@ -167,26 +168,26 @@ def load(rows: Rows) -> dict[str, np.ndarray]:
 
 
 def content(rows: Rows) -> dict[str, str]:
-  """{field: digest}: of all values of the array in the file, or of 64 rows if it is large."""
+  """{field: digest}: of all values of the array in the file, or of SAMPLES rows if it is large."""
   array = rows.array
   size = array.shape[0]
-  found = hashlib.blake2b(f'{array.dtype} {array.shape}'.encode(), digest_size=12)
+  hasher = hashlib.blake2b(f'{array.dtype} {array.shape}'.encode(), digest_size=12)
   if array.nbytes <= DIGEST_BYTES:
     for block in stores.blocks(array):
-      found.update(np.ascontiguousarray(block))
+      hasher.update(np.ascontiguousarray(block))
   else:
     index = np.unique(np.linspace(0, size - 1, SAMPLES).astype(np.int64))
     for i in index:
-      found.update(np.ascontiguousarray(stores.rows(array, np.asarray([i]))))
+      hasher.update(np.ascontiguousarray(stores.rows(array, np.asarray([i]))))
   small = {'label': rows.label, 'factors': rows.factors}
   return {
-    rows.name: found.hexdigest(),
+    rows.name: hasher.hexdigest(),
     **digests({k: v for k, v in small.items() if v is not None}),
   }
 
 
 def measure(array: Array, where: Axes, what: str) -> elements.Range:
-  """The Range of an array; of a part of it where that decides."""
+  """The Range of an array, or of the part of it that decides how elements are stored."""
   return elements.measure(scanned(array), what)
 
 
@@ -197,7 +198,7 @@ def scanned(array: Array):
     if array.dtype.kind == 'f' and i % parts:
       continue
     yield block
-    # Only whether all values are 0 and 1 matters.
+    # For unsigned integers it only matters whether all values are 0 and 1.
     if array.dtype == np.uint16 or (array.dtype == np.uint8 and block.max() > 1):
       return
 

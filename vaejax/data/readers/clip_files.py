@@ -64,7 +64,7 @@ def find(files: Listing) -> tuple[list[Clip], Listing, int]:
     if not movie and not animated:
       last = os.path.basename(folder).lower()
       name = folder or os.path.basename(os.path.abspath(files.root))
-      # Frames directly in a folder train or test are one clip of that split.
+      # Frames directly in a folder called train or test are one clip of that split.
       clips.append(
         Clip(f'{name}/frames' if last in SPLITS else name, tuple(names.values()), FRAMES)
       )
@@ -100,8 +100,11 @@ def animations(root: str, names: dict[int, str]) -> list[int]:
 
 
 def probe(clips: list[Clip], listed: Listing, check: bool) -> Probes:
-  """What is known of clips. They are read once, and then only if they have changed; with `check`,
-  all frames are decoded to find those that are damaged. Damaged clips raise UserError otherwise."""
+  """What is known of clips. A clip is read again only if it has changed.
+
+  With `check`, all frames are decoded, and damaged clips are marked. Otherwise they raise
+  UserError.
+  """
   path = cache_folder('clips') / f'{digest(os.path.realpath(listed.root), str(LAYOUT))}.npz'
   stored = read_arrays(path)
   keys = [
@@ -122,7 +125,7 @@ def probe(clips: list[Clip], listed: Listing, check: bool) -> Probes:
 
 
 def probe_one(clip: Clip, root: str, check: bool) -> tuple[int, int, int, bool, bool]:
-  """A row of Probes."""
+  """A row of Probes for a clip. Raises UserError, also for damaged files unless `check` is set."""
   try:
     if clip.kind == FRAMES:
       first = pictures.header(os.path.join(root, clip.files[0]))

@@ -25,8 +25,8 @@ def parse(record: bytes):
 def image(picture: Picture, settings: Settings, white: int) -> Callable:
   """A function from the fields of a record to its image [h, w, c], in the dtype of rows.
 
-  `white` is the value of white in 8 bits. The function raises Mismatch for an image that is not
-  as declared.
+  `white` is the value of white in stored 8-bit images. The function raises Mismatch for an image
+  that is not as declared.
   """
   channels = picture.shape[-1] or settings.channels
   if picture.tensor is not None:
@@ -99,18 +99,18 @@ def tensor(fields, picture: Picture) -> np.ndarray:
   return x * np.uint8(255) if picture.dtype == bool else x
 
 
-def label(found: Label) -> Callable:
+def label(declared: Label) -> Callable:
   """A function from the fields of a record to its raw label: a number or bytes of text."""
 
   def read(fields):
-    feature = fields[found.key]
+    feature = fields[declared.key]
     return getattr(feature, feature.WhichOneof('kind')).value[0]
 
   return read
 
 
 def frames(clip: clips.Clip, count: int) -> Callable:
-  """A function from the fields of a record, and a frame, to `count` frames of its video from that
-  one, uint8 [h, w, c] each."""
+  """A function from the fields of a record and the number of a frame to `count` frames of its video
+  from that one on, uint8 [h, w, c] each."""
   decode = lambda data: file(data, clip.shape[-1], None)
   return lambda fields, start: clips.cut(clip, fields[clip.key], start, count, decode)

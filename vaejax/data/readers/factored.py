@@ -15,12 +15,12 @@ class Factored(NamedTuple):
   """A published file with known factors.
 
   Attributes:
-    name: of the dataset.
+    name: the name of the dataset.
     image, factors: the names of the arrays of images and factors.
-    values: {factor: its values}, in the order of the columns; None if the file has their numbers.
+    values: {factor: its values}, in the order of the columns; None if the file has their indices.
     counts: {factor: number of its values}.
     label: the factor that is the label.
-    class_names: of the label, () if they have none.
+    class_names: the names of the label's classes, () if they have none.
     binary: whether images are 0 and 1.
   """
 
@@ -77,7 +77,7 @@ def recognise(arrays: Mapping, read) -> Factored | None:
 
 
 def encode(known: Factored, values: np.ndarray) -> np.ndarray | None:
-  """The number of each factor's value, int32 [N, F], or None if they are others."""
+  """The index of each value in its factor, int32 [N, F]; None if the dataset has no such value."""
   if known.values is None:
     if values.dtype.kind not in 'iu' or values.min() < 0:
       return None

@@ -47,7 +47,7 @@ class Label(NamedTuple):
     key: its name in a record.
     classes: the number of classes of a ClassLabel; None for numbers and text, which have to be
       read to be known.
-    names: of the classes of a ClassLabel, () if it has none.
+    names: the names of the classes of a ClassLabel, () if it has none.
   """
 
   key: str
@@ -101,7 +101,7 @@ def is_picture(tensor) -> bool:
 
 
 def problem(features: Mapping, candidates: list[str]) -> str:
-  """Why no image is found."""
+  """The reason why no image can be chosen, for an error."""
   if candidates:
     return (
       f'it has several images. Choose one by data.field={candidates[0]} ({", ".join(candidates)})'

@@ -83,8 +83,8 @@ def open_files(name: str, settings: Settings) -> Opened:
 
 
 @functools.lru_cache(maxsize=4)  # the splits are read one by one
-def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], ...]) -> Opened:
-  stored = dict(found)
+def _open_files(path: Path, settings: Settings, items: tuple[tuple[str, Array], ...]) -> Opened:
+  stored = dict(items)
   known = factored.recognise(stored, stores.everything)
   if known and settings.field not in ('', known.image):
     known = None
@@ -119,8 +119,8 @@ def _open_files(path: Path, settings: Settings, found: tuple[tuple[str, Array], 
     array_rows.check(result[split])
   check_shapes(result, path.name)
   moved = dict.fromkeys(axes_.note for axes_ in where.values() if axes_.note)
-  said = () if known and known.binary else (numbers.note,)
-  notes = tuple(filter(None, (*notes, *lines, *more, *moved, *said)))
+  number_notes = () if known and known.binary else (numbers.note,)
+  notes = tuple(filter(None, (*notes, *lines, *more, *moved, *number_notes)))
   return Opened(result, len(class_names) or None, class_names, counts, notes)
 
 
@@ -130,14 +130,15 @@ def divide_splits(
   sizes: Mapping[str, int],
   origin: str,
 ) -> tuple[dict[str, Part], tuple[str, ...]]:
-  """{split: Part}, with train first and test, and notes.
+  """{split: Part}, always with train, which is first, and test; and notes.
 
-  `sizes` is {array: number of its rows}. Raises UserError if there is no train.
+  `sizes` is {array: number of its rows}. Raises UserError if there is no train, or if an array of
+  splits has other names.
   """
   chosen = dict(chosen)
   if 'train' not in chosen and None in chosen:
     chosen['train'] = chosen.pop(None)
-  if len(chosen) == 1:  # mnist_test_seq.npy, of which 10 % are test here
+  if len(chosen) == 1:  # one array, whatever its name: mnist_test_seq.npy is divided too
     chosen = {'train': next(iter(chosen.values()))}
   if 'train' not in chosen:
     raise UserError(
@@ -171,13 +172,14 @@ def divide_splits(
 
 
 def find_axes(array: Array, settings: Settings) -> axes.Axes:
-  """The Axes of an array of images or videos."""
+  """The Axes of an array of images or videos. Raises UserError for another shape."""
   name = f'{array.key or "the array"} of {Path(array.path).name}'
   return axes.find(array.shape, 5 if settings.frames else 4, name)
 
 
 def how_stored(known, parts: Mapping[str, Part], where, origin: str) -> elements.Elements:
-  """How the elements of all splits are stored."""
+  """How the elements of all splits are stored. Raises UserError if they are not numbers, or not
+  finite, or if splits differ in dtype."""
   if known and known.binary:
     return elements.Elements('uint8', 255, 2)
   measured = {}

@@ -16,7 +16,7 @@ from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
-THREADED_PIXELS = 96 * 96  # size of files from which decoding in threads is faster
+THREADED_PIXELS = 96 * 96  # mean area of pictures from which decoding in threads is faster
 LEVELS = {pictures.GREY16: 65536, pictures.COLOUR16: 65536, pictures.REAL: 0}
 DTYPES = {pictures.GREY16: np.uint16, pictures.COLOUR16: np.uint16, pictures.REAL: np.float32}
 
@@ -26,7 +26,8 @@ class Folder(NamedTuple):
 
   Attributes:
     rows: {split: indices of its files}.
-    labels: of all files int32 [N], or None; class_names: of the classes.
+    labels: the label of each file, int32 [N], or None.
+    class_names: the names of the classes.
     factors: {name: Column of labels_csv}.
     notes: lines for the user.
   """
@@ -49,9 +50,9 @@ def splits(name: str, settings: Settings, data_dir: str | None = None) -> tuple[
 def table(name: str, split: str, settings: Settings, data_dir: str | None = None) -> Table:
   """One split of a folder of pictures.
 
-  Splits are the folders `train`, `validation` (or val, valid) and `test`. Without a test folder it
-  is the validation folder, or else about 10 % of train, which depend on the names of the files
-  alone. Labels are a file labels.csv, or the folders that the pictures of a split lie in.
+  Splits are the folders `train`, `validation` (or val, valid) and `test`. Without a test folder,
+  the test split is the validation folder, or else about 10 % of train, chosen by the names of the
+  files alone. Labels come from labels.csv, or else from the folders of the pictures in a split.
 
   Returns:
     A table of 'image' uint8 or uint16 [H, W, C] or float32 [H, W, 1], with 'label' int32 []
@@ -133,7 +134,7 @@ def files_of(name: str) -> listing.Listing:
 
 
 def describe_other(files: listing.Listing) -> str:
-  """'12 files that are not pictures: 10 .heic, 2 .txt'."""
+  """'12 files that are no pictures: 10 .heic, 2 .txt'."""
   shown = [f'{n:,} {listing.shown(ending)}' for ending, n in list(files.other.items())[:4]]
   count = sum(files.other.values())
   more = ', ...' if len(files.other) > 4 else ''
@@ -175,28 +176,28 @@ def read(name: str, settings: Settings) -> Folder:
 
 
 def shown_first(files: listing.Listing, chosen: np.ndarray) -> str:
-  """The name of the first file that is chosen, bool [N]."""
+  """The name, for a message, of the first file where `chosen` bool [N] is True."""
   return listing.shown(files.names[int(np.argmax(chosen))])
 
 
 def check_readable(files: listing.Listing, about: headers.Headers, skip_damaged: bool) -> None:
   """Raises UserError for files of formats that are not supported, and for damaged ones."""
   for kind in (headers.REFUSED, headers.DAMAGED):
-    found = np.flatnonzero(about.kind == kind)
-    if not len(found) or (kind == headers.DAMAGED and skip_damaged):
+    indices = np.flatnonzero(about.kind == kind)
+    if not len(indices) or (kind == headers.DAMAGED and skip_damaged):
       continue
     try:
-      path = files.path(int(found[0]))
+      path = files.path(int(indices[0]))
       pictures.header(path)
       pictures.decode(path, 3, (0, 0, 0))
     except UserError as error:
-      more = f' (at least {len(found):,} files are so)' if len(found) > 1 else ''
+      more = f' (at least {len(indices):,} files are so)' if len(indices) > 1 else ''
       raise type(error)(f'{error}{more}') from None
 
 
 def find_labels(files, stored: groups.Groups, settings: Settings, notes: list[str]) -> tuple:
   """The labels of all files int32 [N] or None, the names of the classes, and {factor: Column}.
-  Appends to `notes`. Raises UserError if `data.label` is no column of labels.csv."""
+  Appends to `notes`. Raises UserError if labels.csv is wrong, or has no column `data.label`."""
   if settings.label == 'none':
     return None, (), {}
   columns, ignored, lines = labels_csv.read(files.root, files.names)

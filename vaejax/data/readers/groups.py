@@ -14,7 +14,7 @@ SPLITS = {
   'val': 'validation',
   'test': 'test',
 }
-TEST = 0.1  # the proportion of files that are test, if no folder says so
+TEST = 0.1  # the proportion of files that are test, without a test folder
 
 
 class Groups(NamedTuple):
@@ -23,7 +23,7 @@ class Groups(NamedTuple):
   Attributes:
     rows: {split: indices of its files, in order}; a single 'train' if no folders are splits.
     places: {split: the names of these files below its folder}.
-    outside: number of files that lie outside of the folders of splits.
+    outside: number of files that are in no folder of a split.
   """
 
   rows: dict[str, np.ndarray]
@@ -42,8 +42,8 @@ def group(names: list[str]) -> Groups:
   below = [name[start:] for name in names]
   folders = {folder for name in below if (folder := first_folder(name))}
   splits = {folder: SPLITS[folder.lower()] for folder in folders if folder.lower() in SPLITS}
-  found = set(splits.values())
-  if 'train' not in found or (len(found) == 1 and len(folders) > len(splits)):
+  kinds = set(splits.values())
+  if 'train' not in kinds or (len(kinds) == 1 and len(folders) > len(splits)):
     return Groups({'train': np.arange(len(names))}, {'train': below}, 0)
   rows, places = {}, {}
   for i, name in enumerate(below):
@@ -59,7 +59,7 @@ def with_test(rows: dict[str, np.ndarray], fractions: np.ndarray) -> dict[str, n
   """The splits that are read: always train and test, and validation if it is not the test split.
 
   A missing test split is the validation split, or else the training files whose fraction is below
-  TEST: at least one, and not all. One picture is all of them.
+  TEST: at least one, and not all. A single picture is both train and test.
   """
   rows = dict(rows)
   if 'test' not in rows and 'validation' in rows:
@@ -87,11 +87,11 @@ def classes(places: dict[str, list[str]]) -> tuple[list[str], dict[str, np.ndarr
     split: [first_folder(name[len(shared[split]) :]) for name in names]
     for split, names in places.items()
   }
-  found = set()
+  unsorted = set()
   for folders in firsts.values():
     several = set(folders) - {''}
-    found |= several if len(several) > 1 else set()
-  names = sorted(found)
+    unsorted |= several if len(several) > 1 else set()
+  names = sorted(unsorted)
   number = {name: i for i, name in enumerate(names)}
   labels = {}
   for split, folders in firsts.items():
@@ -110,7 +110,7 @@ def first_folder(name: str) -> str:
 
 
 def shared_folders(names: list[str], stop: Iterable[str] = ()) -> str:
-  """The folders that all names lie in, 'a/b/', up to one whose name is in `stop`."""
+  """The folders that contain all names, 'a/b/', up to the first whose name is in `stop`."""
   first, last = (name.split('/')[:-1] for name in (min(names), max(names)))
   pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
   folders = [folder for folder, _ in pairs]

@@ -9,7 +9,7 @@ import numpy as np
 
 from vaejax.errors import UserError
 
-CACHE_BYTES = 2**26  # of decompressed chunks, for each file
+CACHE_BYTES = 2**26  # of decompressed chunks that HDF5 keeps for each file
 
 
 def library():
@@ -25,14 +25,14 @@ def library():
 
 def datasets(path: Path) -> Iterator[tuple[str, object]]:
   """The name and h5py.Dataset of each array of a file. Raises OSError if it is damaged."""
-  found = []
+  result = []
 
   def visit(name, item):
     if isinstance(item, library().Dataset) and item.shape:
-      found.append((name, item))
+      result.append((name, item))
 
   opened(str(path)).visititems(visit)
-  yield from sorted(found)
+  yield from sorted(result)
 
 
 def opened(path: str):
@@ -54,7 +54,8 @@ def is_text(dataset) -> bool:
 
 
 def offset(dataset) -> int | None:
-  """The offset of the values of a dataset in its file; None if they are in chunks."""
+  """The offset of the values of a dataset in its file; None if they are in chunks or in another
+  file."""
   return None if dataset.external or dataset.is_virtual else dataset.id.get_offset()
 
 

@@ -15,19 +15,19 @@ from vaejax.data.readers import pictures
 from vaejax.data.readers.listing import Listing
 from vaejax.errors import UserError
 
-ALL = 50_000  # files up to which each header is read; of more, as many
-THREADS = 16  # reading small files is waiting, on a network disk above all
+ALL = 50_000  # most headers that are read, unless all files are checked
+THREADS = 16  # most of the time of reading small files is waiting, above all on a network disk
 LAYOUT = 2  # of the cached file; increase it when the meaning of a field changes
 MAX_PIXELS = 1024 * 1024  # of a picture that is not resized
 BLOCK = 256  # files that a thread reads at once
-UNREAD, DAMAGED, REFUSED = 0, -1, -2  # beside the kinds of pictures
+UNREAD, DAMAGED, REFUSED = 0, -1, -2  # in addition to the kinds of pictures
 
 
 class Headers(NamedTuple):
-  """What the headers of a listing's files say.
+  """What is known of the files of a listing from their headers.
 
   Attributes:
-    height, width: int32 [N], as seen.
+    height, width: of the picture as it is seen, int32 [N].
     kind: of pictures.py, or UNREAD, DAMAGED, REFUSED (a format that is not supported), int8 [N].
     pages: whether it is a TIFF of several pages, bool [N].
     checked: whether the file has been decoded to its end, bool [N].
@@ -61,10 +61,10 @@ def read(listing: Listing, check: bool = False) -> Headers:
       _, new, old = np.intersect1d(keys, stored['keys'], return_indices=True)
       for field, values in zip(headers, Headers._fields, strict=True):
         field[new] = stored[values][old]
-  wanted = np.arange(count)
+  chosen = np.arange(count)
   if count > ALL and not check:
-    wanted = np.sort(np.argpartition(listing.fractions, ALL)[:ALL])
-  missing = wanted[~headers.checked[wanted] if check else headers.kind[wanted] == UNREAD]
+    chosen = np.sort(np.argpartition(listing.fractions, ALL)[:ALL])
+  missing = chosen[~headers.checked[chosen] if check else headers.kind[chosen] == UNREAD]
   if len(missing):
     read_one = checked_header if check else plain_header
     values = in_threads(lambda i: read_one(listing.path(i)), missing)
@@ -120,9 +120,9 @@ def in_threads(read_one: Callable, indices: np.ndarray) -> list:
 
 
 def first(headers: Headers, kind: int) -> int | None:
-  """The index of the first file of a kind."""
-  found = np.flatnonzero(headers.kind == kind)
-  return int(found[0]) if len(found) else None
+  """The index of the first file of a kind; None if there is none."""
+  indices = np.flatnonzero(headers.kind == kind)
+  return int(indices[0]) if len(indices) else None
 
 
 def sizes(headers: Headers) -> Counter:
@@ -142,7 +142,8 @@ def describe_sizes(counts: Counter) -> str:
 
 
 def common_size(headers: Headers, root: str, resized: bool) -> tuple[int, int]:
-  """The height and width of all pictures, or of one if they are resized. Raises UserError."""
+  """The height and width of all pictures, or of one if they are resized. Raises UserError if they
+  are not resized, and differ or are too large for a model."""
   counts = sizes(headers)
   size = next(iter(counts))
   if not resized and len(counts) > 1:

@@ -17,7 +17,7 @@ LAYOUT = 1
 
 
 def read(builder, label: Label, folder: str) -> tuple[str, ...]:
-  """The names of the classes. The first time it reads every record; then they are in the cache.
+  """The names of the classes. The first call reads every record; later calls read the cache.
 
   Raises UserError if the values cannot be labels.
   """

@@ -12,7 +12,7 @@ from vaejax.data import classes
 from vaejax.errors import UserError
 
 NAME = 'labels.csv'
-FILES = 'file', 'filename', 'file_name', 'path', 'image'  # names of the column of files
+FILES = 'file', 'filename', 'file_name', 'path', 'image'  # names that the column of files can have
 MISSING = '', 'nan'
 # A column of text with more values than this, and than half its rows, describes single rows.
 MAX_VALUES = 100
@@ -37,7 +37,8 @@ class Labels(NamedTuple):
 def read(root: str, names: list[str]) -> Labels:
   """The labels.csv of a folder, for files of these names relative to it; nothing if there is none.
 
-  Its column `file` has names relative to the folder, with or without ending. Raises UserError.
+  Its column `file` has names relative to the folder, with or without ending. Raises UserError if
+  the table cannot be read, has no such column, or names no file of `names`.
   """
   path = os.path.join(root, NAME)
   if not os.path.isfile(path):
@@ -80,7 +81,7 @@ def read(root: str, names: list[str]) -> Labels:
 def read_rows(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
   """The header of a table, and its rows with their line numbers. Raises UserError."""
   try:
-    # With the mark that spreadsheets put first.
+    # utf-8-sig skips the byte order mark that spreadsheets write.
     with open(path, encoding='utf-8-sig', newline='') as file:
       start = file.readline()
       delimiter = max(',;\t', key=start.count)
@@ -110,7 +111,7 @@ def column_of(texts: list[str], name: str) -> Column | None:
 
 
 def number(text: str) -> float | None:
-  """The number that a text is; None if it is none, or not finite."""
+  """The number in a text; None if it is not a number, or not finite."""
   try:
     value = float(text)
   except ValueError:
@@ -119,8 +120,8 @@ def number(text: str) -> float | None:
 
 
 def whole(text: str) -> str:
-  """A whole number in one form, '' for a negative one, which is no class. Tables store those with
-  gaps as 3.0; large ones are more than a float can hold."""
+  """A whole number in one form, '' for a negative one, which is no class. Columns with gaps often
+  have 3.0 for 3; digits alone are not read as a float, which could round them."""
   value = int(text) if classes.WHOLE.fullmatch(text) else int(float(text))
   return str(value) if value >= 0 else ''
 

@@ -16,8 +16,8 @@ from vaejax.errors import UserError
 
 IGNORED = '__MACOSX', 'Thumbs.db', 'desktop.ini', '@eaDir', 'labels.csv'  # and what is hidden
 ALWAYS_LISTED = 50_000  # files up to which a folder is listed anew each time; about 0.5 s
-CHECKED = 1000  # files of a cached listing that are looked at again
-RECENT = 2 * 10**9  # nanoseconds in which a folder's time may not show a further change
+CHECKED = 1000  # files of a cached listing whose size and time are compared
+RECENT = 2 * 10**9  # nanoseconds after a change in which a folder's time may not show another one
 
 
 class Listing(NamedTuple):
@@ -46,9 +46,8 @@ class Listing(NamedTuple):
 def scan(root: str, endings: tuple[str, ...] = PICTURES) -> Listing:
   """The listing of a folder's files with some endings, without hidden files.
 
-  That of more than ALWAYS_LISTED files comes from the user's cache unless a folder in it has
-  changed, or one of CHECKED files: a single file that is written again under its old name may not
-  be noticed there.
+  With more than ALWAYS_LISTED files it comes from the user's cache, unless a folder in it or one of
+  CHECKED files has changed. So a single file that is overwritten there may go unnoticed.
 
   Raises UserError if the folder, or one in it, cannot be read.
   """
@@ -95,8 +94,8 @@ def unchanged(root: str, stored: Mapping[str, np.ndarray]) -> Listing | None:
 
 
 def walk(root: str, endings: tuple[str, ...] = PICTURES) -> tuple[Listing, dict[str, int]]:
-  """The listing of a folder, and {folder in it: when it was changed last}. Links are followed, but
-  into each folder once."""
+  """The listing of a folder, and {folder in it: when it was changed last, in nanoseconds}. Links
+  are followed, but each folder is read once. Raises UserError if a folder cannot be read."""
   files, other, times, visited = [], Counter(), {}, set()
   pending, links = [''], []
   while pending or links:
@@ -135,5 +134,5 @@ def walk(root: str, endings: tuple[str, ...] = PICTURES) -> tuple[Listing, dict[
 
 
 def shown(name: str) -> str:
-  """A file name for a message, if it is not UTF-8 too."""
+  """A file name for a message, even if it is not UTF-8."""
   return name.encode('utf-8', 'backslashreplace').decode()

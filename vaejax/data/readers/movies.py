@@ -21,19 +21,20 @@ def library():
 
 
 def frames(path: str, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-  """Frames uint8 [h, w, 3] of a video, turned as it says. Raises Damaged."""
+  """Frames `start` to `stop` of a video file, uint8 [h, w, 3], rotated as the file says. Raises
+  UserError without PyAV, and Damaged."""
   av = library()
   try:
     with av.open(path) as container:
       if not container.streams.video:
         raise Damaged(f'{path} has no video. Move it away')
       container.streams.video[0].thread_type = 'AUTO'
-      # From the beginning, as seeking by time finds other frames where the rate varies.
+      # From the beginning, because seeking by time gives other frames where the rate varies.
       for i, frame in enumerate(container.decode(video=0)):
         if stop is not None and i >= stop:
           break
         if i >= start:
-          turns = round(getattr(frame, 'rotation', 0) / 90) % 4  # anticlockwise
+          turns = round(getattr(frame, 'rotation', 0) / 90) % 4  # counter-clockwise
           yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format='rgb24'), turns))
   except (av.FFmpegError, OSError, ValueError, EOFError) as error:
     line = (str(error).splitlines() or [type(error).__name__])[0]

@@ -21,7 +21,8 @@ SPLIT_WORDS = {
 IMAGES = ('image', 'images', 'img', 'imgs', 'x', 'data', 'pixels', 'arr_0', '')
 VIDEOS = ('video', 'videos', 'clip', 'clips', 'frames', 'sequences', *IMAGES)
 LABELS = ('label', 'labels', 'y', 'class', 'classes', 'target', 'targets', 'ans')
-PER_ROW = ('label', 'labels', 'y', 'target', 'targets')  # those that are nothing else
+# Names of nothing but labels, so that another number of rows is an error.
+PER_ROW = ('label', 'labels', 'y', 'target', 'targets')
 FACTORS = ('factors', 'latents_classes')
 SPLIT = 'split', 'splits'
 NO_LABEL = 'none'  # the value of data.label that ignores labels
@@ -46,7 +47,7 @@ def parse(name: str) -> Name:
 
 
 class Fields(NamedTuple):
-  """The names of the arrays of one split: of the images or videos, and None without the others."""
+  """The names of the arrays of one split: the images or videos, and the others or None."""
 
   data: str
   label: str | None
@@ -88,7 +89,7 @@ def choose(
 
 
 def called(fields: Iterable[str], known: Sequence[str]) -> list[str]:
-  """The fields with one of the known names, or else whose last word is one."""
+  """The fields that have a known name, or else those whose last word is one."""
   exact = sorted((f for f in fields if f in known), key=known.index)
   return exact or [f for f in fields if f and f.split('_')[-1] in known]
 
@@ -101,7 +102,7 @@ def fits(x, rows) -> bool:
 def data_field(
   arrays: Mapping, names: Mapping[str, Name], settings: Settings, frames: bool, origin: str
 ) -> str:
-  """The field that is the images or videos."""
+  """The field that is the images or videos. Raises UserError, see `choose`."""
   shown = describe(arrays)
   if settings.field:
     fields = matching(names, settings.field)
@@ -138,7 +139,8 @@ def label_field(
   data: str,
   origin: str,
 ) -> tuple[str | None, tuple[str, ...]]:
-  """The field that is the label, None without one, and notes."""
+  """The field that is the label, None without one, and notes. Raises UserError if `data.label` is
+  not a label, or if labels and rows differ in number."""
   if settings.label == NO_LABEL:
     return None, ()
   for name, x in arrays.items():

@@ -1,4 +1,4 @@
-"""Arrays in .npy and .npz files: their headers, and where their values lie in the file."""
+"""Arrays in .npy and .npz files: their headers, and the offsets of their values in the file."""
 
 import struct
 import zipfile
@@ -57,7 +57,8 @@ def npz(path: Path) -> Iterator[tuple[str, Header, int | None]]:
 
 
 def rows(path: str, key: str, step: int) -> Iterator[np.ndarray]:
-  """The rows of a compressed array of a .npz file, in blocks of `step` rows, in order."""
+  """The rows of a compressed array of a .npz file, in blocks of `step` rows, in order; all at once
+  in Fortran order. Raises EOFError if the file ends too early."""
   with zipfile.ZipFile(path) as archive, archive.open(f'{key}.npy') as file:
     header = read_header(file)
     if header.fortran:  # rows do not follow each other

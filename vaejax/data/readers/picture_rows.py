@@ -20,7 +20,7 @@ from vaejax.errors import UserError
 
 SAMPLE = 64  # files by which a large split is identified
 LOG_SECONDS = 5
-UNIT_ROWS, UNIT_BYTES = 1000, 2**28  # training rows that units are fitted to
+UNIT_ROWS, UNIT_BYTES = 1000, 2**28  # most training rows, and most bytes, that units are fitted to
 
 
 class Decoder(NamedTuple):
@@ -29,7 +29,7 @@ class Decoder(NamedTuple):
   Attributes:
     size, fit: see data.fit.
     background: red, green and blue behind what is transparent.
-    shape: of a row.
+    shape: the shape [H, W, C] of a row.
   """
 
   channels: int
@@ -78,7 +78,8 @@ def logged(blocks: Iterable[dict], size: int) -> Iterator[dict]:
 
 
 def fit_units(fetch: Callable, settings: Settings) -> units.Units:
-  """The units of real numbers, which fit training rows at even distances. Raises UserError."""
+  """The units of real numbers, fitted to evenly spaced training rows. Raises UserError if
+  `data.transform` does not fit them."""
   files, decoder = fetch.args[1], fetch.args[2]
   bytes_each = int(np.prod(decoder.shape)) * np.dtype(decoder.dtype).itemsize
   count = max(1, min(len(files), UNIT_ROWS, UNIT_BYTES // bytes_each))

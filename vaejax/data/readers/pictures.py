@@ -11,7 +11,7 @@ from vaejax.data.fit import MODES, on_background
 from vaejax.data.readers import deep
 from vaejax.errors import UserError
 
-# Of these, Pillow runs no program, as it does for EPS.
+# For these formats Pillow runs no other program, as it does for EPS.
 FORMATS = 'PNG', 'JPEG', 'WEBP', 'BMP', 'DIB', 'TIFF', 'GIF', 'PPM'
 ORIENTATION, BITS, PHOTOMETRIC, WHITE_IS_ZERO = 0x0112, 258, 262, 0
 GREY8, COLOUR8, GREY16, REAL, COLOUR16 = 1, 2, 3, 4, 5  # kinds of pictures
@@ -35,7 +35,7 @@ TURNS = {
 
 
 class Damaged(UserError):
-  """A file that is no picture, that cannot be read to its end, or with values like NaN."""
+  """A file is no picture, cannot be read to its end, or has values that are not finite."""
 
 
 class Header(NamedTuple):
@@ -105,12 +105,12 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
 
 
 def coloured(picture, channels: int, background: tuple[int, int, int]):
-  """An 8-bit PIL image with 1, 3 or 4 channels. Without alpha, it is put onto the background."""
-
+  """An 8-bit PIL image converted to 1, 3 or 4 channels. With 1 or 3, what is transparent is put
+  onto the background."""
   if channels < 4 and is_transparent(picture):
     picture = on_background(picture, background)
   if channels == 4 and picture.mode in ('L', '1', 'CMYK', 'YCbCr') and not is_transparent(picture):
-    picture = picture.convert('RGB')  # Pillow has no direct conversion of some
+    picture = picture.convert('RGB')  # Pillow cannot convert all of these to RGBA directly
   return picture if picture.mode == MODES[channels] else picture.convert(MODES[channels])
 
 
@@ -165,7 +165,7 @@ def sample_bits(picture) -> int:
 
 @functools.cache
 def formats() -> tuple[str, ...]:
-  """FORMATS that this Pillow was built with."""
+  """The FORMATS that the installed Pillow can read."""
   from PIL import Image
 
   Image.init()

@@ -17,9 +17,9 @@ class Records(NamedTuple):
   """The records of a split.
 
   Attributes:
-    source: of raw bytes, with __getitems__(list of rows).
+    source: __getitems__(list of indices) returns the raw bytes of those records.
     size: number of records.
-    files: those that were prepared for the split that has them.
+    files: the files of the prepared split that contains the records.
     name: the split as TFDS names it, such as 'train[:90]'.
     notes: lines for the user.
   """
@@ -71,7 +71,8 @@ def refuse_code(node: object) -> None:
 
 
 def records(builder, split: str) -> Records:
-  """The records of a split as `tfds.table` names it. Raises UserError."""
+  """The records of a split, with the splits of `tfds.table`. Raises UserError if there is no such
+  split, or if it is empty or incomplete."""
   splits = builder.info.splits
   base = 'validation' if split == 'test' and 'test' not in splits else split
   base = 'train' if base == 'validation' and base not in splits and split == 'test' else base
@@ -118,10 +119,10 @@ def check_files(folder: str, files: tuple[str, ...], declared: list[int]) -> Non
   # In threads, because a large dataset can have a thousand files on a network disk.
   with concurrent.futures.ThreadPoolExecutor(16) as pool:
     counts = list(pool.map(count_records, files))
-  for path, found, count in zip(files, counts, declared, strict=True):
-    if found != count:
+  for path, actual, count in zip(files, counts, declared, strict=True):
+    if actual != count:
       raise UserError(
-        f'{path} has {found} records, but dataset_info.json of its folder declares {count}. '
+        f'{path} has {actual} records, but dataset_info.json of its folder declares {count}. '
         'Prepare the dataset again'
       )
 

@@ -37,8 +37,8 @@ def find(clip: Clip, records: Records, settings: Settings, folder: str) -> Windo
 
 
 def read_lengths(clip: Clip, records: Records, folder: str) -> np.ndarray:
-  """The number of frames of each record, int32 [N]. The first time it reads every record; then
-  they are in the cache."""
+  """The number of frames of each record, int32 [N]. The first call reads every record; later
+  calls read the cache."""
   key = json.dumps([LAYOUT, clip.key, records.name, file_key(folder, records.files)])
   path = cache_folder('lengths') / f'{digest(key)}.npz'
   lengths = read_arrays(path).get('lengths')

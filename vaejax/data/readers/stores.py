@@ -1,4 +1,4 @@
-"""Arrays in files as rows that are read by index: mapped where they lie in the file as they are."""
+"""Arrays in files, whose rows are read by index. Uncompressed arrays are memory-mapped."""
 
 import contextlib
 import functools
@@ -17,7 +17,7 @@ from vaejax.errors import UserError
 
 HDF5 = '.h5', '.hdf5', '.hdf'
 MEMORY_BYTES = 2**28  # a larger compressed array is written into the cache of decoded arrays
-BLOCK_BYTES = 2**25  # that are read at once
+BLOCK_BYTES = 2**25  # bytes that are read at once
 BROKEN = zipfile.BadZipFile, zipfile.zlib.error
 
 
@@ -27,9 +27,10 @@ class Array(NamedTuple):
   Attributes:
     path, key: the file, and the array's name in it ('' for .npy).
     shape, dtype: of the array; object for Python objects, which are never read, and text of HDF5.
-    offset: of its values in the file; None if they are compressed or in chunks.
+    offset: the offset of its values in the file; None if they are compressed or in chunks.
     fortran: whether its first axis varies fastest.
-    extract: whether its rows cannot be read by themselves.
+    extract: whether it is decompressed as a whole, because single rows are slow or impossible to
+      read.
     version: changes with the file.
   """
 
@@ -48,7 +49,8 @@ class Array(NamedTuple):
 
 
 def arrays(path: Path) -> dict[str, Array]:
-  """{name: Array} of a file, or of the files directly in a folder, whose stems begin the names.
+  """{name: Array} of a file, or of the files directly in a folder, whose names begin with the stem
+  of their file.
 
   Raises UserError if a file is damaged.
   """
@@ -58,32 +60,32 @@ def arrays(path: Path) -> dict[str, Array]:
   files = sorted(p for p in path.iterdir() if p.suffix.lower() in suffixes and p.is_file())
   result = {}
   for file in files:
-    found = of_file(file)
-    # An archive of one array is called as its file: kmnist-train-imgs.npz has arr_0.
-    result |= {(file.stem if len(found) == 1 else f'{file.stem}/{n}'): a for n, a in found}
+    items = of_file(file)
+    # A single array gets the name of its file: kmnist-train-imgs.npz has arr_0.
+    result |= {(file.stem if len(items) == 1 else f'{file.stem}/{n}'): a for n, a in items}
   return result
 
 
 def of_file(path: Path) -> list[tuple[str, Array]]:
   """The name ('' for .npy) and Array of each array of a file. Raises UserError if it is damaged."""
   version = (path.stat().st_mtime_ns, path.stat().st_size)
-  found = []
+  fields_of = []
   try:
     if path.suffix.lower() in HDF5:
       for name, dataset in hdf5.datasets(path):
         offset, extract = hdf5.offset(dataset), hdf5.is_slow_by_row(dataset)
-        found.append((name, name, dataset.shape, dataset.dtype, offset, False, extract))
+        fields_of.append((name, name, dataset.shape, dataset.dtype, offset, False, extract))
     elif path.suffix.lower() == '.npz':
       for name, head, offset in npz.npz(path):
-        found.append((name, name, head.shape, head.dtype, offset, head.fortran, offset is None))
+        fields_of.append((name, name, head.shape, head.dtype, offset, head.fortran, offset is None))
     else:
       head, offset = npz.npy(path)
-      found.append(('', '', head.shape, head.dtype, offset, head.fortran, False))
+      fields_of.append(('', '', head.shape, head.dtype, offset, head.fortran, False))
   except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
     raise UserError(damaged(path, error)) from None
-  result = [(name, Array(str(path), *fields, version)) for name, *fields in found]
+  result = [(name, Array(str(path), *fields, version)) for name, *fields in fields_of]
   for name, array in result:
-    is_mapped = array.offset is not None and not array.dtype.hasobject  # which are pickled
+    is_mapped = array.offset is not None and not array.dtype.hasobject  # objects are pickled
     if is_mapped and array.offset + array.nbytes > version[1]:
       raise UserError(f'{path} is damaged: {name or "it"} ends after the file. Copy it again')
   return result
@@ -121,9 +123,9 @@ def blocks(array: Array) -> Iterator[np.ndarray]:
     with reading(array.path):
       yield from hdf5.rows(array.path, array.key, step)
     return
-  whole = opened(array)
-  for first in range(0, len(whole), step):
-    yield whole[first : first + step]
+  values = opened(array)
+  for first in range(0, len(values), step):
+    yield values[first : first + step]
 
 
 def block_rows(array: Array) -> int:
@@ -132,7 +134,8 @@ def block_rows(array: Array) -> int:
 
 
 def everything(array: Array) -> np.ndarray:
-  """A small array: labels, factors or splits."""
+  """All values of a small array, such as labels, factors or splits. Raises UserError for Python
+  objects, and if the file is damaged."""
   if array.path.lower().endswith(HDF5):
     with reading(array.path):
       return hdf5.everything(array.path, array.key)
@@ -146,7 +149,8 @@ def everything(array: Array) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def opened(array: Array) -> np.ndarray:
-  """An array, as a memory map unless it is small and compressed."""
+  """An array: mapped from its file, in memory if it is small and compressed, else mapped from the
+  cache of decoded arrays. Raises UserError if the file is damaged."""
   if array.offset is not None:
     order = 'F' if array.fortran else 'C'
     return np.memmap(array.path, array.dtype, 'r', array.offset, array.shape, order)

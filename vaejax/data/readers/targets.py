@@ -13,7 +13,8 @@ from vaejax.errors import UserError
 
 
 class Part(NamedTuple):
-  """The arrays of one split, the name of the first, and the indices of its rows, None for all."""
+  """The arrays of one split, the name of `data`, and the indices of the split's rows, None for
+  all."""
 
   name: str
   data: Array
@@ -29,7 +30,8 @@ def read(
   settings: Settings,
   origin: str,
 ) -> tuple[dict, tuple[str, ...], dict, dict[str, int], tuple[str, ...]]:
-  """{split: labels of all rows of its array}, the classes, {split: factors}, their counts, notes.
+  """{split: labels of all rows of its array}, the names of the classes, {split: factors},
+  {factor: number of its values}, and notes.
 
   Labels that cannot be classes are left out with a note, unless `data.label` chooses them: then
   they raise UserError.
@@ -71,8 +73,8 @@ def read(
 def encode_labels(
   parts: Mapping[str, Part], values_of: Mapping[Array, np.ndarray], what: str
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-  """{split: labels of all rows of its array} and the classes, nothing if no row has a label. Raises
-  UserError if they cannot be classes."""
+  """{split: labels of all rows of its array} and the names of the classes; both are empty if no row
+  has a label. Raises UserError if labels cannot be classes."""
   values = {p.label: one_hot(values_of[p.label]) for p in parts.values() if p.label}
   class_names = classes.class_names(values.values(), what)
   encoded = {a: classes.encode(v, class_names, what)[0] for a, v in values.items()}

@@ -16,8 +16,8 @@ from vaejax.data.table import Table
 from vaejax.errors import UserError
 
 DEFAULT = Settings()
-_THREADED_PIXELS = 64 * 64  # image size from which decoding in threads is faster
-_LABEL_BYTES = 2**30  # of files that are read for the labels alone
+_THREADED_PIXELS = 64 * 64  # area of an image from which decoding in threads is faster
+_LABEL_BYTES = 2**30  # larger files are not read for the labels alone
 _UNIT_ROWS = 64, 4096  # fewest and most training rows to which units are fitted
 
 
@@ -34,7 +34,7 @@ def table(
       its parent. Missing official datasets are prepared (see official.py).
     split: a split of the dataset. Every dataset with 'train' also has 'test': without one it is
       'validation', or else the last 10 % of 'train', and 'train' is the rest.
-    settings: see there.
+    settings: see data.settings.
     data_dir: default TFDS_DATA_DIR, else the default of TFDS.
 
   Returns:
@@ -149,7 +149,8 @@ def of_field(features, field: str) -> dict:
 
 
 def fit_units(train: Table, settings: Settings) -> units.Units:
-  """The Units of a training split, from rows at even distances. Raises UserError."""
+  """The Units of a training split, fitted to evenly spaced rows. Raises UserError if
+  `data.transform` does not fit them."""
   elements = int(np.prod(train.row['image'].shape))
   count = int(np.clip(units.MAX_ELEMENTS // elements, *_UNIT_ROWS))
   index = np.unique(np.linspace(0, train.size - 1, min(count, train.size)).astype(np.int64))

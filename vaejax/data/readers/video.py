@@ -20,7 +20,7 @@ from vaejax.data.table import Table, digests
 from vaejax.errors import UserError
 
 DEFAULT = Settings()
-THREADED_PIXELS = 96 * 96  # size of frames from which decoding in threads is faster
+THREADED_PIXELS = 96 * 96  # area of a frame from which decoding in threads is faster
 SAMPLE = 64  # files by which a large split is identified
 
 
@@ -28,9 +28,11 @@ class Videos(NamedTuple):
   """The clips of a folder.
 
   Attributes:
-    clips: those that are read; listed: the same as a Listing; probes: see clip_files.
+    clips, listed: all clips, and the same as a Listing, see clip_files.find.
+    probes: what is known of each clip.
     rows: {split: indices of its clips}.
-    labels: of all clips int32 [N], or None; class_names: of the classes.
+    labels: the label of each clip, int32 [N], or None.
+    class_names: the names of the classes.
     factors: {name: Column of labels_csv}.
     notes: lines for the user.
   """
@@ -46,7 +48,8 @@ class Videos(NamedTuple):
 
 
 class Decoder(NamedTuple):
-  """How clips become windows [frames, H, W, channels], as plain data for other processes."""
+  """How clips become windows [frames, H, W, channels], as plain data for other processes. `shape`
+  is that of a frame."""
 
   channels: int
   frames: int
@@ -131,7 +134,7 @@ def window_names(clips: list[Clip], video: np.ndarray) -> list[str]:
 
 
 def listing_of(name: str) -> listing.Listing:
-  """The files of a folder, or the one file that a path names. Raises UserError without any."""
+  """The files of a folder, or the one file that a path names. Raises UserError if there is none."""
   path = Path(name).expanduser()
   if path.is_file():
     files = listing.scan(str(path.parent), (*PICTURES, *MOVIES))
@@ -233,7 +236,8 @@ def fetch_rows(
 
 
 def fitted(frame: np.ndarray, decoder: Decoder, clip: Clip, root: str) -> np.ndarray:
-  """A frame [H, W, C] of a row. Raises UserError if it differs from the others in size."""
+  """A frame [h, w, c] resized to [H, W, C]. Raises UserError if it differs from the others in
+  size."""
   frame = fit_image(frame, decoder.size, decoder.channels, decoder.fit)
   if frame.shape != decoder.shape:
     raise UserError(
@@ -253,7 +257,7 @@ def load_rows(origin: str, key: list, row, fetch) -> dict:
 
 def content(root: str, files: list[str], load, extra: dict, decoder, size: int) -> dict[str, str]:
   """{field: digest}: of all rows, or for large splits of the names and sizes of their files, and of
-  the bytes of 64 of them. Neither depends on where the folder is."""
+  the bytes of SAMPLE of them. Neither depends on where the folder is."""
   if size <= EXACT_BYTES:
     return digests(load())
   paths = [os.path.join(root, file) for file in files]

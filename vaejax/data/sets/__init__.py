@@ -62,7 +62,7 @@ def find(dataset: str) -> ModuleType | None:
 
 
 def reader(dataset: str) -> ModuleType | None:
-  """The module whose `table` reads a dataset; None if TFDS reads it."""
+  """The module whose `table` reads a dataset; None if one of data/readers reads it."""
   module = find(dataset) if title(dataset) == dataset else None
   return module if hasattr(module, 'table') else None
 

@@ -7,7 +7,8 @@ BATCHES = {
   'train': [f'data_batch_{i}.bin' for i in range(1, 6)],
   'test': ['test_batch.bin'],
 }
-LABELS = {'label': 'batches.meta.txt'}  # of a row, in its order, and the files with their names
+# The labels of a record in their order, and the files with the names of their classes.
+LABELS = {'label': 'batches.meta.txt'}
 
 
 def read(split: str, paths):
@@ -16,7 +17,7 @@ def read(split: str, paths):
 
 
 def read_batches(path, folder: str, batches: list[str], labels: dict[str, str], split: str):
-  """What `read` returns, of the archive of CIFAR-10 or CIFAR-100."""
+  """What `read` returns, for the archive of CIFAR-10 or CIFAR-100."""
   import tarfile
 
   import numpy as np

@@ -1,8 +1,8 @@
 """1,797 handwritten digits of 8x8 pixels, included in the package.
 
 The test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak 1998, UCI Machine
-Learning Repository, CC BY 4.0), as in scikit-learn. Each row of `digits.png` is a digit: 64 grey
-levels from 0 to 16, then the label. The last 297, by other writers, are the test split.
+Learning Repository, CC BY 4.0), as in scikit-learn. Each row of `digits.png` is a digit: 64 pixels
+with grey levels from 0 to 16, then the label. The last 297, by other writers, are the test split.
 """
 
 from functools import cache

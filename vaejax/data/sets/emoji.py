@@ -87,7 +87,7 @@ def obtain(data_dir: str | None) -> str:
 
 
 def folder_of(root: Path, designer: str) -> Path | None:
-  """The folder with the PNGs of a designer, as one of the forms has it."""
+  """The folder with the PNGs of a designer in one of the forms above; None if there is none."""
   package = f'emoji-datasource-{designer}'
   inside = Path('img') / designer / '64'
   forms = (
@@ -99,10 +99,10 @@ def folder_of(root: Path, designer: str) -> Path | None:
 
 
 def archive_of(root: Path, designer: str) -> Path | None:
-  """The .tgz of a designer's package."""
+  """The .tgz of a designer's package, the last by name; None if there is none."""
   name = re.compile(rf'emoji-datasource-{designer}-[\d.]+\.tgz')
-  found = sorted(path for path in root.glob('*.tgz') if name.fullmatch(path.name))
-  return found[-1] if found else None
+  archives = sorted(path for path in root.glob('*.tgz') if name.fullmatch(path.name))
+  return archives[-1] if archives else None
 
 
 def is_there(data_dir: str | None) -> bool:
@@ -145,7 +145,7 @@ def reader(data_dir: str | None) -> tuple[Callable[[str, str], bytes], list]:
         return archives[designer][file]
       if file != 'emoji.json':
         return (folders[designer] / file).read_bytes()
-      # Beside google/64, or beside the img of a package.
+      # In the folder that contains google, or that contains the img of a package.
       return (
         next(p for p in folders[designer].parents[1:3] if (p / file).is_file())
         .joinpath(file)

@@ -42,7 +42,7 @@ def names(paths) -> dict[str, list[str]]:
   """The names of the alphabets and of the characters, in the order of their labels."""
   import zipfile
 
-  found = [row for file in ARCHIVES for row in members(zipfile.ZipFile(paths[file]))]
-  labels = {int(file.split('_')[0]): f'{a}_{character}' for a, character, file, _ in found}
-  alphabets = sorted({alphabet for alphabet, *_ in found})
+  images = [row for file in ARCHIVES for row in members(zipfile.ZipFile(paths[file]))]
+  labels = {int(file.split('_')[0]): f'{a}_{character}' for a, character, file, _ in images}
+  alphabets = sorted({alphabet for alphabet, *_ in images})
   return {'alphabet': alphabets, 'label': [labels[k] for k in sorted(labels)]}

@@ -1,5 +1,5 @@
-"""Street View House Numbers (Netzer et al. 2011), cropped: 99,289 digits of photographs, 32x32 in
-colour; 26,032 are the test split, and 531,131 simpler ones the split `extra`."""
+"""Street View House Numbers (Netzer et al. 2011), cropped: 99,289 digits from photographs, 32x32 in
+colour; 26,032 are the test split, and 531,131 simpler ones are the split `extra`."""
 
 SPLITS = 'train', 'test', 'extra'
 ARCHIVES = tuple(f'{split}_32x32.mat' for split in SPLITS)
