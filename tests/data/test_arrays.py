@@ -144,3 +144,17 @@ def test_without_the_arrays():
     load.table(config(), 'train', None)
   with pytest.raises(UserError, match=r"no split 'validation'\. Choose train or test"):
     load.table(config(), 'validation', arrays.tables({'train': X, 'test': X}))
+
+
+def test_factors_of_splits_are_matched_by_their_names():
+  size, hue = np.arange(9) % 3, np.arange(9) % 2
+  train = {'image': X, 'factors': {'size': size, 'hue': hue}}
+  swapped = {'image': X, 'factors': {'hue': hue, 'size': size}}
+  given = arrays.tables({'train': train, 'test': swapped})
+  assert dict(given['train'].factors) == {'size': 3, 'hue': 2}
+  loaded = [load.table(config(), split, given).load()['factors'] for split in ('train', 'test')]
+  np.testing.assert_array_equal(*loaded)
+  with pytest.raises(
+    UserError, match='test has the factors hue, but the first split has size, hue'
+  ):
+    arrays.tables({'train': train, 'test': {'image': X, 'factors': {'hue': hue}}})

@@ -1,7 +1,7 @@
 """Arrays in memory as a dataset, for runs that are started from Python."""
 
 import mmap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -98,6 +98,17 @@ def read(arrays: Any, split: str) -> dict[str, Any]:
   return dict(sorted(result.items(), key=lambda item: item[0] not in RANKS))
 
 
+def same_order(names: Sequence[str] | None, others: Sequence[str] | None, split: str) -> list[int]:
+  """The columns of the factors `others` of a split in the order of `names`. Raises UserError if
+  these are not the same factors."""
+  if not names or not others or sorted(names) != sorted(others):
+    raise UserError(
+      f'data: {split} has the factors {", ".join(others or ["without names"])}, but the first '
+      f'split has {", ".join(names or ["without names"])}. Give all splits the same factors'
+    )
+  return [list(others).index(name) for name in names]
+
+
 def uniform(splits: Mapping[str, dict]) -> tuple[dict[str, dict[str, np.ndarray]], Table]:
   """{split: its fields in the dtypes in which they are stored}, and a Table without rows that has
   the levels, classes, factors and notes of all splits.
@@ -135,9 +146,12 @@ def uniform(splits: Mapping[str, dict]) -> tuple[dict[str, dict[str, np.ndarray]
       if not class_names:  # no row has a label
         del fields['label']
   if 'factors' in result[first]:
-    names = [fields.pop('factor_names', None) for fields in result.values()]
+    names = {split: fields.pop('factor_names', None) for split, fields in result.items()}
     columns = {split: fields['factors'] for split, fields in result.items()}
-    encoded, counts = factors.encode(columns, names[0], 'data')
+    for split, of_split in names.items():
+      if of_split != names[first]:
+        columns[split] = columns[split][:, same_order(names[first], of_split, split)]
+    encoded, counts = factors.encode(columns, names[first], 'data')
     for split, fields in result.items():
       fields['factors'] = encoded[split]
   notes = tuple(dict.fromkeys(filter(None, (*notes, stored.note))))

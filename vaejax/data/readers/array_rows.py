@@ -186,7 +186,7 @@ def content(rows: Rows) -> dict[str, str]:
   }
 
 
-def measure(array: Array, where: Axes, what: str) -> elements.Range:
+def measure(array: Array, what: str) -> elements.Range:
   """The Range of an array, or of the part of it that decides how elements are stored."""
   return elements.measure(scanned(array), what)
 

@@ -183,10 +183,10 @@ def how_stored(known, parts: Mapping[str, Part], where, origin: str) -> elements
   if known and known.binary:
     return elements.Elements('uint8', 255, 2)
   measured = {}
-  for split, part in parts.items():
+  for part in parts.values():
     if part.data not in measured:
       name = f'{part.data.key or "the array"} of {Path(part.data.path).name}'
-      measured[part.data] = array_rows.measure(part.data, where[split], name)
+      measured[part.data] = array_rows.measure(part.data, name)
   return elements.choose(elements.union(measured.values(), origin), origin)
 
 
