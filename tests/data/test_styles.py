@@ -126,7 +126,7 @@ def test_a_pair_is_the_row_in_the_style_of_the_row_before_it():
   keys = jax.random.split(jax.random.key(1), 6)
   prepare = jax.jit(partial(transforms.prepare, styles='digits', pairs=True))
   found = jax.device_get(prepare(raw, keys))
-  alone = jax.device_get(jax.jit(partial(transforms.prepare, styles='digits'))(raw, keys, None))
+  alone = jax.device_get(jax.jit(partial(transforms.prepare, styles='digits'))(raw, keys))
   assert all(np.array_equal(found[name], alone[name]) for name in alone)
   second = styles.draw('digits', jax.vmap(jax.random.fold_in, (0, None))(keys, 3))
   assert (second[0] != found['style']).any()
