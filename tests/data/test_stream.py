@@ -77,10 +77,11 @@ def test_what_cannot_be_sent_is_an_error(what):
 
 
 RUN = """
-import multiprocessing, os, sys, time
+import multiprocessing, os, signal, sys, time
 import test_stream as t
 
 if __name__ == '__main__':
+  signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
   made = t.source.make(t.table(), 2, resident=False, key=t.KEY, workers=2)
   stream = made.buffers(0, 10**6)
   next(stream)
