@@ -17,6 +17,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import stream_data
@@ -91,7 +92,7 @@ def two_processes(dataset: Path, steps: int) -> dict:
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-  parser.add_argument('--folder', default='/tmp/vaejax_stream')
+  parser.add_argument('--folder', default=os.path.join(tempfile.gettempdir(), 'vaejax_stream'))
   parser.add_argument('--n', type=int, default=50_000)
   parser.add_argument('--rounds', type=int, default=3)
   parser.add_argument('--batches', type=int, default=300, help='of each measured rate')

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vaejax import units
 from vaejax.data import axes, classes, divide, elements, factors
 from vaejax.data.fit import check_settings, fit_image, fitted_shape
+from vaejax.data.real import with_units
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table, digests, of_arrays
 from vaejax.errors import UserError
@@ -242,23 +242,3 @@ def table(split: str, given: Any, settings: Settings) -> Table:
     rows = table_of(arrays, split, rows._replace(levels=levels))._replace(notes=rows.notes)
     train = train if dtype == np.uint8 else fitted(train)
   return rows if dtype == np.uint8 else with_units(rows, train, settings, split == 'train')
-
-
-def with_units(rows: Table, train: np.ndarray, settings: Settings, note: bool) -> Table:
-  """A table of real numbers with units fitted to `train`, the values of the training split.
-
-  With `note`, it also has a note with the range that pictures show, unless both ends are set.
-  Raises UserError if `data.transform` does not fit the values.
-  """
-  try:
-    fitted = units.fit(train, settings.transform, settings.low, settings.high)
-  except ValueError as error:
-    raise UserError(
-      f'data.transform=log needs positive numbers, but {error}. Use data.transform=asinh'
-    ) from None
-  if not note or None not in (settings.low, settings.high):
-    return rows._replace(units=fitted)
-  low = train.min() if settings.low is None else settings.low
-  high = train.max() if settings.high is None else settings.high
-  line = f'pictures show the values from {low:g} to {high:g}; set data.low and data.high for others'
-  return rows._replace(units=fitted, notes=(*rows.notes, line))

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax import units
-from vaejax.data import arrays, axes, divide, elements, windows
+from vaejax.data import axes, divide, elements, windows
 from vaejax.data.readers import array_rows, factored, named, stores, targets
 from vaejax.data.readers.stores import Array
 from vaejax.data.readers.targets import Part
+from vaejax.data.real import with_units
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -71,7 +72,7 @@ def table(
   if of_split.elements.dtype == 'uint8':
     return result
   train = array_rows.sample(opened.splits['train'], units.MAX_ELEMENTS)
-  return arrays.with_units(result, train, settings, split == 'train')
+  return with_units(result, train, settings, split == 'train')
 
 
 def open_files(name: str, settings: Settings) -> Opened:

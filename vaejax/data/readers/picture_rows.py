@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax import units
-from vaejax.data import decoded
+from vaejax.data import decoded, real
 from vaejax.data.cached import digest, packed
 from vaejax.data.fingerprint import EXACT_BYTES, row_bytes
 from vaejax.data.fit import fit_image
@@ -84,14 +84,7 @@ def fit_units(fetch: Callable, settings: Settings) -> units.Units:
   bytes_each = int(np.prod(decoder.shape)) * np.dtype(decoder.dtype).itemsize
   count = max(1, min(len(files), UNIT_ROWS, UNIT_BYTES // bytes_each))
   index = np.linspace(0, len(files) - 1, count).astype(int)
-  try:
-    return units.fit(fetch(index)['image'], settings.transform, settings.low, settings.high)
-  except ValueError as error:
-    if isinstance(error, UserError):
-      raise
-    raise UserError(
-      f'data.transform=log needs positive numbers, but {error}. Use data.transform=asinh'
-    ) from None
+  return real.fit_units(fetch(index)['image'], settings)
 
 
 def content(files, index, load: Callable, extra: dict, decoder: list, size: int) -> dict[str, str]:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from vaejax import units
-from vaejax.data import classes, decoded, fingerprint, sets
+from vaejax.data import classes, decoded, fingerprint, real, sets
 from vaejax.data.fit import check_settings, fit_image, fitted_shape
 from vaejax.data.locate import locate
 from vaejax.data.readers import clips, decoding, deep, features, label_names, record_windows
@@ -155,12 +155,7 @@ def fit_units(train: Table, settings: Settings) -> units.Units:
   count = int(np.clip(units.MAX_ELEMENTS // elements, *_UNIT_ROWS))
   index = np.unique(np.linspace(0, train.size - 1, min(count, train.size)).astype(np.int64))
   rows = train.fetch(index)['image']
-  try:
-    return units.fit(rows, settings.transform, settings.low, settings.high)
-  except ValueError as error:
-    raise UserError(
-      f'data.transform={settings.transform} does not fit {train.origin}: {error}. Use asinh'
-    ) from None
+  return real.fit_units(rows, settings)
 
 
 def splits(name: str, settings: Settings = DEFAULT, data_dir: str | None = None) -> tuple[str, ...]:

@@ -1,0 +1,34 @@
+"""The units of real numbers that a reader returns."""
+
+import numpy as np
+
+from vaejax import units
+from vaejax.data.settings import Settings
+from vaejax.data.table import Table
+from vaejax.errors import UserError
+
+
+def fit_units(train: np.ndarray, settings: Settings) -> units.Units:
+  """The units fitted to values [N, ..., C] of the training split. Raises UserError if
+  `data.transform` does not fit them."""
+  try:
+    return units.fit(train, settings.transform, settings.low, settings.high)
+  except ValueError as error:
+    raise UserError(
+      f'data.transform=log needs positive numbers, but {error}. Use data.transform=asinh'
+    ) from None
+
+
+def with_units(rows: Table, train: np.ndarray, settings: Settings, note: bool) -> Table:
+  """A table of real numbers with units fitted to `train`, the values of the training split.
+
+  With `note`, it also has a note with the range that pictures show, unless both ends are set.
+  Raises UserError if `data.transform` does not fit the values.
+  """
+  fitted = fit_units(train, settings)
+  if not note or None not in (settings.low, settings.high):
+    return rows._replace(units=fitted)
+  low = train.min() if settings.low is None else settings.low
+  high = train.max() if settings.high is None else settings.high
+  line = f'pictures show the values from {low:g} to {high:g}; set data.low and data.high for others'
+  return rows._replace(units=fitted, notes=(*rows.notes, line))
