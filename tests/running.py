@@ -70,6 +70,15 @@ def wait_for(condition, seconds=60):
     time.sleep(0.001)
 
 
+def is_alive(pid: int) -> bool:
+  """Whether a process still runs: a killed one may stay in the list until its parent looks."""
+  try:
+    state = Path(f'/proc/{pid}/stat').read_text()
+  except (FileNotFoundError, ProcessLookupError):
+    return False
+  return state.rpartition(')')[2].split()[0] not in 'ZX'
+
+
 def values(workdir, step):
   """{path: array} of a checkpoint, as orbax alone reads it."""
   folder = (Path(workdir) / 'checkpoints' / str(step) / 'state').absolute()

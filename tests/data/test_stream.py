@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from running import is_alive, wait_for
 
 from vaejax.data import source, stream
 from vaejax.data.table import Table
@@ -90,18 +91,13 @@ if __name__ == '__main__':
 """
 
 
-def alive(pid: int) -> bool:
-  path = Path(f'/proc/{pid}/stat')
-  return path.exists() and path.read_text().rpartition(')')[2].split()[0] not in 'ZX'
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent(number, tmp_path):
   script = tmp_path / 'run.py'
   script.write_text(RUN)
   here = Path(__file__).parent
-  paths = os.pathsep.join(map(str, (here, here.parent.parent)))
+  paths = os.pathsep.join(map(str, (here, here.parent, here.parent.parent)))
   run = subprocess.Popen(
     [sys.executable, str(script)],
     stdout=subprocess.PIPE,
@@ -111,14 +107,11 @@ def test_workers_end_with_their_parent(number, tmp_path):
     start_new_session=True,
   )
   workers = [int(pid) for pid in run.stdout.readline().split()]
-  assert len(workers) == 2 and all(map(alive, workers))
+  assert len(workers) == 2 and all(map(is_alive, workers))
   for pid in workers:
     os.kill(pid, signal.SIGTERM)  # as to all processes of a job: they go on until their parent ends
   time.sleep(0.5)
-  assert all(map(alive, workers))
+  assert all(map(is_alive, workers))
   run.send_signal(number)
   run.wait(timeout=60)
-  end = time.monotonic() + 30
-  while any(map(alive, workers)):
-    assert time.monotonic() < end
-    time.sleep(0.1)
+  wait_for(lambda: not any(map(is_alive, workers)), 30)
