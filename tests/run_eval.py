@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from vaejax.estimates import Estimate
 from vaejax.types import Example
 
 
@@ -11,11 +13,11 @@ def values(e, variables=None, hyper=None, key=None, **streams):
   """{name: value} of an eval. A stream is a batch with its mask, or a list of batches. Rows of
   padding are dropped at the end, as a pass does."""
   metrics = with_errors(e, variables, hyper, key, **streams)
-  return {name: value for name, (value, _) in metrics.items()}
+  return {name: estimate.value for name, estimate in metrics.items()}
 
 
 def with_errors(e, variables=None, hyper=None, key=None, **streams):
-  """{name: (value, standard error)} of an eval; arguments as of `values`."""
+  """{name: Estimate} of an eval; arguments as of `values`."""
   key, all_sums, all_rows = jax.random.key(0) if key is None else key, {}, {}
   for stream, extract in e.extract.items():
     batches, results = streams[stream], []
@@ -28,6 +30,12 @@ def with_errors(e, variables=None, hyper=None, key=None, **streams):
   metrics = e.finish(all_sums, all_rows)
   assert set(metrics) - set(e.names()) <= {'probe_unlabelled', 'probe_classes', 'judge_unlabelled'}
   return metrics
+
+
+def near(estimate, rel=1e-5, abs=0.0):
+  """An Estimate that equals others with nearly the same numbers."""
+  number = lambda x: pytest.approx(x, rel=rel, abs=abs) if isinstance(x, float) else x
+  return Estimate(*map(number, estimate))
 
 
 def example_of(shape, low=0.0, high=1.0, classes=None, data='image', **fields):

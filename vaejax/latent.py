@@ -1,6 +1,7 @@
 """Functions that follow from the three distributions of any latent-variable model."""
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +31,23 @@ def log_weight(model: Latent, v: Variables, batch: Batch, key: jax.Array) -> jax
   return log_joint(model, v, z, batch) - per_example(log_q)
 
 
-def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> jax.Array:
-  """log p(x) in nats by importance sampling, [B]: log (1/K) sum_k exp log_weight(key_k) (Burda et
-  al. 2016, equation 8). Memory does not grow with K.
+class Importance(NamedTuple):
+  """log p(x) of B examples by importance sampling, with what its accuracy can be judged by.
+
+  Attributes:
+    log_likelihood: of K draws, in nats, [B].
+    of_half: the same of the first K // 2 draws; -inf if K is 1.
+    effective_samples: (sum of weights)^2 / sum of squared weights, 1 to K, [B].
+  """
+
+  log_likelihood: jax.Array
+  of_half: jax.Array
+  effective_samples: jax.Array
+
+
+def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> Importance:
+  """log p(x) by importance sampling: log (1/K) sum_k exp log_weight(key_k) (Burda et al. 2016,
+  equation 8). Memory does not grow with K.
 
   Args:
     log_weight: key -> log p(x, z) - log q(z|x) of one draw of z, [B].
@@ -40,20 +55,39 @@ def log_likelihood(log_weight, samples: int, at_once: int, key: jax.Array) -> ja
     at_once: how many draws run in parallel.
   """
 
-  def body(i, carry):
-    largest, total = carry
+  half = samples // 2
+
+  def body(i, sums):
     draws = i * at_once + jnp.arange(at_once)
     weights = jax.vmap(lambda i: log_weight(jax.random.fold_in(key, i)))(draws)
-    weights = jnp.where(draws[:, None] < samples, weights, -jnp.inf)
-    new_largest = jnp.maximum(largest, jnp.max(weights, axis=0))
-    total = total * jnp.exp(largest - new_largest)
-    total = total + jnp.sum(jnp.exp(weights - new_largest), axis=0)
-    return new_largest, total
+    of_first = lambda n: jnp.where(draws[:, None] < n, weights, -jnp.inf)
+    return tuple(add(s, of_first(n)) for s, n in zip(sums, (samples, half), strict=True))
 
-  shape = jax.eval_shape(log_weight, key).shape
-  start = jnp.full(shape, jnp.finfo(jnp.float32).min), jnp.zeros(shape)
-  largest, total = jax.lax.fori_loop(0, -(-samples // at_once), body, start)
-  return largest + jnp.log(total) - math.log(samples)
+  zeros = jnp.zeros(jax.eval_shape(log_weight, key).shape)
+  start = WeightSums(jnp.full_like(zeros, jnp.finfo(jnp.float32).min), zeros, zeros)
+  every, first = jax.lax.fori_loop(0, -(-samples // at_once), body, (start, start))
+  return Importance(
+    every.largest + jnp.log(every.total) - math.log(samples),
+    first.largest + jnp.log(first.total) - math.log(max(half, 1)),
+    every.total**2 / every.squares,
+  )
+
+
+class WeightSums(NamedTuple):
+  """The largest of the log weights of B examples, and sums of exp(log weight - largest) and of its
+  square, [B] each."""
+
+  largest: jax.Array
+  total: jax.Array
+  squares: jax.Array
+
+
+def add(sums: WeightSums, log_weights: jax.Array) -> WeightSums:
+  """The sums with further log weights [N, B]."""
+  largest = jnp.maximum(sums.largest, jnp.max(log_weights, axis=0))
+  shrink, weights = jnp.exp(sums.largest - largest), jnp.exp(log_weights - largest)
+  total = sums.total * shrink + jnp.sum(weights, axis=0)
+  return WeightSums(largest, total, sums.squares * shrink**2 + jnp.sum(weights**2, axis=0))
 
 
 def complete(method: Method, example: Example) -> Method:

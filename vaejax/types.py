@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from vaejax.estimates import Estimate
 from vaejax.units import Units
 
 Batch = Mapping[str, jax.Array]  # 'image' [B, H, W, C], 'video' [B, T, H, W, C], 'label' [B], ...
@@ -174,15 +175,15 @@ class Eval(NamedTuple):
       batch['mask'] [B] is 0 are padding. sums: a tree that is added up over batches. rows:
       {name: [B, ...]}, one for each example; the evals of a pass share the rows of a stream that
       have the same name, which are computed once.
-    finish: ({stream: sums}, {stream: {name: [N, ...]}}) -> {name: (value, its standard error, or
-      None if that is unknown)}, on the host.
+    finish: ({stream: sums}, {stream: {name: [N, ...]}}) -> {name: Estimate, or
+      (value, its standard error or None)}, on the host.
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
     limit: number of examples whose rows are collected; 0: all.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
-  finish: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, tuple[float, float | None]]]
+  finish: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Estimate]]
   names: Callable[[], Sequence[str]]
   protocol: Mapping[str, Any] = MappingProxyType({})
   limit: int = 0

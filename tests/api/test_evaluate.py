@@ -14,7 +14,8 @@ def test_values_are_those_of_the_shell(copied, capsys):
   values = vaejax.evaluate(copied, ['elbo', 'nll'], 10, seed=2, settings=settings)
   recorded = json.loads(path.read_text())
   assert recorded['nll']['step'] == 10 and recorded['nll']['samples'] == 3
-  assert {name: (recorded[name]['value'], recorded[name]['error']) for name in values} == values
+  for name, e in values.items():
+    assert recorded[name] == recorded[name] | e.to_json()
   path.unlink()
   words = ['--evals=elbo,nll', '--checkpoint=10', '--seed=2', '--config.eval.nll.samples=3']
   assert capsys.readouterr() == ('', '')

@@ -1,5 +1,6 @@
 """Test values are means over the examples that are there, not over the padding."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from run_eval import example_of, values, with_errors
 from vaejax.evals import elbo
 from vaejax.types import Method, Variables
 
-CONFIG = ConfigDict({'objective': {'samples': 3}, 'hyper': {'beta': 2.0}})
+FIELDS = {'objective': {'samples': 3}, 'hyper': {'beta': 2.0}, 'eval': {'elbo': {'draws': 2}}}
+CONFIG = ConfigDict(FIELDS)
 
 
 def measure(dims=0, config=CONFIG):
@@ -57,7 +59,7 @@ def test_errors_are_those_of_a_mean():
   each = IMAGES.sum((1, 2, 3))
   assert found['kl'][1] == pytest.approx(each.std(ddof=1) / np.sqrt(6), rel=1e-5)
   one = with_errors(measure(), hyper=HYPER, test=batch(IMAGES[:1], np.ones(1)))
-  assert one['kl'] == (pytest.approx(each[0]), None)
+  assert one['kl'][:2] == (pytest.approx(each[0]), None)
 
 
 def test_names_are_known_without_a_pass():
@@ -65,5 +67,32 @@ def test_names_are_known_without_a_pass():
 
 
 def test_the_protocol_has_the_number_of_samples_where_there_is_an_objective():
-  assert measure().protocol == {'samples': 3}
-  assert measure(config=ConfigDict({'hyper': {}})).protocol == {}
+  assert measure().protocol == {'draws': 2, 'samples': 3}
+  config = {'hyper': {}, 'eval': {'elbo': {'draws': 5}}}
+  assert measure(config=ConfigDict(config)).protocol == {'draws': 5}
+
+
+def noisy(draws):
+  """An eval of a method whose metric is the sum of an image plus a normal draw."""
+
+  def metrics(variables, batch, key, hyper):
+    total = jnp.sum(batch['image'], axis=(1, 2, 3))
+    return {'kl': total, 'elbo': total + jax.random.normal(key, total.shape)}
+
+  init = lambda key, batch: Variables({}, {})
+  config = ConfigDict({'hyper': {}, 'eval': {'elbo': {'draws': draws}}})
+  return elbo.make(Method(init, (), None, metrics, {}), config, example_of((2, 3, 1)))
+
+
+@pytest.mark.parametrize('draws', [2, 10])
+def test_the_error_of_draws_is_the_spread_over_seeds(draws):
+  rows = jnp.tile(IMAGES, (20, 1, 1, 1))
+  keys = [jax.random.key(seed) for seed in range(200)]
+  found = [with_errors(noisy(draws), test=batch(rows, np.ones(120)), key=key) for key in keys]
+  spread = 1 / np.sqrt(draws * 120)
+  assert np.std([f['elbo'].value for f in found]) == pytest.approx(spread, rel=0.2)
+  assert np.mean([f['elbo'].draws_error for f in found]) == pytest.approx(spread, rel=0.05)
+  each = IMAGES.sum((1, 2, 3))
+  error = np.sqrt(each.var() / 120 + spread**2)  # over examples and draws
+  assert np.mean([f['elbo'].error for f in found]) == pytest.approx(error, rel=0.05)
+  assert found[0]['kl'].draws_error == 0

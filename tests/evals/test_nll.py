@@ -48,8 +48,8 @@ def linear_gaussian():
 
 
 @cache
-def estimator(samples: int):
-  """(mask, key) -> nll of those examples of X."""
+def estimator(samples: int, full: bool = False):
+  """(mask, key) -> nll of those examples of X, or with `full` all values, as Estimates."""
   method, variables = linear_gaussian()
   e = nll.make(method, ConfigDict({'eval': {'nll': {'samples': samples}}, 'method': 'vae'}), None)
   image = jnp.asarray(X, jnp.float32).reshape(-1, *SHAPE)
@@ -61,7 +61,8 @@ def estimator(samples: int):
   def estimate(mask, seed):
     _, rows = extract(jnp.asarray(mask, jnp.float32), jax.random.key(seed))
     rows = {name: np.asarray(value)[np.asarray(mask) > 0] for name, value in rows.items()}
-    return e.finish({}, {'test': rows})['nll'][0]
+    estimates = e.finish({}, {'test': rows})
+    return estimates if full else estimates['nll'].value
 
   return estimate
 
@@ -98,7 +99,36 @@ def test_the_result_is_that_of_all_samples_whatever_is_worked_on_at_once(samples
   want = jax.nn.logsumexp(every, axis=0) - np.log(samples)
   for at_once in (1, 7):
     got = log_likelihood(weights, samples, at_once, key)
-    assert np.allclose(got, want, rtol=1e-6, atol=1e-5)
+    assert np.allclose(got.log_likelihood, want, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize('at_once', [1, 7])
+def test_what_the_accuracy_is_judged_by_is_that_of_the_weights(at_once):
+  key, samples = jax.random.key(5), 23
+  every = jax.vmap(lambda i: weights(jax.random.fold_in(key, i)))(jnp.arange(samples))
+  got = log_likelihood(weights, samples, at_once, key)
+  half = jax.nn.logsumexp(every[: samples // 2], axis=0) - np.log(samples // 2)
+  assert np.allclose(got.of_half, half, rtol=1e-6, atol=1e-5)
+  shares = np.asarray(jax.nn.softmax(every, axis=0), np.float64)
+  assert np.allclose(got.effective_samples, 1 / np.square(shares).sum(0), rtol=1e-5)
+
+
+def test_the_error_of_draws_is_the_spread_over_seeds():
+  estimates = [estimator(200, full=True)(ALL, seed) for seed in range(100)]
+  spread = np.std([e['nll'].value for e in estimates], ddof=1)
+  assert np.mean([e['nll'].draws_error for e in estimates]) == pytest.approx(spread, rel=0.25)
+  assert all(e['nll'].error > e['nll'].draws_error for e in estimates)  # over examples as well
+
+
+def test_a_value_that_more_draws_would_lower_has_a_note():
+  few, many = estimator(4, full=True)(ALL, 0), estimator(5000, full=True)(ALL, 0)
+  fall = few['nll_fall']
+  assert fall.value > 2 * fall.error > 0
+  assert few['nll'].note.startswith(f'still {fall.value:.2g} nats lower than with 2 draws')
+  assert f'the median effective sample size is {few["nll_effective"].value:.1f} of 4' in (
+    few['nll'].note
+  )
+  assert not many['nll'].note and many['nll_effective'].value > 1000
 
 
 def test_memory_does_not_grow_with_the_samples():

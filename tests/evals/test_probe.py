@@ -12,6 +12,7 @@ from vaejax.config.base import base
 from vaejax.core.passes import map_examples
 from vaejax.data import load
 from vaejax.errors import UserError
+from vaejax.estimates import Estimate
 from vaejax.evals import probe
 from vaejax.evaluation.evaluate import evaluate
 from vaejax.types import Latent, Method
@@ -55,19 +56,19 @@ def test_it_finds_what_a_line_separates(sklearn, classes):
   wrong = {**test, 'label': np.where(np.arange(50) < 10, 99, test['label'])}
   # The ten that are wrong count, the ten that are masked do not.
   found = probed(np.eye(5)[::-1], train, wrong, mask)
-  assert found == {'probe_accuracy': (0.75, pytest.approx((0.75 * 0.25 / 39) ** 0.5))}
+  assert found == {'probe_accuracy': Estimate(0.75, pytest.approx((0.75 * 0.25 / 39) ** 0.5))}
 
 
 def test_rows_without_a_label_are_left_out_and_told_of(sklearn):
   train, test = clouds(300, (0, 1, 2), 0.3), clouds(50, (0, 1, 2), 0.3, 1)
   hide = lambda x, n: {**x, 'label': np.where(np.arange(len(x['label'])) < n, -1, x['label'])}
   found = probed(np.eye(5), hide(train, 200), hide(test, 10))
-  assert found['probe_accuracy'][0] == 1 and found['probe_unlabelled'] == (10, None)
+  assert found['probe_accuracy'][0] == 1 and found['probe_unlabelled'] == Estimate(10)
   # Nothing to learn from, one class, and nothing to be tested on.
-  assert probed(np.eye(5), hide(train, 300), test) == {'probe_classes': (0, None)}
-  assert probed(np.eye(5), clouds(300, (1,), 0.3), test) == {'probe_classes': (1, None)}
+  assert probed(np.eye(5), hide(train, 300), test) == {'probe_classes': Estimate(0)}
+  assert probed(np.eye(5), clouds(300, (1,), 0.3), test) == {'probe_classes': Estimate(1)}
   found = probed(np.eye(5), train, hide(test, 50))
-  assert found == {'probe_classes': (3, None), 'probe_unlabelled': (50, None)}
+  assert found == {'probe_classes': Estimate(3), 'probe_unlabelled': Estimate(50)}
 
 
 def test_it_says_what_scikit_learn_says(sklearn):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from vaejax.api import inputs
 from vaejax.api.data import Data, locate
 from vaejax.api.run import check_run
+from vaejax.estimates import Estimate
 from vaejax.evaluation import evaluate as evaluation
 
 
@@ -24,9 +25,9 @@ def evaluate(
   data: Data | None = None,
   data_dir: str | PathLike[str] | None = None,
   progress: bool = False,
-) -> dict[str, tuple[float, float | None]]:
+) -> dict[str, Estimate]:
   """Evaluates a trained run, writes the values to its evaluation.json, and returns them as
-  {name: (value, its standard error or None)}.
+  {name: Estimate(value, error, ...)}, see vaejax/estimates.py.
 
   Args:
     workdir, checkpoint, member, weights: see `load`.

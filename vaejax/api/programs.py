@@ -59,7 +59,7 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   def log_prob(v, rows, index, key, samples):
     def score(row, key):
       weight = lambda key: predict['log_weight'](v, row, key)['log_weight']
-      return log_likelihood(weight, samples, min(samples, DRAWS), key)
+      return log_likelihood(weight, samples, min(samples, DRAWS), key).log_likelihood
 
     return row_by_row(rows, index, key, score)
 

@@ -175,14 +175,15 @@ def reconstruct(flags, overrides) -> int:
 
 def evaluate(flags, overrides) -> int:
   """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
+  from vaejax.estimates import in_words
   from vaejax.evaluation.evaluate import evaluate as run
 
   evals = flags.evals, flags.split, flags.seed, overrides
   which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
   values, skipped, problem = run(flags.workdir, *evals, *which, log, flags.data)
   width = max(map(len, values), default=0)
-  for name, (value, error) in values.items():
-    print(f'{name:>{width}} {value:.4f}' + (f' ± {error:.4f}' if error is not None else ''))
+  for name, estimate in values.items():
+    print(f'{name:>{width}} {in_words(estimate)}')
   folder = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
   if isinstance(problem, OSError):
     log(f'not recorded: {folder} cannot be written ({problem.strerror})')

@@ -10,9 +10,10 @@ import numpy as np
 
 from vaejax.core import sharding, stack
 from vaejax.core.row_noise import row_key
+from vaejax.estimates import Estimate
 from vaejax.types import Batch, Eval, Example, Hyper, Method, Source, Variables
 
-Values = dict[str, dict[str, tuple[float, float | None]]]  # {eval: {name: (value, error)}}
+Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 
 # Streams that share a loop; the first is the split that the loop reads.
 LOOPS = ('test', 'samples'), ('train',)
@@ -47,7 +48,7 @@ class Pass(NamedTuple):
 
 def flat(values: Values) -> dict[str, float]:
   """{name: value} of all evals."""
-  return {name: value for of_eval in values.values() for name, (value, _) in of_eval.items()}
+  return {name: e.value for of_eval in values.values() for name, e in of_eval.items()}
 
 
 def draw_samples(method: Method, variables, batch: Batch, key, example: Example) -> Batch:
@@ -158,13 +159,17 @@ def make_pass(
     parts = stack.unstack((sums, rows), pending.members) if stacked else [(sums, rows)]
     return [
       {
-        name: e.finish(sums[name], select(name, e, rows, pending))
+        name: estimates(e.finish(sums[name], select(name, e, rows, pending)))
         if is_tested(e, rows, pending)
         else {}
         for name, e in evals.items()
       }
       for sums, rows in parts
     ]
+
+  def estimates(values: Mapping) -> dict[str, Estimate]:
+    """The values of an eval, which may be (value, error) too."""
+    return {name: Estimate(*value) for name, value in values.items()}
 
   def end(stream: str, e: Eval, pending: Pending) -> int:
     """The number of examples whose rows an eval gets."""

@@ -8,37 +8,52 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.evals.means import means
+from vaejax.estimates import mean, mean_of_draws
 from vaejax.types import Eval, Example, Method, zeros
 
+SETTINGS = {'draws': 4}  # of the latents of each example
+SMOKE = {'draws': 2}
+RANGES = {'draws': (1, 2**16)}
+
+VARIANCE = '/variance'  # end of the name of rows: the variance of a metric's mean over draws
 UNLABELLED = 'unlabelled'  # the name of rows that are True for an example without a label
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """Means of `method.metrics` over the split; for a likelihood of discrete values also
-  `bits_per_dim` = -elbo / (dims ln 2).
+  """Means of `method.metrics` over the split and over `config.eval.elbo.draws` draws of the
+  latents; for a likelihood of discrete values also `bits_per_dim` = -elbo / (dims ln 2).
 
   Metrics that need the label, which are NaN without one, are means over the examples with a label.
   Raises UserError if all metrics need it and the data has none.
   """
 
+  draws = config.eval.elbo.draws
+
   def extract(variables, batch, key, hyper):
     n = jnp.sum(batch['mask'])
     sums = {'n': n, 'hyper': {name: n * x for name, x in hyper.items()}} if method.pooled else {}
-    rows = dict(method.metrics(variables, batch, key, hyper))
+    draw = lambda i: dict(method.metrics(variables, batch, jax.random.fold_in(key, i), hyper))
+    values = jax.vmap(draw)(jnp.arange(draws))
+    rows = {name: jnp.mean(x, axis=0) for name, x in values.items()}
+    if draws > 1:
+      variance = lambda x: jnp.var(x, axis=0, ddof=1) / draws
+      rows |= {name + VARIANCE: variance(x) for name, x in values.items() if x.ndim == 2}
     return sums, rows | ({UNLABELLED: batch['label'] < 0} if 'label' in batch else {})
 
   def finish(sums, rows):
-    rows = dict(rows['test'])
-    unlabelled = rows.pop(UNLABELLED, None)
+    rows = labelled(dict(rows['test']))
+    values = {name: x for name, x in rows.items() if not name.endswith(VARIANCE)}
     if method.pooled:
       n = sums['test']['n']
-      rows = method.pooled(rows, {name: x / n for name, x in sums['test']['hyper'].items()})
-    metrics = means(labelled(rows, unlabelled))
+      hyper = {name: x / n for name, x in sums['test']['hyper'].items()}
+      values = method.pooled(values, hyper)
+    metrics = {}
+    for name, x in values.items():
+      # A value that depends on the mean over the split has another variance.
+      drawn = name + VARIANCE in rows and x is rows[name]
+      metrics[name] = mean_of_draws(x, rows[name + VARIANCE]) if drawn else mean(x)
     if method.dims and 'elbo' in metrics:
-      scale = method.dims * math.log(2)
-      value, error = metrics['elbo']
-      metrics['bits_per_dim'] = -value / scale, error and error / scale
+      metrics['bits_per_dim'] = metrics['elbo'].scaled(-1 / (method.dims * math.log(2)))
     return metrics
 
   def names():
@@ -55,15 +70,17 @@ def make(method: Method, config, example: Example) -> Eval:
     return [*metrics, 'bits_per_dim'] if method.dims and 'elbo' in metrics else metrics
 
   objective = config.get('objective', {})
-  protocol = {'samples': objective.samples} if 'samples' in objective else {}
+  protocol = {'draws': draws}
+  protocol |= {'samples': objective.samples} if 'samples' in objective else {}
   if example.classes and 'label' not in example.fields and not names():
     raise UserError(f'the elbo eval needs labels for {config.method}, but the data has none')
   return Eval({'test': extract}, finish, names, protocol)
 
 
-def labelled(rows, unlabelled) -> dict:
-  """The values of each metric, {name: [N]}, without the NaN of examples where `unlabelled` [N] is
-  True; None: all have labels. Metrics without any value are left out."""
+def labelled(rows: dict) -> dict:
+  """The rows of each metric, {name: [N]}, without the NaN of examples where UNLABELLED is True.
+  Metrics without any value are left out."""
+  unlabelled = rows.pop(UNLABELLED, None)
   if unlabelled is None or not unlabelled.any():
     return rows
   kept = {name: x[~(unlabelled & np.isnan(x))] for name, x in rows.items()}

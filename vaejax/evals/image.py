@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.errors import UserError
-from vaejax.evals.means import means
+from vaejax.estimates import means
 from vaejax.metrics.similarity import psnr
 from vaejax.types import Eval, Example, Method
 

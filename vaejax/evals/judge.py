@@ -6,7 +6,7 @@ import numpy as np
 
 from vaejax.data import classes
 from vaejax.errors import UserError
-from vaejax.evals.means import means
+from vaejax.estimates import Estimate, means
 from vaejax.evaluation import judges
 from vaejax.metrics.frechet import distance, moments
 from vaejax.types import Eval, Example, Method
@@ -102,7 +102,7 @@ def make(method: Method, config, example: Example) -> Eval:
       metrics['label_agreement_least'] = float(np.min(agreement))
     unlabelled = count - float(sums['labels'].sum()) if labelled else 0.0
     metrics |= {'judge_unlabelled': unlabelled} if unlabelled else {}
-    return {name: (value, None) for name, value in metrics.items()} | means(rows['samples'])
+    return {name: Estimate(value) for name, value in metrics.items()} | means(rows['samples'])
 
   names = [f'frechet_{name}', f'frechet_{name}_floor', 'classes_covered', 'class_entropy']
   names += ['confidence'] + ['judge_accuracy'] * (judge.accuracy is not None)

@@ -6,6 +6,7 @@ import numpy as np
 from vaejax.data import stacked
 from vaejax.data.classes import in_words
 from vaejax.errors import UserError
+from vaejax.estimates import Estimate
 from vaejax.evaluation import judges
 from vaejax.types import Eval, Example, Method
 
@@ -72,7 +73,7 @@ def make(method: Method, config, example: Example) -> Eval:
     q = np.einsum('a,b,c->abc', q, q, q).ravel()
     covered = p > 0
     kl = np.sum(p[covered] * np.log(p[covered] / q[covered]))
-    return {'modes_covered': (float(covered.sum()), None), 'mode_kl': (float(kl), None)}
+    return {'modes_covered': Estimate(float(covered.sum())), 'mode_kl': Estimate(float(kl))}
 
   return Eval(
     {'samples': extract},

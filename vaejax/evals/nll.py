@@ -1,7 +1,9 @@
 """-log p(x) in nats per example by importance sampling (Burda et al. 2016, equation 8)."""
 
+import numpy as np
+
 from vaejax.errors import UserError
-from vaejax.evals.means import means
+from vaejax.estimates import Estimate, mean, mean_of_draws
 from vaejax.latent import log_likelihood
 from vaejax.types import Eval, Example, Method
 
@@ -12,12 +14,20 @@ RANGES = {'samples': (1, 2**31)}
 # Rows that the decoder processes at once: as fast as more, and few enough for a CPU's cache.
 ROWS = 2048
 
+# Below this median, or above this fall in nats, nll has a note: more samples would give less.
+MIN_EFFECTIVE = 20
+MAX_FALL = 0.05
+
 
 def make(method: Method, config, example: Example) -> Eval:
-  """`nll` from `config.eval.nll.samples` draws per example.
+  """`nll` from K = `config.eval.nll.samples` draws per example, which is -log p(x) or more on
+  average, and how close it may be:
 
-  Its standard error is over examples. It does not include the bias of a finite number of draws,
-  which overestimates -log p(x) on average. Raises UserError for a method without a likelihood.
+    nll_fall: how much lower nll is with K than with the first K / 2 draws, in nats.
+    nll_effective: the median over examples of the effective sample size, 1 to K.
+
+  The standard error of nll is over examples and draws. It does not include the bias of a finite K,
+  of which a note warns. Raises UserError for a method without a likelihood.
   """
   if 'log_weight' not in method.predict:
     raise UserError(f'the nll eval needs a likelihood, but the method {config.method!r} has none')
@@ -27,7 +37,30 @@ def make(method: Method, config, example: Example) -> Eval:
   def extract(variables, batch, key, hyper):
     at_once = max(1, min(samples, ROWS // batch['mask'].shape[0]))
     weight = lambda k: predict(variables, batch, k)['log_weight']
-    return {}, {'nll': -log_likelihood(weight, samples, at_once, key)}
+    estimate = log_likelihood(weight, samples, at_once, key)
+    return {}, {
+      'nll': -estimate.log_likelihood,
+      'nll_of_half': -estimate.of_half,
+      'nll_effective': estimate.effective_samples,
+    }
 
-  finish = lambda sums, rows: means(rows['test'])
-  return Eval({'test': extract}, finish, lambda: ['nll'], {'samples': samples})
+  def finish(sums, rows):
+    nll, of_half, effective = (
+      np.asarray(rows['test'][name], np.float64) for name in ('nll', 'nll_of_half', 'nll_effective')
+    )
+    # The delta method: log of a mean of K weights has the variance 1 / effective - 1 / K.
+    estimate = mean_of_draws(nll, np.maximum(1 / effective - 1 / samples, 0))
+    median = float(np.median(effective))
+    values = {'nll_effective': Estimate(median)}
+    notes = []
+    if samples > 1:
+      fall = mean(of_half - nll)
+      values['nll_fall'] = fall
+      if fall.value > max(MAX_FALL, 2 * (fall.error or 0)):
+        notes.append(f'still {fall.value:.2g} nats lower than with {samples // 2:,} draws')
+      if median < MIN_EFFECTIVE:
+        notes.append(f'the median effective sample size is {median:.1f} of {samples:,}')
+    return {'nll': estimate._replace(note='; '.join(notes))} | values
+
+  names = ['nll', 'nll_effective', *['nll_fall'] * (samples > 1)]
+  return Eval({'test': extract}, finish, lambda: names, {'samples': samples})

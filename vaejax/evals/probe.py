@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.evals.means import mean
+from vaejax.estimates import Estimate, mean
 from vaejax.types import Eval, Example, Method
 
 
@@ -54,9 +54,9 @@ def make(method: Method, config, example: Example) -> Eval:
       model = LogisticRegression(max_iter=1000).fit(train['latents'], train['label'])
       metrics = {'probe_accuracy': mean(model.predict(test['latents']) == test['label'])}
     else:
-      metrics = {'probe_classes': (float(classes), None)}
+      metrics = {'probe_classes': Estimate(float(classes))}
     unlabelled = len(rows['test']['label']) - len(test['label'])
-    return metrics | ({'probe_unlabelled': (float(unlabelled), None)} if unlabelled else {})
+    return metrics | ({'probe_unlabelled': Estimate(float(unlabelled))} if unlabelled else {})
 
   protocol = {'probe': 'logistic regression'}
   return Eval({'train': extract, 'test': extract}, finish, lambda: ['probe_accuracy'], protocol)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from vaejax.data import load
 from vaejax.data.styles import names
 from vaejax.errors import UserError
-from vaejax.evals.means import proportion
+from vaejax.estimates import Estimate, proportion
 from vaejax.evaluation import judges
 from vaejax.types import Eval, Example, Method
 
@@ -75,9 +75,9 @@ def make(method: Method, config, example: Example) -> Eval:
       'transfer_content': 'labelled_pairs',
     }
     metrics = {name: proportion(sums[name], sums[n]) for name, n in totals.items() if sums[n]}
-    if 'transfer_content' in metrics and metrics['reconstruction_content'][0]:
-      kept = metrics['transfer_content'][0] / metrics['reconstruction_content'][0]
-      metrics['content_kept'] = kept, None
+    if 'transfer_content' in metrics and metrics['reconstruction_content'].value:
+      kept = metrics['transfer_content'].value / metrics['reconstruction_content'].value
+      metrics['content_kept'] = Estimate(kept)
     if sums['pairs']:
       metrics['transfer_style'] = proportion(sums['correct_by_style'].sum(), sums['pairs'])
     counts = zip(styles, sums['correct_by_style'], sums['pairs_by_style'], strict=True)

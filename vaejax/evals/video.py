@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from vaejax.errors import UserError
-from vaejax.evals.means import mean
+from vaejax.estimates import mean
 from vaejax.metrics.similarity import WINDOW, psnr, ssim
 from vaejax.types import Eval, Example, Method
 

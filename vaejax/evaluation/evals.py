@@ -11,6 +11,7 @@ from vaejax.errors import UserError
 from vaejax.lookup import lookup, nearest
 from vaejax.runs.files import read_json, write_json
 from vaejax.types import Eval, Example, Method
+from vaejax.version import code_version
 
 
 def make_evals(
@@ -141,10 +142,12 @@ def make_protocol(
   """protocol(split, step, ema, n=0) -> {eval: everything that its values depend on}.
 
   `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, n the
-  number of examples if not all were evaluated, and `seed` the seed of random draws.
+  number of examples if not all were evaluated, and `seed` the seed of random draws. `code` is the
+  version of the code that evaluates.
   """
   binarisation = load.binarisation(config.data)
   likelihood = config.model.get('likelihood', 'none')
+  code = code_version()
 
   def protocol(split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:
     origin = provenance[split]
@@ -159,6 +162,7 @@ def make_protocol(
         'seed': seed,
         'step': step,
         'weights': 'ema' if ema else 'raw',
+        'code': code,
       }
       for name, e in evals.items()
     }
@@ -174,6 +178,6 @@ def record(folder: Path, values: Values, protocols: dict[str, dict]) -> None:
   for eval_name, of_eval in values.items():
     protocol = protocols[eval_name]
     prefix = '' if protocol['split'] == 'test' else protocol['split'] + '/'
-    for name, (value, error) in of_eval.items():
-      results[prefix + name] = {'value': value, 'error': error, **protocol}
+    for name, estimate in of_eval.items():
+      results[prefix + name] = estimate.to_json() | protocol
   write_json(path, results)

@@ -15,6 +15,7 @@ from vaejax.core.passes import Values, make_pass
 from vaejax.core.step import scheduled
 from vaejax.data import load
 from vaejax.errors import RunError, UserError
+from vaejax.estimates import Estimate
 from vaejax.evaluation.evals import fit_split, make_evals, make_protocol, record
 from vaejax.lookup import lookup
 from vaejax.reporting import report
@@ -35,10 +36,10 @@ def evaluate(
   log: Callable[[str], None] = print,
   data: str | None = None,
   progress: bool = True,
-) -> tuple[dict[str, tuple[float, float | None]], list[str], Exception | None]:
+) -> tuple[dict[str, Estimate], list[str], Exception | None]:
   """Evaluates a checkpoint of a run and records the values.
 
-  Returns {name: (value, standard error or None)}, a line for each eval that does not fit, and what
+  Returns {name: estimate}, a line for each eval that does not fit, and what
   kept the values from being recorded, None if they were.
 
   Args:
@@ -85,8 +86,8 @@ def evaluate(
   protocol = make_protocol(config, evals, {split: workdir.provenance(table)}, seed)
   ema = weights == 'ema' and run.state.ema is not None
   problem = write_values(run.folder, values, protocol(split, int(run.state.step), ema))
-  pairs = {name: pair for of_eval in values.values() for name, pair in of_eval.items()}
-  return pairs, skipped, problem
+  estimates = {name: e for of_eval in values.values() for name, e in of_eval.items()}
+  return estimates, skipped, problem
 
 
 def write_values(folder: Path, values: Values, protocols: dict[str, dict]) -> Exception | None:
