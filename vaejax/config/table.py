@@ -1,0 +1,79 @@
+"""A published table as a program: the interface of the files in configs/tables/.
+
+The file configs/tables/NAME.py has get_table(mode) -> Table. Its docstring names the source, how our
+protocol differs from it, and the cost. `mode` is 'whole' (for a GPU), 'short' (at most an hour on two
+cores) or 'smoke' (seconds, for the tests). `python launch.py reproduce --table=NAME` runs it.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+MODES = ('whole', 'short', 'smoke')
+
+# {(name of a cell, text of a setting such as 'left_out=3', '' without axes): {value: [of each seed]}}
+Results = Mapping[tuple[str, str], Mapping[str, list[float]]]
+
+
+class Published(NamedTuple):
+  """A published value, with its error as published, and its source if that is not the table's."""
+
+  value: float
+  error: float | None = None
+  source: str = ''
+
+
+class Cell(NamedTuple):
+  """Runs that are trained as one sweep and evaluated: a row of the table for each setting.
+
+  Attributes:
+    name: of the row and of the cell's folder, for example 'iwae-5'.
+    config: for example 'configs/iwae.py:mnist,samples=5'.
+    fields: {field: text} to override. '{NAME}' in a text is the workdir of the earlier cell NAME:
+      of its run, if it has one seed and no axes.
+    axes: the axes of the sweep besides the seed, as of --grid: 'hyper.left_out=0:10'.
+    seeds: number of seeds, 0 to seeds - 1; --seeds replaces it.
+    evals: the evals of the trained members; (): those of the config.
+    published: {setting: {value: Published}}, where a setting is the text '' without axes.
+    measure: instead of training, (folder, seeds, data_dir) -> {value: [of each seed]}.
+    fixed_seeds: whether --seeds does not apply, for example to a judge.
+  """
+
+  name: str
+  config: str = ''
+  fields: Mapping[str, str] = {}
+  axes: tuple[str, ...] = ()
+  seeds: int = 1
+  evals: tuple[str, ...] = ()
+  published: Mapping[str, Mapping[str, Published]] = {}
+  measure: Callable[[Path, int, Any], Mapping[str, list[float]]] | None = None
+  fixed_seeds: bool = False
+
+
+class Claim(NamedTuple):
+  """What a table must show, such as 'IWAE-5 is below VAE', and whether results do."""
+
+  text: str
+  holds: Callable[[Results], bool]
+
+
+class Table(NamedTuple):
+  """A table.
+
+  Attributes:
+    title: one line.
+    source: of the published values.
+    differences: of our protocol from the source's, a line each.
+    cells: in order; later ones may use earlier ones.
+    values: {name of a value: heading of its column}. Cells without any of them are not shown.
+    claims: what the table must show.
+    cost: measured or estimated, with the hardware.
+  """
+
+  title: str
+  source: str
+  differences: tuple[str, ...]
+  cells: tuple[Cell, ...]
+  values: Mapping[str, str]
+  claims: tuple[Claim, ...] = ()
+  cost: str = ''
