@@ -1,8 +1,9 @@
 """A published table as a program: the interface of the files in configs/tables/.
 
 The file configs/tables/NAME.py has get_table(mode) -> Table. Its docstring names the source, how
-our protocol differs from it, and the cost. `mode` is 'whole' (for a GPU), 'short' (at most an hour on
-two cores) or 'smoke' (seconds, for the tests). `python launch.py reproduce --table=NAME` runs it.
+our protocol differs from it, and the cost. `mode` is 'whole' (for a GPU), 'short' (at most an hour
+on two cores) or 'smoke' (seconds, for the tests). `python launch.py reproduce --table=NAME` runs
+it.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,8 +12,8 @@ from typing import Any, NamedTuple
 
 MODES = ('whole', 'short', 'smoke')
 
-# {(name of a cell, its setting): {value: [of each seed]}}; a setting is a text such as 'left_out=3',
-# or '' without axes.
+# {(name of a cell, its setting): {value: [of each seed]}}; a setting is a text such as
+# 'left_out=3', or '' without axes.
 Results = Mapping[tuple[str, str], Mapping[str, list[float]]]
 
 
