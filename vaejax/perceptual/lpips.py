@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from vaejax.lookup import choice
 from vaejax.perceptual import stages, weights
+from vaejax.perceptual.images import rgb
 
 NETS = {'alex': stages.alexnet, 'vgg': stages.vgg16}
 # The smallest side in pixels that a net takes; smaller images are enlarged to ENLARGED.
@@ -46,7 +47,7 @@ def distance(net: str = 'alex', lowering: str | None = None):
   loaded = weights.load(net)
 
   def features(image):
-    x = stages.rgb(image)
+    x = rgb(image)
     size = enlarged(net, *x.shape[1:3])
     if size != x.shape[1:3]:
       x = jax.image.resize(x, (x.shape[0], *size, 3), 'linear')

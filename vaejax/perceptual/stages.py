@@ -16,11 +16,6 @@ DEVIATION = (0.229, 0.224, 0.225)
 VGG16_ENDS = 1, 3, 6, 9, 12
 
 
-def rgb(image: jax.Array) -> jax.Array:
-  """Images [B, H, W, C] of one channel, or of three and more, as [B, H, W, 3]."""
-  return jnp.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
-
-
 def normalise(image: jax.Array) -> jax.Array:
   """Images in [0, 1] [B, H, W, 3] with the mean and deviation of ImageNet removed."""
   return (image - jnp.asarray(MEAN)) / jnp.asarray(DEVIATION)
@@ -44,7 +39,8 @@ def alexnet(weights: Weights, x: jax.Array, lowering: str | None = None) -> list
   H and W are at least 31. lowering: see nets/convolve.py; 'lax' takes less memory, and is as fast
   where no gradient is taken.
   """
-  first, *others = lax.optimization_barrier(weights.convolutions)  # see load_constants
+  # The weights are constants of the compiled program, which XLA would fold slowly.
+  first, *others = lax.optimization_barrier(weights.convolutions)
   x = _stem(x, *first, lowering)
   maps = [x]
   for number, kernel in enumerate(others, 1):
