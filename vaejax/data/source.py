@@ -15,6 +15,8 @@ from vaejax.data.styles import STYLES
 from vaejax.data.table import Table
 from vaejax.types import Example, Source
 
+GREY = 'grey'  # the field of `Source.rows` with images before they were binarised
+
 
 def row_bytes(table: Table) -> int:
   """Bytes of one raw row."""
@@ -153,7 +155,11 @@ def make(
 
   def rows(buffer, index):
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)
-    return prepare(gather(buffer, index - buffer['first']), keys)
+    raw = gather(buffer, index - buffer['first'])
+    batch = prepare(raw, keys)
+    if kind == 'none':
+      return batch
+    return batch | {GREY: prepare(raw, keys, kind='none')[transforms.data_field(raw)]}
 
   if resident:
 

@@ -1,4 +1,4 @@
-"""LPIPS as a term of a bound: the distance of the mean of p(x|z) to x, weighted by `hyper.lpips`."""
+"""LPIPS as a term of a bound: of the mean of p(x|z) and x, weighted by `hyper.lpips`."""
 
 from collections.abc import Callable
 

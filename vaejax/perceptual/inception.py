@@ -1,4 +1,4 @@
-"""InceptionV3 as FID uses it: the network of Heusel et al. 2017 (arXiv:1706.08500), which TensorFlow
+"""InceptionV3 as FID uses it: that of Heusel et al. 2017 (arXiv:1706.08500), which TensorFlow
 published in 2015, with the weights that pytorch-fid ported.
 
 It differs from torchvision's: average pools leave the padding out, the last block has a maximum
@@ -74,9 +74,7 @@ def features(weights: Weights, image: jax.Array) -> jax.Array:
 def _layer(weights, name, x, stride, padding):
   kernel, bias = lax.optimization_barrier(weights[name])  # or XLA folds them slowly
   dimensions = ('NHWC', 'HWIO', 'NHWC')
-  y = lax.conv_general_dilated(
-    x, kernel, (stride, stride), padding, dimension_numbers=dimensions
-  )
+  y = lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=dimensions)
   return jax.nn.relu(y + bias)
 
 

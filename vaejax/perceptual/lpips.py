@@ -1,5 +1,5 @@
-"""LPIPS, the learned perceptual image patch similarity (Zhang et al. 2018, arXiv:1801.03924), version
-0.1, as the package lpips computes it."""
+"""LPIPS, the learned perceptual image patch similarity (Zhang et al. 2018, arXiv:1801.03924), in
+version 0.1, as the package lpips computes it."""
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,8 @@ EPSILON = 1e-10
 def describe(net: str, shape) -> str:
   """What images of a shape [H, W, C] are compared by, for a protocol."""
   title = {'alex': 'AlexNet', 'vgg': 'VGG16'}[net]
-  size = enlarged(net, *shape[:2])
-  return f'version 0.1, {title}' + (f', images enlarged to {size[0]}x{size[1]}' * (size != (*shape[:2],)))
+  size, larger = enlarged(net, *shape[:2]), enlarged(net, *shape[:2]) != tuple(shape[:2])
+  return f'version 0.1, {title}' + f', images enlarged to {size[0]}x{size[1]}' * larger
 
 
 def enlarged(net: str, height: int, width: int) -> tuple[int, int]:
@@ -31,8 +31,8 @@ def enlarged(net: str, height: int, width: int) -> tuple[int, int]:
 
 
 def distance(net: str = 'alex', lowering: str | None = None):
-  """A function (x, y) -> LPIPS [N] of images in [0, 1], x [N, H, W, C] and y [B, H, W, C], where N is
-  a multiple of B and y is repeated.
+  """A function (x, y) -> LPIPS [N] of images in [0, 1], x [N, H, W, C] and y [B, H, W, C], where N
+  is a multiple of B and y is repeated.
 
   Images of one channel are repeated to three, and those that are too small for the net are enlarged
   (bilinearly, half-pixel centres).

@@ -58,7 +58,7 @@ def _stem(x, kernel, bias, lowering):
     return jax.nn.relu(x + bias)
   # As a 3x3 convolution of blocks of 4x4 pixels, which has the fast form of nets/convolve.py.
   kernel = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
-  (B, H, W, C), (h, w) = x.shape, ((n - 7) // 4 + 1 for n in x.shape[1:3])
+  (_, H, W, C), (h, w) = x.shape, ((n - 7) // 4 + 1 for n in x.shape[1:3])
   ends = [(2, 4 * (m + 2) - n - 2) for n, m in ((H, h), (W, w))]
   x = lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), *((*e, 0) for e in ends), (0, 0, 0)))
   blocks = lambda a, m, n: a.reshape(-1, m, 4, n, 4, C).swapaxes(2, 3).reshape(-1, m, n, 16 * C)

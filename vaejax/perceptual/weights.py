@@ -85,7 +85,5 @@ def load(net: str) -> Weights:
   convolutions = tuple(
     (layers[f'Conv_{i}']['kernel'], layers[f'Conv_{i}']['bias']) for i in range(len(layers))
   )
-  heads = tuple(
-    tree[f'NetLinLayer_{i}']['Conv_0']['kernel'].ravel() for i in range(len(tree) - 1)
-  )
+  heads = tuple(tree[f'NetLinLayer_{i}']['Conv_0']['kernel'].ravel() for i in range(len(tree) - 1))
   return Weights(convolutions, heads, checksum)
