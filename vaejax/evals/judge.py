@@ -74,7 +74,10 @@ def make(method: Method, config, example: Example) -> Eval:
     rows = rows['samples']
     of_class = rows[predicted]
     over_samples = lambda statistic: bootstrap(lambda i: statistic(of_class[i]), len(of_class))
-    metrics = {'classes_covered': over_samples(covered), 'class_entropy': over_samples(entropy)}
+    metrics = {
+      'classes_covered': over_samples(covered)._replace(interval=None),  # a whole number
+      'class_entropy': over_samples(entropy),
+    }
     if judge.accuracy is not None:
       n = judge.labelled
       error = proportion(judge.accuracy * n, n).error if n else None

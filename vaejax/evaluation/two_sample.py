@@ -22,8 +22,8 @@ def make(
   `name`_floor, of rows of the training split instead of samples.
 
   No sampler is expected to be below the floor. It has as many training rows as the split has,
-  evenly spaced, because a distance falls with the number of rows. With a smaller training split, both
-  sides of the floor have its number of rows, and a note says so.
+  evenly spaced, because a distance falls with the number of rows. With a smaller training split,
+  both sides of the floor have its number of rows, and a note says so.
   """
 
   def extract(variables, batch, key, hyper):
