@@ -7,11 +7,11 @@ import pytest
 
 from vaejax.config.base import base
 from vaejax.config.load import load_config
-from vaejax.data import combine, load, source, stream, subset
+from vaejax.data import combine, source, sources, splits, stream, subset
 from vaejax.errors import UserError
 from vaejax.training.setup import set_up
 
-KEY = load.run_key(3)
+KEY = sources.run_key(3)
 
 
 def data(**fields):
@@ -23,7 +23,7 @@ def data(**fields):
 
 def digits(**fields):
   found = data(**fields)
-  return found, load.table(found, 'train', None)
+  return found, splits.table(found, 'train', None)
 
 
 def batches(made, first, last, key=KEY):
@@ -44,14 +44,14 @@ def assert_same(a, b):
 
 def test_each_part_is_what_its_source_gives():
   found, rows = digits()
-  joined = batches(load.train(found, rows, 8, 3), 0, 4)
-  whole = batches(load.train(data(labels=None), rows, 8, 3), 0, 4)
+  joined = batches(sources.train(found, rows, 8, 3), 0, 4)
+  whole = batches(sources.train(data(labels=None), rows, 8, 3), 0, 4)
   few = subset.balanced(rows, 40, jax.random.key(0))
   alone = source.make(few, 5, 'dynamic')
   for batch, want in zip(joined, whole, strict=True):
     assert batch['image'].shape == (8, 8, 8, 1) and batch['labelled_image'].shape == (5, 8, 8, 1)
     assert_same([{k: batch[k] for k in want}], [want])
-  parts = {'': load.train(data(labels=None), rows, 8, 3), 'labelled_': alone}
+  parts = {'': sources.train(data(labels=None), rows, 8, 3), 'labelled_': alone}
   batch, want = (
     batches(combine.join(parts), 2, 3)[0],
     batches(alone, 2, 3, combine.part_key(KEY, 1)),
@@ -63,8 +63,8 @@ def test_resident_and_streamed_batches_are_the_same(monkeypatch):
   # Blocks of 3 steps of one, and of 5 of the other: they end at different steps.
   monkeypatch.setattr(stream, 'BLOCK_BYTES', 3 * 8 * (64 + 4))
   found, rows = digits(mode='resident')
-  resident = load.train(found, rows, 8, 3)
-  streamed = load.train(data(mode='stream'), rows, 8, 3)
+  resident = sources.train(found, rows, 8, 3)
+  streamed = sources.train(data(mode='stream'), rows, 8, 3)
   assert resident.resident and not streamed.resident
   want = batches(resident, 0, 12)
   assert_same(batches(streamed, 0, 12, jax.random.key(99)), want)
@@ -72,7 +72,7 @@ def test_resident_and_streamed_batches_are_the_same(monkeypatch):
     assert_same(batches(streamed, first, 12), want[first:])
     assert_same(batches(resident, first, 12), want[first:])
   # A data.seed is that of all parts.
-  assert_same(batches(load.train(data(mode='resident', seed=3), rows, 8, 0), 0, 3), want[:3])
+  assert_same(batches(sources.train(data(mode='resident', seed=3), rows, 8, 0), 0, 3), want[:3])
 
 
 def test_the_parts_have_orders_and_noise_of_their_own():
@@ -101,7 +101,7 @@ def test_the_labelled_rows_of_a_run_are_those_of_its_seed():
   found, rows = digits(binarise='none')
   seen = lambda seed: {
     x.tobytes()
-    for b in batches(load.train(found, rows, 8, seed), 0, 8)
+    for b in batches(sources.train(found, rows, 8, seed), 0, 8)
     for x in b['labelled_image']
   }
   assert len(seen(3)) == 40 and seen(3) != seen(4)

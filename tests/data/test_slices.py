@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.data import load, slices
+from vaejax.data import slices, splits
 from vaejax.data.table import content, of_arrays
 from vaejax.errors import UserError
 
@@ -44,7 +44,7 @@ def test_the_rows_are_those_of_tfds(tmp_path, prepare, pictures, split):
   }
   folder = prepare(tmp_path, rows, features)
   want = list(t.builder_from_directory(folder).as_data_source(split))
-  table = load.table(data('tiny'), split, str(tmp_path))
+  table = splits.table(data('tiny'), split, str(tmp_path))
   assert (table.size, table.classes) == (len(want), 3)
   for got in (table.load(), table.fetch(np.arange(table.size))):
     assert np.array_equal(got['image'], [row['image'] for row in want])
@@ -56,10 +56,10 @@ def test_the_rows_are_those_of_tfds(tmp_path, prepare, pictures, split):
 
 @pytest.mark.parametrize('name', ['digits', 'shapes', 'moving'])
 def test_of_sets_that_are_drawn_or_included(name):
-  whole = load.table(data(name), 'test', None)
-  cut = load.table(data(name), 'test[5:9]', None)
-  joined = load.table(data(name), 'test[7:9]+train[:2]+test[:1]', None)
-  first = load.table(data(name), 'train', None).fetch(np.arange(2))
+  whole = splits.table(data(name), 'test', None)
+  cut = splits.table(data(name), 'test[5:9]', None)
+  joined = splits.table(data(name), 'test[7:9]+train[:2]+test[:1]', None)
+  first = splits.table(data(name), 'train', None).fetch(np.arange(2))
   assert (cut.size, joined.size) == (4, 5)
   want = {
     k: np.concatenate([whole.fetch(np.array([7, 8]))[k], first[k], whole.fetch(np.array([0]))[k]])
@@ -76,23 +76,23 @@ def test_of_sets_that_are_drawn_or_included(name):
 
 def test_rows_that_are_held_out_are_those_of_the_run():
   config = data(validation=100)
-  rest, held, _ = load.splits(config, None)
-  both = load.table(config, 'train[-3:]+validation', None)
+  rest, held, _ = splits.tables(config, None)
+  both = splits.table(config, 'train[-3:]+validation', None)
   assert np.array_equal(both.load()['image'][:3], rest.load()['image'][-3:])
   assert np.array_equal(both.load()['image'][3:], held.load()['image'])
   assert both.origin == f'{rest.origin}[-3:] + {held.origin}'
 
 
 def test_a_slice_is_identified_by_its_rows(monkeypatch):
-  test = load.table(data(), 'test', None)
-  assert content(load.table(data(), 'test[:100%]', None)) == content(test)
-  ten, percent = (content(load.table(data(), s, None)) for s in ('test[:30]', 'test[:10%]'))
-  assert ten == percent != content(load.table(data(), 'test[1:31]', None))
+  test = splits.table(data(), 'test', None)
+  assert content(splits.table(data(), 'test[:100%]', None)) == content(test)
+  ten, percent = (content(splits.table(data(), s, None)) for s in ('test[:30]', 'test[:10%]'))
+  assert ten == percent != content(splits.table(data(), 'test[1:31]', None))
   monkeypatch.setattr(slices.fingerprint, 'EXACT_BYTES', 10)
-  sampled = content(load.table(data(), 'test[:200]', None))
-  assert sampled == content(load.table(data(), 'test[0:200]', None))
+  sampled = content(splits.table(data(), 'test[:200]', None))
+  assert sampled == content(splits.table(data(), 'test[0:200]', None))
   assert sampled['image'].startswith('200 rows ')
-  assert sampled != content(load.table(data(), 'test[:201]', None))
+  assert sampled != content(splits.table(data(), 'test[:201]', None))
 
 
 def test_of_a_large_split_only_the_slice_is_read(monkeypatch):
@@ -125,7 +125,7 @@ def test_of_a_large_split_only_the_slice_is_read(monkeypatch):
 )
 def test_a_wrong_slice_is_answered_in_one_line(split, message):
   with pytest.raises(UserError, match=message) as error:
-    load.table(data(), split, None)
+    splits.table(data(), split, None)
   assert '\n' not in str(error.value)
 
 

@@ -11,7 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from vaejax.cli.main import main
-from vaejax.data import load
+from vaejax.data import splits
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
 from vaejax.evaluation.judges import cache_path, dataset_name, find, keep
@@ -53,7 +53,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_what_it_says_and_saw_comes_back(judged, cache):
   run, judge = open_run(judged, print, 'best'), find(str(judged), DATA)
-  rows = load.table(run.config.data, 'test', None).load()
+  rows = splits.table(run.config.data, 'test', None).load()
   batch = {'image': jnp.round(rows['image'] / 255 * 16) / 16}  # digits have 17 levels
   there = run.method.predict['classify'](averaged(run.state), batch, jax.random.key(0))
   said = judge.method.predict['classify'](judge.variables, batch, jax.random.key(0))

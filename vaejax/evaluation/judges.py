@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from vaejax.core.passes import map_examples
-from vaejax.data import load, sets
+from vaejax.data import sets, settings, sources
 from vaejax.data.cache import cache_folder
 from vaejax.data.cached import digest
 from vaejax.data.paths import is_path, is_tfds
@@ -70,7 +70,7 @@ def find(path: str, data, target: str = 'label') -> Judge:
     origin, config = Path(os.path.expanduser(path)), 'configs/judge.py:DATASET'
     run = open_judge(origin)
   else:
-    word = '' if not load.styles(data) else ',content' if target == 'label' else ',style'
+    word = '' if not settings.styles(data) else ',content' if target == 'label' else ',style'
     origin, config = cache_path(data, target), f'configs/judge.py:{data.name}{word}'
     if not origin.is_file():
       raise UserError(
@@ -79,7 +79,7 @@ def find(path: str, data, target: str = 'label') -> Judge:
       )
     run = open_cached(origin)
   predicts = predicted_field(run.config), run.example.styles
-  needed = target, len(STYLES.get(load.styles(data), ()))
+  needed = target, len(STYLES.get(settings.styles(data), ()))
   if predicts != needed:
     describe = lambda field, styles: f'the {field} of images in {styles} styles'
     raise UserError(
@@ -103,7 +103,7 @@ def keep(folder: Path, log: Callable[[str], None] = print) -> None:
   available = step in checkpoint.steps(folder)
   metrics = checkpoint.read_meta(folder, step)['metrics'] if available else []
   target = predicted_field(run.config)
-  count = load.count_labels(run.config.data, open_split(run, 'test')[0])
+  count = sources.count_labels(run.config.data, open_split(run, 'test')[0])
   if target == 'label' and count and not count.labelled:
     log(f'not kept as judge of {name}: its test split has no labels, so its accuracy is unknown')
     return
@@ -141,7 +141,7 @@ def cache_path(data, target: str = 'label') -> Path:
   path = os.path.expanduser(data.name)
   if is_path(data.name) and not is_tfds(path):  # many folders are called data
     form += f'-{digest(os.path.realpath(path))[:8]}'
-  if styles := load.styles(data):
+  if styles := settings.styles(data):
     form += f'-{styles}_styles' + f'-{target}' * (target != 'label')
   return cache_folder('judges') / f'{dataset_name(data)}{form}.json'
 

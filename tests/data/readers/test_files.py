@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.data import load
 from vaejax.data.divide import divide
+from vaejax.data.splits import tables
 from vaejax.data.table import content
 from vaejax.errors import UserError
 
@@ -26,7 +26,7 @@ def config(path, **fields):
 
 
 def read(path, **fields):
-  return load.splits(config(path, **fields), None)
+  return tables(config(path, **fields), None)
 
 
 def hdf5(path, compression=None, **arrays):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vaejax.config.load import load_config
-from vaejax.data import load, sets
+from vaejax.data import sets, sources, splits
 from vaejax.data.readers import folder, headers, kind, listing, picture_rows
 from vaejax.data.settings import Settings
 from vaejax.errors import UserError
@@ -395,15 +395,15 @@ def test_batches_of_a_folder(root, animals, mode):
 
   config = load_config('configs/vae.py')
   config.data.name, config.data.mode = str(root), mode
-  splits = load.splits(config.data, None)
-  assert splits.validation is None
-  source = load.train(config.data, splits.train, 4, 0)
+  tables = splits.tables(config.data, None)
+  assert tables.validation is None
+  source = sources.train(config.data, tables.train, 4, 0)
   buffer, _ = next(iter(source.buffers(0, 2)))
   batch = source.draw(buffer, jax.random.key(0), np.int32(0))
   known = {image.tobytes(): name for name, image in animals.items()}
   for image, label in zip(np.asarray(batch['image']), np.asarray(batch['label']), strict=True):
     name = known[np.rint(image * 255).astype(np.uint8).tobytes()]
-    assert splits.train.class_names[label] == name.split('/')[0]
+    assert tables.train.class_names[label] == name.split('/')[0]
 
 
 def test_files_have_no_fields(root, animals):
