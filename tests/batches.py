@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.types import Source
+from vaejax.data.source import Source
 
 
 def batches(source: Source, first: int, last: int, key) -> list[dict]:

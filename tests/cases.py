@@ -12,7 +12,8 @@ from vaejax.config.load import load_config
 from vaejax.core import factory, optim
 from vaejax.core.step import create_state, make_step
 from vaejax.data import sources, splits
-from vaejax.types import Method, Source, State
+from vaejax.data.source import Source
+from vaejax.types import Method, State
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 

@@ -318,6 +318,7 @@ def test_a_damaged_file_is_told_as_it_is(small_blocks):
 
 ENDING = """
 import contextlib, sys, time
+sys.path.append('..')
 import test_source as t
 
 reader = t.Reader()

@@ -32,7 +32,7 @@ def test_a_split_is_resident_within_the_budget(mode, budget, resident):
   made = sources.train(found, rows, 8, 0)
   assert made.resident is resident and made.size == 1500
   message = 'resident (0.1 MiB)' if resident else 'streamed'
-  assert sources.describe(rows, made.resident) == f'1,500 images of 8x8x1, {message}, 10 classes'
+  assert sources.summary(rows, made.resident) == f'1,500 images of 8x8x1, {message}, 10 classes'
 
 
 def test_the_budget_is_in_mib_of_raw_rows():

@@ -5,9 +5,11 @@ import math
 import jax
 
 from vaejax.data import augment, classes, combine, labels, settings, source, subset, transforms
+from vaejax.data.describe import describe
+from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
-from vaejax.types import Example, Source
+from vaejax.types import Example
 
 
 def style_settings(data) -> tuple[str, bool]:
@@ -66,7 +68,7 @@ def example(data, rows: Table) -> Example:
   changes = augmentation(data)
   shape = rows.row[transforms.data_field(rows.row)].shape
   augment.check(changes, shape, bool(rows.units), data.binarise)
-  described = source.describe(rows, data.binarise, data.scale, changes, *style_settings(data))
+  described = describe(rows, data.binarise, data.scale, changes, *style_settings(data))
   channels = described.fields[described.data].shape[-1]
   if wrong := [c for c in data.shown if c >= channels]:
     raise UserError(
@@ -95,7 +97,7 @@ def count_labels(data, rows: Table) -> labels.Count | None:
   return labels.count(rows, budget)
 
 
-def describe(rows: Table, resident: bool, count: labels.Count | None = None) -> str:
+def summary(rows: Table, resident: bool, count: labels.Count | None = None) -> str:
   """One line such as '60,000 images of 28x28x1, resident (44.9 MiB), 10 classes', with the number
   of rows without a label if there are any in `count`."""
   name = transforms.data_field(rows.row)

@@ -9,12 +9,13 @@ import jax
 from vaejax.core import stack
 from vaejax.core.factory import initial_state, make_method
 from vaejax.data import sources, splits
+from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.runs import checkpoint, restore, same_data
 from vaejax.runs.sweep_files import is_sweep, member_config, parse_member, place_of, stack_of
 from vaejax.runs.workdir import check_name, provenance, read_config
-from vaejax.types import Example, Method, Source, State
+from vaejax.types import Example, Method, State
 
 
 class TrainedRun(NamedTuple):

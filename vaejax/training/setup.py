@@ -12,6 +12,7 @@ from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
 from vaejax.data import sources, splits
 from vaejax.data.labels import Count, sample
+from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.evaluation.evals import (
@@ -26,26 +27,9 @@ from vaejax.lookup import lookup
 from vaejax.reporting import previews
 from vaejax.runs import checkpoint, same_data, workdir
 from vaejax.training import patience
+from vaejax.training.cadence import Cadence
 from vaejax.training.program import Program, make_program
-from vaejax.types import Eval, Method, Source, State
-
-
-class Cadence(NamedTuple):
-  """How often something happens, in steps; 0: only after the last step."""
-
-  steps: int
-  log: int
-  test: int
-  save: int
-
-  def is_due(self, step: int, every: int) -> bool:
-    """Whether something that happens every `every` steps is due after a step."""
-    return step == self.steps or (every > 0 and step % every == 0)
-
-  def next_boundary(self, step: int) -> int:
-    """The next step after `step` that ends a row, or after which a test or a checkpoint is due."""
-    periods = self.log, self.save, self.test or self.steps
-    return min(self.steps, *(step + every - step % every for every in periods))
+from vaejax.types import Eval, Method, State
 
 
 class Setup(NamedTuple):
@@ -157,7 +141,7 @@ def set_up(
     ),
     method=method,
     source=source,
-    about=f'{config.data.name}: ' + sources.describe(tables['train'], source.resident, labels),
+    about=f'{config.data.name}: ' + sources.summary(tables['train'], source.resident, labels),
     notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
