@@ -14,7 +14,7 @@ from vaejax.core.devices import ANY_LAYOUT, Layout
 from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import UserError
-from vaejax.evaluation import judges
+from vaejax.evaluation import judge_cache
 from vaejax.reporting.lines import print_line
 from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, claim, init_from, restore, same_data, workdir
@@ -121,7 +121,7 @@ def train(
     handler = BoundaryHandler(setup, folder, state, *writers)
     values = final_test(handler, run_steps(setup, state, handler))
   if config.keep_as_judge and processes.is_main() and not members:
-    judges.keep(folder, log)
+    judge_cache.keep(folder, log)
   return values
 
 
