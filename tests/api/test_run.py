@@ -19,7 +19,8 @@ from vaejax.cli.main import main
 from vaejax.config import presets
 from vaejax.config.load import load_config
 from vaejax.core import factory
-from vaejax.data import sources, splits, transforms
+from vaejax.data import sources, splits
+from vaejax.data.device import transforms
 from vaejax.methods.vae import vae
 from vaejax.nets import autoencoder
 from vaejax.nets.priors import standard

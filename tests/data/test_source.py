@@ -16,7 +16,7 @@ from batches import assert_same, batches
 from vaejax.core import sharding
 from vaejax.core.devices import make_mesh
 from vaejax.data import source, stream
-from vaejax.data.augment import Augment
+from vaejax.data.device.augment import Augment
 from vaejax.data.order import host_order
 from vaejax.data.subset import subset
 from vaejax.data.table import Table

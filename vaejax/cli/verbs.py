@@ -199,7 +199,7 @@ def evaluate(flags, overrides) -> int:
 
 def prepare(flags, overrides) -> int:
   """The verb `prepare`."""
-  from vaejax.data import catalog
+  from vaejax.data.prepare import catalog
 
   data_dir = flags.data_dir and str(flags.data_dir)
   print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.data import transforms
-from vaejax.data.augment import NONE, Augment, output_shape
-from vaejax.data.styles import STYLES
+from vaejax.data.device import transforms
+from vaejax.data.device.augment import NONE, Augment, output_shape
+from vaejax.data.device.styles import STYLES
 from vaejax.data.table import Table
 from vaejax.types import Example
 

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from vaejax.data import fingerprint, stream, transforms
-from vaejax.data.augment import NONE
+from vaejax.data import fingerprint, stream
 from vaejax.data.describe import describe
+from vaejax.data.device import transforms
+from vaejax.data.device.augment import NONE
 from vaejax.data.order import Words, add, first_position, order
 from vaejax.data.table import Table
 from vaejax.types import Batch, Buffer, Example

@@ -4,8 +4,9 @@ import math
 
 import jax
 
-from vaejax.data import augment, classes, combine, labels, settings, source, subset, transforms
+from vaejax.data import classes, combine, labels, settings, source, subset
 from vaejax.data.describe import describe
+from vaejax.data.device import augment, transforms
 from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError

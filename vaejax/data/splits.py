@@ -4,18 +4,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from vaejax import units
-from vaejax.data import (
-  arrays,
-  positive,
-  readers,
-  sets,
-  settings,
-  slices,
-  stacked,
-  subset,
-  transforms,
-)
-from vaejax.data.styles import STYLES
+from vaejax.data import arrays, positive, readers, sets, settings, slices, stacked, subset
+from vaejax.data.device import transforms
+from vaejax.data.device.styles import STYLES
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.lookup import choice

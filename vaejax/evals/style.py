@@ -4,7 +4,7 @@ of the other."""
 import jax.numpy as jnp
 
 from vaejax.data import settings
-from vaejax.data.styles import names
+from vaejax.data.device.styles import names
 from vaejax.errors import UserError
 from vaejax.evals.means import proportion
 from vaejax.evaluation import judges

@@ -18,7 +18,7 @@ import numpy as np
 
 from vaejax.core.passes import map_examples
 from vaejax.data import settings
-from vaejax.data.styles import STYLES
+from vaejax.data.device.styles import STYLES
 from vaejax.errors import UserError
 from vaejax.evaluation.judge_cache import (
   cache_path,

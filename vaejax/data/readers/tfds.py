@@ -8,7 +8,7 @@ import numpy as np
 from vaejax import units
 from vaejax.data import classes, decoded, fingerprint, real, sets
 from vaejax.data.fit import check_settings, fit_image, fitted_shape
-from vaejax.data.locate import locate
+from vaejax.data.prepare.locate import locate
 from vaejax.data.readers import clips, decoding, deep, features, label_names, record_windows
 from vaejax.data.readers.damaged import reading
 from vaejax.data.readers.prepared import file_key, open_builder, records

@@ -11,10 +11,11 @@ import pytest
 from scipy import ndimage
 
 from vaejax.config.load import load_config
-from vaejax.data import sources, splits, styles, transforms
+from vaejax.data import sources, splits
+from vaejax.data.device import styles, transforms
 from vaejax.errors import UserError
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+CONFIGS = Path(__file__).parents[3] / 'configs'
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3)).astype(np.float32) / 255
 GREY = IMAGES[..., :1]
 
