@@ -9,11 +9,7 @@ from vaejax.evaluation.judge_cache import cache_path, dataset_name
 @pytest.mark.parametrize(
   'name, title',
   [
-    ('mnist', 'mnist'),
-    ('mnist:3.0.1', 'mnist'),
     ('mnist/3.0.1', 'mnist'),
-    ('imagenet_resized/32x32', 'imagenet_resized'),
-    ('/data/mnist/3.0.1', 'mnist'),
     ('./data/my-set', 'my_set'),
     ('/', 'data'),
   ],
