@@ -9,7 +9,7 @@ from PIL import Image
 
 from vaejax.config.load import load_config
 from vaejax.data import load, sets
-from vaejax.data.readers import folder, headers, kind, listing, picture_rows
+from vaejax.data.readers import file_table, folder, headers, kind, listing
 from vaejax.data.settings import Settings
 from vaejax.errors import UserError
 
@@ -98,7 +98,7 @@ def test_labels_and_factors_of_a_table_of_text(root, animals):
     i = order.index(name)
     known = i < 11
     assert label == (i % 2 if known else -1) and factors.tolist() == [i % 3 if known else -1]
-  assert train.notes[0] == 'labels.csv: 1 of 12 pictures have no row'
+  assert train.notes[0] == 'labels.csv: 1 of 12 pictures has no row'
   third = table(root, label='third')
   assert third.class_names == ('0', '1', '2') and dict(third.factors) == {'label': 2}
   with pytest.raises(UserError, match=r'data.label=breed is not a column.*columns label, third'):
@@ -213,7 +213,7 @@ def test_real_numbers_that_are_not_finite_are_damage(root):
     (table(root).load(), table(root, 'test').load())
   parts = [table(root, split, skip_damaged=True) for split in ('train', 'test')]
   assert sorted(same(parts[0], images) + same(parts[1], images)) == sorted(images)
-  assert '1 damaged files are skipped, such as nan.tif' in parts[0].notes
+  assert '1 damaged file is skipped, such as nan.tif' in parts[0].notes
 
 
 def test_many_damaged_files_are_counted(root):
@@ -295,7 +295,7 @@ def test_content_stays_when_the_folder_moves(root, animals, monkeypatch):
   os.rename(root, root.with_name('moved'))
   assert table(root.with_name('moved')).content() == before
   # Also that of a large folder, of which it has some files.
-  monkeypatch.setattr('vaejax.data.readers.picture_rows.EXACT_BYTES', 0)
+  monkeypatch.setattr('vaejax.data.readers.file_table.EXACT_BYTES', 0)
   before = table(root.with_name('moved')).content()
   os.rename(root.with_name('moved'), root)
   assert table(root).content() == before
@@ -306,9 +306,9 @@ def test_content_stays_when_the_folder_moves(root, animals, monkeypatch):
 
 
 def test_a_long_start_is_logged(root, animals, monkeypatch, capsys):
-  monkeypatch.setattr('vaejax.data.readers.picture_rows.LOG_SECONDS', -1)
+  monkeypatch.setattr('vaejax.data.readers.file_table.LOG_SECONDS', -1)
   blocks = [{'image': np.zeros(n)} for n in (600, 600, 300)]
-  assert list(picture_rows.logged(blocks, 1500)) == blocks
+  assert list(file_table.logged(blocks, 1500)) == blocks
   lines = capsys.readouterr().err.splitlines()
   assert lines == [
     f'vaejax: decoded {n} of 1,500 pictures into the cache' for n in ('600', '1,200')

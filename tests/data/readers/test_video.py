@@ -162,7 +162,7 @@ def test_damaged_clips(tmp_path, writer):
   assert str(path) in str(error.value)
   splits = read(tmp_path, skip_damaged=True)
   assert splits.train.size + splits.test.size == 2
-  assert any('1 damaged videos are skipped, such as c2' in note for note in splits.train.notes)
+  assert any('1 damaged video is skipped, such as c2' in note for note in splits.train.notes)
 
 
 def test_all_are_too_short(tmp_path):
@@ -252,3 +252,24 @@ def test_windows_of_a_clip_are_one_group(tmp_path):
     frames(tmp_path / f'{i}', clip(6))
   table = read(tmp_path, frames=2, stride=1).train
   assert np.bincount(table.groups()).tolist() == [5] * 4
+
+
+def test_labels_and_content_of_a_folder_of_videos_that_is_sampled(tmp_path, monkeypatch):
+  for i in range(4):
+    frames(tmp_path / f'c{i}', clip(5 + i))
+  lines = '\n'.join(f'c{i},{"xy"[i % 2]},{i % 3}' for i in range(3))
+  (tmp_path / 'labels.csv').write_text(f'file,label,third\n{lines}\n')
+  monkeypatch.setattr('vaejax.data.readers.file_table.EXACT_BYTES', 0)
+  table = read(tmp_path, stride=1).train
+  index = [int(name[1:]) for name in table.names()]
+  rows = table.fetch(np.arange(table.size))
+  assert rows['label'].tolist() == [-1 if i == 3 else i % 2 for i in index]
+  assert rows['factors'][:, 0].tolist() == [-1 if i == 3 else i % 3 for i in index]
+  assert table.labels().tolist() == rows['label'].tolist()
+  assert 'labels.csv: 1 of 4 videos has no row' in table.notes
+  before = table.content()
+  assert set(before) == {'video', 'label', 'factors'}
+  path = tmp_path / f'c{index[0]}' / '0.png'
+  image(clip(1)[0]).save(path)
+  after = read(tmp_path, stride=1).train.content()
+  assert after['video'] != before['video'] and after['label'] == before['label']
