@@ -77,6 +77,13 @@ def test_images_and_videos_are_brought_to_a_size():
   assert black.levels == 256 and len(np.unique(black.load()['image'])) > 2
 
 
+def test_padded_arrays_are_on_the_background():
+  given = arrays.tables({'train': X, 'test': X})
+  rows = load.table(config(size=6, fit='pad', background='white'), 'train', given).load()['image']
+  np.testing.assert_array_equal(rows[:, 1:5, :5], X)
+  assert (rows[:, [0, 5]] == 255).all() and (rows[:, :, 5] == 255).all()
+
+
 def test_arrays_without_splits():
   train, test, _ = divide(9)
   given = arrays.tables(

@@ -150,6 +150,27 @@ def test_the_background(root):
       table(root, background=background)
 
 
+def test_a_padded_picture_is_on_the_background(root):
+  x = np.full((2, 4, 4), 100, np.uint8)
+  x[..., 3] = 255
+  save(root / '1.png', x)
+  read = lambda **fields: table(root, size=4, fit='pad', **fields)
+  for background, want in (('auto', 0), ('black', 0), ('white', 255), ('7,7,7', 7)):
+    rows = read(background=background).load()['image'][0]
+    assert (rows[1:3] == 100).all() and (rows[[0, 3]] == want).all()
+    kept = read(background=background, channels=4).load()['image'][0]
+    assert not kept[[0, 3]].any() and (kept[1:3] == x).all()
+  # What identifies rows, and their cache, is as it was before pads had colours.
+  decoder = lambda **fields: folder.make_decoder(
+    folder.read(str(root), s := Settings(**fields)), s
+  )[0]
+  plain = [3, 'uint8', 4, 'pad', (255, 255, 255), (4, 4, 3)]
+  assert decoder(size=4, fit='pad').identity == plain
+  assert decoder(size=4, fit='pad', background='7,7,7').identity == [
+    *plain[:4], (7, 7, 7), (4, 4, 3), '7,7,7'
+  ]  # fmt: skip
+
+
 def test_16_bits_in_their_own_units(root):
   images = {f'{i}.png': pixels(6, 6, dtype=np.uint16, seed=i) for i in range(9)}
   for name, image in images.items():

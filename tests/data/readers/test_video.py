@@ -129,6 +129,13 @@ def test_transparent_frames_are_put_on_the_background(tmp_path):
   np.testing.assert_array_equal(rows, np.where(x[..., 3:] > 0, x[..., :3], np.uint8([10, 20, 30])))
 
 
+def test_padded_frames_are_on_the_background(tmp_path):
+  frames(tmp_path / 'c', np.full((4, 6, 8, 3), 100, np.uint8))
+  for background, want in (('auto', 0), ('10,20,30', (10, 20, 30))):
+    rows = read(tmp_path, size=8, fit='pad', background=background).train.load()['video'][0]
+    assert (rows[:, 1:7] == 100).all() and (rows[:, [0, 7]] == want).all()
+
+
 def test_clips_of_any_size_need_a_size(tmp_path):
   frames(tmp_path / 'a', clip(5))
   frames(tmp_path / 'b', clip(5, (9, 8, 1)))

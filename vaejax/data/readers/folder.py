@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from vaejax.data.cached import packed
-from vaejax.data.fit import check_settings, colour, fitted_shape
+from vaejax.data.fit import check_settings, colour, fitted_shape, surround
 from vaejax.data.readers import (
   file_labels,
   file_table,
@@ -80,7 +80,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     field='image',
     spec=jax.ShapeDtypeStruct(decoder.shape, np.dtype(decoder.dtype)),
     decode=partial(picture_rows.decode, files.root, names, decoder),
-    decoder=list(decoder),
+    decoder=decoder.identity,
     index=index,
     names=partial(list, names),
     state=(packed(names), files.sizes[index], files.times[index]),
@@ -217,6 +217,7 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
   shape = fitted_shape((height, width, channels), settings.size, channels)
   dtype = np.dtype(DTYPES.get(depth, np.uint8)).name
   background = colour(settings.background)
+  around = surround(settings.background, settings.fit)
   return picture_rows.Decoder(
-    channels, dtype, settings.size, settings.fit, background, shape
+    channels, dtype, settings.size, settings.fit, background, shape, around
   ), depth

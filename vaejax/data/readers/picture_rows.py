@@ -23,6 +23,7 @@ class Decoder(NamedTuple):
     size, fit: see data.fit.
     background: red, green and blue behind what is transparent.
     shape: the shape [H, W, C] of a row.
+    surround: what is around a padded picture, see fit.surround.
   """
 
   channels: int
@@ -31,6 +32,12 @@ class Decoder(NamedTuple):
   fit: str
   background: tuple[int, int, int]
   shape: tuple[int, int, int]
+  surround: str = ''
+
+  @property
+  def identity(self) -> list:
+    """What the rows depend on, as JSON values."""
+    return list(self)[: None if self.surround else -1]
 
 
 def decode(root: str, names: list[str], decoder: Decoder, indices) -> np.ndarray:
@@ -49,7 +56,7 @@ def decode(root: str, names: list[str], decoder: Decoder, indices) -> np.ndarray
         f'{listing.shown(path)} is {image.shape[1]}x{image.shape[0]}, but others are '
         f'{decoder.shape[1]}x{decoder.shape[0]}. Set data.size to one side for all'
       )
-    images[i] = fit_image(image, decoder.size, None, decoder.fit)
+    images[i] = fit_image(image, decoder.size, None, decoder.fit, decoder.surround)
   return images
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vaejax.data import windows
 from vaejax.data.cached import digest, packed
-from vaejax.data.fit import check_settings, colour, fit_image, fitted_shape
+from vaejax.data.fit import check_settings, colour, fit_image, fitted_shape, surround
 from vaejax.data.paths import MOVIES, PICTURES
 from vaejax.data.readers import clip_files, file_labels, file_table, folder, groups, listing
 from vaejax.data.readers.clip_files import Clip
@@ -45,7 +45,7 @@ class Videos(NamedTuple):
 
 class Decoder(NamedTuple):
   """How clips become windows [frames, H, W, channels], as plain data for other processes. `shape`
-  is that of a frame."""
+  is that of a frame. `surround` is what is around a padded one, see fit.surround."""
 
   channels: int
   frames: int
@@ -53,6 +53,12 @@ class Decoder(NamedTuple):
   fit: str
   background: tuple[int, int, int]
   shape: tuple[int, int, int]
+  surround: str = ''
+
+  @property
+  def identity(self) -> list:
+    """What the rows depend on, as JSON values."""
+    return list(self)[: None if self.surround else -1]
 
 
 def splits(name: str, settings: Settings = DEFAULT, data_dir: str | None = None) -> tuple[str, ...]:
@@ -98,7 +104,7 @@ def table(
     field='video',
     spec=jax.ShapeDtypeStruct((settings.frames, *decoder.shape), np.dtype(np.uint8)),
     decode=partial(decode, listed.root, clips, (video, start), decoder),
-    decoder=list(decoder),
+    decoder=decoder.identity,
     index=index[video],
     names=partial(window_names, clips, video),
     state=(packed(files), listed.sizes[index], listed.times[index], video, start),
@@ -202,7 +208,8 @@ def make_decoder(videos: Videos, settings: Settings) -> Decoder:
   channels = settings.channels or (3 if probes.colour.any() else 1)
   shape = fitted_shape((*sizes[0], channels), settings.size, channels)
   background = colour(settings.background)
-  return Decoder(channels, settings.frames, settings.size, settings.fit, background, shape)
+  around = surround(settings.background, settings.fit)
+  return Decoder(channels, settings.frames, settings.size, settings.fit, background, shape, around)
 
 
 def decode(root: str, clips: list[Clip], where: tuple, decoder: Decoder, indices) -> np.ndarray:
@@ -227,7 +234,7 @@ def decode(root: str, clips: list[Clip], where: tuple, decoder: Decoder, indices
 def fitted(frame: np.ndarray, decoder: Decoder, clip: Clip, root: str) -> np.ndarray:
   """A frame [h, w, c] resized to [H, W, C]. Raises UserError if it differs from the others in
   size."""
-  frame = fit_image(frame, decoder.size, decoder.channels, decoder.fit)
+  frame = fit_image(frame, decoder.size, decoder.channels, decoder.fit, decoder.surround)
   if frame.shape != decoder.shape:
     raise UserError(
       f'a frame of {os.path.join(root, clip.name)} is {frame.shape[1]}x{frame.shape[0]}, but '
