@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from deep_png import png
 from PIL import Image
 
 from vaejax.config.load import load_config
@@ -186,6 +187,24 @@ def test_16_bits_in_their_own_units(root):
   save(root / 'z.png', pixels(6, 6))
   with pytest.raises(UserError, match=r'z\.png is 8-bit grey, but most pictures here are 16-bit'):
     table(root)
+
+
+def test_16_bits_with_alpha(root):
+  root.mkdir()
+  images = {}
+  for i in range(4):
+    data, images[f'{i}.png'] = png(5, 6, 6, 4, seed=i)
+    (root / f'{i}.png').write_bytes(data)
+  train = table(root)
+  assert train.row['image'].shape == (5, 6, 3) and train.levels == 65536
+  kept = table(root, channels=4)
+  same(kept, images)
+  inside = np.asarray(kept.units.forward(kept.load()['image']))
+  assert abs(inside.mean()) < 1e-3
+  with pytest.raises(
+    UserError, match=r'16-bit colour, which has 3. Set data.channels=0, or 4 to k'
+  ):
+    table(root, channels=1)
 
 
 def test_real_numbers(root):

@@ -206,10 +206,12 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
       f'{most}. Convert it, or move it away'
     )
   channels = 3 if kinds[pictures.COLOUR8] or depth == pictures.COLOUR16 else 1
-  if depth and settings.channels not in (None, channels):
+  possible = (channels,) if depth in (0, pictures.REAL) else (channels, 4)
+  if depth and settings.channels not in (None, *possible):
+    keep = ', or 4 to keep alpha' if 4 in possible else ''
     raise UserError(
       f'data.channels={settings.channels} does not apply to {pictures.NAMES[depth]}, which has '
-      f'{channels}. Set data.channels=0'
+      f'{channels}. Set data.channels=0{keep}'
     )
   channels = settings.channels or channels
   of_splits = headers.Headers(*(field[chosen] for field in about))
