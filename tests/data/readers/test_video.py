@@ -70,7 +70,7 @@ def test_windows_of_clips(tmp_path, writer, channels):
       name = writer(tmp_path / split / f'c{i}', x)
   splits = read(tmp_path)
   check(splits.train, [x[:4] for x in clips if len(x) >= 4])
-  assert any('1 of 4 videos are shorter than 4 frames' in note for note in splits.train.notes)
+  assert any('1 of 4 videos is shorter than 4 frames' in note for note in splits.train.notes)
   table = read(tmp_path, stride=3).test
   check(table, [x[s : s + 4] for x in clips for s in range(0, len(x) - 3, 3)])
   names = [f'test/c{i}{name[2:]}' for i, x in enumerate(clips) for _ in range(0, len(x) - 3, 3)]
@@ -100,6 +100,22 @@ def test_the_split_depends_on_names_and_keeps_clips_together(tmp_path):
     frames(tmp_path / f'c{i}', clip(8))
   after = set(read(tmp_path, stride=1).test.names())
   assert {name for name in after if int(name[1:]) < 30} == test
+
+
+def test_folders_that_are_read_as_videos_are_counted(tmp_path):
+  for name in ('cat', 'dog', 'owl'):
+    frames(tmp_path / name, clip(5))
+  line = '3 folders are read as 3 videos with their pictures as frames'
+  assert line in read(tmp_path).train.notes
+  with pytest.raises(UserError, match=rf'has 5 frames; {line}. Give at most 5'):
+    read(tmp_path, frames=12)
+  webp(tmp_path / 'films' / 'a', clip(5))
+  assert line in read(tmp_path).train.notes
+  webp(tmp_path / 'only films' / 'a', clip(5))
+  assert not any('folder' in note for note in read(tmp_path / 'only films').train.notes)
+  frames(tmp_path / 'one' / 'a', clip(5))
+  line = '1 folder is read as 1 video with its pictures as frames'
+  assert line in read(tmp_path / 'one').train.notes
 
 
 def test_frames_directly_in_the_folders_of_splits(tmp_path):

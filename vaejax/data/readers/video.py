@@ -173,6 +173,8 @@ def read(name: str, settings: Settings) -> Videos:
     notes.append(f'{are} in no folder of a split, and not read')
   labels, lines = file_labels.find(listed, stored, settings, 'video')
   notes += lines
+  folders = clip_files.folders_note(clips)
+  notes += folders
   probes = clip_files.probe(clips, listed, settings.skip_damaged)
   if probes.damaged.any():
     first = listing.shown(listed.names[int(np.argmax(probes.damaged))])
@@ -183,7 +185,7 @@ def read(name: str, settings: Settings) -> Videos:
     index = index[~probes.damaged[index]]
     lengths = probes.length[index]
     what = name if len(stored.rows) == 1 else f'{split} of {name}'
-    notes += windows.note(lengths, settings.frames or 1, what)
+    notes += windows.note(lengths, settings.frames or 1, what, '; '.join(folders))
     kept[split] = index[lengths >= (settings.frames or 1)]
   result = groups.with_test(kept, listed.fractions)
   if len(kept) == 1:
