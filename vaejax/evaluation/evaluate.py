@@ -67,6 +67,7 @@ def evaluate(
   check(config)
   put, train = sharding.MeshPlacement(mesh), None
   table, source = trained.open_split(run, split, put, log)
+  split = load.split_name(config.data, split, run.data_dir)  # as it is recorded
   # The data may have labels that it did not have in training.
   evals, skipped = make_evals(names or config.evals, config, run.method, source.example)
   labels = [load.count_labels(config.data, table)] * 2
