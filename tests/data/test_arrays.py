@@ -138,7 +138,7 @@ def test_arrays_without_splits():
     np.testing.assert_array_equal(rows['label'], np.asarray([1, 0, -1])[Y % 3][index])
     np.testing.assert_array_equal(rows['factors'], np.stack([Y, Y], 1)[index])
   assert given['train'].class_names == ('a', 'b') and given['train'].factors == {'x': 4, 'y': 4}
-  assert given['train'].notes == ('there is no test split: 1 of 9 rows, 10 %, are test',)
+  assert given['train'].notes == ('there is no test split: 10 % of the rows are test, 1 of 9',)
   assert arrays.tables(X)['train'].size == 8
 
 

@@ -163,3 +163,16 @@ def test_what_has_no_files_has_none_to_skip(tmp_path, tiny):
     line = f'data.skip_damaged has no effect on {name}: it is for files of pictures and videos'
     assert [table.notes.count(line) for table in (tables.train, tables.test)] == [notes] * 2
     assert line not in load.splits(data(name=name), None).train.notes
+
+
+def test_one_row_is_described_as_one():
+  from vaejax.data.elements import check_finite
+  from vaejax.data.labels import Count
+  from vaejax.data.table import of_arrays
+
+  for n, start, end in ((1, '1 image of', '1 row'), (2, '2 images of', '2 rows')):
+    rows = of_arrays({'image': np.zeros((n, 4, 4, 1), np.uint8)}, 1, 'x')
+    line = load.describe(rows, False, Count(n, 0))
+    assert line.startswith(start) and line.endswith(f', 1 class; {end} without a label')
+  with pytest.raises(UserError, match='and 1 more row after it has such values'):
+    check_finite(np.full((2, 3), np.nan), 'x')

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}  # channels -> PIL's mode
 FITS = 'resize', 'pad', 'crop'
@@ -86,8 +87,8 @@ def fit_image(
   if channels and channels != image.shape[-1]:
     if image.dtype != np.uint8 or image.shape[-1] not in MODES:
       raise UserError(
-        f'data.channels={channels} does not apply to images of {image.shape[-1]} channels of '
-        f'{image.dtype}. Set data.channels=0'
+        f'data.channels={channels} does not apply to images of '
+        f'{counted(image.shape[-1], "channel")} of {image.dtype}. Set data.channels=0'
       )
     image = _recolour(image, channels, background)
   if size is None or image.shape[:2] == (size, size):
