@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up; a layer imports those below it, and of a row none the others. What is reached
 # by name (methods, evals, sets, nets and their priors) is imported by nobody above it.
 LAYERS = (
-  ('errors',),
+  ('errors', 'plural'),
   ('lookup', 'distributed'),
   ('units',),
   ('types',),

@@ -54,7 +54,7 @@ def test_reconstruct_writes_originals_above_their_reconstructions(copied, capsys
   [
     (['encode', '--out=x.png'], 'ends in .npz'),
     (['reconstruct', '--out=x.npz'], 'ends in .png'),
-    (['encode', '--split=valid'], "no split 'valid'"),
+    (['encode', '--split=dev'], "no split 'dev'"),
     (['encode', '--out=none/x.npz'], 'there is no folder none'),
     (['reconstruct', '--member=3'], 'is not a sweep'),
     (['encode', '--checkpoint=7'], 'one of the steps 10, 20'),

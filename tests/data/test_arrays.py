@@ -15,7 +15,7 @@ Y = np.arange(9) % 4
 
 
 def config(**fields):
-  data = base('vae', {}).data
+  data = base('rvae' if 'frames' in fields else 'vae', {}).data
   data.update({'name': arrays.NAME, **fields})
   return data
 
@@ -77,6 +77,56 @@ def test_images_and_videos_are_brought_to_a_size():
   assert black.levels == 256 and len(np.unique(black.load()['image'])) > 2
 
 
+def test_padded_arrays_are_on_the_background():
+  given = arrays.tables({'train': X, 'test': X})
+  rows = splits.table(config(size=6, fit='pad', background='white'), 'train', given).load()['image']
+  np.testing.assert_array_equal(rows[:, 1:5, :5], X)
+  assert (rows[:, [0, 5]] == 255).all() and (rows[:, :, 5] == 255).all()
+
+
+def test_videos_are_cut_into_windows():
+  x = RANDOM.integers(0, 256, (5, 11, 4, 4, 1), dtype=np.uint8)
+  given = arrays.tables(
+    {s: {'videos': x[:n], 'labels': Y[:n]} for s, n in (('train', 5), ('test', 2))}
+  )
+  rows = splits.table(config(frames=4, stride=3), 'test', given)
+  want = [clip[s : s + 4] for clip in x[:2] for s in (0, 3, 6)]
+  np.testing.assert_array_equal(rows.load()['video'], want)
+  np.testing.assert_array_equal(rows.fetch(np.asarray([4, 0]))['video'], [want[4], want[0]])
+  assert rows.labels().tolist() == rows.load()['label'].tolist() == [0, 0, 0, 1, 1, 1]
+  assert rows.groups().tolist() == [0, 0, 0, 1, 1, 1] and rows.size == 6
+  assert rows.row['video'].shape == (4, 4, 4, 1)
+  first = splits.table(config(frames=4, stride=0, size=2), 'train', given)
+  assert (first.size, first.load()['video'].shape) == (5, (5, 4, 2, 2, 1))
+  plain = splits.table(config(frames=4, stride=0), 'train', given)
+  np.testing.assert_array_equal(plain.load()['video'], x[:, :4])
+  digests = {content(table)['video'] for table in (rows, first, plain, given['train'])}
+  assert len(digests) == 4
+  resized = splits.table(config(frames=4, stride=3, size=2), 'train', given)
+  assert resized.groups().tolist() == np.repeat(np.arange(5), 3).tolist()
+  every = splits.table(config(frames=11, stride=3), 'train', given)
+  np.testing.assert_array_equal(every.load()['video'], x)
+  with pytest.raises(
+    UserError, match=r'frames=12 is too long: the longest video of the test data has 11 frames'
+  ):
+    splits.table(config(frames=12), 'test', given)
+  with pytest.raises(UserError, match=r'data.stride=-1 is not a number of frames'):
+    splits.table(config(frames=4, stride=-1), 'test', given)
+
+
+@pytest.mark.parametrize('mode', ['resident', 'stream'])
+def test_units_of_videos_are_those_of_their_windows(mode):
+  x = RANDOM.normal(5, 1000, (9, 8, 4, 4, 1)).astype(np.float32)
+  x[:, 4:] *= 100  # frames that are not read
+  given = arrays.tables({'train': {'videos': x}, 'test': {'videos': x}})
+  data = config(mode=mode, frames=4, stride=0)
+  source = sources.test(data, splits.table(data, 'test', given))
+  batch = np.asarray(source.rows(next(source.blocks(9)), np.arange(9))['video'])
+  assert abs(batch.mean()) < 1e-4 and abs(batch.std() - 1) < 1e-4
+  own = source.example.units.inverse(batch)
+  np.testing.assert_allclose(own, x[:, :4], rtol=1e-4, atol=1e-1)
+
+
 def test_arrays_without_splits():
   train, test, _ = divide(9)
   given = arrays.tables(
@@ -88,7 +138,7 @@ def test_arrays_without_splits():
     np.testing.assert_array_equal(rows['label'], np.asarray([1, 0, -1])[Y % 3][index])
     np.testing.assert_array_equal(rows['factors'], np.stack([Y, Y], 1)[index])
   assert given['train'].class_names == ('a', 'b') and given['train'].factors == {'x': 4, 'y': 4}
-  assert given['train'].notes == ('there is no test split: 1 of 9 rows, 10 %, are test',)
+  assert given['train'].notes == ('there is no test split: 10 % of the rows are test, 1 of 9',)
   assert arrays.tables(X)['train'].size == 8
 
 

@@ -134,6 +134,8 @@ def test_channels_background_and_size(tmp_path):
   # A fifth of (100, 150, 200) on (10, 20, 30).
   assert abs(read(background='10,20,30')[0, 0] - np.array([28.0, 46.0, 64.0])).max() <= 1
   assert read(size=32, channels=1).shape == (32, 32, 1)
+  padded = read(size=66, fit='pad', background='10,20,30')
+  assert (padded[0] == [10, 20, 30]).all() and not read(size=66, fit='pad')[0].any()
 
 
 def test_the_folder_is_that_of_the_environment_too(tmp_path, monkeypatch):

@@ -54,6 +54,41 @@ def test_the_rows_are_those_of_tfds(tmp_path, prepare, pictures, split):
   assert np.array_equal(last, [want[-1]['image'], want[0]['image']])
 
 
+def test_val_is_validation(tmp_path):
+  from PIL import Image
+
+  for folder, count in (('train', 4), ('val', 3), ('test', 2)):
+    (tmp_path / folder).mkdir()
+    for i in range(count):
+      Image.fromarray(np.full((4, 4), 10 * count + i, np.uint8)).save(
+        tmp_path / folder / f'{i}.png'
+      )
+  shades = lambda split: splits.table(data(str(tmp_path)), split, None).load()['image'][:, 0, 0, 0]
+  for name in ('val', 'valid', 'validation'):
+    assert shades(name).tolist() == [30, 31, 32]
+    assert shades(f'{name}[1:]').tolist() == [31, 32]
+    assert shades(f'test + {name}[:1]+{name}').tolist() == [20, 21, 30, 30, 31, 32]
+  name = lambda split, **fields: splits.split_name(
+    data(**{'name': str(tmp_path)} | fields), split, None
+  )
+  assert name('train+val[:10%]') == 'train+validation[:10%]' and name('val.x') == 'val.x'
+  # Rows that are held out, and a dataset without validation.
+  assert name('val', name='digits', validation=100) == 'validation'
+  assert name('stacked_digits', name='stacked_digits') == 'stacked_digits'
+  assert name('val', name='stacked_digits', validation=100) == 'validation'
+  with pytest.raises(UserError, match="no split 'val'"):
+    splits.table(data(), 'val', None)
+
+
+def test_a_split_that_is_called_val_stays(tmp_path, prepare, pictures):
+  import tensorflow_datasets as t
+
+  rows = {s: [{'image': p} for p in pictures(4, (4, 4, 3))] for s in ('train', 'val', 'test')}
+  prepare(tmp_path, rows, {'image': t.features.Image(shape=(4, 4, 3))})
+  assert splits.split_name(data('tiny'), 'val[:2]', str(tmp_path)) == 'val[:2]'
+  assert splits.table(data('tiny'), 'val[:2]', str(tmp_path)).size == 2
+
+
 @pytest.mark.parametrize('name', ['digits', 'shapes', 'moving'])
 def test_of_sets_that_are_drawn_or_included(name):
   whole = splits.table(data(name), 'test', None)

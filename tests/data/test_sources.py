@@ -8,6 +8,7 @@ import pytest
 from vaejax.config.base import base
 from vaejax.core.step import create_state
 from vaejax.data import sources, splits
+from vaejax.errors import UserError
 from vaejax.types import Method, Variables
 
 
@@ -124,3 +125,16 @@ def test_an_example_is_what_both_sources_give():
     example = sources.example(found, rows)
     assert example == sources.train(found, rows, 4, 0).example == sources.test(found, rows).example
     assert (example.low, example.high, example.levels, example.classes) == (low, high, levels, 10)
+
+
+def test_one_row_is_described_as_one():
+  from vaejax.data.elements import check_finite
+  from vaejax.data.labels import Count
+  from vaejax.data.table import of_arrays
+
+  for n, start, end in ((1, '1 image of', '1 row'), (2, '2 images of', '2 rows')):
+    rows = of_arrays({'image': np.zeros((n, 4, 4, 1), np.uint8)}, 1, 'x')
+    line = sources.describe(rows, False, Count(n, 0))
+    assert line.startswith(start) and line.endswith(f', 1 class; {end} without a label')
+  with pytest.raises(UserError, match='and 1 more row after it has such values'):
+    check_finite(np.full((2, 3), np.nan), 'x')

@@ -1,5 +1,6 @@
 """What is refused in a config's `data`, and the splits that a dataset has."""
 
+import numpy as np
 import pytest
 
 from vaejax.config.base import base
@@ -36,3 +37,16 @@ def test_a_wrong_name_is_answered_in_one_line(fields, message):
 def test_embedded_sets_have_two_splits(name):
   with pytest.raises(UserError, match=f"{name} has no split 'valid'. Choose train or test"):
     splits.table(data(name=name), 'valid', None)
+
+
+def test_what_has_no_files_has_none_to_skip(tmp_path, tiny):
+  from PIL import Image
+
+  for i in range(2):
+    (tmp_path / 'folder').mkdir(exist_ok=True)
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / 'folder' / f'{i}.png')
+  for name, notes in (('digits', 1), (str(tiny), 1), (str(tmp_path / 'folder'), 0)):
+    tables = splits.tables(data(name=name, skip_damaged=True), None)
+    line = f'data.skip_damaged has no effect on {name}: it is for files of pictures and videos'
+    assert [table.notes.count(line) for table in (tables.train, tables.test)] == [notes] * 2
+    assert line not in splits.tables(data(name=name), None).train.notes

@@ -139,6 +139,18 @@ def test_a_split_a_seed_and_weights_are_recorded_beside_what_there_was(copied):
   assert evaluate(copied, ['elbo'], split='train', seed=5)[0]['kl'] != found['kl']
 
 
+def test_val_is_recorded_as_validation(copied):
+  evaluate(copied, ['elbo'], split='val')
+  evaluate(copied, ['elbo'], split='val[:10]')
+  after = json.loads((copied / 'evaluation.json').read_text())
+  assert [after[f'{split}/elbo']['split'] for split in ('validation', 'validation[:10]')] == [
+    'validation',
+    'validation[:10]',
+  ]
+  assert (after['validation/elbo']['n'], after['validation[:10]/elbo']['n']) == (150, 10)
+  assert not any('val/' in name for name in after)
+
+
 def test_a_record_replaces_its_own_names_only(tmp_path):
   def add(split, seed, **values):
     pairs = {name: (value, None) for name, value in values.items()}

@@ -10,6 +10,7 @@ from vaejax.data.device import augment, transforms
 from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
+from vaejax.plural import counted
 from vaejax.types import Example
 
 
@@ -105,9 +106,9 @@ def summary(rows: Table, resident: bool, count: labels.Count | None = None) -> s
   shape = 'x'.join(map(str, rows.row[name].shape))
   place = f'resident ({resident_bytes(rows) / 2**20:.1f} MiB)' if resident else 'streamed'
   place = 'rendered' if rows.render and resident else place
-  line = f'{rows.size:,} {name}{"s" * (rows.size != 1)} of {shape}, {place}'
+  line = f'{counted(rows.size, name)} of {shape}, {place}'
   if rows.classes:
     line += f', {classes.describe(rows.class_names, rows.classes)}'
   if rows.classes and count and count.unlabelled:
-    line += f'; {count.unlabelled:,} rows without a label'
+    line += f'; {counted(count.unlabelled, "row")} without a label'
   return line

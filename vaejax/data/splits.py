@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from vaejax import units
-from vaejax.data import arrays, positive, readers, sets, settings, slices, stacked, subset
+from vaejax.data import (
+  arrays,
+  positive,
+  readers,
+  sets,
+  settings,
+  slices,
+  split_names,
+  stacked,
+  subset,
+)
 from vaejax.data.device import transforms
 from vaejax.data.device.styles import STYLES
 from vaejax.data.table import Table
@@ -46,10 +56,11 @@ def tables(data, data_dir: Location) -> Splits:
 def table(data, split: str, data_dir: Location) -> Table:
   """The raw rows of a split, or of a slice or sum of splits such as 'test[:10%]' (see slices.py).
 
-  'train' and 'validation' are those of `tables`. Raises UserError if there is no such dataset or
-  split.
+  'train' and 'validation' are those of `tables`, and 'val' is 'validation'. Raises UserError if
+  there is no such dataset or split.
   """
   check(data)
+  split = split_name(data, split, data_dir)
   if slices.is_compound(split):
     return slices.read(split, lambda name: table(data, name, data_dir))
   if base := stacked.base(data.name):
@@ -65,6 +76,14 @@ def table(data, split: str, data_dir: Location) -> Table:
       'hold rows out of train'
     )
   return read(data, split, data_dir)
+
+
+def split_name(data, split: str, data_dir: Location) -> str:
+  """A split, slice or sum of splits with 'validation' for 'val' and 'valid', see split_names."""
+  base = stacked.base(data.name)
+  held_out = ('validation',) if data.get('validation') else ()
+  stored = grey(data, base) if base else data
+  return split_names.complete(split, lambda: (*names(stored, data_dir), *held_out))
 
 
 def check(data) -> None:
@@ -115,6 +134,9 @@ def read(data, split: str, data_dir: Location) -> Table:
     rows = module.table(split, **of_data.for_drawing(module.table, data_dir))
   else:
     rows = readers.find(data.name, of_data).table(data.name, split, of_data, data_dir)
+  if of_data.skip_damaged and not rows.names:
+    line = f'data.skip_damaged has no effect on {data.name}: it is for files of pictures and videos'
+    rows = rows._replace(notes=(*rows.notes, line))
   check_real_numbers(data, rows)
   if data.transform == 'log':
     rows = positive.checked(rows)

@@ -90,6 +90,7 @@ def open_split(
   """
   data = run.config.data
   same_data.check_place(data, run.data_dir)
+  split = splits.split_name(data, split, run.data_dir)
   table = splits.table(data, split, run.data_dir)
   if table.units and run.example.units:
     table = table._replace(units=run.example.units)  # those that the run has learned

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from vaejax.data.readers import clips
 from vaejax.data.readers.damaged import reading
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 FORMAT = 'array_record'
 
@@ -121,8 +122,8 @@ def check_files(folder: str, files: tuple[str, ...], declared: list[int]) -> Non
   for path, actual, count in zip(files, counts, declared, strict=True):
     if actual != count:
       raise UserError(
-        f'{path} has {actual} records, but dataset_info.json of its folder declares {count}. '
-        'Prepare the dataset again'
+        f'{path} has {counted(actual, "record")}, but dataset_info.json of its folder '
+        f'declares {count:,}. Prepare the dataset again'
       )
 
 

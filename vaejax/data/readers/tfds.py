@@ -78,7 +78,7 @@ def table(
 
   def read_image(fields, row):
     frames = decode_frames(fields, windows.start[row]) if clip else [decode_image(fields)]
-    frames = [fit_image(frame, size, channels, fit) for frame in frames]
+    frames = [fit_image(frame, size, channels, fit, settings.background) for frame in frames]
     if wrong := [x.shape for x in frames if x.shape != shape[-3:]]:
       raise deep.Mismatch(f'it is {list(wrong[0])}, but the dataset is {list(shape[-3:])}')
     return np.reshape(frames, shape)
