@@ -215,6 +215,17 @@ def test_channels_first_and_last(tmp_path, shape, first):
   assert first == any('which is read as [N, C, H, W]' in note for note in train.notes)
 
 
+@pytest.mark.parametrize(
+  ('x', 'levels'),
+  [(X, 256), (X > 127, 256), (X.astype(np.uint16) * 257, 65536), (X.astype(np.float32), 0)],
+)
+def test_levels_of_resized_images(tmp_path, x, levels):
+  path = npz(tmp_path / 'a.npz', x_train=x, x_test=x)
+  splits = read(path, size=4)
+  for table in (splits.train, splits.test):
+    assert table.row['image'].shape[0] == 4 and table.levels == levels
+
+
 @pytest.mark.parametrize('dtype', ['>u2', '>i4', '>f4'])
 def test_the_other_byte_order(tmp_path, dtype):
   x = X.astype(dtype)  # at most 255: 16 bits stay 16 bits
