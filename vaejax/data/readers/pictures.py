@@ -13,7 +13,8 @@ from vaejax.errors import UserError
 
 # For these formats Pillow runs no other program, as it does for EPS.
 FORMATS = 'PNG', 'JPEG', 'WEBP', 'BMP', 'DIB', 'TIFF', 'GIF', 'PPM'
-ORIENTATION, BITS, PHOTOMETRIC, WHITE_IS_ZERO = 0x0112, 258, 262, 0
+ORIENTATION, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags
+WHITE_IS_ZERO, UNSIGNED, SIGNED = 0, 1, 2  # values of tags
 GREY8, COLOUR8, GREY16, REAL, COLOUR16 = 1, 2, 3, 4, 5  # kinds of pictures
 NAMES = {
   GREY8: '8-bit grey',
@@ -79,6 +80,7 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
 
   with opened(path) as picture:
     kind = kind_of(picture, path)
+    is_unsigned = picture.format == 'TIFF' and sample_format(picture) == UNSIGNED
     white_is_zero = picture.format == 'TIFF' and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
     if kind == COLOUR16:
       with open(path, 'rb') as file:
@@ -95,6 +97,8 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
     if kind == GREY16:
       values = values.astype(np.uint16)
       return np.uint16(65535) - values if white_is_zero else values
+    if values.dtype == np.int32 and is_unsigned:
+      values = values.view(np.uint32)  # Pillow reads these bits as signed numbers
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
       raise Damaged(
@@ -141,6 +145,8 @@ def kind_of(picture, path: str) -> int:
       f'{path} has 16 bits a channel in {mode}, which Pillow only reads with 8. Convert it to 8 '
       'bits, or store the pictures as uint16 [N, H, W, C] in an .npz'
     )
+  if mode == 'L' and picture.format == 'TIFF' and sample_format(picture) == SIGNED:
+    raise UserError(f'{path} has signed numbers of 8 bits. Store them with 16 bits or as floats')
   if mode in ('LAB', 'HSV'):
     raise UserError(f'{path} is a picture in {mode}. Convert it to RGB')
   palette = picture.getpalette() if mode == 'P' else None
@@ -161,6 +167,11 @@ def sample_bits(picture) -> int:
     largest = arguments[-1] if isinstance(arguments, tuple) else arguments
     return 16 if isinstance(largest, int) and largest > 255 else 8
   return 8
+
+
+def sample_format(picture) -> int:
+  """What the numbers in a TIFF are: UNSIGNED, SIGNED, or others for floats."""
+  return picture.tag_v2.get(SAMPLE_FORMAT, (UNSIGNED,))[0]
 
 
 @functools.cache
