@@ -316,6 +316,17 @@ def test_dsprites(tmp_path):
   assert read(path, label='scale').train.classes == 6
 
 
+def test_dsprites_as_hdf5(tmp_path):
+  binary = RANDOM.integers(0, 2, (40, 64, 64), np.uint8)
+  classes = np.stack([Y * 0, Y % 3, Y, np.arange(40), Y, Y + 20], 1)
+  path = tmp_path / 'dsprites.hdf5'
+  arrays = {'imgs': binary, 'latents/classes': classes, 'latents/values': classes / 3.0}
+  table = read(hdf5(path, **arrays)).train
+  image = binary[TRAIN][..., None] * np.uint8(255)
+  check(table, image=image, label=(Y % 3)[TRAIN], factors=classes[TRAIN])
+  assert table.class_names == ('square', 'ellipse', 'heart') and table.factors['orientation'] == 40
+
+
 def test_3dshapes(tmp_path):
   x = RANDOM.integers(0, 256, (40, 64, 64, 3), np.uint8)
   numbers = np.stack([Y, Y + 1, Y + 6, Y + 4, Y % 4, Y + 11], 1)
