@@ -164,7 +164,7 @@ def read(name: str, settings: Settings) -> Folder:
     empty = next(split for split, index in kept.items() if not len(index))
     raise UserError(f'all pictures of {empty} in {name} are damaged. Give others')
   result = groups.with_test(kept, files.fractions)
-  if len(result['train']) == 1 and len(kept) == 1:
+  if len(kept) == 1 and len(kept['train']) == 1:
     notes.append('one picture is both train and test')
   elif len(kept) == 1:
     notes.append(
