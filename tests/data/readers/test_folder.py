@@ -255,6 +255,8 @@ def test_one_picture(root):
   train, test = table(root), table(root, 'test')
   assert same(train, {'1.png': image}) == same(test, {'1.png': image})
   assert 'one picture is both train and test' in train.notes
+  save(root / '2.png', image)
+  assert table(root).notes == ('test is 1 of 2 pictures, by their names',)
 
 
 def test_links(root, tmp_path):
