@@ -101,7 +101,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     load=load,
     fetch=fetch,
     origin=origin,
-    levels=LEVELS.get(kind, 256),
+    levels=LEVELS[kind] if kind else levels_of_8_bits(folder, settings),
     units=fitted,
     class_names=folder.class_names,
     factors={name: len(column.names) for name, column in folder.factors.items()},
@@ -110,6 +110,12 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     content=functools.partial(picture_rows.content, files, index, load, extra, list(decoder), size),
     notes=folder.notes,
   )
+
+
+def levels_of_8_bits(folder: Folder, settings: Settings) -> int:
+  """The number of values of a pixel: 2 if all pictures are black and white and none is resized."""
+  kinds = {*np.concatenate([folder.headers.kind[index] for index in folder.rows.values()]).tolist()}
+  return 2 if kinds == {pictures.BINARY} and not settings.size else 256
 
 
 def check_field(settings: Settings, name: str) -> None:
@@ -232,7 +238,7 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
   files, about = folder.listing, folder.headers
   chosen = np.concatenate(list(folder.rows.values()))
   kinds = Counter(about.kind[chosen][about.kind[chosen] > 0].tolist())
-  eight = (pictures.GREY8, pictures.COLOUR8)
+  eight = pictures.EIGHT_BITS
   by_depth = Counter({0: sum(kinds[kind] for kind in eight)})
   by_depth.update({kind: kinds[kind] for kind in DTYPES})
   depth = by_depth.most_common(1)[0][0]

@@ -15,9 +15,11 @@ from vaejax.errors import UserError
 FORMATS = 'PNG', 'JPEG', 'WEBP', 'BMP', 'DIB', 'TIFF', 'GIF', 'PPM'
 ORIENTATION, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags
 WHITE_IS_ZERO, UNSIGNED, SIGNED = 0, 1, 2  # values of tags
-GREY8, COLOUR8, GREY16, REAL, COLOUR16 = 1, 2, 3, 4, 5  # kinds of pictures
+GREY8, COLOUR8, GREY16, REAL, COLOUR16, BINARY = 1, 2, 3, 4, 5, 6  # kinds of pictures
+EIGHT_BITS = GREY8, COLOUR8, BINARY
 NAMES = {
   GREY8: '8-bit grey',
+  BINARY: 'black and white',
   COLOUR8: '8-bit colour',
   GREY16: '16-bit grey',
   REAL: 'real numbers',
@@ -89,7 +91,7 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
     picture.load()
     if orientation(picture) != 1:
       picture = ImageOps.exif_transpose(picture)
-    if kind in (GREY8, COLOUR8):
+    if kind in EIGHT_BITS:
       picture = coloured(picture, channels, background)
       shape = picture.height, picture.width, channels
       return np.frombuffer(picture.tobytes(), np.uint8).reshape(shape)
@@ -153,7 +155,9 @@ def kind_of(picture, path: str) -> int:
   if palette:
     values = np.asarray(palette[: len(palette) // 3 * 3]).reshape(-1, 3)
     return GREY8 if (values == values[:, :1]).all() else COLOUR8
-  return GREY8 if mode in ('1', 'L', 'LA', 'La') else COLOUR8
+  if mode == '1':
+    return BINARY
+  return GREY8 if mode in ('L', 'LA', 'La') else COLOUR8
 
 
 def sample_bits(picture) -> int:
