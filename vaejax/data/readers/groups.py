@@ -36,11 +36,12 @@ def group(names: list[str]) -> Groups:
   """The stored splits of sorted names 'folder/file', which are its folders called train,
   validation, val, valid and test.
 
-  Folders that contain everything are skipped. Without a train folder there are no splits. A train
-  folder among other folders that are no splits is a class of that name.
+  Folders that contain everything are skipped. Splits can also be in each folder of a class:
+  'cat/train/1.png'. Without a train folder there are no splits. A train folder among other folders
+  that are no splits is a class of that name.
   """
   start = len(shared_folders(names, stop=SPLITS))
-  below = [name[start:] for name in names]
+  below = split_first([name[start:] for name in names])
   folders = {folder for name in below if (folder := first_folder(name))}
   splits = {folder: SPLITS[folder.lower()] for folder in folders if folder.lower() in SPLITS}
   kinds = set(splits.values())
@@ -54,6 +55,14 @@ def group(names: list[str]) -> Groups:
       places.setdefault(splits[folder], []).append(name[len(folder) + 1 :])
   kept = sum(map(len, rows.values()))
   return Groups({k: np.asarray(v) for k, v in rows.items()}, places, len(names) - kept)
+
+
+def split_first(names: list[str]) -> list[str]:
+  """Names 'cat/train/1.png' as 'train/cat/1.png', if all of them have a split in second place."""
+  parts = [name.split('/', 2) for name in names]
+  if all(len(part) == 3 and part[1].lower() in SPLITS for part in parts):
+    return [f'{split}/{folder}/{rest}' for folder, split, rest in parts]
+  return names
 
 
 def with_test(rows: dict[str, np.ndarray], fractions: np.ndarray) -> dict[str, np.ndarray]:
