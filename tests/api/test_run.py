@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from scipy import stats
 
 import vaejax
-from vaejax.api import programs
+from vaejax.api import inputs, programs
 from vaejax.api.run import Run
 from vaejax.cli.main import main
 from vaejax.config import presets
@@ -281,3 +281,12 @@ def test_the_import_waits_until_something_is_used():
   assert out.stdout == '[]\nTrue set()\n', out.stderr
   with pytest.raises(AttributeError, match="no attribute 'lode'"):
     vaejax.lode  # noqa: B018
+
+
+def test_black_and_white_may_be_0_and_1_as_in_the_data():
+  x = np.random.default_rng(0).integers(0, 2, (5, 4, 4, 1), np.uint8)
+  binary = Example({'image': jax.ShapeDtypeStruct((4, 4, 1), np.float32)}, None, levels=2)
+  for given in (x, x.astype(bool), x * np.uint8(255)):
+    np.testing.assert_array_equal(inputs.pixels('images', given, binary), x * 255)
+  grey = binary._replace(levels=256)
+  np.testing.assert_array_equal(inputs.pixels('images', x, grey), x)

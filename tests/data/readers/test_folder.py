@@ -106,6 +106,18 @@ def test_labels_and_factors_of_a_table_of_text(root, animals):
     table(root, label='breed')
 
 
+def test_black_and_white_has_2_levels(root):
+  images = {f'{i}.png': pixels(6, 6, seed=i) > 127 for i in range(4)}
+  for name, image in images.items():
+    save(root / name, image)
+  want = {name: image[..., None] * np.uint8(255) for name, image in images.items()}
+  assert same(table(root), {n: x for n, x in want.items() if n in table(root).names()})
+  assert table(root).levels == 2 and table(root).row['image'].dtype == np.uint8
+  assert table(root, channels=3).levels == 2 and table(root, size=3).levels == 256
+  save(root / 'grey.png', pixels(6, 6))
+  assert table(root).levels == 256
+
+
 def test_sizes_that_differ_are_listed(root):
   for i, (h, w) in enumerate([(8, 6), (8, 6), (8, 6), (6, 8), (6, 8), (40, 30), (3, 3)]):
     save(root / f'{i}.png', pixels(h, w, 3))
@@ -295,6 +307,8 @@ def test_one_picture(root):
   train, test = table(root), table(root, 'test')
   assert same(train, {'1.png': image}) == same(test, {'1.png': image})
   assert 'one picture is both train and test' in train.notes
+  save(root / '2.png', image)
+  assert table(root).notes == ('test is 1 of 2 pictures, by their names',)
 
 
 def test_links(root, tmp_path):

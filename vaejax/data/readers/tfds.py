@@ -57,6 +57,7 @@ def table(
       clips.check_length(clip, frames, folder)
     picture = None if clip else features.picture(all_features, settings, folder)
     label, notes = features.label(all_features, settings, folder)
+    notes = (picture.axes.note, *notes) if picture and picture.axes.note else notes
     h, w, c = (clip or picture).shape
     if size is None and None in (h, w):
       raise UserError(f'the images of {folder} differ in size. Set data.size')
@@ -107,6 +108,7 @@ def table(
 
   def load():
     key = [file_key(folder, of_split.files), of_split.name, size, channels, size and fit]
+    key += [picture.axes.first if picture else False]
     key += [settings.background, settings.field, settings.label, *length, settings.stride]
     small = None not in (h, w) and h * w < _THREADED_PIXELS
     threads = 1 if small else min(os.cpu_count() or 1, 16)
