@@ -9,11 +9,11 @@ from PIL import Image
 import vaejax
 from vaejax.api import files
 from vaejax.cli.main import main
-from vaejax.data import load
+from vaejax.data import splits
 
 
 def digits(run, split):
-  return load.table(run.config.data, split, None).load()
+  return splits.table(run.config.data, split, None).load()
 
 
 def test_encode_writes_the_latents_of_a_split_in_its_order(trained, tmp_path, monkeypatch, capsys):

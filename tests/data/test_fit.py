@@ -29,6 +29,14 @@ def test_nothing_to_do_changes_nothing(mode):
   assert fit_image(x) is x
 
 
+@pytest.mark.parametrize('mode', ['resize', 'crop'])
+def test_two_channels_are_resized_one_by_one(mode):
+  x = image(9, 14, 2)
+  one_by_one = [fit_image(x[..., c : c + 1], 5, mode=mode) for c in range(2)]
+  difference = fit_image(x, 5, mode=mode) - np.concatenate(one_by_one, -1).astype(int)
+  assert np.abs(difference).max() <= 1  # PIL rounds between rows and columns
+
+
 def test_pad_centres_between_zeros():
   x = image(3, 4, 2) | 1
   out = fit_image(x, 8, mode='pad')

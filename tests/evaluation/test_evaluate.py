@@ -11,7 +11,7 @@ from vaejax.config.base import base
 from vaejax.core import sharding
 from vaejax.core.devices import make_mesh
 from vaejax.core.passes import flat, make_pass
-from vaejax.data import load
+from vaejax.data import sources, splits
 from vaejax.errors import UserError
 from vaejax.evaluation.evaluate import evaluate, record
 from vaejax.lookup import lookup
@@ -24,7 +24,7 @@ def source(mode='resident', **fields):
   data = base('', {}).data
   data.name = 'digits'
   data.update({'mode': mode, **fields})
-  return load.test(data, load.table(data, 'test', None))
+  return sources.test(data, splits.table(data, 'test', None))
 
 
 METHOD = Method(None, (), None, None, {})
@@ -59,7 +59,7 @@ def test_every_example_counts_once(mode, devices, n, limit):
   assert split.resident == (mode == 'resident')
   data = base('', {}).data
   data.name = 'digits'
-  raw = load.table(data, 'test', None).load()
+  raw = splits.table(data, 'test', None).load()
   count = limit or 297
   seen = []
   one = make_pass({'pixels': sums()}, METHOD, split, n, mesh(devices))

@@ -54,7 +54,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
       'low': placeholder(float),  # range of real numbers in pictures, None: that of the data
       'high': placeholder(float),
       'shown': (),  # channels that pictures show, (): all, each in grey unless there are 1, 3 or 4
-      # Random changes of training images, see vaejax/data/augment.py.
+      # Random changes of training images, see vaejax/data/device/augment.py.
       'augment': {
         'flip': False,  # left to right
         'pad': 0,  # pixels around an image before a random crop

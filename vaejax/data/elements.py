@@ -45,7 +45,7 @@ def measure(blocks: Iterable[np.ndarray], what: str, first: int = 0) -> Range:
   """
   low, high, whole, dtype = math.inf, -math.inf, True, None
   for block in blocks:
-    dtype = block.dtype
+    dtype = block.dtype.newbyteorder('=')  # FITS and IDX files have the other order
     if dtype.kind not in 'buif':
       raise UserError(f'{what} has the dtype {dtype}. Give numbers: uint8, uint16 or floats')
     check_finite(block, what, first)

@@ -66,7 +66,8 @@ def fit_image(
 
   Args:
     image: [h, w, c]; uint8 with c from 1 to 4 is grey, grey and alpha, RGB, RGBA. Real numbers
-      (uint16, float32), and more channels, only change in size.
+      (uint16, float32), and more channels, only change in size. Each of two channels is resized
+      by itself.
     size: height and width of the result.
     channels: of uint8: 1 (ITU-R 601 luma), 3 (grey repeated) or 4.
     mode: 'resize' scales the image to the square with antialiasing. 'pad' centres it in the square
@@ -126,7 +127,8 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   # PIL's bilinear filter is a weighted mean of the area when it shrinks an image. Its BOX filter
   # only uses complete pixels, which is asymmetric if the factor is not a whole number.
   resize = lambda picture: picture.resize((width, height), Image.Resampling.BILINEAR)
-  if image.dtype == np.uint8 and image.shape[-1] in MODES:
+  # Two channels can be anything. As grey and alpha, PIL would weigh the one by the other.
+  if image.dtype == np.uint8 and image.shape[-1] in (1, 3, 4):
     return _array(resize(_picture(image)))
   channels = np.moveaxis(image, -1, 0).astype(np.float32)
   result = np.stack([np.asarray(resize(Image.fromarray(channel))) for channel in channels], -1)

@@ -51,6 +51,11 @@ def of_config(data) -> Settings:
   return Settings(**{**values, **zero_is_default})
 
 
+def styles(data) -> str:
+  """The kind of styles that images are drawn in, see data.styles; '' for none."""
+  return data.get('styles') or ''
+
+
 def identity(settings: Settings) -> list:
   """The settings as a list of JSON values, for the key of a cache of decoded rows."""
   return sorted(settings._asdict().items())

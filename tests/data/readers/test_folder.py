@@ -9,7 +9,7 @@ from deep_png import png
 from PIL import Image
 
 from vaejax.config.load import load_config
-from vaejax.data import load, sets
+from vaejax.data import sets, sources, splits
 from vaejax.data.readers import file_table, folder, headers, kind, listing
 from vaejax.data.settings import Settings
 from vaejax.errors import UserError
@@ -104,6 +104,18 @@ def test_labels_and_factors_of_a_table_of_text(root, animals):
   assert third.class_names == ('0', '1', '2') and dict(third.factors) == {'label': 2}
   with pytest.raises(UserError, match=r'data.label=breed is not a column.*columns label, third'):
     table(root, label='breed')
+
+
+def test_black_and_white_has_2_levels(root):
+  images = {f'{i}.png': pixels(6, 6, seed=i) > 127 for i in range(4)}
+  for name, image in images.items():
+    save(root / name, image)
+  want = {name: image[..., None] * np.uint8(255) for name, image in images.items()}
+  assert same(table(root), {n: x for n, x in want.items() if n in table(root).names()})
+  assert table(root).levels == 2 and table(root).row['image'].dtype == np.uint8
+  assert table(root, channels=3).levels == 2 and table(root, size=3).levels == 256
+  save(root / 'grey.png', pixels(6, 6))
+  assert table(root).levels == 256
 
 
 def test_sizes_that_differ_are_listed(root):
@@ -295,6 +307,8 @@ def test_one_picture(root):
   train, test = table(root), table(root, 'test')
   assert same(train, {'1.png': image}) == same(test, {'1.png': image})
   assert 'one picture is both train and test' in train.notes
+  save(root / '2.png', image)
+  assert table(root).notes == ('test is 1 of 2 pictures, by their names',)
 
 
 def test_links(root, tmp_path):
@@ -435,15 +449,15 @@ def test_batches_of_a_folder(root, animals, mode):
 
   config = load_config('configs/vae.py')
   config.data.name, config.data.mode = str(root), mode
-  splits = load.splits(config.data, None)
-  assert splits.validation is None
-  source = load.train(config.data, splits.train, 4, 0)
+  tables = splits.tables(config.data, None)
+  assert tables.validation is None
+  source = sources.train(config.data, tables.train, 4, 0)
   buffer, _ = next(iter(source.buffers(0, 2)))
   batch = source.draw(buffer, jax.random.key(0), np.int32(0))
   known = {image.tobytes(): name for name, image in animals.items()}
   for image, label in zip(np.asarray(batch['image']), np.asarray(batch['label']), strict=True):
     name = known[np.rint(image * 255).astype(np.uint8).tobytes()]
-    assert splits.train.class_names[label] == name.split('/')[0]
+    assert tables.train.class_names[label] == name.split('/')[0]
 
 
 def test_files_have_no_fields(root, animals):

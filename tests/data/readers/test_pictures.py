@@ -148,6 +148,19 @@ def test_big_endian_and_inverted_16_bits(tmp_path):
   assert np.array_equal(found[..., 0], 65535 - image)
 
 
+def test_signs_of_whole_numbers_in_tiffs(tmp_path):
+  x = pixels(5, 6).astype(np.uint32) * 16_000_000  # up to 4.08e9, more than int32 has
+  strip, path = x.astype('<u4').tobytes(), tmp_path / 'unsigned.tif'
+  tags = {256: 6, 257: 5, 258: 32, 259: 1, 262: 1, 273: 122, 277: 1, 278: 5, 279: len(strip)}
+  entries = [struct.pack('<HHII', tag, 4, 1, value) for tag, value in tags.items()]
+  start = b'II*\0' + struct.pack('<IH', 8, len(tags)) + b''.join(entries) + bytes(4)
+  path.write_bytes(start + strip)
+  found = pictures.decode(str(path), 1, (0, 0, 0))
+  assert found.dtype == np.float32 and np.array_equal(found[..., 0], x.astype(np.float32))
+  with pytest.raises(UserError, match=r'x\.tif has signed numbers of 8 bits'):
+    read(tmp_path, Image.fromarray(pixels(5, 6)), 'x.tif', channels=1, tiffinfo={339: 2})
+
+
 def test_real_numbers_are_kept(tmp_path):
   x = np.random.default_rng(0).normal(0, 1e4, (5, 6)).astype(np.float32)
   found = read(tmp_path, Image.fromarray(x), 'x.tif', channels=1)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vaejax.config.base import base
-from vaejax.data import load
+from vaejax.data.splits import tables
 from vaejax.data.table import content
 from vaejax.errors import UserError
 
@@ -22,7 +22,7 @@ def clip(length, shape=(6, 7, 3)):
 def read(path, **fields):
   data = base('rvae', {}).data
   data.update({'name': str(path), 'frames': 4, 'stride': 0} | fields)
-  return load.splits(data, None)
+  return tables(data, None)
 
 
 def image(x):
@@ -267,7 +267,7 @@ def test_a_config_of_images_refuses_a_video_file(tmp_path):
   data = base('vae', {}).data
   data.update({'name': str(tmp_path / 'a.mkv')})
   with pytest.raises(UserError, match=r'Use a config of videos, such as configs/rvae.py'):
-    load.splits(data, None)
+    tables(data, None)
 
 
 def test_windows_of_a_clip_are_one_group(tmp_path):

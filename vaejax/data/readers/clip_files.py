@@ -142,7 +142,7 @@ def probe_one(clip: Clip, root: str, check: bool) -> tuple[int, int, int, bool, 
   try:
     if clip.kind == FRAMES:
       first = pictures.header(os.path.join(root, clip.files[0]))
-      if first.kind not in (pictures.GREY8, pictures.COLOUR8):
+      if first.kind not in pictures.EIGHT_BITS:
         raise UserError(
           f'{os.path.join(root, clip.files[0])} is {pictures.NAMES[first.kind]}, which is not read '
           'as a frame. Store such videos as an array [N, T, H, W, C] in an .npz'

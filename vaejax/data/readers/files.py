@@ -68,10 +68,9 @@ def table(
     labels=None if of_split.label is None else partial(np.repeat, of_split.label, of_split.windows),
     groups=None if of_split.windows == 1 else partial(array_rows.videos, of_split),
   )
-  if of_split.shape != of_split.stored_shape:
-    result = result._replace(levels=256)  # resized black and white has greys
   if of_split.elements.dtype == 'uint8':
-    return result
+    resized = of_split.shape != of_split.stored_shape
+    return result._replace(levels=256) if resized else result  # black and white then has greys
   train = array_rows.sample(opened.splits['train'], units.MAX_ELEMENTS)
   return with_units(result, train, settings, split == 'train')
 

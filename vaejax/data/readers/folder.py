@@ -89,7 +89,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
   )
   result = file_table.make(rows, folder.labels, folder.notes)
   if not kind:
-    return result
+    return result._replace(levels=levels_of_8_bits(folder, settings))
   training = [files.names[i] for i in folder.rows['train']]
   decode = partial(picture_rows.decode, files.root, training, decoder)
   fitted = picture_rows.fit_units(decode, len(training), decoder, settings)
@@ -102,6 +102,12 @@ def identity(files: listing.Listing, index: np.ndarray) -> tuple[list[str], np.n
   sample = index[np.argsort(files.fractions[index], kind='stable')[: file_table.SAMPLE]]
   paths = [files.path(int(i)) for i in np.sort(sample)]
   return [files.names[i] for i in index], files.sizes[index], paths
+
+
+def levels_of_8_bits(folder: Folder, settings: Settings) -> int:
+  """The number of values of a pixel: 2 if all pictures are black and white and none is resized."""
+  kinds = {*np.concatenate([folder.headers.kind[index] for index in folder.rows.values()]).tolist()}
+  return 2 if kinds == {pictures.BINARY} and not settings.size else 256
 
 
 def check_field(settings: Settings, name: str) -> None:
@@ -157,7 +163,7 @@ def read(name: str, settings: Settings) -> Folder:
     empty = next(split for split, index in kept.items() if not len(index))
     raise UserError(f'all pictures of {empty} in {name} are damaged. Give others')
   result = groups.with_test(kept, files.fractions)
-  if len(result['train']) == 1 and len(kept) == 1:
+  if len(kept) == 1 and len(kept['train']) == 1:
     notes.append('one picture is both train and test')
   elif len(kept) == 1:
     of_all = counted(len(files.names), 'picture')
@@ -193,7 +199,7 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
   files, about = folder.listing, folder.headers
   chosen = np.concatenate(list(folder.rows.values()))
   kinds = Counter(about.kind[chosen][about.kind[chosen] > 0].tolist())
-  eight = (pictures.GREY8, pictures.COLOUR8)
+  eight = pictures.EIGHT_BITS
   by_depth = Counter({0: sum(kinds[kind] for kind in eight)})
   by_depth.update({kind: kinds[kind] for kind in DTYPES})
   depth = by_depth.most_common(1)[0][0]

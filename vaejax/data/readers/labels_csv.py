@@ -98,6 +98,8 @@ def read_rows(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
       rows = [(reader.line_num, row) for row in reader if any(row)]
   except (OSError, UnicodeDecodeError, csv.Error) as error:
     raise UserError(f'{path} cannot be read: {error}. Save it as CSV in UTF-8') from None
+  if twice := [name for name in header if header.count(name) > 1]:
+    raise UserError(f'{path} has several columns called {twice[0]!r}. Rename or remove one')
   for line, row in rows:
     if len(row) != len(header):
       has = counted(len(row), 'column')

@@ -75,7 +75,7 @@ def entries(emoji_json: bytes) -> list[Emoji]:
 
 def place(data_dir: str | None) -> Path:
   """The folder where the files are expected."""
-  from vaejax.data.locate import root_of
+  from vaejax.data.prepare.locate import root_of
 
   return Path(root_of(data_dir), 'emoji')
 

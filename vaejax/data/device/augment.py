@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
-from vaejax.data.jitter import jitter
-from vaejax.data.noise import bits
+from vaejax.data.device.jitter import jitter
+from vaejax.data.device.noise import bits
 from vaejax.errors import UserError
 from vaejax.plural import counted
 
