@@ -19,7 +19,8 @@ from vaejax.cli.main import main
 from vaejax.config import presets
 from vaejax.config.load import load_config
 from vaejax.core import factory
-from vaejax.data import load, transforms
+from vaejax.data import sources, splits
+from vaejax.data.device import transforms
 from vaejax.methods.vae import vae
 from vaejax.nets import autoencoder
 from vaejax.nets.priors import standard
@@ -28,13 +29,13 @@ from vaejax.types import Example, State, Variables
 from vaejax.units import Units
 
 ROOT = Path(__file__).parents[2]
-IMAGES = load.table(load_config(f'{ROOT}/configs/vae.py').data, 'test', None).load()['image']
+IMAGES = splits.table(load_config(f'{ROOT}/configs/vae.py').data, 'test', None).load()['image']
 
 
 def untrained(stem: str, **settings) -> Run:
   """Returns the run of a config at its smoke size before its first step."""
   config = load_config(f'{ROOT}/configs/{stem}.py:smoke', settings.items())
-  example = load.example(config.data, load.table(config.data, 'train', None))
+  example = sources.example(config.data, splits.table(config.data, 'train', None))
   method = factory.make_method(config, example)
   state = jax.jit(lambda: factory.initial_state(method, config, example))()
   return Run(TrainedRun(Path('w'), config, example, None, method, state, {}), 'ema')

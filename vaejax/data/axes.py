@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 CHANNELS = 1, 2, 3, 4  # numbers of channels that are no height or width
 MOVING_MNIST = (20, 10_000, 64, 64)  # mnist_test_seq.npy, which has frames first
@@ -44,7 +45,9 @@ def find(shape: tuple[int, ...], rank: int, what: str) -> Axes:
       note = f'{what} has the shape {list(shape)}, which is read as {order[0]}, not {order[1]}'
       return Axes(first=True, note=note)
     if w not in CHANNELS and (c < min(h, w) or h in CHANNELS):  # perhaps [H, W, C, N]
-      note = f'{what} has the shape {list(shape)}, which is read as {w} channels of {c}x{h}'
+      note = (
+        f'{what} has the shape {list(shape)}, which is read as {counted(w, "channel")} of {c}x{h}'
+      )
     return Axes(note=note)
   if len(shape) == rank - 1 and (images or shape[-1] not in CHANNELS):
     return Axes(add=True)

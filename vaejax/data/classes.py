@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 MISSING = -1  # the label of a row without one
 MISSING_TYPES = 'NoneType', 'NAType', 'NaTType'  # the last two are of pandas
@@ -126,7 +127,8 @@ def check(label: np.ndarray, classes: int | None, origin: str) -> None:
   largest = int(label.max()) if len(label) else MISSING
   if classes is not None and largest >= classes:
     raise UserError(
-      f'{origin} has the label {largest}, but declares {classes} classes, 0 to {classes - 1}. '
+      f'{origin} has the label {largest}, but declares '
+      f'{counted(classes, "class", "classes")}, 0 to {classes - 1}. '
       'Correct its labels or its number of classes'
     )
 
@@ -134,7 +136,7 @@ def check(label: np.ndarray, classes: int | None, origin: str) -> None:
 def describe(names: Sequence[str], count: int | None = None) -> str:
   """One phrase such as '3 classes: cat, dog, owl', shortened if there are many of them."""
   count = len(names) if count is None else count
-  noun = f'{count:,} class{"es" * (count != 1)}'
+  noun = counted(count, 'class', 'classes')
   return f'{noun}: {in_words(names)}' if names and not trivial(names) else noun
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.data import load
 from vaejax.data.divide import divide
+from vaejax.data.splits import tables
 from vaejax.data.table import content
 from vaejax.errors import UserError
 
@@ -26,7 +26,7 @@ def config(path, **fields):
 
 
 def read(path, **fields):
-  return load.splits(config(path, **fields), None)
+  return tables(config(path, **fields), None)
 
 
 def hdf5(path, compression=None, **arrays):
@@ -92,7 +92,7 @@ def test_ten_percent_are_test(tmp_path, kind):
   assert len(TEST) == 4 and splits.validation is None
   check(splits.train, image=X[TRAIN], label=Y[TRAIN])
   check(splits.test, image=X[TEST], label=Y[TEST])
-  assert '4 of 40 rows, 10 %, are test' in splits.train.notes[0]
+  assert '10 % of the rows are test, 4 of 40' in splits.train.notes[0]
   again = pickle.loads(pickle.dumps(splits.test.fetch))  # for workers
   np.testing.assert_array_equal(again(np.arange(4))['image'], X[TEST])
 

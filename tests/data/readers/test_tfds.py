@@ -93,6 +93,8 @@ def test_fitted_to_size_and_channels(tiny):
     fitted = [{'image': fit_image(r['image'], 12, 1, mode), 'label': r['label']} for r in want]
     assert_same(table.load(), fitted)
     assert_same(table.fetch(np.arange(6)), fitted)
+  padded = tfds.table(str(tiny), 'test', Settings(12, 1, 'pad', 'white')).load()['image']
+  assert (padded[:, [0, 1, 10, 11]] == 255).all()
   with pytest.raises(UserError, match=r'data\.fit'):
     tfds.table(str(tiny), 'test', Settings(fit='stretch'))
 

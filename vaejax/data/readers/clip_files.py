@@ -14,6 +14,7 @@ from vaejax.data.readers import headers, movies, pictures
 from vaejax.data.readers.groups import split_of
 from vaejax.data.readers.listing import Listing, fractions
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 ANIMATED = '.gif', '.webp'  # endings of files that can be animated
 LAYOUT = 1  # of the cached file; increase it when the meaning of a field changes
@@ -77,6 +78,18 @@ def find(files: Listing) -> tuple[list[Clip], Listing, int]:
   sizes = np.asarray([files.sizes[m].sum() for m in members], np.int64)
   times = np.asarray([files.times[m].max() for m in members], np.int64)
   return clips, Listing(files.root, names, sizes, times, fractions(names), files.other), ignored
+
+
+def folders_note(clips: list[Clip]) -> tuple[str, ...]:
+  """A line that counts the folders of pictures that are read as videos, if there are any. Class
+  folders of single pictures would be misread so."""
+  count = sum(clip.kind == FRAMES for clip in clips)
+  if not count:
+    return ()
+  videos = counted(
+    count, 'video with its pictures as frames', 'videos with their pictures as frames'
+  )
+  return (f'{counted(count, "folder is", "folders are")} read as {videos}',)
 
 
 def natural(name: str) -> list:

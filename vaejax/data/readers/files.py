@@ -18,6 +18,7 @@ from vaejax.data.real import with_units
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 DEFAULT = Settings()
 
@@ -201,8 +202,8 @@ def count_windows(
   if min(lengths.values()) < settings.frames:
     shortest = min(lengths.values())
     raise UserError(
-      f'data.frames={settings.frames} is too long: the videos of {origin} have {shortest} frames. '
-      f'Give at most {shortest}'
+      f'data.frames={settings.frames} is too long: the videos of {origin} have '
+      f'{counted(shortest, "frame")}. Give at most {shortest}'
     )
   spare = {s: length - settings.frames for s, length in lengths.items()}
   return {s: n // settings.stride + 1 if settings.stride else 1 for s, n in spare.items()}

@@ -69,7 +69,8 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
   """The pixels of a picture file, turned as its orientation says; of a GIF, its first frame.
 
   Args:
-    channels: of 8-bit pictures: 1, 3 or 4; others have their own.
+    channels: of 8-bit pictures: 1, 3 or 4. Those of 16 bits keep the number of their colours, or
+      have 4, and others have their own.
     background: red, green and blue behind what is transparent, unless channels is 4.
 
   Returns:
@@ -84,10 +85,11 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
     kind = kind_of(picture, path)
     is_unsigned = picture.format == 'TIFF' and sample_format(picture) == UNSIGNED
     white_is_zero = picture.format == 'TIFF' and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
-    if kind == COLOUR16:
+    if picture.format == 'PNG' and deep.is_deep(picture):
       with open(path, 'rb') as file:
         values = deep.pixels(file.read())
-      return TURNS.get(orientation(picture), lambda x: x)(values)
+      values = TURNS.get(orientation(picture), lambda x: x)(values)
+      return deep.with_channels(values, channels, background)
     picture.load()
     if orientation(picture) != 1:
       picture = ImageOps.exif_transpose(picture)
@@ -98,7 +100,8 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
     values = np.asarray(picture)[..., None]
     if kind == GREY16:
       values = values.astype(np.uint16)
-      return np.uint16(65535) - values if white_is_zero else values
+      values = np.uint16(65535) - values if white_is_zero else values
+      return deep.with_channels(values, channels, background)
     if values.dtype == np.int32 and is_unsigned:
       values = values.view(np.uint32)  # Pillow reads these bits as signed numbers
     values = values.astype(np.float32)
@@ -139,8 +142,8 @@ def kind_of(picture, path: str) -> int:
     return GREY16
   if mode in ('I', 'F'):
     return REAL
-  if mode == 'RGB' and picture.format == 'PNG' and deep.is_deep(picture):
-    return COLOUR16
+  if picture.format == 'PNG' and deep.is_deep(picture):
+    return GREY16 if deep.is_grey(picture) else COLOUR16
   # Pillow silently reads 16-bit colours with 8 bits.
   if sample_bits(picture) > 8:
     raise UserError(
