@@ -149,7 +149,7 @@ def test_errors(found):
   variance = np.sum(shares * np.log(shares) ** 2) - np.sum(shares * np.log(shares)) ** 2
   assert got['class_entropy'].error == pytest.approx(np.sqrt(variance / 400), rel=0.2)
   assert got['classes_covered'].value == 3 and got['classes_covered'].error < 0.5
-  assert got['classes_covered'].interval is None and got['confidence'].error > 0
+  assert got['classes_covered'].interval is None
   assert not any(name.startswith('frechet') for name in got)
 
 

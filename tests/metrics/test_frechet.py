@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from vaejax.metrics.frechet import Moments, _fast_distance, between, distance, moments, moments_of
+from vaejax.metrics.frechet import (
+  Moments,
+  _distance_of_draws,
+  _distance_of_few,
+  _fast_distance,
+  between,
+  distance,
+  moments,
+  moments_of,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -92,12 +101,16 @@ def test_the_bootstrap_has_the_error_of_repeated_draws():
   assert np.mean(errors) == pytest.approx(spread, rel=0.25)
 
 
-def test_weights_count_rows():
-  x, weights = RANDOM.normal(size=(30, 4)), RANDOM.integers(0, 4, size=30)
-  a, b = moments_of(x, weights), moments_of(np.repeat(x, weights, axis=0))
-  np.testing.assert_allclose(a.mean, b.mean)
-  np.testing.assert_allclose(a.covariance, b.covariance)
-  np.testing.assert_allclose(moments_of(x).covariance, np.cov(x.T))
+@pytest.mark.parametrize('of_draws', [_distance_of_draws, _distance_of_few])
+def test_resampled_rows_have_the_distance_of_repeated_ones(of_draws):
+  """In both forms, with more rows than features and with fewer."""
+  for n, m, features in ((30, 25, 4), (30, 25, 40)):
+    a, b = RANDOM.normal(size=(n, features)), 1 + RANDOM.normal(size=(m, features))
+    times = [RANDOM.integers(0, 4, size=k) for k in (n, m)]
+    repeated = [np.repeat(x, t, axis=0) for x, t in zip((a, b), times, strict=True)]
+    want = distance(*map(moments_of, repeated))
+    assert of_draws(np.float32(a), np.float32(b), *times) == pytest.approx(want, rel=1e-4)
+  np.testing.assert_allclose(moments_of(a).covariance, np.cov(a.T))
 
 
 def test_the_fast_root_gives_the_same_distance():

@@ -5,7 +5,7 @@ from vaejax.metrics.frechet import between
 from vaejax.types import Eval, Example, Method
 
 # The workdir of the judge, '' is the cached one, and the number of bootstrap samples.
-SETTINGS = {'workdir': '', 'resamples': 100}
+SETTINGS = {'workdir': '', 'resamples': 50}
 SMOKE = {'resamples': 4}
 RANGES = {'resamples': (0, 10_000)}
 

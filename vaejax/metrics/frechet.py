@@ -56,27 +56,50 @@ def _with_root(root, a: Moments, b: Moments) -> float:
   return float(max(np.square(a.mean - b.mean).sum() + covariance_term, 0.0))
 
 
-def moments_of(rows, weights=None) -> Moments:
-  """The moments of rows [N, F], each counted `weights` [N] times, whole numbers; None: once."""
+def moments_of(rows) -> Moments:
+  """The moments of rows [N, F]."""
   rows = np.asarray(rows, np.float64)
-  weights = np.ones(len(rows)) if weights is None else np.asarray(weights, np.float64)
-  count = weights.sum()
-  mean = weights @ rows / count
+  mean = rows.mean(axis=0)
   centred = rows - mean
-  return Moments(mean, (centred * weights[:, None]).T @ centred / max(count - 1, 1))
+  return Moments(mean, centred.T @ centred / max(len(rows) - 1, 1))
 
 
 def between(a, b, resamples: int = 0, seed: int = 0) -> Estimate:
   """The distance between rows a [N, F] and b [M, F], with the error and interval of the bootstrap
   over both, from `resamples` samples; 0: without them. With fewer rows than features, it has a
-  note."""
-  a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+  note.
+
+  Covariances of the resampled rows are products in float32, which is accurate enough for an error.
+  """
   value = distance(moments_of(a), moments_of(b))
-  random, values = np.random.default_rng(seed), []
-  for _ in range(resamples):
-    drawn = [random.multinomial(len(x), np.full(len(x), 1 / len(x))) for x in (a, b)]
-    values.append(_fast_distance(*(moments_of(x, w) for x, w in zip((a, b), drawn, strict=True))))
+  a, b = (np.asarray(x - np.mean(a, axis=0), np.float32) for x in (a, b))
+  rows, features = max(len(a), len(b)), a.shape[1]
+  of_draws = _distance_of_draws if rows > features else _distance_of_few
+  random = np.random.default_rng(seed)
+  draw = lambda x: np.bincount(random.integers(len(x), size=len(x)), minlength=len(x))
+  values = [of_draws(a, b, draw(a), draw(b)) for _ in range(resamples)]
   estimate = resampled(value, values) if resamples > 1 else Estimate(value)
-  rows, features = min(len(a), len(b)), a.shape[1]
+  rows = min(len(a), len(b))
   short = f'{rows:,} rows for {features:,} features: the covariance is singular'
   return estimate._replace(note=short if rows <= features else '')
+
+
+def _distance_of_draws(a, b, times_a, times_b) -> float:
+  """The distance of rows, each counted `times` [N], of a centre near zero."""
+  weighted = lambda x, times: moments(
+    times.sum(), times.astype(np.float32) @ x, (x * times[:, None].astype(np.float32)).T @ x
+  )
+  return _fast_distance(weighted(a, times_a), weighted(b, times_b))
+
+
+def _distance_of_few(a, b, times_a, times_b) -> float:
+  """The same for fewer rows than features: tr (A B)^½ is the sum of the singular values of the
+  product of the rows."""
+  means, factors = [], []
+  for x, times in ((a, times_a), (b, times_b)):
+    means.append(times @ x / times.sum())
+    scale = np.sqrt(times / max(times.sum() - 1, 1))
+    factors.append(((x - means[-1]) * scale[:, None])[times > 0])
+  cross = np.linalg.svd(factors[0] @ factors[1].T, compute_uv=False).sum()
+  traces = sum(np.square(factor).sum() for factor in factors)
+  return float(max(np.square(means[0] - means[1]).sum() + traces - 2 * cross, 0.0))
