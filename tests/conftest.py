@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 from running import finished, launch
+
+from vaejax.distributed.processes import STOP_SIGNALS
 
 __all__ = ['finished', 'launch']
 
@@ -38,6 +41,15 @@ def pytest_configure(config):
 
 def pytest_unconfigure(config):
   shutil.rmtree(config.cache_home, ignore_errors=True)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def no_ignored_signals():
+  """A script's background job ignores SIGINT and one of nohup SIGHUP, which programs inherit. Here
+  they have no effect either, but programs that tests start get them."""
+  for number in STOP_SIGNALS:
+    if signal.getsignal(number) == signal.SIG_IGN:
+      signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
