@@ -1,5 +1,6 @@
 """What all tests share: 8 CPU devices, a cache folder of their own, the shared datasets."""
 
+import gc
 import os
 import shutil
 import signal
@@ -21,6 +22,8 @@ SHARED = ROOT.parent / 'shared' / 'tensorflow_datasets'
 def pytest_configure(config):
   """Before JAX is first used. Child processes inherit all but the number of devices; those of
   `launch` (running.py) compile as users' do."""
+  # What compiled programs consist of is millions of objects, which live as long as the tests.
+  gc.set_threshold(50_000, 20, 100)
   config.cache_home = tempfile.mkdtemp(prefix='vaejax-tests-')
   os.environ['XDG_CACHE_HOME'] = config.cache_home
   os.environ['JAX_COMPILATION_CACHE_DIR'] = os.path.join(config.cache_home, 'compiled')
