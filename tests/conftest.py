@@ -16,6 +16,9 @@ from vaejax.distributed.processes import STOP_SIGNALS
 __all__ = ['finished', 'launch']
 
 ROOT = Path(__file__).parent.parent
+# The slowest modules, slowest first.
+LONG = 'test_docs', 'test_survival', 'test_hosts', 'test_submit', 'test_invariants', 'test_judges'
+LONG += 'test_sweep', 'test_default_run', 'test_read_only', 'test_source', 'test_stream'
 SHARED = ROOT.parent / 'shared' / 'tensorflow_datasets'
 
 
@@ -40,6 +43,12 @@ def pytest_configure(config):
   import jax
 
   jax.config.update('jax_num_cpu_devices', 8)
+
+
+def pytest_collection_modifyitems(items):
+  """Modules that take minutes begin first: at the end one worker would wait for the other."""
+  place = {name: number for number, name in enumerate(LONG)}
+  items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 
 
 def pytest_unconfigure(config):
