@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vaejax.config import eval_settings
 from vaejax.core.passes import Values
-from vaejax.data import load
+from vaejax.data import sources
 from vaejax.data.labels import Count
 from vaejax.errors import UserError
 from vaejax.lookup import lookup, nearest
@@ -143,7 +143,7 @@ def make_protocol(
   `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, n the
   number of examples if not all were evaluated, and `seed` the seed of random draws.
   """
-  binarisation = load.binarisation(config.data)
+  binarisation = sources.binarisation(config.data)
   likelihood = config.model.get('likelihood', 'none')
 
   def protocol(split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from running import HANGS
 
-from vaejax.data import download, official, sets
-from vaejax.data.locate import locate
+from vaejax.data import sets
+from vaejax.data.prepare import download, official
+from vaejax.data.prepare.locate import locate
 from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 
