@@ -320,10 +320,11 @@ sys.path.append('..')
 import test_source as t
 
 reader = t.Reader()
+t.stream.THREADS = 4
 t.stream.BLOCK_BYTES = 100 * 2 * t.source.row_bytes(t.table())
 
 def fetch(index):
-  time.sleep(1 if len(reader.calls) >= 100 else 0)
+  time.sleep(0.3 if len(reader.calls) >= 100 else 0)
   return reader(index)
 
 def loop():
@@ -341,8 +342,8 @@ loop()
 
 @pytest.mark.slow
 def test_a_process_that_fails_ends_at_once():
-  """Of the 200 slow reads asked for ahead, it does those that have begun."""
+  """It reads the block that it has begun, and of the one after that no more than has begun."""
   command, here = [sys.executable, '-c', ENDING], Path(__file__).parent
   ended = subprocess.run(command, cwd=here, timeout=HANGS, capture_output=True, text=True)
   assert ended.returncode == 1 and ended.stderr.endswith('ZeroDivisionError: division by zero\n')
-  assert 100 <= int(ended.stdout) < 200
+  assert 100 <= int(ended.stdout) < 250
