@@ -134,7 +134,7 @@ def test_one_row_is_described_as_one():
 
   for n, start, end in ((1, '1 image of', '1 row'), (2, '2 images of', '2 rows')):
     rows = of_arrays({'image': np.zeros((n, 4, 4, 1), np.uint8)}, 1, 'x')
-    line = sources.describe(rows, False, Count(n, 0))
+    line = sources.summary(rows, False, Count(n, 0))
     assert line.startswith(start) and line.endswith(f', 1 class; {end} without a label')
   with pytest.raises(UserError, match='and 1 more row after it has such values'):
     check_finite(np.full((2, 3), np.nan), 'x')

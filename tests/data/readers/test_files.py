@@ -227,6 +227,15 @@ def test_levels_of_resized_images(tmp_path, x, levels):
     assert table.row['image'].shape[0] == 4 and table.levels == levels
 
 
+def test_an_unlikely_shape_is_said(tmp_path):
+  for shape, words in (
+    ((10, 5, 8, 12), '12 channels of 5x8'),
+    ((8, 8, 3, 20), '20 channels of 8x3'),
+  ):
+    notes = read(npz(tmp_path / 'a.npz', images=np.zeros(shape, np.uint8))).train.notes
+    assert any(note.endswith(f'which is read as {words}') for note in notes)
+
+
 @pytest.mark.parametrize('dtype', ['>u2', '>i4', '>f4'])
 def test_the_other_byte_order(tmp_path, dtype):
   x = X.astype(dtype)  # at most 255: 16 bits stay 16 bits
