@@ -10,7 +10,8 @@ import numpy as np
 
 from vaejax.core import sharding, stack
 from vaejax.core.row_noise import row_key
-from vaejax.types import Batch, Eval, Example, Hyper, Method, Source, Variables
+from vaejax.data.source import Source
+from vaejax.types import Batch, Eval, Example, Hyper, Method, Variables
 
 Values = dict[str, dict[str, tuple[float, float | None]]]  # {eval: {name: (value, error)}}
 

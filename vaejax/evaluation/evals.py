@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vaejax.config import eval_settings
 from vaejax.core.passes import Values
-from vaejax.data import load
+from vaejax.data import sources
 from vaejax.data.labels import Count
 from vaejax.errors import UserError
 from vaejax.lookup import lookup, nearest
@@ -102,9 +102,9 @@ def check_labels(config, method: Method, origin: str, count: Count | None) -> No
     return
   if method.conditional:
     raise UserError(
-      f'{count.unlabelled:,} of {count.rows:,} rows of {origin} have no label, which '
-      f'{config.method} with model.conditional=True is given. Label them, choose another field '
-      'with data.label, or set model.conditional=False. configs/m2.py learns from a few labels'
+      f'{count.unlabelled:,} of {count.rows:,} rows of {origin} have no label, but '
+      'model.conditional=True needs one for each row. Label them, choose others with data.label, '
+      'or set model.conditional=False. configs/m2.py learns from a few labels'
     )
   if needs_labels(config, method) and not count.labelled:
     raise UserError(
@@ -143,7 +143,7 @@ def make_protocol(
   `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, n the
   number of examples if not all were evaluated, and `seed` the seed of random draws.
   """
-  binarisation = load.binarisation(config.data)
+  binarisation = sources.binarisation(config.data)
   likelihood = config.model.get('likelihood', 'none')
 
   def protocol(split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:

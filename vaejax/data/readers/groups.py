@@ -1,6 +1,7 @@
 """The splits and classes that the names of files in folders describe."""
 
 import itertools
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -35,11 +36,12 @@ def group(names: list[str]) -> Groups:
   """The stored splits of sorted names 'folder/file', which are its folders called train,
   validation, val, valid and test.
 
-  Folders that contain everything are skipped. Without a train folder there are no splits. A train
-  folder among other folders that are no splits is a class of that name.
+  Folders that contain everything are skipped. Splits can also be in each folder of a class:
+  'cat/train/1.png'. Without a train folder there are no splits. A train folder among other folders
+  that are no splits is a class of that name.
   """
   start = len(shared_folders(names, stop=SPLITS))
-  below = [name[start:] for name in names]
+  below = split_first([name[start:] for name in names])
   folders = {folder for name in below if (folder := first_folder(name))}
   splits = {folder: SPLITS[folder.lower()] for folder in folders if folder.lower() in SPLITS}
   kinds = set(splits.values())
@@ -53,6 +55,14 @@ def group(names: list[str]) -> Groups:
       places.setdefault(splits[folder], []).append(name[len(folder) + 1 :])
   kept = sum(map(len, rows.values()))
   return Groups({k: np.asarray(v) for k, v in rows.items()}, places, len(names) - kept)
+
+
+def split_first(names: list[str]) -> list[str]:
+  """Names 'cat/train/1.png' as 'train/cat/1.png', if all of them have a split in second place."""
+  parts = [name.split('/', 2) for name in names]
+  if all(len(part) == 3 and part[1].lower() in SPLITS for part in parts):
+    return [f'{split}/{folder}/{rest}' for folder, split, rest in parts]
+  return names
 
 
 def with_test(rows: dict[str, np.ndarray], fractions: np.ndarray) -> dict[str, np.ndarray]:
@@ -82,24 +92,26 @@ def classes(places: dict[str, list[str]]) -> tuple[list[str], dict[str, np.ndarr
   The classes are the first folders below those that all files of a split share, if there are at
   least two in any split. They are the same for all splits.
   """
+  # Macs store accents as separate characters, which must not make two classes of one.
+  places = {s: [unicodedata.normalize('NFC', name) for name in x] for s, x in places.items()}
   shared = {split: shared_folders(names) for split, names in places.items()}
   firsts = {
     split: [first_folder(name[len(shared[split]) :]) for name in names]
     for split, names in places.items()
   }
-  unsorted = set()
-  for folders in firsts.values():
-    several = set(folders) - {''}
-    unsorted |= several if len(several) > 1 else set()
-  names = sorted(unsorted)
+  several = {split: kinds for split, x in firsts.items() if len(kinds := {*x} - {''}) > 1}
+  for split in places:
+    # A split of one class shares its folder, whose subfolders are no classes.
+    others = set().union(*(kinds for s, kinds in several.items() if s != split))
+    if above := [folder for folder in shared[split].split('/') if folder in others]:
+      firsts[split] = above[:1] * len(places[split])
+      several.pop(split, None)
+  names = sorted(set().union(*several.values()))
   number = {name: i for i, name in enumerate(names)}
-  labels = {}
-  for split, folders in firsts.items():
-    # A split of one class shares its folder.
-    all_in = [number[part] for part in shared[split].split('/') if part in number]
-    labels[split] = np.asarray(
-      [number.get(folder, all_in[0] if all_in else -1) for folder in folders], np.int32
-    )
+  labels = {
+    split: np.asarray([number.get(folder, -1) for folder in folders], np.int32)
+    for split, folders in firsts.items()
+  }
   return names, labels
 
 
