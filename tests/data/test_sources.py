@@ -127,6 +127,15 @@ def test_an_example_is_what_both_sources_give():
     assert (example.low, example.high, example.levels, example.classes) == (low, high, levels, 10)
 
 
+def test_factors_are_described_with_the_number_of_their_values():
+  from vaejax.data.table import of_arrays
+
+  rows = of_arrays({'image': np.zeros((2, 4, 4, 1), np.uint8)}, None, 'x')
+  rows = rows._replace(factors={'size': 4, 'angle': 40})
+  line = sources.summary(rows, False)
+  assert line == '2 images of 4x4x1, streamed, factors: size (4), angle (40)'
+
+
 def test_one_row_is_described_as_one():
   from vaejax.data.elements import check_finite
   from vaejax.data.labels import Count
@@ -134,7 +143,7 @@ def test_one_row_is_described_as_one():
 
   for n, start, end in ((1, '1 image of', '1 row'), (2, '2 images of', '2 rows')):
     rows = of_arrays({'image': np.zeros((n, 4, 4, 1), np.uint8)}, 1, 'x')
-    line = sources.describe(rows, False, Count(n, 0))
+    line = sources.summary(rows, False, Count(n, 0))
     assert line.startswith(start) and line.endswith(f', 1 class; {end} without a label')
   with pytest.raises(UserError, match='and 1 more row after it has such values'):
     check_finite(np.full((2, 3), np.nan), 'x')
