@@ -44,7 +44,7 @@ def find(shape: tuple[int, ...], rank: int, what: str) -> Axes:
       order = ('[N, C, H, W]', '[N, H, W, C]') if images else ('[N, T, C, H, W]', '[N, T, H, W, C]')
       note = f'{what} has the shape {list(shape)}, which is read as {order[0]}, not {order[1]}'
       return Axes(first=True, note=note)
-    if w not in CHANNELS and c < h and c < w:
+    if w not in CHANNELS and (c < min(h, w) or h in CHANNELS):  # perhaps [H, W, C, N]
       note = (
         f'{what} has the shape {list(shape)}, which is read as {counted(w, "channel")} of {c}x{h}'
       )

@@ -1,5 +1,6 @@
 """Files of arrays: every way to store the same images gives the same rows."""
 
+import os
 import pickle
 import re
 import sys
@@ -224,6 +225,15 @@ def test_levels_of_resized_images(tmp_path, x, levels):
   splits = read(path, size=4)
   for table in (splits.train, splits.test):
     assert table.row['image'].shape[0] == 4 and table.levels == levels
+
+
+def test_an_unlikely_shape_is_said(tmp_path):
+  for shape, words in (
+    ((10, 5, 8, 12), '12 channels of 5x8'),
+    ((8, 8, 3, 20), '20 channels of 8x3'),
+  ):
+    notes = read(npz(tmp_path / 'a.npz', images=np.zeros(shape, np.uint8))).train.notes
+    assert any(note.endswith(f'which is read as {words}') for note in notes)
 
 
 @pytest.mark.parametrize('dtype', ['>u2', '>i4', '>f4'])
@@ -457,8 +467,10 @@ def test_what_other_files_decide_is_read_again(tmp_path, cache):
   first = read(files, size=6).train.load()
   assert first['image'].max() == 255
   np.save(files / 'y_train.npy', 3 - Y)
+  os.utime(files / 'y_train.npy', (0, 0))  # not that of before, however coarse the disk's times are
   second = read(files, size=6).train.load()
   np.testing.assert_array_equal(second['label'], 3 - Y)
   np.save(files / 'x_test.npy', x[:8])  # so 0 and 1 are no longer black and white
+  os.utime(files / 'x_test.npy', (0, 0))
   third = read(files, size=6).train.load()
   assert third['image'].max() == 1

@@ -78,6 +78,24 @@ def test_splits_share_classes():
   )
 
 
+def test_other_names_of_splits():
+  assert stored('training/3/a.png', 'testing/3/b.png') == {
+    'train': ['training/3/a.png'],
+    'test': ['testing/3/b.png'],
+  }
+  assert stored('train2017/a.png', 'val2017/b.png', 'test2017/c.png') == {
+    'train': ['train2017/a.png'],
+    'validation': ['val2017/b.png'],
+    'test': ['test2017/c.png'],
+  }
+  assert stored('Train_1/a.png', 'train_2/b.png', 'TEST/c.png') == {
+    'train': ['Train_1/a.png', 'train_2/b.png'],
+    'test': ['TEST/c.png'],
+  }
+  for name in ('trains', 'test tube', 'validated', 'train a', 'val2b'):
+    assert set(stored('train/a/1.png', f'{name}/2.png')) == {'train'}
+
+
 def test_splits_in_each_class_folder():
   names = 'cat/train/1.png', 'cat/test/2.png', 'dog/Train/a/3.png', 'dog/val/4.png'
   assert stored(*names) == {

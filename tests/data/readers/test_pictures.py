@@ -1,6 +1,7 @@
 """One picture file of each kind that people have: its pixels, its size as it is seen."""
 
 import io
+import struct
 
 import numpy as np
 import pytest

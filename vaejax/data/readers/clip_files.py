@@ -11,7 +11,7 @@ from vaejax.data.cache import cache_folder
 from vaejax.data.cached import digest, packed, read_arrays, text, write_arrays
 from vaejax.data.paths import MOVIES
 from vaejax.data.readers import headers, movies, pictures
-from vaejax.data.readers.groups import SPLITS
+from vaejax.data.readers.groups import split_of
 from vaejax.data.readers.listing import Listing, fractions
 from vaejax.errors import UserError
 from vaejax.plural import counted
@@ -67,7 +67,7 @@ def find(files: Listing) -> tuple[list[Clip], Listing, int]:
       name = folder or os.path.basename(os.path.abspath(files.root))
       # Frames directly in a folder called train or test are one clip of that split.
       clips.append(
-        Clip(f'{name}/frames' if last in SPLITS else name, tuple(names.values()), FRAMES)
+        Clip(f'{name}/frames' if split_of(last) else name, tuple(names.values()), FRAMES)
       )
       members.append(rest)
     else:
