@@ -177,7 +177,10 @@ def evaluate(flags, overrides) -> int:
   """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
   from vaejax.estimates import in_words
   from vaejax.evaluation.evaluate import evaluate as run
+  from vaejax.runs.sweep_files import is_sweep
 
+  if flags.member is None and is_sweep(flags.workdir):
+    return evaluate_sweep(flags, overrides)
   evals = flags.evals, flags.split, flags.seed, overrides
   which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
   values, skipped, problem = run(flags.workdir, *evals, *which, log, flags.data)
@@ -192,6 +195,27 @@ def evaluate(flags, overrides) -> int:
   else:
     print(f'recorded in {folder / "evaluation.json"}')
   if flags.evals and skipped:
+    raise RunError('; '.join(skipped))
+  for line in skipped:
+    log(line)
+  return 0
+
+
+def evaluate_sweep(flags, overrides) -> int:
+  """The verb `evaluate` of all members of a sweep."""
+  from vaejax.evaluation.sweep import evaluate_sweep as run
+  from vaejax.sweeps import summary
+
+  folder, evals = flags.workdir, (flags.evals, flags.split, flags.seed, overrides)
+  which = flags.weights, flags.checkpoint, flags.data_dir, log, flags.data
+  estimates, skipped, problem = run(folder, *evals, *which)
+  print(summary.estimates_text(folder, estimates))
+  if problem:
+    raise RunError(f'the values are not all recorded in {folder}: {problem}')
+  print(f'recorded in {folder / "members"}/K/evaluation.json')
+  if flags.checkpoint == 'latest':
+    print(f'and in {folder / "results.csv"}, {folder / "table.csv"}')
+  if skipped and flags.evals:
     raise RunError('; '.join(skipped))
   for line in skipped:
     log(line)

@@ -1,12 +1,13 @@
 """The files of a sweep: sweep.json, the workdir of each stack, and its results.json."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vaejax.core.stack import Member
 from vaejax.errors import UserError
+from vaejax.estimates import Estimate
 from vaejax.runs.files import read_json, write_json
 from vaejax.runs.workdir import SavedRun, read_config
 
@@ -82,17 +83,49 @@ def read_run_config(path: Path):
   return member_config(saved.config, saved.members[place]) if saved.members else saved.config
 
 
-def write_results(folder: Path, members: Sequence[Member], steps, values, protocols: dict) -> None:
-  """Writes the members' test values, and the protocol of each eval, to results.json; `steps` [M]
-  are the steps of the stack's state."""
-  rows = [
-    {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0, 'values': numbers}
-    for member, step, numbers in zip(members, np.asarray(steps).tolist(), values, strict=True)
-  ]
-  write_json(folder / 'results.json', {'protocols': protocols, 'members': rows})
+def write_results(
+  folder: Path,
+  members: Sequence[Member],
+  steps: Sequence[int],
+  estimates: Sequence[Mapping[str, Estimate]],
+  protocols: dict,
+) -> None:
+  """Writes test values of members of a stack, and the protocol of each eval, to results.json.
+
+  Other values of the same weights stay, such as those of an eval after training.
+
+  Args:
+    steps: of the members' states [M]; ~step if a member is frozen.
+    estimates: {name: estimate} of each member.
+  """
+  path = folder / 'results.json'
+  saved = read_json(path) if path.is_file() else {'protocols': {}, 'members': []}
+  rows, old_protocols = {row['member']: row for row in saved['members']}, {}
+  for member, step, named in zip(members, np.asarray(steps).tolist(), estimates, strict=True):
+    row = {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0}
+    same = row.items() <= rows.get(member.number, {}).items()
+    old = rows[member.number] if same else {}
+    old_protocols = saved['protocols'] if same else old_protocols
+    values = {name: e.value for name, e in named.items()}
+    errors = {name: e.error for name, e in named.items()}
+    row['values'] = {**old.get('values', {}), **values}
+    row['errors'] = {**old.get('errors', {}), **errors}  # standard errors over examples
+    rows[member.number] = row
+  of_evals = {**old_protocols, **protocols}
+  write_json(path, {'protocols': of_evals, 'members': [rows[number] for number in sorted(rows)]})
 
 
 def read_results(stack: Path) -> dict[int, dict]:
-  """{member: its 'step', 'frozen' and 'values'} of a stack; {} before it has finished."""
+  """{member: its 'step', 'frozen', 'values' and 'errors'} of a stack; {} before it has finished."""
   path = stack / 'results.json'
-  return {row['member']: row for row in read_json(path)['members']} if path.is_file() else {}
+  rows = read_json(path)['members'] if path.is_file() else []
+  return {row['member']: {'errors': {}, **row} for row in rows}
+
+
+def read_protocols(workdir: Path) -> dict[str, dict]:
+  """{eval: the protocol of its values} of a sweep, of the first stack that has it."""
+  protocols = {}
+  for number in range(len(read_sweep(workdir)['stacks'])):
+    path = stack_folder(workdir, number) / 'results.json'
+    protocols = {**(read_json(path)['protocols'] if path.is_file() else {}), **protocols}
+  return protocols

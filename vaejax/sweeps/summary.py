@@ -8,6 +8,7 @@ import statistics
 from pathlib import Path
 from typing import NamedTuple
 
+from vaejax.estimates import Estimate
 from vaejax.reporting import page
 from vaejax.reporting.log import filter_rows
 from vaejax.reporting.page import format_number, is_number
@@ -68,6 +69,19 @@ def write_summary(folder: Path) -> str:
   return f'{caption}\n{settings_text(*format_settings(settings, names))}'
 
 
+def estimates_text(folder: Path, estimates: dict[int, dict[str, Estimate]]) -> str:
+  """A table of new values of members as text: mean ± standard error over seeds."""
+  values, names = sweep_files.read_sweep(folder)['values'], {}
+  results = {}
+  for number, named in estimates.items():
+    names |= dict.fromkeys(named)
+    of_member = {name: e.value for name, e in named.items() if math.isfinite(e.value)}
+    results[number] = {'frozen': False, 'values': of_member}
+  settings = group_settings(values, results, list(names))
+  head, rows = format_settings(settings, list(names))
+  return f'mean ± standard error over seeds\n{settings_text(head, rows)}'
+
+
 def read_results(folder: Path) -> dict[int, dict]:
   """{member: its 'step', 'frozen' and 'values'} of all stacks that have finished."""
   results = {}
@@ -111,24 +125,30 @@ def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
 
 
 def write_results(folder: Path, values: list[dict], results: dict, names: list[str]) -> None:
-  """Writes results.csv: a row for each member that has finished."""
+  """Writes results.csv: a row for each member that has finished, whose errors are standard errors
+  over examples."""
   rows = [
     [number, *values[number].values(), row['step'], int(row['frozen'])]
-    + [row['values'].get(name) for name in names]
+    + [row[kind].get(name) for name in names for kind in ('values', 'errors')]
     for number, row in sorted(results.items())
   ]
-  write_csv(folder / 'results.csv', ['member', *values[0], 'step', 'frozen', *names], rows)
+  head = ['member', *values[0], 'step', 'frozen', *with_errors(names)]
+  write_csv(folder / 'results.csv', head, rows)
 
 
 def write_settings(folder: Path, settings: list[Setting], names: list[str]) -> None:
-  """Writes table.csv: a row for each setting."""
-  head = [*settings[0].fields, 'members', 'frozen']
-  head += [f'{name}{end}' for name in names for end in ('', '_error')]
+  """Writes table.csv: a row for each setting, whose errors are standard errors over seeds."""
+  head = [*settings[0].fields, 'members', 'frozen', *with_errors(names)]
   rows = [
     [*s.fields.values(), len(s.members), s.frozen, *(x for name in names for x in s.means[name])]
     for s in settings
   ]
   write_csv(folder / 'table.csv', head, rows)
+
+
+def with_errors(names: list[str]) -> list[str]:
+  """The columns of values and their errors."""
+  return [f'{name}{end}' for name in names for end in ('', '_error')]
 
 
 def write_csv(path: Path, head: list[str], rows: list[list]) -> None:

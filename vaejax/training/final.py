@@ -9,8 +9,9 @@ import jax
 from vaejax.core import passes, sharding, stack
 from vaejax.core.step import scheduled
 from vaejax.distributed import processes
+from vaejax.estimates import Estimate
 from vaejax.evaluation.evals import record
-from vaejax.evaluation.evaluate import report_progress
+from vaejax.evaluation.evaluate import by_name, report_progress
 from vaejax.reporting import report
 from vaejax.runs import sweep_files
 from vaejax.training.boundary import EVAL_SEED, BoundaryHandler
@@ -36,11 +37,11 @@ def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
     handler.write_row('test', [passes.flat(v) for v in values], final=True)
   protocol = lambda split, n=0: setup.protocol(split, step, state.ema is not None, n)
   if setup.members:
-    flat = [passes.flat(v) for v in values]
+    rows = [by_name(v) for v in values]
     if best := setup.best.lstrip('-'):  # the value by which members are ordered
-      for row, validation in zip(flat, watched, strict=True):
-        row[f'validation/{best}'] = passes.flat(validation).get(best, math.nan)
-    sweep_files.write_results(folder, setup.members, steps, flat, protocol('test'))
+      for row, validation in zip(rows, watched, strict=True):
+        row[f'validation/{best}'] = by_name(validation).get(best, Estimate(math.nan))
+    sweep_files.write_results(folder, setup.members, steps, rows, protocol('test'))
     return values
   if setup.watched == 'validation':
     record(folder, watched[0], protocol('validation', setup.watch_size))
