@@ -203,8 +203,8 @@ def evaluate(flags, overrides) -> int:
 
 def evaluate_sweep(flags, overrides) -> int:
   """The verb `evaluate` of all members of a sweep."""
-  from vaejax.evaluation.sweep import evaluate_sweep as run
   from vaejax.sweeps import summary
+  from vaejax.sweeps.evaluate import evaluate_sweep as run
 
   folder, evals = flags.workdir, (flags.evals, flags.split, flags.seed, overrides)
   which = flags.weights, flags.checkpoint, flags.data_dir, log, flags.data
@@ -228,6 +228,23 @@ def prepare(flags, overrides) -> int:
 
   data_dir = flags.data_dir and str(flags.data_dir)
   print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))
+  return 0
+
+
+@stoppable
+def reproduce(flags, overrides) -> int:
+  """The verb `reproduce`."""
+  from vaejax.config.tables import table_path
+  from vaejax.sweeps.reproduce import reproduce as run
+
+  mode = 'short' if flags.short else 'smoke' if flags.smoke else 'whole'
+  name = table_path(flags.table).stem + ('' if mode == 'whole' else f'-{mode}')
+  folder = flags.workdir or Path('runs') / 'tables' / name
+  text, problems = run(flags.table, mode, folder, flags.seeds, flags.data_dir, sys.stderr)
+  print(text)
+  print(f'\nwritten: {folder / "table.md"}, {folder / "table.json"}, {folder / "report.html"}')
+  if problems:
+    raise RunError('; '.join(problems))
   return 0
 
 

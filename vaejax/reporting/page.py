@@ -43,6 +43,12 @@ def table(head: Iterable, rows: Iterable[Iterable]) -> str:
   return f'<div class="card"><table><tr>{row("th", head)}</tr>{body}</table></div>'
 
 
+def section(heading: str, lines: Iterable[str]) -> str:
+  """A heading and a list of texts, which are escaped."""
+  items = ''.join(f'<li>{escape(line)}</li>' for line in lines)
+  return f'<h2>{escape(heading)}</h2><ul>{items}</ul>'
+
+
 def config_table(config) -> str:
   """A folded table of all fields of a config."""
   rows = table(['field', 'value'], fields.flat(config).items())
@@ -164,6 +170,7 @@ p, figcaption, th { color: var(--soft); }
 figcaption { display: flex; gap: 14px; align-items: baseline; font-size: 13px;
   padding-bottom: 10px; }
 i { display: inline-block; width: 10px; height: 3px; margin-right: 5px; vertical-align: middle; }
+ul { padding-left: 20px; overflow-wrap: anywhere; }
 h2 + p { padding-bottom: 12px; } p span { margin-right: 18px; }
 img { display: block; width: 100%; image-rendering: pixelated; border-radius: 4px; }
 .strip { display: flex; gap: 10px; padding-top: 14px; }

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from vaejax.core.passes import Values
 from vaejax.core.stack import Member
 from vaejax.errors import UserError
-from vaejax.estimates import Estimate
 from vaejax.runs.files import read_json, write_json
 from vaejax.runs.workdir import SavedRun, read_config
 
@@ -87,32 +87,36 @@ def write_results(
   folder: Path,
   members: Sequence[Member],
   steps: Sequence[int],
-  estimates: Sequence[Mapping[str, Estimate]],
-  protocols: dict,
+  values: Sequence[Values],
+  protocols: Mapping[str, dict],
+  prefix: str = '',
 ) -> None:
-  """Writes test values of members of a stack, and the protocol of each eval, to results.json.
-
-  Other values of the same weights stay, such as those of an eval after training.
+  """Writes test values of members of a stack, and their protocols, to results.json. Other values of
+  the same weights stay.
 
   Args:
     steps: of the members' states [M]; ~step if a member is frozen.
-    estimates: {name: estimate} of each member.
+    values: of each member.
+    protocols: of each eval.
+    prefix: of the names of the values.
   """
   path = folder / 'results.json'
   saved = read_json(path) if path.is_file() else {'protocols': {}, 'members': []}
-  rows, old_protocols = {row['member']: row for row in saved['members']}, {}
-  for member, step, named in zip(members, np.asarray(steps).tolist(), estimates, strict=True):
+  rows, of_values = {row['member']: row for row in saved['members']}, {}
+  for member, step, of_evals in zip(members, np.asarray(steps).tolist(), values, strict=True):
     row = {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0}
     same = row.items() <= rows.get(member.number, {}).items()
     old = rows[member.number] if same else {}
-    old_protocols = saved['protocols'] if same else old_protocols
-    values = {name: e.value for name, e in named.items()}
-    errors = {name: e.error for name, e in named.items()}
-    row['values'] = {**old.get('values', {}), **values}
-    row['errors'] = {**old.get('errors', {}), **errors}  # standard errors over examples
+    of_values |= saved['protocols'] if same else {}
+    named = {f'{prefix}{k}': e for of_eval in of_evals.values() for k, e in of_eval.items()}
+    row['values'] = {**old.get('values', {}), **{name: e.value for name, e in named.items()}}
+    # Standard errors over examples.
+    row['errors'] = {**old.get('errors', {}), **{name: e.error for name, e in named.items()}}
     rows[member.number] = row
-  of_evals = {**old_protocols, **protocols}
-  write_json(path, {'protocols': of_evals, 'members': [rows[number] for number in sorted(rows)]})
+  for of_evals in values:
+    of_values |= {f'{prefix}{k}': protocols[e] for e, of_eval in of_evals.items() for k in of_eval}
+  members = [rows[number] for number in sorted(rows)]
+  write_json(path, {'protocols': of_values, 'members': members})
 
 
 def read_results(stack: Path) -> dict[int, dict]:
@@ -123,7 +127,7 @@ def read_results(stack: Path) -> dict[int, dict]:
 
 
 def read_protocols(workdir: Path) -> dict[str, dict]:
-  """{eval: the protocol of its values} of a sweep, of the first stack that has it."""
+  """{value: its protocol} of a sweep, of the first stack that has it."""
   protocols = {}
   for number in range(len(read_sweep(workdir)['stacks'])):
     path = stack_folder(workdir, number) / 'results.json'

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.core import stack
-from vaejax.core.stack import Member
 from vaejax.core.factory import initial_state, make_method
+from vaejax.core.stack import Member
 from vaejax.data import load
 from vaejax.data.table import Table
 from vaejax.errors import UserError

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from vaejax.estimates import Estimate
 from vaejax.reporting import page
+from vaejax.reporting.lines import aligned
 from vaejax.reporting.log import filter_rows
 from vaejax.reporting.page import format_number, is_number
 from vaejax.runs import sweep_files
@@ -177,16 +178,10 @@ def format_settings(settings: list[Setting], names: list[str]) -> tuple[list[str
 
 def settings_text(head: list[str], rows: list[list[str]]) -> str:
   """The first rows of a table as aligned text."""
-  from rich.console import Console
-  from rich.table import Column, Table
-
-  table = Table(*(Column(name, justify='right') for name in head), box=None, pad_edge=False)
-  for row in rows[:MAX_SHOWN]:
-    table.add_row(*row)
-  console = Console(file=io.StringIO(), width=10_000, markup=False, color_system=None)
-  console.print(table)
   more = len(rows) - MAX_SHOWN
-  return console.file.getvalue().rstrip() + (f'\n... and {more} more in table.csv' * (more > 0))
+  return aligned(head, rows[:MAX_SHOWN], left=0) + (
+    f'\n... and {more} more in table.csv' * (more > 0)
+  )
 
 
 def curves(settings: list[Setting], rows: list[dict]) -> str:

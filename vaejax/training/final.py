@@ -37,11 +37,16 @@ def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
     handler.write_row('test', [passes.flat(v) for v in values], final=True)
   protocol = lambda split, n=0: setup.protocol(split, step, state.ema is not None, n)
   if setup.members:
-    rows = [by_name(v) for v in values]
+    rows, protocols = list(values), protocol('test')
     if best := setup.best.lstrip('-'):  # the value by which members are ordered
-      for row, validation in zip(rows, watched, strict=True):
-        row[f'validation/{best}'] = by_name(validation).get(best, Estimate(math.nan))
-    sweep_files.write_results(folder, setup.members, steps, rows, protocol('test'))
+      of_best = next((e for e, of_eval in watched[0].items() if best in of_eval), '')
+      protocols['validation'] = protocol('validation', setup.watch_size).get(of_best, {})
+      name, none = f'validation/{best}', Estimate(math.nan)
+      rows = [
+        {**of_test, 'validation': {name: by_name(v).get(best, none)}}
+        for of_test, v in zip(values, watched, strict=True)
+      ]
+    sweep_files.write_results(folder, setup.members, steps, rows, protocols)
     return values
   if setup.watched == 'validation':
     record(folder, watched[0], protocol('validation', setup.watch_size))

@@ -62,7 +62,9 @@ def evaluate_sweep(
       own = folder / 'members' / str(member.number)
       problem = problem or write_values(own, of_member, protocol(step))
     stack = sweep_files.stack_folder(folder, number)
-    problem = problem or add_results(stack, run.members, steps, estimates, protocol, split)
+    prefix = '' if split == 'test' else f'{split}/'
+    rows = stack, run.members, steps, values, protocol(steps[0]), prefix
+    problem = problem or add_results(*rows)
   skipped = list(dict.fromkeys(skipped))
   if not estimates:
     raise UserError('; '.join(skipped) or f'{folder}: all members are frozen')
@@ -71,20 +73,14 @@ def evaluate_sweep(
   return estimates, skipped, problem or rewrite(folder)
 
 
-def add_results(
-  stack: Path, members, steps: list[int], estimates, protocol, split: str
-) -> Exception | None:
-  """Adds the values of members to results.json of their stack, if it has finished at the same
-  step. Returns the error instead of raising it."""
+def add_results(stack: Path, members, steps: list[int], *results) -> Exception | None:
+  """Adds the values of members to results.json of their stack as sweep_files.write_results, if it
+  has finished at the same steps. Returns the error instead of raising it."""
   finished = sweep_files.read_results(stack)
-  last = [finished.get(m.number, {}).get('step') == s for m, s in zip(members, steps, strict=True)]
-  if not all(last):
+  if [finished.get(m.number, {}).get('step') for m in members] != steps:
     return None
-  prefix = '' if split == 'test' else f'{split}/'
-  rows = [{prefix + name: e for name, e in estimates[m.number].items()} for m in members]
-  protocols = {prefix + name: fields for name, fields in protocol(steps[0]).items()}
   try:
-    sweep_files.write_results(stack, members, steps, rows, protocols)
+    sweep_files.write_results(stack, members, steps, *results)
   except OSError as error:
     return error
   return None
