@@ -157,7 +157,7 @@ ESTIMATE = 'value', 'error', 'interval', 'draws_error', 'note'
 
 def run_sweep(cell: Cell, folder: Path, data_dir, log, stream):
   """Trains and evaluates the members of a cell as a sweep. Returns {member: {name: (value, error)}}
-  of those that are not frozen, the protocols by eval, and lines about evals that do not fit."""
+  of those that are not frozen, the protocols by value, and lines about evals that do not fit."""
   sweep.sweep(make_sweep(cell), folder, data_dir, stream=stream)
   skipped = []
   if cell.evals:
@@ -239,7 +239,7 @@ def hardware() -> dict:
   """The devices of this process, and the processor of this machine."""
   devices = jax.devices()
   with contextlib.suppress(OSError, StopIteration):
-    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
     name = next(line.partition(':')[2].strip() for line in lines if line.startswith('model name'))
     return {'devices': len(devices), 'device': devices[0].device_kind, 'processor': name} | cores()
   return {'devices': len(devices), 'device': devices[0].device_kind} | cores()
