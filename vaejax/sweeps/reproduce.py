@@ -11,7 +11,7 @@ from typing import Any
 
 from vaejax.config.table import Table
 from vaejax.config.tables import load_table
-from vaejax.data import load
+from vaejax.data import splits
 from vaejax.reporting.lines import print_line
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.runs.workdir import locked
@@ -78,7 +78,7 @@ def check_data(table: Table, workdir: Path, data_dir: Any) -> None:
     for group in cells.make_sweep(cell).groups:
       data = group.config.data
       if (key := data.to_json_best_effort()) not in read:
-        load.table(data, 'train', data_dir)
+        splits.table(data, 'train', data_dir)
         read.add(key)
 
 
