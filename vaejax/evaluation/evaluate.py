@@ -112,7 +112,8 @@ def evaluate_state(
   split_pass = make_pass(
     evals, run.method, source, config.eval.batch_size, mesh, stacked, train=train
   )
-  show = report_progress(', '.join(evals), log) if progress else None
+  # It waits for each batch: many programs with collectives at once can block each other on CPUs.
+  show = report_progress(', '.join(evals), log if progress else lambda text: None)
   values = split_pass.finish(split_pass.start(variables, hyper, jax.random.key(seed), show=show))
   protocol = make_protocol(config, evals, {split: workdir.provenance(table)}, seed)
   ema = weights == 'ema' and run.state.ema is not None
