@@ -47,7 +47,7 @@ def table(path: Path) -> list[dict]:
 def test_members_have_the_values_of_single_evaluations(folder, capsys):
   assert main(['evaluate', f'--workdir={folder}', *WORDS, '--seed=2']) == 0
   shown = capsys.readouterr()
-  assert '1 frozen member(s) are left out' in shown.err and 'nll' in shown.out
+  assert '1 frozen member is left out' in shown.err and 'nll' in shown.out
   together = {k: read(folder / f'members/{k}/evaluation.json') for k in range(3)}
   assert not (folder / 'members' / '3').exists()
   for k, values in together.items():

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 from vaejax.config import fields
 
@@ -28,6 +29,10 @@ CHART_STYLE = {
   'grid.alpha': 0.25,
   **dict.fromkeys(('grid.color', 'axes.edgecolor', 'xtick.color', 'ytick.color'), INK),
 }
+
+Curves = Mapping[str, list[tuple[int, float]]]  # {color: [(step, value)]}
+Bands = Mapping[str, list[tuple[int, float, float]]]  # {color: [(step, low, high)]}
+EMPTY = MappingProxyType({})
 
 
 def render(title: str, subtitle: str, parts: Iterable[str]) -> bytes:
@@ -62,19 +67,20 @@ def legend(labels: Iterable[tuple[str, str]]) -> str:
   )
 
 
-def chart_card(title: str, note: str, curves: Mapping[str, list[tuple[int, float]]]) -> str:
+def chart_card(title: str, note: str, curves: Curves, bands: Bands = EMPTY) -> str:
   """A chart with its title, and a note that is HTML."""
   caption = f'<figcaption><h3>{escape(title)}</h3>{note}</figcaption>'
-  return f'<figure class="card">{caption}{chart(curves)}</figure>'
+  return f'<figure class="card">{caption}{chart(curves, bands)}</figure>'
 
 
-def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
+def chart(curves: Curves, bands: Bands = EMPTY) -> str:
   """Curves over steps as an SVG element.
 
   If the values of the first twentieth of the steps would flatten the rest, they are cut off.
 
   Args:
     curves: {color: [(step, value)]}, in the order of the steps. Values are finite.
+    bands: {color: [(step, low, high)]}, filled behind the curves.
   """
   # Matplotlib takes 0.3 s to import, so only reports import it.
   from matplotlib import rc_context, ticker
@@ -86,6 +92,8 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
   with CHART_LOCK, rc_context(CHART_STYLE):
     figure = Figure(figsize=(4.2, 2.4))
     axes = figure.add_axes((0.15, 0.12, 0.83, 0.83))
+    for color, band in bands.items():
+      axes.fill_between(*zip(*band, strict=True), color=color, alpha=0.2, linewidth=0)
     for color, curve in curves.items():
       few = len(curve) <= 30
       axes.plot(*zip(*curve, strict=True), color=color, marker='o' if few else None, markersize=3)

@@ -12,6 +12,7 @@ from vaejax.errors import UserError
 from vaejax.estimates import Estimate
 from vaejax.evaluation.evaluate import by_name, evaluate_state, write_values
 from vaejax.lookup import lookup
+from vaejax.plural import counted
 from vaejax.runs import sweep_files, trained
 from vaejax.sweeps import summary
 
@@ -69,7 +70,7 @@ def evaluate_sweep(
   if not estimates:
     raise UserError('; '.join(skipped) or f'{folder}: all members are frozen')
   if frozen:
-    log(f'{frozen} frozen member(s) are left out')
+    log(f'{counted(frozen, "frozen member is", "frozen members are")} left out')
   return estimates, skipped, problem or rewrite(folder)
 
 

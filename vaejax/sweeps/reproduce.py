@@ -12,6 +12,7 @@ from typing import Any
 from vaejax.config.table import Table
 from vaejax.config.tables import load_table
 from vaejax.data import splits
+from vaejax.plural import counted
 from vaejax.reporting.lines import print_line
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.runs.workdir import locked
@@ -58,7 +59,7 @@ def reproduce(
       place = f'cell {number + 1} of {len(table.cells)}, {cell.name}'
       record = finished(path, plan, lambda text, place=place: log(f'{place}: {text}'))
       if record is None:
-        log(f'{place}: {len(plan.members)} member(s) in {plan.folder}')
+        log(f'{place}: {counted(len(plan.members), "member")} in {plan.folder}')
         record = cells.run_cell(plan, data_dir, log, stream)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, record)

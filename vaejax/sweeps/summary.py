@@ -1,10 +1,11 @@
-"""Summary files of a sweep: metrics.jsonl, results.csv, table.csv and report.html."""
+"""Summary files of a sweep: metrics.jsonl, results.csv, table.csv, paired.csv and report.html."""
 
 import csv
 import fcntl
 import io
 import math
 import statistics
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from vaejax.reporting.page import format_number, is_number
 from vaejax.runs import sweep_files
 from vaejax.runs.files import read_rows, write_atomic
 from vaejax.runs.workdir import read_config
+from vaejax.sweeps import paired
 
 MAX_SHOWN = 8  # settings in a chart and in the printed table
 NOT_METRICS = ('step', 'split', 'seconds', 'member', 'steps_per_s', 'final')
@@ -36,6 +38,12 @@ class Setting(NamedTuple):
   frozen: int
   means: dict[str, tuple[float | None, float | None]]
 
+  @property
+  def label(self) -> str:
+    """The setting in words: 'beta=4, lr=0.001'."""
+    words = (f'{field.split(".")[-1]}={text}' for field, text in self.fields.items())
+    return ', '.join(words) or 'all'
+
 
 def write_summary(folder: Path) -> str:
   """Writes the summary files of a sweep, and returns its table as text: a line for each setting,
@@ -54,12 +62,15 @@ def write_summary(folder: Path) -> str:
     settings = group_settings(values, results, names, order, best.startswith('-'))
     write_results(folder, values, results, names)
     write_settings(folder, settings, names)
+    comparisons = paired.compare(settings, values, results, names)
+    write_csv(folder / 'paired.csv', paired.HEAD, map(paired.as_csv, comparisons))
     title = f'{config.method} on {config.data.name}: {len(values)} members'
     subtitle = f'{folder.resolve().name} · {len(settings)} settings'
     subtitle += f', the first {MAX_SHOWN} shown' if len(settings) > MAX_SHOWN else ''
     parts = [
       f'<h2>Settings{", best first" if order else ""}</h2>',
       page.table(*format_settings(settings, names)),
+      paired_section(settings, comparisons),
       curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
       page.pictures(logs[0].parent / 'images'),
       page.config_table(config),
@@ -184,8 +195,26 @@ def settings_text(head: list[str], rows: list[list[str]]) -> str:
   )
 
 
+def paired_section(settings: list[Setting], comparisons: list[paired.Comparison]) -> str:
+  """A table of the paired differences of the shown settings from the first one, '' if there are
+  none."""
+  reference, shown = settings[0].label, {s.label for s in settings[:MAX_SHOWN]}
+  rows = [
+    paired.in_words(c) for c in comparisons if c.reference == reference and c.setting in shown
+  ]
+  if not rows:
+    return ''
+  note = (
+    f"Each setting minus {reference}, seed by seed. The interval is of Student's t; the sign test "
+    'asks whether both signs are as likely. All pairs are in paired.csv.'
+  )
+  heading = f'<h2>Paired differences over common seeds</h2><p>{escape(note)}</p>'
+  return heading + page.table(['setting', 'value', 'seeds', *paired.COLUMNS], rows)
+
+
 def curves(settings: list[Setting], rows: list[dict]) -> str:
-  """A chart for each split and metric, with a curve for each setting: the mean over its members."""
+  """A chart for each split and metric, with a curve for each setting: the mean over its members,
+  with a band of its standard error."""
   colors = {n: page.COLORS[i] for i, s in enumerate(settings) for n in s.members}
   points = {}  # {(split, name): {color: {step: values}}}
   for row in rows:
@@ -195,14 +224,15 @@ def curves(settings: list[Setting], rows: list[dict]) -> str:
         steps.setdefault(row['step'], []).append(value)
   cards = []
   for (split, name), steps_of in sorted(points.items()):
-    means = {
-      color: [(step, statistics.fmean(values)) for step, values in sorted(steps.items())]
-      for color, steps in steps_of.items()
-    }
-    cards.append(page.chart_card(name, split, means))
-  labels = [
-    (color, ', '.join(f'{f.split(".")[-1]}={text}' for f, text in s.fields.items()) or 'all')
-    for color, s in zip(page.COLORS, settings, strict=False)
-  ]
+    means, bands = {}, {}
+    for color, steps in steps_of.items():
+      of_step = [(step, *mean_and_error(values)) for step, values in sorted(steps.items())]
+      means[color] = [(step, mean) for step, mean, _ in of_step]
+      band = [(step, mean - e, mean + e) for step, mean, e in of_step if e is not None]
+      bands |= {color: band} if band else {}
+    cards.append(page.chart_card(name, split, means, bands))
+  labels = [(color, s.label) for color, s in zip(page.COLORS, settings, strict=False)]
+  several = any(len(s.members) > 1 for s in settings)
+  heading = 'Curves' + ', mean over seeds ± its standard error' * several
   legend = f'<p>{page.legend(labels)}</p>'
-  return f'<h2>Curves, mean over seeds</h2>{legend}<div class="cards">{"".join(cards)}</div>'
+  return f'<h2>{heading}</h2>{legend}<div class="cards">{"".join(cards)}</div>'
