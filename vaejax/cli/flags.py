@@ -23,6 +23,7 @@ examples:
   python launch.py encode --workdir=runs/m --split=test --out=latents.npz
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
   python launch.py prepare cifar100 --data_dir=DIR
+  python launch.py report runs/m runs/sweep --out=report.html
   python launch.py reproduce --table=iwae --short --data_dir=DIR
   python launch.py submit --nodes=2 --gpus=8 -- sweep --config=configs/gan.py --grid seed=0:8
 """
@@ -118,6 +119,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
   add_verb('prepare', about, add_prepare_flags)
+  about = 'Write a page that compares runs and sweeps.'
+  add_verb('report', about, add_report_flags)
   about = 'Train and evaluate the cells of a published table, and compare.'
   add_verb('reproduce', about, add_reproduce_flags)
   about = 'Submit commands, each after a --, as cluster jobs that resume when interrupted.'
@@ -144,6 +147,15 @@ def add_prepare_flags(verb: Parser) -> None:
   verb.add_argument('name', metavar='NAME', nargs='?', help=about)
   about = 'folder of prepared TFDS datasets, which is made if it is missing'
   verb.add_argument('--data_dir', metavar='DIR', type=path, help=about)
+  verb.add_argument('--traceback', action='store_true', help='print the traceback of an error')
+
+
+def add_report_flags(verb: Parser) -> None:
+  """Adds the words and flags of `report`."""
+  about = 'workdirs of runs, sweeps, or members such as runs/s/members/3'
+  verb.add_argument('runs', metavar='RUN', type=path, nargs='+', help=about)
+  out = {'metavar': 'FILE.html', 'type': path, 'default': Path('report.html')}
+  verb.add_argument('--out', help='output (report.html)', **out)
   verb.add_argument('--traceback', action='store_true', help='print the traceback of an error')
 
 

@@ -9,6 +9,7 @@ from vaejax.metrics import seeds
 from vaejax.reporting import page as pages
 from vaejax.reporting.lines import aligned
 from vaejax.reporting.page import format_number
+from vaejax.reporting.values import lines_of, with_error
 from vaejax.sweeps.cells import finite
 
 Records = Mapping[str, dict]  # {name of a cell: its record, see cells.record}
@@ -104,11 +105,6 @@ def cells_of(row: Row) -> list[str]:
   ]
 
 
-def with_error(value: float, error: float | None) -> str:
-  """'86.4 ± 0.2'."""
-  return format_number(value) + (f' ± {error:.2g}' if error is not None else '')
-
-
 def cost(record: dict) -> str:
   """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members."""
   wall, processor = duration(record['wall_seconds']), duration(record['processor_seconds'])
@@ -171,12 +167,8 @@ def protocols(records: Records, table: Table) -> list[str]:
   """A line for each value that is shown: what it depends on, with all values of a field."""
   lines = []
   for value in table.values:
-    fields = {}
-    for record in records.values():
-      for field, x in record['protocols'].get(value, {}).items():
-        fields.setdefault(field, {})[str(x)] = None
-    if fields:
-      lines.append(f'{value}: ' + ', '.join(f'{f} {" / ".join(xs)}' for f, xs in fields.items()))
+    of_value = [r['protocols'][value] for r in records.values() if value in r['protocols']]
+    lines += [f'{value}: {lines_of(of_value)}'] if of_value else []
   return lines
 
 
