@@ -10,7 +10,8 @@ processor time, test loss 150.2 nats (ELBO -115.0): blobs of the right place and
 `hyper.capacity` sets a capacity (Burgess et al. 2018, arXiv:1804.03599), `hyper.free_bits` free
 bits (Kingma et al. 2016).
 
-Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), smoke, key=value.
+Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), lpips (see
+configs/vae.py), smoke, key=value.
 """
 
 from vaejax.config import presets
@@ -19,9 +20,11 @@ from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  words = parse_words(arg, dataset='digits')
+  words = parse_words(arg, dataset='digits', options=('lpips',))
   config = base('vae', {'lr': 5e-4, 'beta': 4.0, 'capacity': 0.0, 'free_bits': 0.0})
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
+  if words.options:
+    presets.add_lpips(config)
   config.model = dict(presets.VAE)
   presets.autoencoder_defaults(config, words.dataset)
   config.model.latents = 10

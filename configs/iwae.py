@@ -11,8 +11,8 @@ The word `paper` sets the paper's own schedule: batch 20, 3280 epochs, the rate 
 3^i epochs, i = 0 ... 7. The paper's VAE reaches 86.76, its IWAE with K = 5 85.54. This takes days
 on a CPU and was not run here.
 
-Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), paper, smoke,
-key=value.
+Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), paper, lpips
+(see configs/vae.py), smoke, key=value.
 """
 
 from vaejax.config import presets
@@ -21,9 +21,11 @@ from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  words = parse_words(arg, dataset='digits', options=('paper',))
+  words = parse_words(arg, dataset='digits', options=('paper', 'lpips'))
   config = base('vae', {'lr': 1e-3, 'beta': 1.0})
   config.objective = {'name': 'iwae', 'samples': 5, 'kl': 'sampled'}
+  if 'lpips' in words.options:
+    presets.add_lpips(config)
   config.model = dict(presets.VAE)
   presets.autoencoder_defaults(config, words.dataset)
   config.model.update({'net': 'mlp', 'widths': (200, 200), 'activation': 'tanh', 'latents': 50})

@@ -180,6 +180,8 @@ class Eval(NamedTuple):
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
     limit: number of examples whose rows are collected; 0: all.
+    spaced: whether as many rows of 'train' as of 'test', evenly spaced, are enough for it. It gets
+      all of them if another eval of the pass needs them.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
@@ -187,6 +189,7 @@ class Eval(NamedTuple):
   names: Callable[[], Sequence[str]]
   protocol: Mapping[str, Any] = MappingProxyType({})
   limit: int = 0
+  spaced: bool = False
 
 
 class Example(NamedTuple):

@@ -111,6 +111,16 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
   return run, row_names
 
 
+def spaced(split: Source, n: int) -> Source:
+  """At most n rows of a split, evenly spaced."""
+  step = max(split.size // n, 1)
+  return split._replace(
+    size=min(n, split.size),
+    blocks=lambda size: split.blocks(size * step),
+    rows=lambda buffer, index: split.rows(buffer, index * step),
+  )
+
+
 def make_pass(
   evals: Mapping[str, Eval],
   method: Method,
@@ -126,6 +136,8 @@ def make_pass(
   `show(output, done, total)` after each batch, and waits for the device only if `show` does.
   """
   streams = {stream for e in evals.values() for stream in e.extract}
+  if train and all(e.spaced for e in evals.values() if 'train' in e.extract):
+    train = spaced(train, source.size)
   loops = []
   for together, split in zip(LOOPS, (source, train), strict=True):
     if streams & set(together):

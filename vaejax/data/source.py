@@ -47,6 +47,9 @@ class Source(NamedTuple):
   rows: Callable[[Buffer, jax.Array], Batch]
 
 
+GREY = 'grey'  # the field of `Source.rows` with images before they were binarised
+
+
 def row_bytes(table: Table) -> int:
   """Bytes of one raw row."""
   return fingerprint.row_bytes(table.row)
@@ -139,7 +142,11 @@ def make(
 
   def rows(buffer, index):
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)
-    return prepare(gather(buffer, index - buffer['first']), keys)
+    raw = gather(buffer, index - buffer['first'])
+    batch = prepare(raw, keys)
+    if kind == 'none':
+      return batch
+    return batch | {GREY: prepare(raw, keys, kind='none')[transforms.data_field(raw)]}
 
   if resident:
 

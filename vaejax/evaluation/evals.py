@@ -156,6 +156,7 @@ def make_protocol(
         'split': split,
         'read': origin['read'],
         'n': n or origin['rows'],
+        'content': origin.get('content', ''),
         **e.protocol,
         'binarisation': binarisation,
         'likelihood': likelihood,
