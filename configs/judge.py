@@ -9,7 +9,7 @@ it has not seen); mnist 1 min 4 s of processor time, 99.2 %, and 99.4 % on valid
 A tenth of the training split is held out for validation. A finished run becomes the judge of its
 dataset: the user's cache records its workdir, unless the judge there is better on validation.
 
-Two words train judges of images in styles (see vaejax/data/styles.py), which evals/style.py uses:
+Two words train judges of images in styles (see vaejax/data/device/styles.py), for evals/style.py:
 `content` recognises the class in every style, `style` recognises the style. On mnist, seed 0:
 `content`, steps=3000, 1 min 8 s of processor time, 97.9 % of test labels; `style`, steps=2000,
 1 min 43 s, 99.2 % of test styles. Its images are softened in training, because it would take

@@ -38,7 +38,7 @@ gan: MNIST; 100-128-128-1024-784 against 784-128-128-1; Adam, batch 32, 100 epoc
 rvae: moving digits, 15 frames of 32x32; 1024-512-256 for a frame, a GRU of 256, 16 latents a frame
   with a learned prior, 256-512-1024; Adam, batch 16, 2 epochs (the source names none of these).
   Corrected: z = mu + noise * sqrt(c), where the written noise * sqrt(c) has no mean.
-style: style transfer, of MNIST in five styles (see vaejax/data/styles.py); Adam, batch 32, 100
+style: style transfer, of MNIST in five styles (vaejax/data/device/styles.py); Adam, batch 32, 100
   epochs; layers are not stated, and are those of configs/style.py. Corrected: the written bound has
   two KL terms but one z; content and style have their own latents and encoders, weighted by
   hyper.beta_content and hyper.beta_style; the decoder takes the style by AdaIN, and a loss on

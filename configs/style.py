@@ -17,8 +17,8 @@ steps=3500, 19 min 4 s on a busy machine: 58.3 % of 60.9 %, and 95.7 %, contrast
 The decoder takes the style by AdaIN (Huang & Belongie 2017), and losses on feature statistics tie
 z_s to it, see methods/style.py. hyper.beta_content and hyper.beta_style weight the two KLs. Digits
 are thick, thin, slanted, inverted or coloured; photographs, the kind of all other datasets,
-are in one tone, of high contrast, blurred or posterised (see data/styles.py). Training uses no
-labels. By default each row comes with its transfer as the target (data.pairs), which only
+are in one tone, of high contrast, blurred or posterised (see data/device/styles.py). Training uses
+no labels. By default each row comes with its transfer as the target (data.pairs), which only
 procedural styles can give; data.pairs=False learns from unrelated images.
 
 Every test writes images/transfers_STEP.png: the first row has an image in each style, the first

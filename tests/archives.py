@@ -7,7 +7,8 @@ import zipfile
 
 import numpy as np
 
-from vaejax.data import official, sets
+from vaejax.data import sets
+from vaejax.data.prepare import official
 
 COUNTS = {'train': 23, 'validation': 7, 'test': 11, 'extra': 5}
 

@@ -11,8 +11,9 @@ from chunks import averaged_chunk, jit_as_users
 from vaejax.config.load import load_config
 from vaejax.core import factory, optim
 from vaejax.core.step import create_state, make_step
-from vaejax.data import load
-from vaejax.types import Method, Source, State
+from vaejax.data import sources, splits
+from vaejax.data.source import Source
+from vaejax.types import Method, State
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 
@@ -71,9 +72,9 @@ def build(id: str) -> Case:
   name, settings = SETTINGS[id]
   stem, _, words = name.partition(':')
   config = load_config(f'{CONFIGS}/{stem}.py:smoke,{words}', settings.items())
-  rows = load.table(config.data, 'train', None)
-  method = factory.make_method(config, load.example(config.data, rows))
-  source = load.train(config.data, rows, examples(config, method), config.seed)
+  rows = splits.table(config.data, 'train', None)
+  method = factory.make_method(config, sources.example(config.data, rows))
+  source = sources.train(config.data, rows, examples(config, method), config.seed)
   optimizer, traces = config.optimizer, []
   step = make_step(
     method,

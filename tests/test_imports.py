@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up; a layer imports those below it, and of a row none the others. What is reached
 # by name (methods, evals, sets, nets and their priors) is imported by nobody above it.
 LAYERS = (
-  ('errors', 'estimates', 'version'),
+  ('errors', 'estimates', 'plural', 'version'),
   ('lookup', 'distributed'),
   ('units',),
   ('types',),
@@ -79,6 +79,6 @@ def test_what_is_reached_by_name_is_not_imported(kind):
 
 
 def test_an_import_is_seen_wherever_it_stands():
-  code = 'import os\ndef f():\n  from vaejax.core import step\n  import vaejax.data.load'
-  assert imported(code) == {'vaejax.core.step', 'vaejax.data.load'}
+  code = 'import os\ndef f():\n  from vaejax.core import step\n  import vaejax.data.table'
+  assert imported(code) == {'vaejax.core.step', 'vaejax.data.table'}
   assert edges()['methods', 'nets'] and ('runs', 'data') in edges()

@@ -25,7 +25,7 @@ from vaejax.core import factory, sharding
 from vaejax.core.devices import Layout, make_mesh
 from vaejax.core.stack import make_sweep, member_state
 from vaejax.core.step import make_step, unowned
-from vaejax.data import load
+from vaejax.data import sources
 from vaejax.runs import checkpoint, restore
 from vaejax.types import State
 
@@ -331,7 +331,7 @@ def test_eight_devices_are_one(case, plain):
   if mesh.size != 8:
     pytest.skip(f'{jax.device_count()} devices')
   put = sharding.MeshPlacement(mesh)
-  source = load.train(
+  source = sources.train(
     case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
   )
   (buffer, _), *_ = source.buffers(0, STEPS)

@@ -13,7 +13,7 @@ PACKAGE = ROOT / 'vaejax'
 
 # Names of fields of data, and of kinds of styles in the one place where they are named.
 FIELDS = {'image', 'video', 'label', 'style', 'factors'}
-STYLES = PACKAGE / 'data' / 'styles.py', {'digits'}
+STYLES = PACKAGE / 'data' / 'device' / 'styles.py', {'digits'}
 # There a word names a net, a player or a term of a bound.
 MODELS = tuple(PACKAGE / folder for folder in ('methods', 'nets', 'objectives'))
 

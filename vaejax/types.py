@@ -250,31 +250,3 @@ class Example(NamedTuple):
 def zeros(example: Example, n: int) -> Batch:
   """A batch of n blank examples, to trace and initialise with."""
   return {k: jnp.zeros((n, *f.shape), f.dtype) for k, f in example.fields.items()}
-
-
-class Source(NamedTuple):
-  """One split of a dataset, from which batches are drawn.
-
-  Attributes:
-    example: shapes, dtypes, classes and range of what `draw` and `rows` return.
-    size: number of examples.
-    resident: whether the split is kept on the device.
-    row_shardable: whether a part of a batch can be drawn without the rest of it.
-    buffer_spec: how a buffer is sharded: a tree of PartitionSpec, or a prefix of one.
-    buffers: (first step, last step) -> iterator of (buffer, number of steps that it serves), on the
-      host.
-    draw: (buffer, key, step, part=(0, 1)) -> the batch of that step, or part i of n equal parts
-      with part=(i, n). Pure, on the device.
-    blocks: n -> iterator of buffers over the split in order, n rows each.
-    rows: (buffer, index [n]) -> Batch in the split's own order; noise depends on the index alone.
-  """
-
-  example: Example
-  size: int
-  resident: bool
-  row_shardable: bool
-  buffer_spec: Any
-  buffers: Callable[[int, int], Any]
-  draw: Callable[..., Batch]
-  blocks: Callable[[int], Any]
-  rows: Callable[[Buffer, jax.Array], Batch]

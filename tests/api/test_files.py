@@ -9,11 +9,11 @@ from PIL import Image
 import vaejax
 from vaejax.api import files
 from vaejax.cli.main import main
-from vaejax.data import load
+from vaejax.data import splits
 
 
 def digits(run, split):
-  return load.table(run.config.data, split, None).load()
+  return splits.table(run.config.data, split, None).load()
 
 
 def test_encode_writes_the_latents_of_a_split_in_its_order(trained, tmp_path, monkeypatch, capsys):
@@ -54,7 +54,7 @@ def test_reconstruct_writes_originals_above_their_reconstructions(copied, capsys
   [
     (['encode', '--out=x.png'], 'ends in .npz'),
     (['reconstruct', '--out=x.npz'], 'ends in .png'),
-    (['encode', '--split=valid'], "no split 'valid'"),
+    (['encode', '--split=dev'], "no split 'dev'"),
     (['encode', '--out=none/x.npz'], 'there is no folder none'),
     (['reconstruct', '--member=3'], 'is not a sweep'),
     (['encode', '--checkpoint=7'], 'one of the steps 10, 20'),

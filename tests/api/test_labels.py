@@ -26,7 +26,13 @@ def test_a_label_is_a_number_or_the_name_of_a_class():
   assert read('dog', 3) == [1, 1, 1] and read(np.str_('owl'), 1) == [2]
   assert read(['dog', 'cat'], 2) == read(np.array(['dog', 'cat']), 2) == [1, 0]
   assert read([2, 0], 2) == [2, 0] and read('2', 1) == [2]
-  assert read('9', 1, Example({}, 3, class_names=('0', '5', '9'))) == [2]
+  gaps = Example({}, 3, class_names=('0', '5', '9'))
+  assert read('9', 1, gaps) == read(9, 1, gaps) == [2]
+  from_one = Example({}, 3, class_names=('1', '2', '3'))
+  assert read(2, 1, from_one) == read('2', 1, from_one) == read(np.uint8(2), 1, from_one) == [1]
+  assert read([3, 1], 2, from_one) == read(np.array([3, 1]), 2, from_one) == [2, 0]
+  with pytest.raises(UserError, match="label='0' is not one of the 3 classes: 1, 2, 3"):
+    read([0, 1], 2, from_one)
   for x, error in [
     ('Dog', "label='Dog' is not one of the 3 classes: cat, dog, owl .did you mean 'dog'"),
     (['dog', 'dgo'], "label='dgo' is not one of"),

@@ -13,13 +13,14 @@ from ml_collections import ConfigDict
 from scipy import stats
 
 import vaejax
-from vaejax.api import programs
+from vaejax.api import inputs, programs
 from vaejax.api.run import Run
 from vaejax.cli.main import main
 from vaejax.config import presets
 from vaejax.config.load import load_config
 from vaejax.core import factory
-from vaejax.data import load, transforms
+from vaejax.data import sources, splits
+from vaejax.data.device import transforms
 from vaejax.methods.vae import vae
 from vaejax.nets import autoencoder
 from vaejax.nets.priors import standard
@@ -28,13 +29,13 @@ from vaejax.types import Example, State, Variables
 from vaejax.units import Units
 
 ROOT = Path(__file__).parents[2]
-IMAGES = load.table(load_config(f'{ROOT}/configs/vae.py').data, 'test', None).load()['image']
+IMAGES = splits.table(load_config(f'{ROOT}/configs/vae.py').data, 'test', None).load()['image']
 
 
 def untrained(stem: str, **settings) -> Run:
   """Returns the run of a config at its smoke size before its first step."""
   config = load_config(f'{ROOT}/configs/{stem}.py:smoke', settings.items())
-  example = load.example(config.data, load.table(config.data, 'train', None))
+  example = sources.example(config.data, splits.table(config.data, 'train', None))
   method = factory.make_method(config, example)
   state = jax.jit(lambda: factory.initial_state(method, config, example))()
   return Run(TrainedRun(Path('w'), config, example, None, method, state, {}), 'ema')
@@ -280,3 +281,12 @@ def test_the_import_waits_until_something_is_used():
   assert out.stdout == '[]\nTrue set()\n', out.stderr
   with pytest.raises(AttributeError, match="no attribute 'lode'"):
     vaejax.lode  # noqa: B018
+
+
+def test_black_and_white_may_be_0_and_1_as_in_the_data():
+  x = np.random.default_rng(0).integers(0, 2, (5, 4, 4, 1), np.uint8)
+  binary = Example({'image': jax.ShapeDtypeStruct((4, 4, 1), np.float32)}, None, levels=2)
+  for given in (x, x.astype(bool), x * np.uint8(255)):
+    np.testing.assert_array_equal(inputs.pixels('images', given, binary), x * 255)
+  grey = binary._replace(levels=256)
+  np.testing.assert_array_equal(inputs.pixels('images', x, grey), x)

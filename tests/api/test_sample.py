@@ -10,7 +10,7 @@ from PIL import Image
 import vaejax
 from vaejax.api import programs
 from vaejax.api.sample import write_samples
-from vaejax.data import load
+from vaejax.data import splits
 from vaejax.errors import UserError
 from vaejax.runs.trained import open_run
 
@@ -22,7 +22,7 @@ def no_data(monkeypatch):
   def refuse(*_):
     raise AssertionError('data was read')
 
-  monkeypatch.setattr(load, 'table', refuse)
+  monkeypatch.setattr(splits, 'table', refuse)
 
 
 @pytest.fixture

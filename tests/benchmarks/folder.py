@@ -18,13 +18,13 @@ import time
 began = time.time()
 import sys
 from vaejax.config.load import load_config
-from vaejax.data import load
+from vaejax.data import sources, splits
 config = load_config('configs/vae.py')
 config.data.name = sys.argv[1]
 config.data.size = int(sys.argv[2])
-tables = load.splits(config.data, None)
+tables = splits.tables(config.data, None)
 listed = time.time()
-source = load.train(config.data, tables.train, 128, 0)
+source = sources.train(config.data, tables.train, 128, 0)
 import jax
 import numpy as np
 buffer, _ = next(iter(source.buffers(0, 1)))

@@ -18,7 +18,7 @@ import stream_usage
 from vaejax.core import sharding
 from vaejax.core.devices import make_mesh
 from vaejax.data import source
-from vaejax.data.augment import Augment
+from vaejax.data.device.augment import Augment
 from vaejax.data.readers import tfds
 
 BATCH, CROP = 32, 224

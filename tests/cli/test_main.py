@@ -111,8 +111,8 @@ MISTAKES = {
     "--evals: ',' has no names. Use for example elbo,nll",
   ),
   'split': (
-    ('evaluate', '--workdir=run', '--split=valid'),
-    "no split 'valid'. Choose train or",
+    ('evaluate', '--workdir=run', '--split=dev'),
+    "no split 'dev'. Choose train or",
   ),
   'setting of an eval': (
     ('evaluate', '--workdir=run', '--config.eval.nll.samples=0'),

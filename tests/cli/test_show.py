@@ -7,7 +7,7 @@ from vaejax.cli.main import main
 from vaejax.cli.show import show
 from vaejax.config.load import load_config
 from vaejax.core import factory
-from vaejax.data import load
+from vaejax.data import sources, splits
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from vaejax.data import load
 def test_every_net_has_its_table_and_all_parameters_are_counted(project, spec):
   config = load_config(f'configs/{spec}')
   text = show(config)
-  example = load.example(config.data, load.table(config.data, 'train', None))
+  example = sources.example(config.data, splits.table(config.data, 'train', None))
   method = factory.make_method(config, example)
   params = jax.eval_shape(lambda: factory.initial_state(method, config, example)).variables.params
   count = lambda tree: sum(x.size for x in jax.tree.leaves(tree))

@@ -10,7 +10,7 @@ from vaejax.config.load import load_config
 from vaejax.core import factory, passes, sharding
 from vaejax.core.devices import make_mesh
 from vaejax.core.row_noise import row_key
-from vaejax.data import load
+from vaejax.data import sources, splits
 from vaejax.data.subset import subset
 from vaejax.evaluation.evals import make_evals
 
@@ -28,9 +28,9 @@ CASES = {
 def values(config, name, batch_size, devices=1, stacked=False):
   """The values of an eval on the first rows of a test split."""
   mesh = make_mesh(0, devices=jax.devices()[:devices])
-  rows = subset(load.table(config.data, 'test', None), np.arange(ROWS))
-  method = factory.make_method(config, load.example(config.data, rows))
-  source = load.test(config.data, rows, sharding.MeshPlacement(mesh))
+  rows = subset(splits.table(config.data, 'test', None), np.arange(ROWS))
+  method = factory.make_method(config, sources.example(config.data, rows))
+  source = sources.test(config.data, rows, sharding.MeshPlacement(mesh))
   evals, skipped = make_evals((name,), config, method, source.example)
   assert not skipped
   made = passes.make_pass(evals, method, source, batch_size, mesh, stacked)

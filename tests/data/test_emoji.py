@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.data import load, variants
+from vaejax.data import splits, variants
 from vaejax.data.sets import emoji
 from vaejax.errors import UserError
 
@@ -100,7 +100,7 @@ def halves(monkeypatch):
 @pytest.mark.parametrize('form', ['plain', 'npm', 'package', 'tgz'])
 def test_all_forms_of_its_files_give_the_same_rows(tmp_path, form, halves):
   write(tmp_path, form)
-  tables = load.splits(config(), str(tmp_path))
+  tables = splits.tables(config(), str(tmp_path))
   seen = {}
   for rows in tables:
     got, names = rows.load(), rows.names()
@@ -125,8 +125,8 @@ def test_all_forms_of_its_files_give_the_same_rows(tmp_path, form, halves):
 
 def test_channels_background_and_size(tmp_path):
   write(tmp_path, 'plain')
-  read = lambda **fields: load.table(config(**fields), 'train', str(tmp_path)).load()['image'][0]
-  first = load.table(config(), 'train', str(tmp_path)).names()[0]
+  read = lambda **fields: splits.table(config(**fields), 'train', str(tmp_path)).load()['image'][0]
+  first = splits.table(config(), 'train', str(tmp_path)).names()[0]
   designer, file = first.split('/')
   want = drawing(designer, file.removesuffix('.png').upper())
   assert np.array_equal(read(channels=4), want)
@@ -134,17 +134,19 @@ def test_channels_background_and_size(tmp_path):
   # A fifth of (100, 150, 200) on (10, 20, 30).
   assert abs(read(background='10,20,30')[0, 0] - np.array([28.0, 46.0, 64.0])).max() <= 1
   assert read(size=32, channels=1).shape == (32, 32, 1)
+  padded = read(size=66, fit='pad', background='10,20,30')
+  assert (padded[0] == [10, 20, 30]).all() and not read(size=66, fit='pad')[0].any()
 
 
 def test_the_folder_is_that_of_the_environment_too(tmp_path, monkeypatch):
   write(tmp_path, 'plain')
   monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
-  assert load.table(config(), 'train', None).size > 0
+  assert splits.table(config(), 'train', None).size > 0
 
 
 def test_missing_says_what_to_put_where(tmp_path):
   with pytest.raises(UserError) as error:
-    load.table(config(), 'train', str(tmp_path))
+    splits.table(config(), 'train', str(tmp_path))
   assert str(error.value) == (
     f'emoji is not in {tmp_path}/emoji: run `npm pack emoji-datasource-google@16.0.0 '
     f'emoji-datasource-twitter@16.0.0` and put the two .tgz files into {tmp_path}/emoji'
@@ -153,7 +155,7 @@ def test_missing_says_what_to_put_where(tmp_path):
   (tmp_path / 'emoji' / 'twitter' / '64' / '1f600.png').unlink()
   with pytest.raises(UserError, match=r'1f600.png of twitter is missing in .*npm pack'):
     for split in emoji.SPLITS:
-      load.table(config(), split, str(tmp_path)).load()
+      splits.table(config(), split, str(tmp_path)).load()
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_others_are_not():
 def test_the_genuine_emoji():
   if not (GENUINE / 'emoji').is_dir():
     pytest.skip('no emoji in ../shared')
-  tables = load.splits(config(), str(GENUINE))
+  tables = splits.tables(config(), str(GENUINE))
   assert sum(t.size for t in tables) == 2 * 3786
   assert all(0.06 < t.size / (2 * 3786) < 0.13 for t in tables[1:]) and tables[0].classes == 10
   # No picture of a test emoji is one of training, not even of an equal flag.

@@ -29,6 +29,14 @@ def test_nothing_to_do_changes_nothing(mode):
   assert fit_image(x) is x
 
 
+@pytest.mark.parametrize('mode', ['resize', 'crop'])
+def test_two_channels_are_resized_one_by_one(mode):
+  x = image(9, 14, 2)
+  one_by_one = [fit_image(x[..., c : c + 1], 5, mode=mode) for c in range(2)]
+  difference = fit_image(x, 5, mode=mode) - np.concatenate(one_by_one, -1).astype(int)
+  assert np.abs(difference).max() <= 1  # PIL rounds between rows and columns
+
+
 def test_pad_centres_between_zeros():
   x = image(3, 4, 2) | 1
   out = fit_image(x, 8, mode='pad')
@@ -41,6 +49,32 @@ def test_pad_takes_the_centre_of_what_is_larger():
   out = fit_image(x, 6, mode='pad')
   assert np.array_equal(out[:, 1:5], x[1:7])
   assert not out[:, 0].any() and not out[:, 5].any()
+
+
+@pytest.mark.parametrize('dtype, unit', [(np.uint8, 1), (np.uint16, 257)])
+def test_pad_fills_with_the_background(dtype, unit):
+  for background, rgb in (
+    ('white', (255,) * 3),
+    ('10,20,200', (10, 20, 200)),
+    ('black', (0,) * 3),
+    ('auto', (0,) * 3),
+  ):
+    x = image(3, 4, 3).astype(dtype)
+    out = fit_image(x, 8, mode='pad', background=background)
+    assert out.dtype == dtype and np.array_equal(out[2:5, 2:6], x)
+    out[2:5, 2:6] = np.asarray(rgb) * unit
+    assert (out == np.asarray(rgb) * unit).all()
+  grey = fit_image(image(3, 4, 1).astype(dtype), 8, mode='pad', background='10,20,200')
+  luma = round(np.dot([10, 20, 200], [0.299, 0.587, 0.114]))
+  assert grey[0, 0, 0] == luma * unit and grey[-1, -1, 0] == luma * unit
+
+
+@pytest.mark.parametrize(
+  'x', [image(3, 4, 4), image(3, 4, 2), image(3, 4, 5), image(3, 4, 3).astype(np.float32)]
+)
+def test_alpha_and_numbers_without_colour_are_padded_with_zeros(x):
+  out = fit_image(x, 8, mode='pad', background='white')
+  assert np.array_equal(out[2:5, 2:6], x) and np.count_nonzero(out) == np.count_nonzero(x)
 
 
 @pytest.mark.parametrize('shape', [(10, 20, 3), (20, 10, 3)])

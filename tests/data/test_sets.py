@@ -10,7 +10,7 @@ from vaejax.config import presets
 from vaejax.config.base import base
 from vaejax.config.fields import check
 from vaejax.config.load import load_config
-from vaejax.data import load, sets
+from vaejax.data import sets, splits
 from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 
@@ -70,9 +70,9 @@ def test_a_set_of_ones_own(own, project):
   config = load_config('configs/vae.py:mylab.cells,smoke')
   assert (config.model.latents, config.data.binarise) == (4, 'threshold')  # smoke has few latents
   assert load_config('configs/vae.py:mylab.cells').model.latents == 3
-  found = load.splits(config.data, None)
+  found = splits.tables(config.data, None)
   assert [rows.size for rows in found] == [30, 8, 5]
-  assert load.table(config.data, 'validation', None).origin == 'cells validation'
+  assert splits.table(config.data, 'validation', None).origin == 'cells validation'
   assert load_config('configs/gan.py:mylab.cells').model.channels == (32, 64)
   for name, message in (
     ('mylab.other', "mylab.other cannot be used as a set: it does not define 'table'"),
@@ -88,7 +88,7 @@ def test_a_file_that_is_not_there_is_no_module(name, own, monkeypatch, tmp_path)
   assert sets.find(name) is sets.reader(name) is None
   config = load_config(f'configs/vae.py:{name}')
   with pytest.raises(UserError, match=f"'{name}' is neither a file or a folder in .* nor"):
-    load.table(config.data, 'train', None)
+    splits.table(config.data, 'train', None)
   (tmp_path / 'mylab' / 'npz.py').write_text(OWN)
   assert sets.find('mylab.npz').DRAWN
 
@@ -96,14 +96,14 @@ def test_a_file_that_is_not_there_is_no_module(name, own, monkeypatch, tmp_path)
 def test_rows_that_are_asked_for_are_held_out_though_the_set_has_its_own(own):
   data = base('', {}).data
   data.update({'name': 'mylab.cells', 'validation': 6})
-  found = load.splits(data, None)
+  found = splits.tables(data, None)
   assert [rows.size for rows in found] == [24, 6, 5]
   assert found.validation.origin == 'cells train, 6 rows'
 
 
 def test_a_config_without_a_set_is_told_so():
   with pytest.raises(UserError, match=r"data\.name is ''. Give the name of a dataset"):
-    load.table(base('', {}).data, 'train', None)
+    splits.table(base('', {}).data, 'train', None)
 
 
 def image_set(tmp_path, prepare, pictures, **counts):
@@ -117,7 +117,7 @@ def image_set(tmp_path, prepare, pictures, **counts):
 
 
 @pytest.mark.parametrize(
-  'counts, sizes, splits',
+  'counts, sizes, names',
   [
     ({'train': 20, 'test': 4}, [20, None, 4], {'train', 'test'}),
     ({'train': 20, 'validation': 6, 'test': 4}, [20, 6, 4], {'train', 'validation', 'test'}),
@@ -126,16 +126,16 @@ def image_set(tmp_path, prepare, pictures, **counts):
     ({'train': 20, 'extra': 3}, [18, None, 2], {'train', 'extra', 'test'}),
   ],
 )
-def test_the_splits_of_a_set_of_tfds(tmp_path, prepare, pictures, counts, sizes, splits):
+def test_the_splits_of_a_set_of_tfds(tmp_path, prepare, pictures, counts, sizes, names):
   data = image_set(tmp_path, prepare, pictures, **counts)
   root = str(tmp_path)
-  assert set(tfds.splits('tiny', data_dir=root)) == splits
-  assert [rows and rows.size for rows in load.splits(data, root)] == sizes
+  assert set(tfds.splits('tiny', data_dir=root)) == names
+  assert [rows and rows.size for rows in splits.tables(data, root)] == sizes
   if sizes[1] is None:
     with pytest.raises(UserError, match=r"tiny has no split 'validation'. Choose .*data.valid"):
-      load.table(data, 'validation', root)
+      splits.table(data, 'validation', root)
   data.validation = 5
-  rest, held, test = load.splits(data, root)
+  rest, held, test = splits.tables(data, root)
   assert (rest.size, held.size, test.size) == (sizes[0] - 5, 5, sizes[2])
   every = [image.tobytes() for part in (rest, held, test) for image in part.load()['image']]
   assert len(set(every)) == len(every) == sizes[0] + sizes[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.data import load, slices
+from vaejax.data import slices, splits
 from vaejax.data.table import content, of_arrays
 from vaejax.errors import UserError
 
@@ -44,7 +44,7 @@ def test_the_rows_are_those_of_tfds(tmp_path, prepare, pictures, split):
   }
   folder = prepare(tmp_path, rows, features)
   want = list(t.builder_from_directory(folder).as_data_source(split))
-  table = load.table(data('tiny'), split, str(tmp_path))
+  table = splits.table(data('tiny'), split, str(tmp_path))
   assert (table.size, table.classes) == (len(want), 3)
   for got in (table.load(), table.fetch(np.arange(table.size))):
     assert np.array_equal(got['image'], [row['image'] for row in want])
@@ -54,12 +54,47 @@ def test_the_rows_are_those_of_tfds(tmp_path, prepare, pictures, split):
   assert np.array_equal(last, [want[-1]['image'], want[0]['image']])
 
 
+def test_val_is_validation(tmp_path):
+  from PIL import Image
+
+  for folder, count in (('train', 4), ('val', 3), ('test', 2)):
+    (tmp_path / folder).mkdir()
+    for i in range(count):
+      Image.fromarray(np.full((4, 4), 10 * count + i, np.uint8)).save(
+        tmp_path / folder / f'{i}.png'
+      )
+  shades = lambda split: splits.table(data(str(tmp_path)), split, None).load()['image'][:, 0, 0, 0]
+  for name in ('val', 'valid', 'validation'):
+    assert shades(name).tolist() == [30, 31, 32]
+    assert shades(f'{name}[1:]').tolist() == [31, 32]
+    assert shades(f'test + {name}[:1]+{name}').tolist() == [20, 21, 30, 30, 31, 32]
+  name = lambda split, **fields: splits.split_name(
+    data(**{'name': str(tmp_path)} | fields), split, None
+  )
+  assert name('train+val[:10%]') == 'train+validation[:10%]' and name('val.x') == 'val.x'
+  # Rows that are held out, and a dataset without validation.
+  assert name('val', name='digits', validation=100) == 'validation'
+  assert name('stacked_digits', name='stacked_digits') == 'stacked_digits'
+  assert name('val', name='stacked_digits', validation=100) == 'validation'
+  with pytest.raises(UserError, match="no split 'val'"):
+    splits.table(data(), 'val', None)
+
+
+def test_a_split_that_is_called_val_stays(tmp_path, prepare, pictures):
+  import tensorflow_datasets as t
+
+  rows = {s: [{'image': p} for p in pictures(4, (4, 4, 3))] for s in ('train', 'val', 'test')}
+  prepare(tmp_path, rows, {'image': t.features.Image(shape=(4, 4, 3))})
+  assert splits.split_name(data('tiny'), 'val[:2]', str(tmp_path)) == 'val[:2]'
+  assert splits.table(data('tiny'), 'val[:2]', str(tmp_path)).size == 2
+
+
 @pytest.mark.parametrize('name', ['digits', 'shapes', 'moving'])
 def test_of_sets_that_are_drawn_or_included(name):
-  whole = load.table(data(name), 'test', None)
-  cut = load.table(data(name), 'test[5:9]', None)
-  joined = load.table(data(name), 'test[7:9]+train[:2]+test[:1]', None)
-  first = load.table(data(name), 'train', None).fetch(np.arange(2))
+  whole = splits.table(data(name), 'test', None)
+  cut = splits.table(data(name), 'test[5:9]', None)
+  joined = splits.table(data(name), 'test[7:9]+train[:2]+test[:1]', None)
+  first = splits.table(data(name), 'train', None).fetch(np.arange(2))
   assert (cut.size, joined.size) == (4, 5)
   want = {
     k: np.concatenate([whole.fetch(np.array([7, 8]))[k], first[k], whole.fetch(np.array([0]))[k]])
@@ -76,23 +111,23 @@ def test_of_sets_that_are_drawn_or_included(name):
 
 def test_rows_that_are_held_out_are_those_of_the_run():
   config = data(validation=100)
-  rest, held, _ = load.splits(config, None)
-  both = load.table(config, 'train[-3:]+validation', None)
+  rest, held, _ = splits.tables(config, None)
+  both = splits.table(config, 'train[-3:]+validation', None)
   assert np.array_equal(both.load()['image'][:3], rest.load()['image'][-3:])
   assert np.array_equal(both.load()['image'][3:], held.load()['image'])
   assert both.origin == f'{rest.origin}[-3:] + {held.origin}'
 
 
 def test_a_slice_is_identified_by_its_rows(monkeypatch):
-  test = load.table(data(), 'test', None)
-  assert content(load.table(data(), 'test[:100%]', None)) == content(test)
-  ten, percent = (content(load.table(data(), s, None)) for s in ('test[:30]', 'test[:10%]'))
-  assert ten == percent != content(load.table(data(), 'test[1:31]', None))
+  test = splits.table(data(), 'test', None)
+  assert content(splits.table(data(), 'test[:100%]', None)) == content(test)
+  ten, percent = (content(splits.table(data(), s, None)) for s in ('test[:30]', 'test[:10%]'))
+  assert ten == percent != content(splits.table(data(), 'test[1:31]', None))
   monkeypatch.setattr(slices.fingerprint, 'EXACT_BYTES', 10)
-  sampled = content(load.table(data(), 'test[:200]', None))
-  assert sampled == content(load.table(data(), 'test[0:200]', None))
+  sampled = content(splits.table(data(), 'test[:200]', None))
+  assert sampled == content(splits.table(data(), 'test[0:200]', None))
   assert sampled['image'].startswith('200 rows ')
-  assert sampled != content(load.table(data(), 'test[:201]', None))
+  assert sampled != content(splits.table(data(), 'test[:201]', None))
 
 
 def test_of_a_large_split_only_the_slice_is_read(monkeypatch):
@@ -125,7 +160,7 @@ def test_of_a_large_split_only_the_slice_is_read(monkeypatch):
 )
 def test_a_wrong_slice_is_answered_in_one_line(split, message):
   with pytest.raises(UserError, match=message) as error:
-    load.table(data(), split, None)
+    splits.table(data(), split, None)
   assert '\n' not in str(error.value)
 
 

@@ -11,17 +11,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from batches import assert_same, batches
 
 from vaejax.core import sharding
 from vaejax.core.devices import make_mesh
 from vaejax.data import source, stream
-from vaejax.data.augment import Augment
+from vaejax.data.device.augment import Augment
 from vaejax.data.order import host_order
 from vaejax.data.subset import subset
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 
 KEY = jax.random.key(11)
+draw = partial(batches, key=KEY)  # unless a test gives another
 ROWS = 10
 
 
@@ -45,25 +47,6 @@ def rendered(size=ROWS):
   return plain._replace(load=broken, render=lambda index: {k: v[index] for k, v in arrays.items()})
 
 
-def batches(made, first, last, key=KEY):
-  """The batches of the steps first ... last - 1, as the loop draws them."""
-  found, step = [], first
-  draw = jax.jit(made.draw)
-  for buffer, count in made.buffers(first, last):
-    for _ in range(count):
-      found.append(jax.device_get(draw(buffer, key, jnp.asarray(step, jnp.int32))))
-      step += 1
-  assert step == last
-  return found
-
-
-def assert_same(a, b):
-  assert len(a) == len(b)
-  for x, y in zip(a, b, strict=True):
-    assert x.keys() == y.keys()
-    assert all(np.array_equal(x[k], y[k]) and x[k].dtype == y[k].dtype for k in x)
-
-
 CHANGES = Augment(flip=True, pad=1, shift=1, rotate=20.0, brightness=0.3, cutout=2)
 SETTINGS = {'kind': 'dynamic', 'scale': 'symmetric', 'augmentation': CHANGES}
 
@@ -74,14 +57,14 @@ def test_resident_and_streamed_batches_are_the_same(size, n, monkeypatch):
   monkeypatch.setattr(stream, 'BLOCK_BYTES', 3 * n * source.row_bytes(table(size)))
   make = partial(source.make, n=n, key=KEY, **SETTINGS)
   resident, streamed = make(table(size)), make(table(size), resident=False)
-  want = batches(resident, 0, 11)
+  want = draw(resident, 0, 11)
   assert want[0]['image'].shape == (n, 4, 4, 1)
-  assert_same(batches(streamed, 0, 11), want)
+  assert_same(draw(streamed, 0, 11), want)
   # From any step, as after a resume.
   for first in (1, 5, 10):
-    assert_same(batches(streamed, first, 11), want[first:])
-    assert_same(batches(resident, first, 11), want[first:])
-  assert_same(batches(make(rendered(size)), 0, 11), want)
+    assert_same(draw(streamed, first, 11), want[first:])
+    assert_same(draw(resident, first, 11), want[first:])
+  assert_same(draw(make(rendered(size)), 0, 11), want)
 
 
 @pytest.mark.parametrize('kind', ['none', 'dynamic', 'static'])
@@ -91,16 +74,16 @@ def test_eight_devices_draw_the_batch_of_one(kind):
   mesh = make_mesh(8)
   if mesh.size != 8:
     pytest.skip(f'{jax.device_count()} devices')
-  want = batches(source.make(table(), 8, **settings), 0, 3)
+  want = draw(source.make(table(), 8, **settings), 0, 3)
   for resident in (True, False):
     put = sharding.MeshPlacement(mesh)
     made = source.make(table(), 8, resident=resident, put=put, **settings)
     made = made._replace(draw=sharding.shard_draw(mesh, made))
-    assert_same(batches(made, 0, 3), want)
+    assert_same(draw(made, 0, 3), want)
 
 
 def test_nothing_is_dropped_and_every_epoch_is_whole():
-  found = batches(source.make(table(), 4), 0, 5)
+  found = draw(source.make(table(), 4), 0, 5)
   labels = np.concatenate([b['label'] for b in found])
   assert sorted(labels[:10]) == sorted(labels[10:]) == list(range(10))
   assert not np.array_equal(labels[:10], labels[10:])
@@ -114,10 +97,10 @@ def test_nothing_is_dropped_and_every_epoch_is_whole():
 def test_positions_beyond_32_bits_are_drawn_alike_and_anew(small_blocks, first):
   """Steps of 4: positions beyond 2^31, across 2^32, and the last ones that a config allows."""
   make = partial(source.make, table(), 4, 'dynamic', key=KEY)
-  want = batches(make(), first, first + 4)
-  assert_same(batches(make(resident=False), first, first + 4), want)
+  want = draw(make(), first, first + 4)
+  assert_same(draw(make(resident=False), first, first + 4), want)
   # In 32 bits, position 2^32 + i would have the row and the noise of position i.
-  again = batches(make(), first % 2**30, first % 2**30 + 4)
+  again = draw(make(), first % 2**30, first % 2**30 + 4)
   if first >= 2**30:
     assert not any(np.array_equal(a['image'], b['image']) for a, b in zip(want, again, strict=True))
 
@@ -137,7 +120,7 @@ def test_noise_of_positions_is_of_both_words():
 def test_order_and_noise_are_the_runs_or_the_fixed_keys():
   own, fixed = source.make(table(), 10, 'dynamic'), source.make(table(), 10, 'dynamic', key=KEY)
   other = jax.random.key(12)
-  (a,), (b,), (c,) = (batches(s, 0, 1, k) for s, k in ((own, KEY), (own, other), (fixed, other)))
+  (a,), (b,), (c,) = (draw(s, 0, 1, key=k) for s, k in ((own, KEY), (own, other), (fixed, other)))
   assert_same([a], [c])
   assert not np.array_equal(a['label'], b['label'])
 
@@ -145,10 +128,10 @@ def test_order_and_noise_are_the_runs_or_the_fixed_keys():
 def test_dynamic_noise_is_fresh_at_every_step():
   grey = rows(1)['image'] // 2 + 60
   lone = table(1)._replace(load=lambda: {'image': grey, 'label': np.zeros(1, np.int32)})
-  found = batches(source.make(lone, 2, 'dynamic'), 0, 3)
+  found = draw(source.make(lone, 2, 'dynamic'), 0, 3)
   drawn = {b['image'][i].tobytes() for b in found for i in range(2)}
   assert len(drawn) == 6
-  found = batches(source.make(lone, 2, 'static'), 0, 3)
+  found = draw(source.make(lone, 2, 'static'), 0, 3)
   assert len({b['image'][i].tobytes() for b in found for i in range(2)}) == 1
 
 
@@ -171,7 +154,7 @@ def test_a_rows_static_draw_stays_with_it_in_subsets_and_differs_from_another_sp
   _, whole = passed(source.make(table(), 1, 'static'), 4)
   _, part = passed(source.make(subset(table(), index), 1, 'static'), 4, 3)
   assert np.array_equal(part, whole[index])
-  found = batches(source.make(table(), 5, 'static'), 0, 2)
+  found = draw(source.make(table(), 5, 'static'), 0, 2)
   for batch in found:
     assert np.array_equal(batch['image'], whole[batch['label']])
   # Two splits with a nearly equal row at the same index.
@@ -203,7 +186,7 @@ def test_a_training_split_can_be_passed_too():
 def test_what_a_batch_looks_like_is_told_before():
   for kind, scale in (('none', 'unit'), ('threshold', 'symmetric')):
     made = source.make(table(), 4, kind, scale)
-    (batch,) = batches(made, 0, 1)
+    (batch,) = draw(made, 0, 1)
     assert {k: (f.shape, f.dtype) for k, f in made.example.fields.items()} == {
       k: (v.shape[1:], v.dtype) for k, v in batch.items()
     }
@@ -222,8 +205,8 @@ def test_a_resident_split_is_put_once():
     return jax.tree.map(jnp.asarray, tree)
 
   made = source.make(table(), 4, put=put)
-  batches(made, 0, 2)
-  batches(made, 2, 3)
+  draw(made, 0, 2)
+  draw(made, 2, 3)
   passed(made, 4)
   assert len(puts) == 1
 
@@ -335,6 +318,7 @@ def test_a_damaged_file_is_told_as_it_is(small_blocks):
 
 ENDING = """
 import contextlib, sys, time
+sys.path.append('..')
 import test_source as t
 
 reader = t.Reader()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.data import load
+from vaejax.data import splits
 from vaejax.data.stacked import members
 from vaejax.errors import UserError
 
@@ -12,7 +12,7 @@ from vaejax.errors import UserError
 def table(name, split='train'):
   data = base('', {}).data
   data.name = name
-  return load.table(data, split, None)
+  return splits.table(data, split, None)
 
 
 def test_a_channel_is_a_row_of_the_base_and_the_label_counts_theirs():

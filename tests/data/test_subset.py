@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.data import load, source
+from vaejax.data import source, sources, splits
 from vaejax.data.subset import balanced, hold_out
 from vaejax.data.table import Table, of_arrays, rendered
 from vaejax.errors import UserError
 
-KEY = load.run_key(3)
+KEY = sources.run_key(3)
 
 
 def data(**fields):
@@ -140,20 +140,20 @@ def test_an_epoch_is_all_that_is_left(rows, resident):
 @pytest.mark.parametrize('name', ['digits', 'shapes', 'moving'])
 def test_a_config_holds_rows_out(name, mode):
   size = {'shapes': 8, 'moving': 16}.get(name, 0)
-  whole = load.splits(data(name=name, size=size, mode=mode), None)
-  found = load.splits(data(name=name, size=size, mode=mode, validation=60), None)
+  whole = splits.tables(data(name=name, size=size, mode=mode), None)
+  found = splits.tables(data(name=name, size=size, mode=mode, validation=60), None)
   assert whole.validation is None and found.test.origin == whole.test.origin
   assert found.train.size + found.validation.size == whole.train.size
   assert found.validation.size == 60
   assert np.ptp(np.bincount(found.validation.load()['label'])) == 0
   for split in ('train', 'validation'):
-    one = load.table(data(name=name, size=size, validation=60), split, None)
+    one = splits.table(data(name=name, size=size, validation=60), split, None)
     assert one.origin == getattr(found, split).origin != whole.train.origin
     assert one.size == getattr(found, split).size
 
 
 def test_a_stack_is_of_rows_that_are_held_out_together():
-  found = load.splits(data(name='stacked_digits', validation=150), None)
+  found = splits.tables(data(name='stacked_digits', validation=150), None)
   parts = [set(), set()]
   for part, rows in zip(parts, (found.train, found.validation), strict=True):
     images = rows.load()['image']
@@ -164,7 +164,7 @@ def test_a_stack_is_of_rows_that_are_held_out_together():
 
 def test_the_labelled_are_of_what_is_left():
   asked = data(validation=300, labels=100, labelled_batch=20)
-  found = load.splits(asked, None)
+  found = splits.tables(asked, None)
   few = balanced(found.train, 100, KEY)
   held = {image.tobytes() for image in found.validation.load()['image']}
   assert few.size == 100 and not held & {image.tobytes() for image in few.load()['image']}
@@ -196,7 +196,7 @@ def test_parts_have_the_names_and_labels_of_their_rows():
 
 
 def test_the_few_are_even_nested_and_of_the_seed():
-  rows = load.table(data(), 'train', None)
+  rows = splits.table(data(), 'train', None)
   key = jax.random.key(0)
   few, more, other = (
     balanced(rows, n, k) for n, k in ((40, key), (200, key), (40, jax.random.key(1)))
@@ -218,7 +218,7 @@ def test_the_few_are_even_nested_and_of_the_seed():
   ],
 )
 def test_labels_that_are_not_there_are_refused(labels, message):
-  rows = load.table(data(), 'train', None)
+  rows = splits.table(data(), 'train', None)
   with pytest.raises(UserError, match=message):
     balanced(rows, labels, KEY)
 

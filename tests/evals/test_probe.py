@@ -10,7 +10,7 @@ from run_eval import example_of, with_errors
 
 from vaejax.config.base import base
 from vaejax.core.passes import map_examples
-from vaejax.data import load
+from vaejax.data import sources, splits
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
 from vaejax.evals import probe
@@ -86,8 +86,8 @@ def test_it_says_what_scikit_learn_says(sklearn):
 def test_gathered_rows_are_those_of_the_split_in_order(n):
   data = base('', {}).data
   data.name = 'digits'
-  rows = load.table(data, 'train', None)
-  parts = list(map_examples(lambda batch: {'label': batch['label']}, load.test(data, rows), n))
+  rows = splits.table(data, 'train', None)
+  parts = list(map_examples(lambda batch: {'label': batch['label']}, sources.test(data, rows), n))
   assert np.array_equal(np.concatenate([p['label'] for p in parts]), rows.load()['label'])
 
 

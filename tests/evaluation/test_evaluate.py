@@ -11,7 +11,7 @@ from vaejax.config.base import base
 from vaejax.core import sharding
 from vaejax.core.devices import make_mesh
 from vaejax.core.passes import flat, make_pass
-from vaejax.data import load
+from vaejax.data import sources, splits
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
 from vaejax.evaluation.evaluate import evaluate, record
@@ -26,7 +26,7 @@ def source(mode='resident', **fields):
   data = base('', {}).data
   data.name = 'digits'
   data.update({'mode': mode, **fields})
-  return load.test(data, load.table(data, 'test', None))
+  return sources.test(data, splits.table(data, 'test', None))
 
 
 METHOD = Method(None, (), None, None, {})
@@ -62,7 +62,7 @@ def test_every_example_counts_once(mode, devices, n, limit):
   assert split.resident == (mode == 'resident')
   data = base('', {}).data
   data.name = 'digits'
-  raw = load.table(data, 'test', None).load()
+  raw = splits.table(data, 'test', None).load()
   count = limit or 297
   seen = []
   one = make_pass({'pixels': sums()}, METHOD, split, n, mesh(devices))
@@ -141,6 +141,18 @@ def test_a_split_a_seed_and_weights_are_recorded_beside_what_there_was(copied):
   other, *_ = evaluate(copied, ['elbo'], split='train', seed=6, weights='raw')
   assert other['kl'] == found['kl'] and other['recon'] != found['recon']
   assert evaluate(copied, ['elbo'], split='train', seed=5)[0]['kl'] != found['kl']
+
+
+def test_val_is_recorded_as_validation(copied):
+  evaluate(copied, ['elbo'], split='val')
+  evaluate(copied, ['elbo'], split='val[:10]')
+  after = json.loads((copied / 'evaluation.json').read_text())
+  assert [after[f'{split}/elbo']['split'] for split in ('validation', 'validation[:10]')] == [
+    'validation',
+    'validation[:10]',
+  ]
+  assert (after['validation/elbo']['n'], after['validation[:10]/elbo']['n']) == (150, 10)
+  assert not any('val/' in name for name in after)
 
 
 def test_a_record_replaces_its_own_names_only(tmp_path):

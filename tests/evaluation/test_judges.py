@@ -11,10 +11,11 @@ import pytest
 from ml_collections import ConfigDict
 
 from vaejax.cli.main import main
-from vaejax.data import load
+from vaejax.data import splits
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
-from vaejax.evaluation.judges import cache_path, dataset_name, find, keep
+from vaejax.evaluation.judge_cache import cache_path, keep
+from vaejax.evaluation.judges import find
 from vaejax.runs.trained import open_run
 from vaejax.types import averaged
 
@@ -53,7 +54,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_what_it_says_and_saw_comes_back(judged, cache):
   run, judge = open_run(judged, print, 'best'), find(str(judged), DATA)
-  rows = load.table(run.config.data, 'test', None).load()
+  rows = splits.table(run.config.data, 'test', None).load()
   batch = {'image': jnp.round(rows['image'] / 255 * 16) / 16}  # digits have 17 levels
   there = run.method.predict['classify'](averaged(run.state), batch, jax.random.key(0))
   said = judge.method.predict['classify'](judge.variables, batch, jax.random.key(0))
@@ -201,22 +202,6 @@ def test_transfers_are_judged_by_command(cache, tmp_path, capsys):
   ]
 
 
-@pytest.mark.parametrize(
-  'name, said',
-  [
-    ('mnist', 'mnist'),
-    ('mnist:3.0.1', 'mnist'),
-    ('mnist/3.0.1', 'mnist'),
-    ('imagenet_resized/32x32', 'imagenet_resized'),
-    ('/data/mnist/3.0.1', 'mnist'),
-    ('./data/my-set', 'my_set'),
-    ('/', 'data'),
-  ],
-)
-def test_a_dataset_has_one_title_however_it_is_named(name, said):
-  assert dataset_name(ConfigDict({'name': name})) == said
-
-
 @pytest.mark.slow
 def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys):
   run = shutil.copytree(conditional, tmp_path / 'run')
@@ -272,17 +257,6 @@ def test_a_judge_whose_test_split_has_no_labels_is_not_kept(cache, tmp_path, cap
   assert 'its test split has no labels, so its accuracy is unknown' in shown.err
   assert not list(cache.glob('*.json'))
   assert find(str(tmp_path / 'run'), DATA).accuracy is None
-
-
-def test_folders_of_one_name_have_a_judge_each(tmp_path, monkeypatch):
-  for name in ('a', 'b'):
-    (tmp_path / name / 'cells').mkdir(parents=True)
-  path = lambda name, **fields: cache_path(ConfigDict(DATA.to_dict() | {'name': name, **fields}))
-  first = path(str(tmp_path / 'a' / 'cells'))
-  assert first.name.startswith('cells-') and first != path(str(tmp_path / 'b' / 'cells'))
-  monkeypatch.chdir(tmp_path / 'a')
-  assert path('cells') == path('./cells') == first
-  assert path('cells', label='colour') != first != path('cells', field='thumbnail')
 
 
 def test_a_judge_whose_data_is_replaced_is_no_judge(judged, monkeypatch):

@@ -15,7 +15,7 @@ from vaejax.config.base import base
 from vaejax.config.load import load_config
 from vaejax.core import factory
 from vaejax.core.step import make_step
-from vaejax.data import load
+from vaejax.data import sources, splits
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.methods import vae
@@ -183,13 +183,13 @@ def test_data_without_classes_is_refused():
 @pytest.mark.slow
 def test_after_training_another_label_costs_bits(project):
   config = load_config('configs/cvae.py:digits,smoke,lr=5e-3,batch_size=32')
-  rows = load.table(config.data, 'train', None)
-  method = factory.make_method(config, load.example(config.data, rows))
-  source = load.train(config.data, rows, config.batch_size, config.seed)
+  rows = splits.table(config.data, 'train', None)
+  method = factory.make_method(config, sources.example(config.data, rows))
+  source = sources.train(config.data, rows, config.batch_size, config.seed)
   state = jax.jit(lambda: factory.initial_state(method, config, source.example))()
   (buffer, _), *_ = source.buffers(0, 250)
   state, _ = jax.jit(averaged_chunk(make_step(method), source.draw))(state, buffer, np.int32(250))
-  test = load.test(config.data, load.table(config.data, 'test', None))
+  test = sources.test(config.data, splits.table(config.data, 'test', None))
   batch = test.rows(next(iter(test.blocks(297))), jnp.arange(297))
   elbo = jax.jit(lambda batch: method.metrics(state.variables, batch, KEY, state.hyper)['elbo'])
   right, wrong = elbo(batch), elbo({**batch, 'label': (batch['label'] + 1) % 10})

@@ -220,20 +220,6 @@ def test_the_first_chunks_are_timed(project, tmp_path, monkeypatch):
   assert recorded == [3, 1, 5, 1, 4, 1, 4, 1]
 
 
-def test_the_length_of_chunks_grows_to_half_a_second_and_stays(monkeypatch):
-  shared = []
-  broadcast = lambda make: shared.append(make()) or shared[-1]
-  monkeypatch.setattr(train.processes, 'broadcast', broadcast)
-  chunks, lengths = train.ChunkLength(), []
-  for number in range(40):
-    lengths.append(chunks.next())
-    if chunks.warming_up:
-      # The first one compiles, and one is disturbed.
-      chunks.record(lengths[-1], lengths[-1] / 128 + 25 * (number in (0, 4)))
-  assert lengths[0] == 1 and lengths[10:] == [64] * 30
-  assert len(shared) == train.ChunkLength.WARM_UP - 1  # and then nothing
-
-
 @pytest.mark.slow
 def test_a_second_train_is_refused_and_the_lock_dies_with_its_owner(launch, command, tmp_path):
   long = ('train', SMOKE, '--config.steps=100000', f'--workdir={tmp_path}')

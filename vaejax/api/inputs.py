@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vaejax.data.classes import index
+from vaejax.data.classes import index, named_by_numbers
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.types import Example
@@ -32,6 +32,8 @@ def pixels(name: str, x: Any, example: Example, frames: bool = False) -> np.ndar
       f'{name} has the shape {list(x.shape)}, but this run needs [N, {", ".join(map(str, sizes))}]'
       f'{hint}'
     )
+  if example.levels == 2 and (x.dtype == bool or (x.dtype == np.uint8 and x.max(initial=0) <= 1)):
+    x = x * np.uint8(255)  # black and white as 0 and 1, as it may be in the data itself
   x = intensities(name, x, not example.units)
   if example.units and example.units.transform == 'log' and x.size and x.min() <= 0:
     raise UserError(f'{name} has {x.min():g}, but this run needs positive numbers')
@@ -71,7 +73,12 @@ def labels(
   name: str, x: Any, n: int, classes: int | None, class_names: tuple[str, ...] = ()
 ) -> np.ndarray:
   """Returns int32 [N] from a label for each example, or one for all, below `classes` if known.
-  Text is the name of a class."""
+
+  Text is the name of a class. A number is the number of a class, or its name if classes are called
+  by other numbers, such as 1 to 10.
+  """
+  if classes and named_by_numbers(class_names) and (y := array_of_numbers(x)) is not None:
+    x = y.astype(str)
   if classes and np.asarray(x, object).size and isinstance(np.asarray(x, object).flat[0], str):
     x = named(name, np.asarray(x, object), classes, class_names)
   x = array(name, x)
@@ -85,6 +92,15 @@ def labels(
   if x.size and not 0 <= x.min() <= x.max() <= largest:
     raise UserError(f'{name} has values from {x.min()} to {x.max()}. Use 0 to {largest}')
   return np.broadcast_to(x.astype(np.int32), (n,))
+
+
+def array_of_numbers(x: Any) -> np.ndarray | None:
+  """Returns whole numbers as an array, None for anything else, of which errors are raised later."""
+  try:
+    y = np.asarray(x)
+  except (ValueError, TypeError):
+    return None
+  return y if y.dtype.kind in 'iu' else None
 
 
 def named(name: str, x: np.ndarray, classes: int, class_names: tuple[str, ...]) -> np.ndarray:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from vaejax.api import inputs, programs
 from vaejax.api.data import Data, locate
+from vaejax.data.classes import named_by_numbers
 from vaejax.errors import UserError
 from vaejax.runs import trained
 from vaejax.types import Example, Method, Variables, averaged, zeros
@@ -148,8 +149,8 @@ class Run:
       temperature: scale of the prior's standard deviation.
       draw: return a draw from p(x|z) instead of its mean.
       given: conditions, if the method has any: label=3, label='dog' by the name of a class, or a
-        label for each; or video=frames [n, k, H, W, C], the first frames, which the samples
-        continue.
+        label for each. If classes are called by other numbers, such as 1 to 10, label=3 is the one
+        of this name. Or video=frames [n, k, H, W, C], the first frames, which the samples continue.
     """
     self._check('sample')
     inputs.integer('n', n, 0)
@@ -193,7 +194,11 @@ class Run:
 
   def conditions(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Returns the fields of a batch that the run is conditioned on, as its methods take them."""
-    return {name: batch[name] for name in self._conditions}
+    fields = {name: batch[name] for name in self._conditions}
+    if 'label' in fields and named_by_numbers(self.example.class_names):
+      names = *self.example.class_names, '-1'  # -1 is no label, and the last name
+      fields['label'] = np.asarray(names)[fields['label']]
+    return fields
 
   def _check(self, name: str) -> None:
     """Raises UserError if the method has no such program."""

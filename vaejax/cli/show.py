@@ -7,7 +7,7 @@ from flax import linen as nn
 from vaejax.config.fields import flat
 from vaejax.core import factory, optim
 from vaejax.core.step import unowned
-from vaejax.data import load
+from vaejax.data import sources, splits
 from vaejax.data.classes import describe
 from vaejax.types import Example, Method, Variables, zeros
 
@@ -20,7 +20,7 @@ def show(config, example: Example | None = None, data_dir: str | None = None) ->
   `example` describes the data; None: read it from the dataset. Raises UserError as training does.
   """
   if example is None:
-    example = load.example(config.data, load.table(config.data, 'train', data_dir))
+    example = sources.example(config.data, splits.table(config.data, 'train', data_dir))
   method = factory.make_method(config, example)
   calls, depth = [], 0
 

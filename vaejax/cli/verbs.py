@@ -16,7 +16,7 @@ CONFIG = 'configs/vae.py'  # of a command without --config
 
 def resolve_run(flags, overrides):
   """Returns the config and the workdir of `train` and `show`. Raises UserError."""
-  from vaejax.data import load
+  from vaejax.data import splits
   from vaejax.runs.claim import is_claimed
   from vaejax.runs.sweep_files import is_sweep
   from vaejax.runs.workdir import read_config
@@ -32,7 +32,7 @@ def resolve_run(flags, overrides):
   folder = folder or Path('runs') / config_name(spec)
   used = flags.workdir is None and is_claimed(folder) and not is_sweep(folder)
   if used and config.data.name != read_config(folder).config.data.name:
-    load.table(config.data, 'train', flags.data_dir)  # a mistyped dataset is the likelier mistake
+    splits.table(config.data, 'train', flags.data_dir)  # a mistyped dataset is the likelier mistake
   return config, folder
 
 
@@ -200,7 +200,7 @@ def evaluate(flags, overrides) -> int:
 
 def prepare(flags, overrides) -> int:
   """The verb `prepare`."""
-  from vaejax.data import catalog
+  from vaejax.data.prepare import catalog
 
   data_dir = flags.data_dir and str(flags.data_dir)
   print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))

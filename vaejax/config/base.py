@@ -42,7 +42,9 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
       'size': 0,  # side in pixels, 0: of the data
       'channels': 0,  # 1 (grey), 3 (RGB) or 4 (RGBA), 0: of the data
       'fit': 'resize',  # how an image gets its size: resize, pad or crop
-      'background': 'white',  # behind transparent pictures: white, black, or '30,60,90'
+      # Behind transparent and around padded pictures: white, black, or '30,60,90'; auto: white
+      # behind and black around.
+      'background': 'auto',
       'field': '',  # the field of a dataset that is the image or video, '': the only one
       'label': '',  # the field that is the label, '': the only one, or none to ignore labels
       'skip_damaged': False,  # go on without damaged files
@@ -52,7 +54,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
       'low': placeholder(float),  # range of real numbers in pictures, None: that of the data
       'high': placeholder(float),
       'shown': (),  # channels that pictures show, (): all, each in grey unless there are 1, 3 or 4
-      # Random changes of training images, see vaejax/data/augment.py.
+      # Random changes of training images, see vaejax/data/device/augment.py.
       'augment': {
         'flip': False,  # left to right
         'pad': 0,  # pixels around an image before a random crop

@@ -10,8 +10,9 @@ import numpy as np
 
 from vaejax.core import sharding, stack
 from vaejax.core.row_noise import row_key
+from vaejax.data.source import Source
 from vaejax.estimates import Estimate
-from vaejax.types import Batch, Eval, Example, Hyper, Method, Source, Variables
+from vaejax.types import Batch, Eval, Example, Hyper, Method, Variables
 
 Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.random import define_prng_impl
 
-from vaejax.data.noise import threefry
+from vaejax.data.device.noise import threefry
 
 # First words of counters that no row has, for the keys that are derived from a key.
 SPLIT, FOLD = 0xFFFFFFFE, 0xFFFFFFFF

@@ -12,7 +12,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from vaejax.types import Batch, Source
+from vaejax.data.source import Source
+from vaejax.types import Batch
 
 # Smaller arrays are replicated: gathering them costs more than their memory.
 MIN_SHARDED_ELEMENTS = 2**16

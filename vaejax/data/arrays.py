@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vaejax.data import axes, classes, divide, elements, factors
+from vaejax.data import array_windows, axes, classes, divide, elements, factors
 from vaejax.data.fit import check_settings, fit_image, fitted_shape
 from vaejax.data.real import with_units
 from vaejax.data.settings import Settings
@@ -214,7 +214,8 @@ def is_mapped(x: Any) -> bool:
 
 
 def table(split: str, given: Any, settings: Settings) -> Table:
-  """A split of `given`, the result of `tables`, with the size, channels and units of `settings`.
+  """A split of `given`, the result of `tables`, with the size, channels and units of `settings`,
+  and with videos cut into windows.
 
   Raises UserError if `given` is None, because a run does not store its arrays, if it has no such
   split, or if the settings do not fit the arrays.
@@ -227,11 +228,11 @@ def table(split: str, given: Any, settings: Settings) -> Table:
   if split not in given:
     raise UserError(f'the arrays have no split {split!r}. Choose one of {", ".join(given)}')
   size, channels, fit = settings.size, settings.channels, settings.fit
-  rows = given[split]
+  rows, training = (array_windows.cut(given[s], s, settings) for s in (split, 'train'))
   name = 'video' if 'video' in rows.row else 'image'
   shape, dtype = rows.row[name].shape[-3:], rows.row[name].dtype
   check_settings(size, channels, fit)
-  train = given['train'].load()[name]
+  train = training.load()[name]
   if fitted_shape(shape, size, channels) != shape:
     fitted = lambda x: np.reshape(
       [fit_image(one, size, channels, fit, settings.background) for one in x.reshape(-1, *shape)],
@@ -239,6 +240,7 @@ def table(split: str, given: Any, settings: Settings) -> Table:
     )
     arrays = {**rows.load(), name: fitted(rows.load()[name])}
     levels = 256 if dtype == np.uint8 else rows.levels  # resized black and white has greys
-    rows = table_of(arrays, split, rows._replace(levels=levels))._replace(notes=rows.notes)
+    resized = table_of(arrays, split, rows._replace(levels=levels))
+    rows = resized._replace(notes=rows.notes, groups=rows.groups)
     train = train if dtype == np.uint8 else fitted(train)
   return rows if dtype == np.uint8 else with_units(rows, train, settings, split == 'train')

@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
-CHANNELS = 1, 2, 3, 4  # numbers of channels that can stand before height and width
+CHANNELS = 1, 2, 3, 4  # numbers of channels that are no height or width
 MOVING_MNIST = (20, 10_000, 64, 64)  # mnist_test_seq.npy, which has frames first
 
 
@@ -39,16 +40,26 @@ def find(shape: tuple[int, ...], rank: int, what: str) -> Axes:
     return Axes(add=True, frames_first=True, note=note)
   if len(shape) == rank:
     *_, c, h, w = shape
-    if c in CHANNELS and h == w and w not in CHANNELS:
+    if is_first(c, h, w):
       order = ('[N, C, H, W]', '[N, H, W, C]') if images else ('[N, T, C, H, W]', '[N, T, H, W, C]')
       note = f'{what} has the shape {list(shape)}, which is read as {order[0]}, not {order[1]}'
       return Axes(first=True, note=note)
-    if c in CHANNELS and w not in CHANNELS and h not in CHANNELS:
-      note = f'{what} has the shape {list(shape)}, which is read as {w} channels of {c}x{h}'
+    if w not in CHANNELS and (c < min(h, w) or h in CHANNELS):  # perhaps [H, W, C, N]
+      note = (
+        f'{what} has the shape {list(shape)}, which is read as {counted(w, "channel")} of {c}x{h}'
+      )
     return Axes(note=note)
   if len(shape) == rank - 1 and (images or shape[-1] not in CHANNELS):
     return Axes(add=True)
   raise UserError(f'{what} has the shape {list(shape)}. {advice(shape, images)}')
+
+
+def is_first(a: int, b: int, c: int) -> bool:
+  """Whether the axes of images [a, b, c] are [C, H, W]: the last is no number of colours, and the
+  first either is one, or is smaller than the sides of a square."""
+  if c in CHANNELS:
+    return False
+  return (b == c and a < b) or (a in CHANNELS and b not in CHANNELS)
 
 
 def advice(shape: tuple[int, ...], images: bool) -> str:

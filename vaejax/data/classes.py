@@ -6,12 +6,14 @@ split or each block of a stream with them (`encode`).
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 MISSING = -1  # the label of a row without one
 MISSING_TYPES = 'NoneType', 'NAType', 'NaTType'  # the last two are of pandas
@@ -115,7 +117,8 @@ def text(value: Any, origin: str) -> str | None:
       f'{origin} are of the type {type(value).__name__}. Give whole numbers or text, or name '
       'another field with data.label'
     )
-  name = str(value)
+  # Macs store accents as separate characters.
+  name = unicodedata.normalize('NFC', str(value))
   return None if name in ('', str(MISSING)) else name
 
 
@@ -124,7 +127,8 @@ def check(label: np.ndarray, classes: int | None, origin: str) -> None:
   largest = int(label.max()) if len(label) else MISSING
   if classes is not None and largest >= classes:
     raise UserError(
-      f'{origin} has the label {largest}, but declares {classes} classes, 0 to {classes - 1}. '
+      f'{origin} has the label {largest}, but declares '
+      f'{counted(classes, "class", "classes")}, 0 to {classes - 1}. '
       'Correct its labels or its number of classes'
     )
 
@@ -132,7 +136,7 @@ def check(label: np.ndarray, classes: int | None, origin: str) -> None:
 def describe(names: Sequence[str], count: int | None = None) -> str:
   """One phrase such as '3 classes: cat, dog, owl', shortened if there are many of them."""
   count = len(names) if count is None else count
-  noun = f'{count:,} class{"es" * (count != 1)}'
+  noun = counted(count, 'class', 'classes')
   return f'{noun}: {in_words(names)}' if names and not trivial(names) else noun
 
 
@@ -147,6 +151,11 @@ def trivial(names: Sequence[str]) -> bool:
   return all(name == str(i) for i, name in enumerate(names))
 
 
+def named_by_numbers(names: Sequence[str]) -> bool:
+  """Whether classes are called by whole numbers that are not their own, such as 1 to 10."""
+  return not trivial(names) and all(WHOLE.fullmatch(name) for name in names)
+
+
 def name_of(number: int, names: Sequence[str]) -> str:
   """A class in words: its name, quoted, or without names its number."""
   return repr(names[number]) if names and not trivial(names) else str(number)
@@ -158,10 +167,11 @@ def index(given: str, names: Sequence[str], classes: int) -> int:
   If the names are whole numbers themselves, such as 0, 5 and 9, only they are accepted. Raises
   UserError.
   """
-  if given in names:
-    return list(names).index(given)
-  numbers = not all(WHOLE.fullmatch(name) for name in names) or trivial(names)
-  if numbers and given.isdecimal() and int(given) < classes:
+  given = unicodedata.normalize('NFC', given)
+  composed = [unicodedata.normalize('NFC', name) for name in names]
+  if given in composed:
+    return composed.index(given)
+  if not named_by_numbers(names) and given.isdecimal() and int(given) < classes:
     return int(given)
   close = difflib.get_close_matches(given, names, 1) or [
     name for name in names if name.lower() == given.lower()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import jax
 
-from vaejax.types import Source
+from vaejax.data.source import Source
 
 
 def part_key(key: jax.Array, number: int) -> jax.Array:

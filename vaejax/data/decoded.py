@@ -20,7 +20,7 @@ from vaejax.data.cache import cache_folder
 Arrays = Mapping[str, np.ndarray]
 Row = Mapping[str, jax.ShapeDtypeStruct]
 
-_LAYOUT = 1  # increase it when decoding changes, so that older folders are not used
+_LAYOUT = 2  # increase it when decoding changes, so that older folders are not used
 _DAY = 86400  # seconds
 
 

@@ -19,4 +19,5 @@ def divide(size: int) -> tuple[np.ndarray, np.ndarray, str]:
     return only, only, 'the only row is both train and test'
   test = np.sort(host_order(KEY, np.arange(max(1, round(FRACTION * size))), size))
   train = np.delete(np.arange(size, dtype=np.int32), test)
-  return train, test, f'there is no test split: {len(test):,} of {size:,} rows, 10 %, are test'
+  note = f'there is no test split: 10 % of the rows are test, {len(test):,} of {size:,}'
+  return train, test, note

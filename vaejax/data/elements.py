@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 FLOATS = 'float16', 'float32', 'float64', 'float128'
 
@@ -44,7 +45,7 @@ def measure(blocks: Iterable[np.ndarray], what: str, first: int = 0) -> Range:
   """
   low, high, whole, dtype = math.inf, -math.inf, True, None
   for block in blocks:
-    dtype = block.dtype
+    dtype = block.dtype.newbyteorder('=')  # FITS and IDX files have the other order
     if dtype.kind not in 'buif':
       raise UserError(f'{what} has the dtype {dtype}. Give numbers: uint8, uint16 or floats')
     check_finite(block, what, first)
@@ -64,11 +65,12 @@ def check_finite(x: np.ndarray, what: str, first: int = 0) -> None:
   if finite.all():
     return
   row, *place = np.argwhere(~finite)[0]
-  rows = (~finite).reshape(len(x), -1).any(axis=1).sum()
+  others = int((~finite).reshape(len(x), -1).any(axis=1).sum()) - 1
   value = x[(row, *place)]
+  more = counted(others, 'more row after it has', 'more rows after it have')
   raise UserError(
-    f'{what} has {value:g} in row {first + row} at {[int(i) for i in place]}, and {rows - 1} more '
-    'rows after it have such values. Replace values that are not finite, or leave these rows out'
+    f'{what} has {value:g} in row {first + row} at {[int(i) for i in place]}, and {more} such '
+    'values. Replace values that are not finite, or leave these rows out'
   )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 MAX_VALUES = 10_000  # of one factor
 
@@ -32,7 +33,7 @@ def encode(
     )
   names = names or [f'factor_{i}' for i in range(first.shape[1])]
   if len(names) != first.shape[1]:
-    raise UserError(f'{what} has {first.shape[1]} factors, but names for {len(names)}')
+    raise UserError(f'{what} has {counted(first.shape[1], "factor")}, but names for {len(names)}')
   result = {split: np.empty(x.shape, np.int32) for split, x in columns.items()}
   counts = {}
   for i, name in enumerate(names):

@@ -5,10 +5,12 @@ import re
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 MODES = {1: 'L', 2: 'LA', 3: 'RGB', 4: 'RGBA'}  # channels -> PIL's mode
 FITS = 'resize', 'pad', 'crop'
-COLOURS = {'white': (255, 255, 255), 'black': (0, 0, 0)}
+AUTO = 'auto'  # the default background: white behind what is transparent, black around a picture
+COLOURS = {AUTO: (255, 255, 255), 'white': (255, 255, 255), 'black': (0, 0, 0)}
 
 
 def check_settings(size: int | None, channels: int | None, mode: str) -> None:
@@ -24,7 +26,8 @@ def check_settings(size: int | None, channels: int | None, mode: str) -> None:
 
 
 def colour(background: str) -> tuple[int, int, int]:
-  """The colour (red, green, blue) of a config's `data.background`. Raises UserError."""
+  """The colour (red, green, blue) of a config's `data.background`, which is put behind what is
+  transparent. Raises UserError."""
   if background in COLOURS:
     return COLOURS[background]
   numbers = re.fullmatch(r'\(?\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\)?', str(background))
@@ -35,6 +38,13 @@ def colour(background: str) -> tuple[int, int, int]:
       'green and blue from 0 to 255'
     )
   return values
+
+
+def surround(background: str, mode: str = 'pad') -> str:
+  """The part of a config's `data.background` that decides what is around a padded picture: '' for
+  black, and for other modes of fitting."""
+  is_black = background in ('', AUTO) or not any(colour(background))
+  return '' if is_black or mode != 'pad' else background
 
 
 def fitted_shape(
@@ -56,14 +66,17 @@ def fit_image(
 
   Args:
     image: [h, w, c]; uint8 with c from 1 to 4 is grey, grey and alpha, RGB, RGBA. Real numbers
-      (uint16, float32), and more channels, only change in size.
+      (uint16, float32), and more channels, only change in size. Each of two channels is resized
+      by itself.
     size: height and width of the result.
     channels: of uint8: 1 (ITU-R 601 luma), 3 (grey repeated) or 4.
     mode: 'resize' scales the image to the square with antialiasing. 'pad' centres it in the square
-      and fills with zeros, or crops its centre if it is larger; an odd pixel goes below or right.
-      'crop' scales the shorter side to `size` and takes the centre.
-    background: what an image is put on when `channels` drops its alpha, see `colour`; '' ignores
-      the alpha.
+      and fills with the background, or crops its centre if it is larger; an odd pixel goes below or
+      right. 'crop' scales the shorter side to `size` and takes the centre.
+    background: the colour that an image is put on when `channels` drops its alpha, see `colour`; ''
+      ignores the alpha. It is also around a padded image of 8 or 16 bits with 1 or 3 channels, but
+      '' and 'auto' are black there. Other images are padded with zeros, which are transparent if
+      they have alpha.
 
   Returns:
     [H, W, C] of the same dtype; the image itself if nothing changes.
@@ -75,8 +88,8 @@ def fit_image(
   if channels and channels != image.shape[-1]:
     if image.dtype != np.uint8 or image.shape[-1] not in MODES:
       raise UserError(
-        f'data.channels={channels} does not apply to images of {image.shape[-1]} channels of '
-        f'{image.dtype}. Set data.channels=0'
+        f'data.channels={channels} does not apply to images of '
+        f'{counted(image.shape[-1], "channel")} of {image.dtype}. Set data.channels=0'
       )
     image = _recolour(image, channels, background)
   if size is None or image.shape[:2] == (size, size):
@@ -85,10 +98,10 @@ def fit_image(
     shorter = min(image.shape[:2])
     sides = [max(round(side * size / shorter), size) for side in image.shape[:2]]
     image = _resize(image, *sides)
-  return _resize(image, size, size) if mode == 'resize' else _pad(image, size)
+  return _resize(image, size, size) if mode == 'resize' else _pad(image, size, background)
 
 
-def _recolour(image: np.ndarray, channels: int, background: str) -> np.ndarray:
+def _recolour(image: np.ndarray, channels: int, background: str = '') -> np.ndarray:
   """uint8 [h, w, c] -> uint8 [h, w, channels], by PIL's conversion."""
   picture = _picture(image)
   if background and picture.mode in ('LA', 'RGBA') and channels < 4:
@@ -114,7 +127,8 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   # PIL's bilinear filter is a weighted mean of the area when it shrinks an image. Its BOX filter
   # only uses complete pixels, which is asymmetric if the factor is not a whole number.
   resize = lambda picture: picture.resize((width, height), Image.Resampling.BILINEAR)
-  if image.dtype == np.uint8 and image.shape[-1] in MODES:
+  # Two channels can be anything. As grey and alpha, PIL would weigh the one by the other.
+  if image.dtype == np.uint8 and image.shape[-1] in (1, 3, 4):
     return _array(resize(_picture(image)))
   channels = np.moveaxis(image, -1, 0).astype(np.float32)
   result = np.stack([np.asarray(resize(Image.fromarray(channel))) for channel in channels], -1)
@@ -124,7 +138,7 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
   return np.clip(np.rint(result), limits.min, limits.max).astype(image.dtype)
 
 
-def _pad(image: np.ndarray, size: int) -> np.ndarray:
+def _pad(image: np.ndarray, size: int, background: str) -> np.ndarray:
   """[h, w, c] -> [size, size, c]."""
   h, w, c = image.shape
   top, left = max(h - size, 0) // 2, max(w - size, 0) // 2
@@ -132,6 +146,9 @@ def _pad(image: np.ndarray, size: int) -> np.ndarray:
   h, w, _ = image.shape
   top, left = (size - h) // 2, (size - w) // 2
   square = np.zeros((size, size, c), image.dtype)
+  if c in (1, 3) and image.dtype in (np.uint8, np.uint16) and surround(background):
+    below = _recolour(np.asarray(colour(background), np.uint8).reshape(1, 1, 3), c)
+    square[:] = below.astype(image.dtype) * (np.iinfo(image.dtype).max // 255)
   square[top : top + h, left : left + w] = image
   return square
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.data.noise import threefry
+from vaejax.data.device.noise import threefry
 
 ROUNDS = 6
 MIN_NETWORK_ROWS = 128  # fewer rows are shuffled by sorting

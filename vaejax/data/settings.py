@@ -12,8 +12,8 @@ class Settings(NamedTuple):
     size: side in pixels.
     channels: the number of channels.
     fit: how an image is brought to `size`: resize, pad or crop.
-    background: what a transparent picture is put on if its alpha is dropped: black, white, or
-      numbers such as '30,60,90'.
+    background: what a transparent picture is put on if its alpha is dropped, and what is around a
+      padded one: black, white, or numbers such as '30,60,90'; 'auto' is white, and black around.
     frames: the length to which videos are cut; None reads images.
     stride: frames from one window of a video to the next; 0 takes the first window alone.
     field: the field of the dataset that is the image or video.
@@ -26,7 +26,7 @@ class Settings(NamedTuple):
   size: int | None = None
   channels: int | None = None
   fit: str = 'resize'
-  background: str = 'white'
+  background: str = 'auto'
   frames: int | None = None
   stride: int = 0
   field: str = ''
@@ -49,6 +49,11 @@ def of_config(data) -> Settings:
   values = {name: data.get(name) for name in Settings._fields if name in data}
   zero_is_default = {name: values[name] or None for name in ('size', 'channels')}
   return Settings(**{**values, **zero_is_default})
+
+
+def styles(data) -> str:
+  """The kind of styles that images are drawn in, see data.styles; '' for none."""
+  return data.get('styles') or ''
 
 
 def identity(settings: Settings) -> list:

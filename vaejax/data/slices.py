@@ -11,6 +11,7 @@ import numpy as np
 from vaejax.data import fingerprint
 from vaejax.data.table import Table
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 LOAD_BYTES = 2**30  # of a split that a slice loads in one piece; of larger ones it fetches rows
 BLOCK = 1024  # rows that are fetched at once
@@ -77,7 +78,8 @@ def cut(rows: Table, part: Part, split: str) -> Table:
   start, stop = position(part.start, rows.size, 0), position(part.stop, rows.size, rows.size)
   if not 0 <= start < stop <= rows.size:
     raise UserError(
-      f'split={split!r} is rows {start} to {stop} of {rows.origin}, which has {rows.size} rows. '
+      f'split={split!r} is rows {start} to {stop} of {rows.origin}, which has '
+      f'{counted(rows.size, "row")}. '
       'Choose a slice with at least one of them'
     )
 

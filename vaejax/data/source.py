@@ -1,19 +1,50 @@
 """Batches from a table of raw rows, which is resident on the device or streamed from the host."""
 
 import functools
+from collections.abc import Callable
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from vaejax.data import fingerprint, stream, transforms
-from vaejax.data.augment import NONE, Augment, output_shape
+from vaejax.data import fingerprint, stream
+from vaejax.data.describe import describe
+from vaejax.data.device import transforms
+from vaejax.data.device.augment import NONE
 from vaejax.data.order import Words, add, first_position, order
-from vaejax.data.styles import STYLES
 from vaejax.data.table import Table
-from vaejax.types import Example, Source
+from vaejax.types import Batch, Buffer, Example
+
+
+class Source(NamedTuple):
+  """One split of a dataset, from which batches are drawn.
+
+  Attributes:
+    example: shapes, dtypes, classes and range of what `draw` and `rows` return.
+    size: number of examples.
+    resident: whether the split is kept on the device.
+    row_shardable: whether a part of a batch can be drawn without the rest of it.
+    buffer_spec: how a buffer is sharded: a tree of PartitionSpec, or a prefix of one.
+    buffers: (first step, last step) -> iterator of (buffer, number of steps that it serves), on the
+      host.
+    draw: (buffer, key, step, part=(0, 1)) -> the batch of that step, or part i of n equal parts
+      with part=(i, n). Pure, on the device.
+    blocks: n -> iterator of buffers over the split in order, n rows each.
+    rows: (buffer, index [n]) -> Batch in the split's own order; noise depends on the index alone.
+  """
+
+  example: Example
+  size: int
+  resident: bool
+  row_shardable: bool
+  buffer_spec: Any
+  buffers: Callable[[int, int], Any]
+  draw: Callable[..., Batch]
+  blocks: Callable[[int], Any]
+  rows: Callable[[Buffer, jax.Array], Batch]
 
 
 def row_bytes(table: Table) -> int:
@@ -24,51 +55,6 @@ def row_bytes(table: Table) -> int:
 def data_key(key: jax.Array) -> jax.Array:
   """The key of a run's data order and noise, from the run's own key."""
   return jax.random.fold_in(key, 1)
-
-
-def describe(
-  table: Table,
-  kind: str,
-  scale: str,
-  augmentation: Augment = NONE,
-  styles: str = '',
-  pairs: bool = False,
-) -> Example:
-  """The Example of a table's rows after transforms.prepare."""
-  name = transforms.data_field(table.row)
-  *size, channels = output_shape(augmentation, table.row[name].shape)
-  data = jax.ShapeDtypeStruct((*size, 3 if styles else channels), jnp.float32)
-  low, high = limits(table) if table.units else transforms.SCALES[scale]
-  levels = 256 if styles else 2 if kind != 'none' else table.levels
-  style = {'style': jax.ShapeDtypeStruct((), jnp.int32)} if styles else {}
-  style |= {'pair': data, 'style_image': data} if styles and pairs else {}
-  fields = {**table.row, name: data, **style}
-  count = len(STYLES[styles]) if styles else 0
-  return Example(
-    fields,
-    table.classes,
-    low,
-    high,
-    levels,
-    name,
-    count,
-    table.units,
-    table.class_names,
-    tuple(table.factors.items()),
-  )
-
-
-def limits(table: Table) -> tuple[float, float]:
-  """The range of real numbers inside a method: from the lowest to the highest level if the table
-  has levels and is not transformed, else the range that pictures show."""
-  units = table.units
-  if table.levels and units.transform == 'none':
-    ends = np.asarray([[0.0], [table.levels - 1.0]], np.float32)
-    low, high = np.asarray(units.forward(ends))
-  else:
-    ends = np.asarray([units.low, units.high])
-    low, high = (ends - units.shift) / units.scale
-  return float(low.min()), float(high.max())
 
 
 def position_keys(key: jax.Array, first: Words, n: int) -> jax.Array:

@@ -12,6 +12,7 @@ from vaejax.data.name_hash import fractions
 from vaejax.data.order import host_order
 from vaejax.data.table import Table
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 LABEL_ROWS = 1000  # rows whose labels are read at once
 
@@ -85,8 +86,8 @@ def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
   count = validation if validation >= 1 else round(validation * rows.size)
   if not 0 < count < rows.size or count != int(count):
     raise UserError(
-      f'{setting} holds out {count:g} rows of {rows.origin}, which has {rows.size}. Give a '
-      f'proportion below 1, or a whole number of rows below {rows.size}'
+      f'{setting} holds out {count:g} {"row" if count == 1 else "rows"} of {rows.origin}, which '
+      f'has {rows.size}. Give a proportion below 1, or a whole number of rows below {rows.size}'
     )
   count, note = int(count), ''
   if rows.classes:
@@ -95,8 +96,12 @@ def hold_out(rows: Table, validation: float) -> tuple[Table, Table]:
   else:
     index = hold_out_order(rows)(np.arange(count))
   index = complete_groups(rows, index, setting) if rows.groups else np.sort(index)
-  rest = without(rows, index)._replace(origin=f'{rows.origin} without {len(index)} rows{note}')
-  held_out = subset(rows, index)._replace(origin=f'{rows.origin}, {len(index)} rows{note}')
+  rest = without(rows, index)._replace(
+    origin=f'{rows.origin} without {counted(len(index), "row")}{note}'
+  )
+  held_out = subset(rows, index)._replace(
+    origin=f'{rows.origin}, {counted(len(index), "row")}{note}'
+  )
   return rest, held_out
 
 
@@ -159,10 +164,13 @@ def balanced_hold_out(rows: Table, count: int, setting: str) -> tuple[np.ndarray
   rarest = min(by_class, key=lambda label: len(by_class[label]))
   if (available := len(by_class[rarest]) - 1) < per_class:
     fits = count * available * len(by_class) // (count - len(unlabelled))
-    hint = f'{fits} rows would fit' if fits else 'add rows of it, or set data.validation=0'
+    hint = (
+      f'{counted(fits, "row")} would fit' if fits else 'add rows of it, or set data.validation=0'
+    )
     raise UserError(
-      f'{setting} holds out {per_class} rows of each class, but {rows.origin} has {available + 1} '
-      f'of class {classes.name_of(rarest, rows.class_names)}, of which one must remain: {hint}'
+      f'{setting} holds out {counted(per_class, "row")} of each class, but {rows.origin} '
+      f'has {available + 1} of class {classes.name_of(rarest, rows.class_names)}, of which one '
+      f'must remain: {hint}'
     )
   chosen = [*unlabelled, *(i for indices in by_class.values() for i in indices[:per_class])]
   return np.asarray(chosen, np.int32), per_class

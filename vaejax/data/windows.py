@@ -3,6 +3,7 @@
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 
 def divide(lengths: np.ndarray, frames: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
@@ -21,21 +22,21 @@ def divide(lengths: np.ndarray, frames: int, stride: int) -> tuple[np.ndarray, n
   return video.astype(np.int32), (number * stride).astype(np.int32)
 
 
-def note(lengths: np.ndarray, frames: int, what: str) -> tuple[str, ...]:
-  """A line that counts the videos that are left out. Raises UserError if all of them are."""
+def note(lengths: np.ndarray, frames: int, what: str, why: str = '') -> tuple[str, ...]:
+  """A line that counts the videos that are left out. Raises UserError if all of them are; `why` is
+  then a reason that lengths can have."""
   lengths = np.asarray(lengths)
   short = int((lengths < frames).sum())
   if short == len(lengths):
     longest = int(lengths.max(initial=0))
     raise UserError(
-      f'data.frames={frames} is too long: the longest video of {what} has {longest} frames. Give '
-      f'at most {longest}'
+      f'data.frames={frames} is too long: the longest video of {what} has '
+      f'{counted(longest, "frame")}{why and f"; {why}"}. Give at most {longest}'
     )
   if not short:
     return ()
-  return (
-    f'{what}: {short:,} of {len(lengths):,} videos are shorter than {frames} frames: left out',
-  )
+  are = f'{counted(len(lengths), "video")} {"is" if short == 1 else "are"}'
+  return (f'{what}: {short:,} of {are} shorter than {frames} frames: left out',)
 
 
 def check_stride(stride: int) -> None:

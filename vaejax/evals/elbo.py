@@ -32,8 +32,15 @@ def make(method: Method, config, example: Example) -> Eval:
   def extract(variables, batch, key, hyper):
     n = jnp.sum(batch['mask'])
     sums = {'n': n, 'hyper': {name: n * x for name, x in hyper.items()}} if method.pooled else {}
-    draw = lambda i: dict(method.metrics(variables, batch, jax.random.fold_in(key, i), hyper))
+    order = []  # vmap sorts the keys of a dict
+
+    def draw(i):
+      values = method.metrics(variables, batch, jax.random.fold_in(key, i), hyper)
+      order[:] = values
+      return tuple(values.values())
+
     values = jax.vmap(draw)(jnp.arange(draws))
+    values = dict(zip(order, values, strict=True))
     rows = {name: jnp.mean(x, axis=0) for name, x in values.items()}
     if draws > 1:
       variance = lambda x: jnp.var(x, axis=0, ddof=1) / draws

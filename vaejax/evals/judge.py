@@ -7,7 +7,7 @@ import numpy as np
 from vaejax.data import classes
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, means
-from vaejax.evaluation import judges
+from vaejax.evaluation import judge_cache, judges
 from vaejax.metrics.frechet import distance, moments
 from vaejax.types import Eval, Example, Method
 
@@ -47,7 +47,7 @@ def make(method: Method, config, example: Example) -> Eval:
     raise UserError(f'the judge eval needs samples, but the method {config.method!r} has none')
   judge, labelled = judges.find(config.eval.judge.workdir, config.data), 'label' in method.given
   name = judge.name
-  if labelled and name != judges.dataset_name(config.data):
+  if labelled and name != judge_cache.dataset_name(config.data):
     raise UserError(
       f'the judge was trained on {name}, which has other labels than {config.data.name}. Give the '
       f'workdir of a judge of {config.data.name} by eval.judge.workdir=DIR'

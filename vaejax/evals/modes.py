@@ -7,7 +7,7 @@ from vaejax.data import stacked
 from vaejax.data.classes import in_words
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
-from vaejax.evaluation import judges
+from vaejax.evaluation import judge_cache, judges
 from vaejax.types import Eval, Example, Method
 
 MAX_MODES = 10**7
@@ -34,7 +34,7 @@ def make(method: Method, config, example: Example) -> Eval:
   single = config.data.copy_and_resolve_references()
   single.update({'name': base, 'channels': 0})
   judge = judges.find(config.eval.modes.workdir, single)
-  if judge.name != judges.dataset_name(single):
+  if judge.name != judge_cache.dataset_name(single):
     raise UserError(
       f'the judge was trained on {judge.name}, but the modes eval needs one of {base}. Give its '
       'workdir by eval.modes.workdir=DIR'

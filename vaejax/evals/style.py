@@ -3,8 +3,8 @@ of the other."""
 
 import jax.numpy as jnp
 
-from vaejax.data import load
-from vaejax.data.styles import names
+from vaejax.data import settings
+from vaejax.data.device.styles import names
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, proportion
 from vaejax.evaluation import judges
@@ -30,7 +30,7 @@ def make(method: Method, config, example: Example) -> Eval:
   """
   if 'translate' not in method.predict:
     raise UserError(f'the style eval needs transfers, but the method {config.method!r} has none')
-  kind = load.styles(config.data)
+  kind = settings.styles(config.data)
   if not kind:
     raise UserError(
       f'the style eval needs images in styles, but {config.data.name} has none. Set data.styles'

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vaejax.config import eval_settings
 from vaejax.core.passes import Values
-from vaejax.data import load
+from vaejax.data import sources
 from vaejax.data.labels import Count
 from vaejax.errors import UserError
 from vaejax.lookup import lookup, nearest
@@ -145,7 +145,7 @@ def make_protocol(
   number of examples if not all were evaluated, and `seed` the seed of random draws. `code` is the
   version of the code that evaluates.
   """
-  binarisation = load.binarisation(config.data)
+  binarisation = sources.binarisation(config.data)
   likelihood = config.model.get('likelihood', 'none')
   code = code_version()
 

@@ -13,7 +13,7 @@ from vaejax.core import optim, sharding
 from vaejax.core.devices import make_mesh
 from vaejax.core.passes import Values, make_pass
 from vaejax.core.step import scheduled
-from vaejax.data import load
+from vaejax.data import sources, splits
 from vaejax.errors import RunError, UserError
 from vaejax.estimates import Estimate
 from vaejax.evaluation.evals import fit_split, make_evals, make_protocol, record
@@ -68,12 +68,13 @@ def evaluate(
   check(config)
   put, train = sharding.MeshPlacement(mesh), None
   table, source = trained.open_split(run, split, put, log)
+  split = splits.split_name(config.data, split, run.data_dir)  # as it is recorded
   # The data may have labels that it did not have in training.
   evals, skipped = make_evals(names or config.evals, config, run.method, source.example)
-  labels = [load.count_labels(config.data, table)] * 2
+  labels = [sources.count_labels(config.data, table)] * 2
   if any('train' in e.extract for e in evals.values()):
     train_table, train = trained.open_split(run, 'train', put, log)
-    labels[1] = load.count_labels(config.data, train_table)
+    labels[1] = sources.count_labels(config.data, train_table)
   evals, lines = fit_split(evals, config, run.method, source.example, split, labels)
   skipped += lines
   if not evals:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from vaejax import latent
 from vaejax.errors import UserError
-from vaejax.methods import bound
+from vaejax.methods import bound, limits
 from vaejax.methods.classifier import prediction
 from vaejax.methods.vae import arguments
 from vaejax.nets import lens
@@ -77,7 +77,7 @@ def classified(nets, prior, latents, example, classes=0, dims=0, **objective) ->
   def classify(v, batch, key):
     return prediction(*apply('classifier', v, posterior(v, batch)[0].mean)[0])
 
-  made = bound.objective(evaluate)
+  made = limits.objective(evaluate)
 
   def metrics(v, batch, key, hyper):
     values = made.metrics(v, batch, key, hyper)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from vaejax.distributions import Gaussian
 from vaejax.lookup import choice
-from vaejax.methods import aggregate, bound
+from vaejax.methods import aggregate, bound, limits
 from vaejax.objectives.dip import KINDS, moments, penalty_terms
 from vaejax.types import Example, Method
 
@@ -36,10 +36,10 @@ def dipvae(base: Method, kind: str, **settings) -> Method:
   def terms(q, whole, hyper):
     return penalty_terms(kind, q, whole, hyper['off_diagonal'], hyper['diagonal'])
 
-  of_batch = bound.OfMeans(
+  of_batch = limits.OfMeans(
     'posterior', lambda q: moments(jnp.asarray(q.mean), jnp.square(q.scale)), terms, 'dip'
   )
-  made = bound.objective(evaluate, of_batch)
+  made = limits.objective(evaluate, of_batch)
 
   def metrics(v, batch, key, hyper):
     values = dict(made.metrics(v, batch, key, hyper))

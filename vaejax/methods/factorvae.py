@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.errors import UserError
-from vaejax.methods import aggregate, bound
+from vaejax.methods import aggregate, bound, limits
 from vaejax.nets import lens
 from vaejax.nets.mlp import Mlp, settings
 from vaejax.objectives.adversarial import critic_loss
@@ -82,7 +82,7 @@ def factorvae(base: Method, critic: nn.Module, **terms) -> Method:
     logits = {'logit_real': jnp.mean(real), 'logit_fake': jnp.mean(fake)}
     return 0.5 * jnp.mean(critic_loss('non_saturating', real, fake)), (logits, v.extra)
 
-  made = bound.objective(evaluate)
+  made = limits.objective(evaluate)
 
   def metrics(v, batch, key, hyper):
     values = dict(made.metrics(v, batch, key, hyper))

@@ -11,7 +11,8 @@ from vaejax.compound import Path
 from vaejax.distributions import Gaussian, per_example, standard
 from vaejax.errors import UserError
 from vaejax.lookup import choice
-from vaejax.methods.bound import fit_target, objective, rows, squared_error
+from vaejax.methods.bound import fit_target, rows, squared_error
+from vaejax.methods.limits import objective
 from vaejax.nets import lens, recurrent, trunk
 from vaejax.nets.heads import discrete
 from vaejax.objectives.elbo import elbo
@@ -99,7 +100,7 @@ def rvae(nets, latents, example, analytic=True, dims=0, fitted_scale=False) -> M
 
   def terms(v, x, key, analytic, train, whole=None):
     """recon [B, T], the KL of every latent [B, T, latents], p(x|z, h), and the updated variables.
-    `whole`: see bound.objective."""
+    `whole`: see limits.objective."""
     noise = jax.random.normal(key, (*x.shape[:2], latents))
     (_, (q, prior, z, h)), v = unroll(v, x, noise, train)
     p, v = decode(v, frames(z), frames(h), fit_target(frames(x), whole), train)

@@ -17,7 +17,8 @@ from vaejax import latent
 from vaejax.compound import Joint
 from vaejax.distributions import kl, per_example, standard
 from vaejax.errors import UserError
-from vaejax.methods.bound import fit_target, objective, squared_error
+from vaejax.methods.bound import fit_target, squared_error
+from vaejax.methods.limits import objective
 from vaejax.nets import lens
 from vaejax.nets import style as nets_of
 from vaejax.nets.heads import discrete

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vaejax.data.source import Source
 from vaejax.reporting import images
 from vaejax.reporting.log import Log
-from vaejax.types import Example, Method, Source
+from vaejax.types import Example, Method
 
 STACK_ROWS, STACK_COLUMNS = 16, 8  # for a stack: the members shown, and the images of each
 

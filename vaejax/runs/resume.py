@@ -11,7 +11,7 @@ from vaejax.config.serialise import differences
 from vaejax.core import stack
 from vaejax.core.sharding import replicate
 from vaejax.core.stack import Member
-from vaejax.data import load
+from vaejax.data import sources
 from vaejax.errors import UserError
 from vaejax.runs import checkpoint, claim, sweep_files, workdir
 from vaejax.types import State
@@ -80,7 +80,7 @@ def check_hyper(config, folder: Path, state: State, members=()) -> None:
       for name in hyper
       if name in actual and np.float32(hyper[name]) != actual[name][place]
     ]
-    if not np.array_equal(keys[place], jax.random.key_data(load.run_key(seed))):
+    if not np.array_equal(keys[place], jax.random.key_data(sources.run_key(seed))):
       changes.append(f'seed is {seed}, but another one in checkpoint {step}')
     if changes:
       raise UserError(

@@ -8,13 +8,14 @@ import jax
 
 from vaejax.core import stack
 from vaejax.core.factory import initial_state, make_method
-from vaejax.data import load
+from vaejax.data import sources, splits
+from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.runs import checkpoint, restore, same_data
 from vaejax.runs.sweep_files import is_sweep, member_config, parse_member, place_of, stack_of
 from vaejax.runs.workdir import check_name, provenance, read_config
-from vaejax.types import Example, Method, Source, State
+from vaejax.types import Example, Method, State
 
 
 class TrainedRun(NamedTuple):
@@ -71,7 +72,7 @@ def open_run(
   )
 
 
-def with_data(run: TrainedRun, name: str | None, data_dir: load.Location) -> TrainedRun:
+def with_data(run: TrainedRun, name: str | None, data_dir: splits.Location) -> TrainedRun:
   """A run whose data is now elsewhere: a dataset, a path, or the tables of arrays; None: where it
   was."""
   config = run.config.copy_and_resolve_references()
@@ -89,10 +90,11 @@ def open_split(
   """
   data = run.config.data
   same_data.check_place(data, run.data_dir)
-  table = load.table(data, split, run.data_dir)
+  split = splits.split_name(data, split, run.data_dir)
+  table = splits.table(data, split, run.data_dir)
   if table.units and run.example.units:
     table = table._replace(units=run.example.units)  # those that the run has learned
-  source = load.test(data, table, put)
+  source = sources.test(data, table, put)
   same_data.check_fits(data.name, source.example, run.example)
   if log and split in run.data:
     change = same_data.compare(run.data[split], table, provenance(table), split)

@@ -4,7 +4,6 @@ It works one chunk behind the device, which never waits for it. Metrics of a bou
 {name: value}: one for each member of a stack, a single one for a run.
 """
 
-import contextlib
 import math
 import time
 from pathlib import Path
@@ -18,13 +17,12 @@ from vaejax.core import passes, sharding, stack
 from vaejax.core.stack import finite
 from vaejax.core.step import scheduled
 from vaejax.distributed import processes
-from vaejax.errors import RunError
 from vaejax.objectives.classification import over_labelled
 from vaejax.reporting import previews
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore
-from vaejax.runs.resume import hyper_in_words, member_in_words
-from vaejax.training import patience
+from vaejax.runs.resume import member_in_words
+from vaejax.training import divergence, patience
 from vaejax.training.setup import Setup
 from vaejax.types import Metrics, State, averaged
 
@@ -234,20 +232,11 @@ class BoundaryHandler:
   def check_finite(self, metrics: list[dict[str, float]], first: int, last: int) -> None:
     """Freezes and logs each member whose metrics of the steps first to last are not finite. Raises
     RunError for a run."""
-    setup, reasons = self.setup, {}
-    for place, values in enumerate(metrics):
-      bad = [name for name, value in values.items() if not math.isfinite(value)]
-      if not bad or place in self.frozen:
-        continue
-      bad = [name for name in bad if name not in setup.hyper] or bad
-      players = [player.name for player in setup.method.players]
-      at_fault = [name for name in players if f'loss_{name}' in bad] or players
-      reasons[place] = (
-        f'{", ".join(bad)} of the player {", ".join(at_fault)} became {values[bad[0]]} in steps '
-        f'{first} to {last}'
-      )
+    setup = self.setup
+    unfrozen = {place: values for place, values in enumerate(metrics) if place not in self.frozen}
+    reasons = divergence.reasons(setup.method, setup.hyper, unfrozen, first, last)
     if reasons and not setup.members:
-      self.fail(f'{reasons[0]} ({hyper_in_words(setup.hyper)})')
+      divergence.fail(reasons[0], setup.hyper, self.checkpoints)
     self.frozen |= reasons.keys()
     for place, reason in reasons.items() if self.log else ():
       member = setup.members[place]
@@ -255,16 +244,3 @@ class BoundaryHandler:
       self.log.print(
         f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {others}'
       )
-
-  def fail(self, reason: str) -> None:
-    """Raises RunError on all processes."""
-
-    def last_checkpoint() -> str:
-      with contextlib.suppress(RunError):  # a full disk is not the reason
-        self.checkpoints.wait()
-      return self.checkpoints.describe_latest()
-
-    raise RunError(
-      f'{reason}: {processes.broadcast(last_checkpoint)}. Try a smaller hyper.lr, or '
-      'optimizer.clip=1, in another workdir'
-    )

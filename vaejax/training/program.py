@@ -9,7 +9,8 @@ from vaejax.core import sharding
 from vaejax.core.stack import make_sweep
 from vaejax.core.step import Chunk, make_chunk, make_step
 from vaejax.data.labels import weighted
-from vaejax.types import Method, Source, State
+from vaejax.data.source import Source
+from vaejax.types import Method, State
 
 
 class Program(NamedTuple):

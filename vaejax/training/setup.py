@@ -10,8 +10,9 @@ from vaejax.core import factory, optim, sharding
 from vaejax.core.devices import ANY_LAYOUT, Layout, make_mesh
 from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
-from vaejax.data import load
+from vaejax.data import sources, splits
 from vaejax.data.labels import Count, sample
+from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.evaluation.evals import (
@@ -26,26 +27,9 @@ from vaejax.lookup import lookup
 from vaejax.reporting import previews
 from vaejax.runs import checkpoint, same_data, workdir
 from vaejax.training import patience
+from vaejax.training.cadence import Cadence
 from vaejax.training.program import Program, make_program
-from vaejax.types import Eval, Method, Source, State
-
-
-class Cadence(NamedTuple):
-  """How often something happens, in steps; 0: only after the last step."""
-
-  steps: int
-  log: int
-  test: int
-  save: int
-
-  def is_due(self, step: int, every: int) -> bool:
-    """Whether something that happens every `every` steps is due after a step."""
-    return step == self.steps or (every > 0 and step % every == 0)
-
-  def next_boundary(self, step: int) -> int:
-    """The next step after `step` that ends a row, or after which a test or a checkpoint is due."""
-    periods = self.log, self.save, self.test or self.steps
-    return min(self.steps, *(step + every - step % every for every in periods))
+from vaejax.types import Eval, Method, State
 
 
 class Setup(NamedTuple):
@@ -120,13 +104,13 @@ def set_up(
   mesh = make_mesh(microbatch(config), members=max(1, len(members)), layout=layout)
   put = sharding.MeshPlacement(mesh)
   tables = {
-    name: table for name, table in load.splits(config.data, data_dir)._asdict().items() if table
+    name: table for name, table in splits.tables(config.data, data_dir)._asdict().items() if table
   }
-  method = factory.make_method(config, load.example(config.data, tables['train']))
+  method = factory.make_method(config, sources.example(config.data, tables['train']))
   labels = check_training_labels(config, method, tables['train'])
   weigh_labels = 'label' in tables['train'].row and not (labels and not labels.unlabelled)
   count = config.batch_size * method.batches
-  source = load.train(config.data, tables['train'], count, config.seed, put)
+  source = sources.train(config.data, tables['train'], count, config.seed, put)
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
@@ -136,7 +120,7 @@ def set_up(
   check_best(
     config.checkpoint.best, evals_of[watched], skipped, config.data.name, 'validation' in tables
   )
-  ordered = {name: load.test(config.data, table, put) for name, table in tables.items()}
+  ordered = {name: sources.test(config.data, table, put) for name, table in tables.items()}
   passes = {
     name: make_pass(
       of_split, method, ordered[name], config.eval.batch_size, mesh, bool(members), ordered['train']
@@ -157,7 +141,7 @@ def set_up(
     ),
     method=method,
     source=source,
-    about=f'{config.data.name}: ' + load.describe(tables['train'], source.resident, labels),
+    about=f'{config.data.name}: ' + sources.summary(tables['train'], source.resident, labels),
     notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
@@ -190,7 +174,7 @@ def set_up(
 def check_training_labels(config, method: Method, train: Table) -> Count | None:
   """Returns how many rows of the training split have a label, None if that is not counted. Raises
   UserError if the method cannot be trained on them."""
-  labels = load.count_labels(config.data, train)
+  labels = sources.count_labels(config.data, train)
   if labels or not method.conditional:
     check_labels(config, method, train.origin, labels)
   else:
@@ -205,7 +189,7 @@ def fit_evals(config, method: Method, evals, example, tables, labels: Count | No
   used = needs_labels(config, method) or any('train' in e.extract for e in evals.values())
   fitting, skipped = {}, []
   for split in (split for split in tables if split != 'train'):
-    counts = load.count_labels(config.data, tables[split]) if used else None, labels
+    counts = sources.count_labels(config.data, tables[split]) if used else None, labels
     fitting[split], lines = fit_split(evals, config, method, example, split, counts)
     skipped += lines
   return fitting, skipped

@@ -1,7 +1,6 @@
 """The one training loop: the device runs chunk after chunk, the host handles the previous one."""
 
 import contextlib
-import math
 import os
 import time
 from pathlib import Path
@@ -15,12 +14,13 @@ from vaejax.core.devices import ANY_LAYOUT, Layout
 from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import UserError
-from vaejax.evaluation import judges
+from vaejax.evaluation import judge_cache
 from vaejax.reporting.lines import print_line
 from vaejax.reporting.log import elapsed_seconds, open_log
 from vaejax.runs import checkpoint, claim, init_from, restore, same_data, workdir
 from vaejax.runs.resume import check_hyper, read_matching
 from vaejax.training.boundary import BoundaryHandler, take_snapshot
+from vaejax.training.chunk_length import ChunkLength
 from vaejax.training.final import final_test
 from vaejax.training.setup import Setup, set_up
 from vaejax.training.stopped import Stopped
@@ -121,7 +121,7 @@ def train(
     handler = BoundaryHandler(setup, folder, state, *writers)
     values = final_test(handler, run_steps(setup, state, handler))
   if config.keep_as_judge and processes.is_main() and not members:
-    judges.keep(folder, log)
+    judge_cache.keep(folder, log)
   return values
 
 
@@ -176,33 +176,3 @@ def run_steps(setup: Setup, state: State, handler: BoundaryHandler) -> State:
   if stop and (step < cadence.steps or setup.members):  # a sweep has other stacks
     raise Stopped(stop, step)
   return state
-
-
-class ChunkLength:
-  """The number of steps in a chunk: about half a second's, so that signals and progress come soon.
-
-  All processes must dispatch the same chunks. Process 0 times the first few and decides; from then
-  on the length stays, and nothing is shared between steps.
-  """
-
-  SECONDS, WARM_UP = 0.5, 12
-
-  def __init__(self):
-    self.length, self.chunks, self.step_seconds = 1, 0, math.inf
-
-  @property
-  def warming_up(self) -> bool:
-    """Whether chunks are still timed."""
-    return self.chunks < self.WARM_UP
-
-  def next(self) -> int:
-    """The most steps that the next chunk may have; the same on all processes."""
-    if self.warming_up and self.chunks:
-      fitting = max(1, int(min(self.SECONDS / self.step_seconds, 2 * self.length)))
-      self.length = processes.broadcast(lambda: fitting)
-    return self.length
-
-  def record(self, steps: int, seconds: float) -> None:
-    """Records the time of a chunk. The fastest one counts: others compiled, or were disturbed."""
-    self.chunks += 1
-    self.step_seconds = min(self.step_seconds, seconds / steps)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
-from vaejax.data import load
 from vaejax.data.divide import divide
+from vaejax.data.splits import tables
 from vaejax.data.table import content
 from vaejax.errors import UserError
 
@@ -26,7 +26,7 @@ def config(path, **fields):
 
 
 def read(path, **fields):
-  return load.splits(config(path, **fields), None)
+  return tables(config(path, **fields), None)
 
 
 def hdf5(path, compression=None, **arrays):
@@ -92,7 +92,7 @@ def test_ten_percent_are_test(tmp_path, kind):
   assert len(TEST) == 4 and splits.validation is None
   check(splits.train, image=X[TRAIN], label=Y[TRAIN])
   check(splits.test, image=X[TEST], label=Y[TEST])
-  assert '4 of 40 rows, 10 %, are test' in splits.train.notes[0]
+  assert '10 % of the rows are test, 4 of 40' in splits.train.notes[0]
   again = pickle.loads(pickle.dumps(splits.test.fetch))  # for workers
   np.testing.assert_array_equal(again(np.arange(4))['image'], X[TEST])
 
@@ -191,6 +191,60 @@ def test_axes(tmp_path):
   check(read(compressed(tmp_path / 'f.npz', x_train=columns, x_test=columns)).train, image=X)
 
 
+@pytest.mark.parametrize(
+  ('shape', 'first'),
+  [
+    ((10, 3, 8, 8), True),
+    ((10, 1, 8, 12), True),
+    ((10, 3, 12, 8), True),
+    ((10, 5, 8, 8), True),
+    ((10, 5, 8, 12), False),
+    ((10, 9, 8, 8), False),
+    ((10, 8, 8, 10), False),
+    ((10, 8, 12, 3), False),
+    ((10, 3, 5, 3), False),
+    ((10, 3, 4, 8), False),
+    ((10, 1, 1, 8), False),
+    ((10, 8, 3, 3), False),
+  ],
+)
+def test_channels_first_and_last(tmp_path, shape, first):
+  x = RANDOM.integers(0, 256, shape, np.uint8)
+  train = read(npz(tmp_path / 'a.npz', x_train=x, x_test=x)).train
+  check(train, image=np.moveaxis(x, 1, -1) if first else x)
+  assert first == any('which is read as [N, C, H, W]' in note for note in train.notes)
+
+
+@pytest.mark.parametrize(
+  ('x', 'levels'),
+  [(X, 256), (X > 127, 256), (X.astype(np.uint16) * 257, 65536), (X.astype(np.float32), 0)],
+)
+def test_levels_of_resized_images(tmp_path, x, levels):
+  path = npz(tmp_path / 'a.npz', x_train=x, x_test=x)
+  splits = read(path, size=4)
+  for table in (splits.train, splits.test):
+    assert table.row['image'].shape[0] == 4 and table.levels == levels
+
+
+def test_an_unlikely_shape_is_said(tmp_path):
+  for shape, words in (
+    ((10, 5, 8, 12), '12 channels of 5x8'),
+    ((8, 8, 3, 20), '20 channels of 8x3'),
+  ):
+    notes = read(npz(tmp_path / 'a.npz', images=np.zeros(shape, np.uint8))).train.notes
+    assert any(note.endswith(f'which is read as {words}') for note in notes)
+
+
+@pytest.mark.parametrize('dtype', ['>u2', '>i4', '>f4'])
+def test_the_other_byte_order(tmp_path, dtype):
+  x = X.astype(dtype)  # at most 255: 16 bits stay 16 bits
+  train = read(npz(tmp_path / 'a.npz', x_train=x, x_test=x)).train
+  stored = {'>u2': np.uint16, '>i4': np.uint8, '>f4': np.float32}[dtype]
+  check(train, image=X.astype(stored))
+  native = read(npz(tmp_path / 'b.npz', x_train=X.astype(dtype[1:]), x_test=x.astype(dtype[1:])))
+  assert train.levels == native.train.levels
+
+
 def test_labels_of_any_kind(tmp_path):
   names = np.asarray(['cat', 'dog', 'owl', ''])[Y]
   for i, labels in enumerate((names, np.char.encode(names), np.asarray([5, 700, 10**12, -1])[Y])):
@@ -269,6 +323,17 @@ def test_dsprites(tmp_path):
   ]  # fmt: skip
   assert (table.levels, table.class_names) == (2, ('square', 'ellipse', 'heart'))
   assert read(path, label='scale').train.classes == 6
+
+
+def test_dsprites_as_hdf5(tmp_path):
+  binary = RANDOM.integers(0, 2, (40, 64, 64), np.uint8)
+  classes = np.stack([Y * 0, Y % 3, Y, np.arange(40), Y, Y + 20], 1)
+  path = tmp_path / 'dsprites.hdf5'
+  arrays = {'imgs': binary, 'latents/classes': classes, 'latents/values': classes / 3.0}
+  table = read(hdf5(path, **arrays)).train
+  image = binary[TRAIN][..., None] * np.uint8(255)
+  check(table, image=image, label=(Y % 3)[TRAIN], factors=classes[TRAIN])
+  assert table.class_names == ('square', 'ellipse', 'heart') and table.factors['orientation'] == 40
 
 
 def test_3dshapes(tmp_path):

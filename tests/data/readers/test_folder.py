@@ -5,11 +5,12 @@ import pickle
 
 import numpy as np
 import pytest
+from deep_png import png
 from PIL import Image
 
 from vaejax.config.load import load_config
-from vaejax.data import load, sets
-from vaejax.data.readers import folder, headers, kind, listing, picture_rows
+from vaejax.data import sets, sources, splits
+from vaejax.data.readers import file_table, folder, headers, kind, listing
 from vaejax.data.settings import Settings
 from vaejax.errors import UserError
 
@@ -98,11 +99,23 @@ def test_labels_and_factors_of_a_table_of_text(root, animals):
     i = order.index(name)
     known = i < 11
     assert label == (i % 2 if known else -1) and factors.tolist() == [i % 3 if known else -1]
-  assert train.notes[0] == 'labels.csv: 1 of 12 pictures have no row'
+  assert train.notes[0] == 'labels.csv: 1 of 12 pictures has no row'
   third = table(root, label='third')
   assert third.class_names == ('0', '1', '2') and dict(third.factors) == {'label': 2}
   with pytest.raises(UserError, match=r'data.label=breed is not a column.*columns label, third'):
     table(root, label='breed')
+
+
+def test_black_and_white_has_2_levels(root):
+  images = {f'{i}.png': pixels(6, 6, seed=i) > 127 for i in range(4)}
+  for name, image in images.items():
+    save(root / name, image)
+  want = {name: image[..., None] * np.uint8(255) for name, image in images.items()}
+  assert same(table(root), {n: x for n, x in want.items() if n in table(root).names()})
+  assert table(root).levels == 2 and table(root).row['image'].dtype == np.uint8
+  assert table(root, channels=3).levels == 2 and table(root, size=3).levels == 256
+  save(root / 'grey.png', pixels(6, 6))
+  assert table(root).levels == 256
 
 
 def test_sizes_that_differ_are_listed(root):
@@ -150,6 +163,27 @@ def test_the_background(root):
       table(root, background=background)
 
 
+def test_a_padded_picture_is_on_the_background(root):
+  x = np.full((2, 4, 4), 100, np.uint8)
+  x[..., 3] = 255
+  save(root / '1.png', x)
+  read = lambda **fields: table(root, size=4, fit='pad', **fields)
+  for background, want in (('auto', 0), ('black', 0), ('white', 255), ('7,7,7', 7)):
+    rows = read(background=background).load()['image'][0]
+    assert (rows[1:3] == 100).all() and (rows[[0, 3]] == want).all()
+    kept = read(background=background, channels=4).load()['image'][0]
+    assert not kept[[0, 3]].any() and (kept[1:3] == x).all()
+  # What identifies rows, and their cache, is as it was before pads had colours.
+  decoder = lambda **fields: folder.make_decoder(
+    folder.read(str(root), s := Settings(**fields)), s
+  )[0]
+  plain = [3, 'uint8', 4, 'pad', (255, 255, 255), (4, 4, 3)]
+  assert decoder(size=4, fit='pad').identity == plain
+  assert decoder(size=4, fit='pad', background='7,7,7').identity == [
+    *plain[:4], (7, 7, 7), (4, 4, 3), '7,7,7'
+  ]  # fmt: skip
+
+
 def test_16_bits_in_their_own_units(root):
   images = {f'{i}.png': pixels(6, 6, dtype=np.uint16, seed=i) for i in range(9)}
   for name, image in images.items():
@@ -165,6 +199,24 @@ def test_16_bits_in_their_own_units(root):
   save(root / 'z.png', pixels(6, 6))
   with pytest.raises(UserError, match=r'z\.png is 8-bit grey, but most pictures here are 16-bit'):
     table(root)
+
+
+def test_16_bits_with_alpha(root):
+  root.mkdir()
+  images = {}
+  for i in range(4):
+    data, images[f'{i}.png'] = png(5, 6, 6, 4, seed=i)
+    (root / f'{i}.png').write_bytes(data)
+  train = table(root)
+  assert train.row['image'].shape == (5, 6, 3) and train.levels == 65536
+  kept = table(root, channels=4)
+  same(kept, images)
+  inside = np.asarray(kept.units.forward(kept.load()['image']))
+  assert abs(inside.mean()) < 1e-3
+  with pytest.raises(
+    UserError, match=r'16-bit colour, which has 3. Set data.channels=0, or 4 to k'
+  ):
+    table(root, channels=1)
 
 
 def test_real_numbers(root):
@@ -213,7 +265,7 @@ def test_real_numbers_that_are_not_finite_are_damage(root):
     (table(root).load(), table(root, 'test').load())
   parts = [table(root, split, skip_damaged=True) for split in ('train', 'test')]
   assert sorted(same(parts[0], images) + same(parts[1], images)) == sorted(images)
-  assert '1 damaged files are skipped, such as nan.tif' in parts[0].notes
+  assert '1 damaged file is skipped, such as nan.tif' in parts[0].notes
 
 
 def test_many_damaged_files_are_counted(root):
@@ -255,6 +307,8 @@ def test_one_picture(root):
   train, test = table(root), table(root, 'test')
   assert same(train, {'1.png': image}) == same(test, {'1.png': image})
   assert 'one picture is both train and test' in train.notes
+  save(root / '2.png', image)
+  assert table(root).notes == ('test is 1 of 2 pictures, by their names',)
 
 
 def test_links(root, tmp_path):
@@ -295,7 +349,7 @@ def test_content_stays_when_the_folder_moves(root, animals, monkeypatch):
   os.rename(root, root.with_name('moved'))
   assert table(root.with_name('moved')).content() == before
   # Also that of a large folder, of which it has some files.
-  monkeypatch.setattr('vaejax.data.readers.picture_rows.EXACT_BYTES', 0)
+  monkeypatch.setattr('vaejax.data.readers.file_table.EXACT_BYTES', 0)
   before = table(root.with_name('moved')).content()
   os.rename(root.with_name('moved'), root)
   assert table(root).content() == before
@@ -306,9 +360,9 @@ def test_content_stays_when_the_folder_moves(root, animals, monkeypatch):
 
 
 def test_a_long_start_is_logged(root, animals, monkeypatch, capsys):
-  monkeypatch.setattr('vaejax.data.readers.picture_rows.LOG_SECONDS', -1)
+  monkeypatch.setattr('vaejax.data.readers.file_table.LOG_SECONDS', -1)
   blocks = [{'image': np.zeros(n)} for n in (600, 600, 300)]
-  assert list(picture_rows.logged(blocks, 1500)) == blocks
+  assert list(file_table.logged(blocks, 1500)) == blocks
   lines = capsys.readouterr().err.splitlines()
   assert lines == [
     f'vaejax: decoded {n} of 1,500 pictures into the cache' for n in ('600', '1,200')
@@ -395,15 +449,15 @@ def test_batches_of_a_folder(root, animals, mode):
 
   config = load_config('configs/vae.py')
   config.data.name, config.data.mode = str(root), mode
-  splits = load.splits(config.data, None)
-  assert splits.validation is None
-  source = load.train(config.data, splits.train, 4, 0)
+  tables = splits.tables(config.data, None)
+  assert tables.validation is None
+  source = sources.train(config.data, tables.train, 4, 0)
   buffer, _ = next(iter(source.buffers(0, 2)))
   batch = source.draw(buffer, jax.random.key(0), np.int32(0))
   known = {image.tobytes(): name for name, image in animals.items()}
   for image, label in zip(np.asarray(batch['image']), np.asarray(batch['label']), strict=True):
     name = known[np.rint(image * 255).astype(np.uint8).tobytes()]
-    assert splits.train.class_names[label] == name.split('/')[0]
+    assert tables.train.class_names[label] == name.split('/')[0]
 
 
 def test_files_have_no_fields(root, animals):

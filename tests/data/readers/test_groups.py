@@ -78,6 +78,55 @@ def test_splits_share_classes():
   )
 
 
+def test_other_names_of_splits():
+  assert stored('training/3/a.png', 'testing/3/b.png') == {
+    'train': ['training/3/a.png'],
+    'test': ['testing/3/b.png'],
+  }
+  assert stored('train2017/a.png', 'val2017/b.png', 'test2017/c.png') == {
+    'train': ['train2017/a.png'],
+    'validation': ['val2017/b.png'],
+    'test': ['test2017/c.png'],
+  }
+  assert stored('Train_1/a.png', 'train_2/b.png', 'TEST/c.png') == {
+    'train': ['Train_1/a.png', 'train_2/b.png'],
+    'test': ['TEST/c.png'],
+  }
+  for name in ('trains', 'test tube', 'validated', 'train a', 'val2b'):
+    assert set(stored('train/a/1.png', f'{name}/2.png')) == {'train'}
+
+
+def test_splits_in_each_class_folder():
+  names = 'cat/train/1.png', 'cat/test/2.png', 'dog/Train/a/3.png', 'dog/val/4.png'
+  assert stored(*names) == {
+    'train': ['cat/train/1.png', 'dog/Train/a/3.png'],
+    'validation': ['dog/val/4.png'],
+    'test': ['cat/test/2.png'],
+  }
+  assert [classes(*names)[name] for name in names] == ['cat', 'cat', 'dog', 'dog']
+  assert set(stored(*names, 'dog/5.png')) == {'train'}
+
+
+def test_subfolders_of_a_split_with_one_class_are_no_classes():
+  train = 'train/cat/siam/1.png', 'train/dog/pug/2.png', 'train/dog/lab/3.png'
+  found = classes(*train, 'test/dog/pug/4.png', 'test/dog/lab/5.png', 'val/cat/siam/6.png')
+  assert [found[name] for name in train] == ['cat', 'dog', 'dog']
+  assert found['test/dog/pug/4.png'] == found['test/dog/lab/5.png'] == 'dog'
+  assert found['val/cat/siam/6.png'] == 'cat'
+
+
+def test_both_forms_of_an_accent_are_one_class():
+  composed, decomposed = 'caf\u00e9', 'cafe\u0301'
+  names = [
+    f'train/{composed}/1.png',
+    'train/tea/2.png',
+    f'test/{decomposed}/3.png',
+    'test/tea/4.png',
+  ]
+  found = classes(*names)
+  assert [found[name] for name in names] == [composed, 'tea', composed, 'tea']
+
+
 def test_pictures_outside_of_class_folders_have_no_label():
   assert classes('1.png', 'cat/2.png', 'dog/3.png')['1.png'] is None
 

@@ -78,7 +78,8 @@ def test_accents_of_a_mac(read):
   [
     ('picture,label\na/1.png,x\n', 'has no column called file, only picture, label'),
     ('', 'has no column called file'),
-    ('file,label\na/1.png\n', 'line 2 has 1 columns, but the first 2'),
+    ('file,label\na/1.png\n', 'line 2 has 1 column, but the first 2'),
+    ('file,label,label\na/1.png,x,y\n', r"labels\.csv has several columns called 'label'"),
     ('file,label\na/1.png,x\na/1.png,y\n', r'line 3: a/1\.png has another row too'),
     ('file,label\nz.png,x\n', r'names none of the pictures: z\.png, but a/1\.png is one'),
   ],

@@ -2,10 +2,10 @@
 
 import io
 import struct
-import zlib
 
 import numpy as np
 import pytest
+from deep_png import png
 from PIL import Image, ImageOps, features
 
 from vaejax.data.readers import pictures
@@ -149,6 +149,19 @@ def test_big_endian_and_inverted_16_bits(tmp_path):
   assert np.array_equal(found[..., 0], 65535 - image)
 
 
+def test_signs_of_whole_numbers_in_tiffs(tmp_path):
+  x = pixels(5, 6).astype(np.uint32) * 16_000_000  # up to 4.08e9, more than int32 has
+  strip, path = x.astype('<u4').tobytes(), tmp_path / 'unsigned.tif'
+  tags = {256: 6, 257: 5, 258: 32, 259: 1, 262: 1, 273: 122, 277: 1, 278: 5, 279: len(strip)}
+  entries = [struct.pack('<HHII', tag, 4, 1, value) for tag, value in tags.items()]
+  start = b'II*\0' + struct.pack('<IH', 8, len(tags)) + b''.join(entries) + bytes(4)
+  path.write_bytes(start + strip)
+  found = pictures.decode(str(path), 1, (0, 0, 0))
+  assert found.dtype == np.float32 and np.array_equal(found[..., 0], x.astype(np.float32))
+  with pytest.raises(UserError, match=r'x\.tif has signed numbers of 8 bits'):
+    read(tmp_path, Image.fromarray(pixels(5, 6)), 'x.tif', channels=1, tiffinfo={339: 2})
+
+
 def test_real_numbers_are_kept(tmp_path):
   x = np.random.default_rng(0).normal(0, 1e4, (5, 6)).astype(np.float32)
   found = read(tmp_path, Image.fromarray(x), 'x.tif', channels=1)
@@ -161,23 +174,12 @@ def test_real_numbers_are_kept(tmp_path):
     read(tmp_path, Image.fromarray(x), 'x.tif', channels=1)
 
 
-def png(h, w, colour_type, samples):
-  """A 16-bit PNG, which Pillow cannot write in colour."""
-  chunk = lambda kind, data: (
-    struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
-  )
-  header = chunk(b'IHDR', struct.pack('>IIBBBBB', w, h, 16, colour_type, 0, 0, 0))
-  values = (pixels(h, w * samples).astype(np.uint16) * 257 + 3).astype('>u2')
-  data = zlib.compress(b''.join(b'\0' + row.tobytes() for row in values))
-  return b'\x89PNG\r\n\x1a\n' + header + chunk(b'IDAT', data) + chunk(b'IEND', b'')
-
-
 def test_16_bits_of_colour_are_read_as_they_are(tmp_path):
-  (tmp_path / 'deep.png').write_bytes(png(5, 6, 2, 3))
+  data, want = png(5, 6, 2, 3)
+  (tmp_path / 'deep.png').write_bytes(data)
   path = str(tmp_path / 'deep.png')
   assert pictures.header(path) == (5, 6, pictures.COLOUR16, False)
   found = pictures.decode(path, 3, WHITE)
-  want = pixels(5, 18).astype(np.uint16).reshape(5, 6, 3) * 257 + 3
   assert found.dtype == np.uint16 and np.array_equal(found, want)
 
 
@@ -192,13 +194,35 @@ def test_turning_is_that_of_pillow(orientation):
   assert np.array_equal(turn(np.asarray(picture)), want)
 
 
-@pytest.mark.parametrize('colour_type, samples', [(6, 4), (4, 2)])
-def test_16_bits_with_alpha_are_refused_and_not_read_as_8(tmp_path, colour_type, samples):
-  path = tmp_path / 'deep.png'
-  path.write_bytes(png(4, 4, colour_type, samples))
-  for read_file in (pictures.header, lambda path: pictures.decode(path, 3, WHITE)):
-    with pytest.raises(UserError, match=r'deep\.png has 16 bits a channel.*Convert it to 8 bits'):
-      read_file(str(path))
+@pytest.mark.parametrize(
+  'colour_type, samples, kind', [(6, 4, pictures.COLOUR16), (4, 2, pictures.GREY16)]
+)
+def test_16_bits_with_alpha_go_onto_the_background_or_keep_it(tmp_path, colour_type, samples, kind):
+  data, want = png(5, 6, colour_type, samples)
+  (tmp_path / 'deep.png').write_bytes(data)
+  path = str(tmp_path / 'deep.png')
+  assert pictures.header(path) == (5, 6, kind, False)
+  kept = pictures.decode(path, 4, WHITE)
+  assert kept.dtype == np.uint16
+  assert np.array_equal(kept, want if samples == 4 else want[..., [0, 0, 0, 1]])
+  for background in (WHITE, BLUE):
+    found = pictures.decode(path, 3, background)
+    below = background if samples == 4 else [round(np.dot(background, [0.299, 0.587, 0.114]))]
+    alpha = want[..., -1:] / 65535
+    exact = want[..., :-1] * alpha + np.asarray(below) * 257 * (1 - alpha)
+    assert found.dtype == np.uint16 and found.shape == (5, 6, samples - 1)
+    assert np.abs(found - exact).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize('colour_type, samples', [(2, 3), (0, 1)])
+def test_opaque_16_bits_get_an_alpha(tmp_path, colour_type, samples):
+  data, want = png(5, 6, colour_type, samples)
+  (tmp_path / 'deep.png').write_bytes(data)
+  found = pictures.decode(str(tmp_path / 'deep.png'), 4, WHITE)
+  assert (found[..., :3] == want).all() and (found[..., 3] == 65535).all()
+
+
+def test_other_16_bits_are_refused_and_not_read_as_8(tmp_path):
   (tmp_path / 'deep.ppm').write_bytes(b'P6 2 2 65535\n' + b'\1\2' * 12)
   with pytest.raises(UserError, match='16 bits a channel'):
     pictures.header(str(tmp_path / 'deep.ppm'))

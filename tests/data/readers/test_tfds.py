@@ -93,6 +93,8 @@ def test_fitted_to_size_and_channels(tiny):
     fitted = [{'image': fit_image(r['image'], 12, 1, mode), 'label': r['label']} for r in want]
     assert_same(table.load(), fitted)
     assert_same(table.fetch(np.arange(6)), fitted)
+  padded = tfds.table(str(tiny), 'test', Settings(12, 1, 'pad', 'white')).load()['image']
+  assert (padded[:, [0, 1, 10, 11]] == 255).all()
   with pytest.raises(UserError, match=r'data\.fit'):
     tfds.table(str(tiny), 'test', Settings(fit='stretch'))
 
@@ -252,12 +254,13 @@ def test_the_genuine_mnist():
   assert_same(train.fetch(np.arange(59990, 60000)), want)
 
 
-def test_binarized_mnist_is_stored_as_0_and_1(tmp_path, prepare):
+@pytest.mark.parametrize('name', ['binarized_mnist', 'dsprites'])
+def test_some_are_stored_as_0_and_1(tmp_path, prepare, name):
   from PIL import Image
 
   bits = np.random.default_rng(0).integers(0, 2, (4, 8, 8), np.uint8)
   rows = {split: [{'image': Image.fromarray(b)} for b in bits] for split in ('train', 'test')}
-  prepare(tmp_path, rows, {'image': image(8, 8, 1)}, name='binarized_mnist')
-  found = tfds.table('binarized_mnist', 'test', data_dir=str(tmp_path)).load()['image']
+  prepare(tmp_path, rows, {'image': image(8, 8, 1)}, name=name)
+  found = tfds.table(name, 'test', data_dir=str(tmp_path)).load()['image']
   assert sorted(np.unique(found)) == [0, 255]
   assert np.mean(found) / 255 == np.mean(bits)

@@ -84,6 +84,15 @@ def test_tensors_are_images_in_their_own_units(
     assert table.units == units.fit(table.load()['image']) and in_table.dtype == stored
 
 
+@pytest.mark.parametrize('shape', [(3, 6, 8), (5, 6, 6), (1, 6, 6)])
+def test_tensors_with_channels_first(tmp_path, prepare, shape):
+  x = numbers(7, *shape, dtype=np.float32)
+  store(tmp_path, prepare, f().Tensor(shape=shape, dtype=np.float32), x)
+  table = read(tmp_path)
+  assert np.array_equal(in_order(table), np.moveaxis(x, 1, -1))
+  assert 'which is read as [N, C, H, W]' in table.notes[0]
+
+
 def test_booleans_are_black_and_white(tmp_path, prepare):
   x = numbers(6, 4, 4, dtype=bool)
   store(tmp_path, prepare, f().Tensor(shape=(4, 4), dtype=np.bool_), x)

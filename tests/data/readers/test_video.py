@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vaejax.config.base import base
-from vaejax.data import load
+from vaejax.data.splits import tables
 from vaejax.data.table import content
 from vaejax.errors import UserError
 
@@ -22,7 +22,7 @@ def clip(length, shape=(6, 7, 3)):
 def read(path, **fields):
   data = base('rvae', {}).data
   data.update({'name': str(path), 'frames': 4, 'stride': 0} | fields)
-  return load.splits(data, None)
+  return tables(data, None)
 
 
 def image(x):
@@ -70,7 +70,7 @@ def test_windows_of_clips(tmp_path, writer, channels):
       name = writer(tmp_path / split / f'c{i}', x)
   splits = read(tmp_path)
   check(splits.train, [x[:4] for x in clips if len(x) >= 4])
-  assert any('1 of 4 videos are shorter than 4 frames' in note for note in splits.train.notes)
+  assert any('1 of 4 videos is shorter than 4 frames' in note for note in splits.train.notes)
   table = read(tmp_path, stride=3).test
   check(table, [x[s : s + 4] for x in clips for s in range(0, len(x) - 3, 3)])
   names = [f'test/c{i}{name[2:]}' for i, x in enumerate(clips) for _ in range(0, len(x) - 3, 3)]
@@ -102,6 +102,22 @@ def test_the_split_depends_on_names_and_keeps_clips_together(tmp_path):
   assert {name for name in after if int(name[1:]) < 30} == test
 
 
+def test_folders_that_are_read_as_videos_are_counted(tmp_path):
+  for name in ('cat', 'dog', 'owl'):
+    frames(tmp_path / name, clip(5))
+  line = '3 folders are read as 3 videos with their pictures as frames'
+  assert line in read(tmp_path).train.notes
+  with pytest.raises(UserError, match=rf'has 5 frames; {line}. Give at most 5'):
+    read(tmp_path, frames=12)
+  webp(tmp_path / 'films' / 'a', clip(5))
+  assert line in read(tmp_path).train.notes
+  webp(tmp_path / 'only films' / 'a', clip(5))
+  assert not any('folder' in note for note in read(tmp_path / 'only films').train.notes)
+  frames(tmp_path / 'one' / 'a', clip(5))
+  line = '1 folder is read as 1 video with its pictures as frames'
+  assert line in read(tmp_path / 'one').train.notes
+
+
 def test_frames_directly_in_the_folders_of_splits(tmp_path):
   train, test = clip(12), clip(5)
   frames(tmp_path / 'train', train)
@@ -127,6 +143,13 @@ def test_transparent_frames_are_put_on_the_background(tmp_path):
   webp(tmp_path / 'c', x)
   rows = read(tmp_path, background='10,20,30').train.load()['video'][0]
   np.testing.assert_array_equal(rows, np.where(x[..., 3:] > 0, x[..., :3], np.uint8([10, 20, 30])))
+
+
+def test_padded_frames_are_on_the_background(tmp_path):
+  frames(tmp_path / 'c', np.full((4, 6, 8, 3), 100, np.uint8))
+  for background, want in (('auto', 0), ('10,20,30', (10, 20, 30))):
+    rows = read(tmp_path, size=8, fit='pad', background=background).train.load()['video'][0]
+    assert (rows[:, 1:7] == 100).all() and (rows[:, [0, 7]] == want).all()
 
 
 def test_clips_of_any_size_need_a_size(tmp_path):
@@ -162,7 +185,7 @@ def test_damaged_clips(tmp_path, writer):
   assert str(path) in str(error.value)
   splits = read(tmp_path, skip_damaged=True)
   assert splits.train.size + splits.test.size == 2
-  assert any('1 damaged videos are skipped, such as c2' in note for note in splits.train.notes)
+  assert any('1 damaged video is skipped, such as c2' in note for note in splits.train.notes)
 
 
 def test_all_are_too_short(tmp_path):
@@ -244,7 +267,7 @@ def test_a_config_of_images_refuses_a_video_file(tmp_path):
   data = base('vae', {}).data
   data.update({'name': str(tmp_path / 'a.mkv')})
   with pytest.raises(UserError, match=r'Use a config of videos, such as configs/rvae.py'):
-    load.splits(data, None)
+    tables(data, None)
 
 
 def test_windows_of_a_clip_are_one_group(tmp_path):
@@ -252,3 +275,24 @@ def test_windows_of_a_clip_are_one_group(tmp_path):
     frames(tmp_path / f'{i}', clip(6))
   table = read(tmp_path, frames=2, stride=1).train
   assert np.bincount(table.groups()).tolist() == [5] * 4
+
+
+def test_labels_and_content_of_a_folder_of_videos_that_is_sampled(tmp_path, monkeypatch):
+  for i in range(4):
+    frames(tmp_path / f'c{i}', clip(5 + i))
+  lines = '\n'.join(f'c{i},{"xy"[i % 2]},{i % 3}' for i in range(3))
+  (tmp_path / 'labels.csv').write_text(f'file,label,third\n{lines}\n')
+  monkeypatch.setattr('vaejax.data.readers.file_table.EXACT_BYTES', 0)
+  table = read(tmp_path, stride=1).train
+  index = [int(name[1:]) for name in table.names()]
+  rows = table.fetch(np.arange(table.size))
+  assert rows['label'].tolist() == [-1 if i == 3 else i % 2 for i in index]
+  assert rows['factors'][:, 0].tolist() == [-1 if i == 3 else i % 3 for i in index]
+  assert table.labels().tolist() == rows['label'].tolist()
+  assert 'labels.csv: 1 of 4 videos has no row' in table.notes
+  before = table.content()
+  assert set(before) == {'video', 'label', 'factors'}
+  path = tmp_path / f'c{index[0]}' / '0.png'
+  image(clip(1)[0]).save(path)
+  after = read(tmp_path, stride=1).train.content()
+  assert after['video'] != before['video'] and after['label'] == before['label']

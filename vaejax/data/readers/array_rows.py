@@ -18,6 +18,7 @@ from vaejax.data.readers.stores import Array
 from vaejax.data.settings import Settings, identity
 from vaejax.data.table import digests
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 DIGEST_BYTES = 2**28  # arrays up to this size are hashed completely
 SAMPLES = 64  # rows of a larger one that are hashed
@@ -95,8 +96,8 @@ def check(rows: Rows) -> None:
   is_colour = rows.elements.dtype == 'uint8' and channels in MODES
   if settings.channels not in (None, channels) and not is_colour:
     raise UserError(
-      f'data.channels={settings.channels} does not apply to {rows.what}, which has {channels} '
-      f'channels of {rows.elements.dtype}. Set data.channels=0'
+      f'data.channels={settings.channels} does not apply to {rows.what}, which has '
+      f'{counted(channels, "channel")} of {rows.elements.dtype}. Set data.channels=0'
     )
 
 

@@ -11,9 +11,10 @@ from vaejax.data.cache import cache_folder
 from vaejax.data.cached import digest, packed, read_arrays, text, write_arrays
 from vaejax.data.paths import MOVIES
 from vaejax.data.readers import headers, movies, pictures
-from vaejax.data.readers.groups import SPLITS
+from vaejax.data.readers.groups import split_of
 from vaejax.data.readers.listing import Listing, fractions
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 ANIMATED = '.gif', '.webp'  # endings of files that can be animated
 LAYOUT = 1  # of the cached file; increase it when the meaning of a field changes
@@ -66,7 +67,7 @@ def find(files: Listing) -> tuple[list[Clip], Listing, int]:
       name = folder or os.path.basename(os.path.abspath(files.root))
       # Frames directly in a folder called train or test are one clip of that split.
       clips.append(
-        Clip(f'{name}/frames' if last in SPLITS else name, tuple(names.values()), FRAMES)
+        Clip(f'{name}/frames' if split_of(last) else name, tuple(names.values()), FRAMES)
       )
       members.append(rest)
     else:
@@ -77,6 +78,18 @@ def find(files: Listing) -> tuple[list[Clip], Listing, int]:
   sizes = np.asarray([files.sizes[m].sum() for m in members], np.int64)
   times = np.asarray([files.times[m].max() for m in members], np.int64)
   return clips, Listing(files.root, names, sizes, times, fractions(names), files.other), ignored
+
+
+def folders_note(clips: list[Clip]) -> tuple[str, ...]:
+  """A line that counts the folders of pictures that are read as videos, if there are any. Class
+  folders of single pictures would be misread so."""
+  count = sum(clip.kind == FRAMES for clip in clips)
+  if not count:
+    return ()
+  videos = counted(
+    count, 'video with its pictures as frames', 'videos with their pictures as frames'
+  )
+  return (f'{counted(count, "folder is", "folders are")} read as {videos}',)
 
 
 def natural(name: str) -> list:
@@ -129,7 +142,7 @@ def probe_one(clip: Clip, root: str, check: bool) -> tuple[int, int, int, bool, 
   try:
     if clip.kind == FRAMES:
       first = pictures.header(os.path.join(root, clip.files[0]))
-      if first.kind not in (pictures.GREY8, pictures.COLOUR8):
+      if first.kind not in pictures.EIGHT_BITS:
         raise UserError(
           f'{os.path.join(root, clip.files[0])} is {pictures.NAMES[first.kind]}, which is not read '
           'as a frame. Store such videos as an array [N, T, H, W, C] in an .npz'

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 # If there are several videos, the first of these is used, or else the first by name.
 NAMES = ('video', 'image_sequence', 'frames', 'image', 'image_main')
@@ -79,8 +80,8 @@ def check_length(clip: Clip, frames: int, folder: str) -> None:
   """Raises UserError if the videos of a dataset are known to be shorter than `frames`."""
   if clip.length is not None and clip.length < frames:
     raise UserError(
-      f'data.frames={frames} is too long: the videos of {folder} have {clip.length} frames. Give '
-      f'at most {clip.length}'
+      f'data.frames={frames} is too long: the videos of {folder} have '
+      f'{counted(clip.length, "frame")}. Give at most {clip.length}'
     )
 
 

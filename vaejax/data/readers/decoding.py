@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vaejax.data.axes import arrange
 from vaejax.data.fit import MODES, colour
 from vaejax.data.readers import clips, deep, pictures
 from vaejax.data.readers.deep import Mismatch
@@ -83,10 +84,10 @@ def file(data: bytes, channels: int, background: tuple[int, int, int] | None) ->
 
 def tensor(fields, picture: Picture) -> np.ndarray:
   """[h, w, c] of a Tensor: 8 bits, 16 bits or float32. Booleans become 0 and 255."""
-  feature, shape = picture.tensor, picture.shape
+  feature, shape = picture.tensor, picture.tensor.shape
   if feature._dynamic_shape:
     lengths = fields[f'{picture.key}/shape'].int64_list.value
-    shape = (*lengths, 1) if len(lengths) == 2 else tuple(lengths)
+    shape = tuple(lengths)
   stored = fields[f'{picture.key}/value' if feature._dynamic_shape else picture.key]
   if feature._encoded_to_bytes:
     data = value(stored)
@@ -96,6 +97,7 @@ def tensor(fields, picture: Picture) -> np.ndarray:
     kind = stored.WhichOneof('kind')
     x = np.asarray(getattr(stored, kind).value)
   x = x.astype(picture.stored, copy=False).reshape([-1 if n is None else n for n in shape])
+  x = arrange(x[None], picture.axes)[0]
   return x * np.uint8(255) if picture.dtype == bool else x
 
 

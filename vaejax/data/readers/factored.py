@@ -62,11 +62,14 @@ SHAPES3D = Factored(
 def recognise(arrays: Mapping, read) -> Factored | None:
   """The dataset of a file, by the names, shapes and values of its arrays; None for another file.
 
-  `read` is array -> its values.
+  `read` is array -> its values. The HDF5 file of dSprites calls 'latents/classes' what its .npz
+  calls 'latents_classes'.
   """
+  name_of = {name.replace('/', '_'): name for name in arrays}
   for known in (DSPRITES, SHAPES3D):
-    if not {known.image, known.factors} <= arrays.keys():
+    if not {known.image, known.factors} <= name_of.keys():
       continue
+    known = known._replace(image=name_of[known.image], factors=name_of[known.factors])
     images, factors = arrays[known.image], arrays[known.factors]
     if images.shape[1:3] != (64, 64) or factors.shape != (images.shape[0], len(known.counts)):
       continue

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vaejax.data import axes
+from vaejax.data.axes import Axes
 from vaejax.data.readers import clips
 from vaejax.data.settings import Settings
 from vaejax.errors import UserError
@@ -21,12 +23,14 @@ class Picture(NamedTuple):
     shape: (h, w, c); None for sizes that vary. c is 1 for a feature [H, W].
     dtype: as declared.
     tensor: the feature if it is a Tensor; None for image files.
+    axes: the axes of a Tensor.
   """
 
   key: str
   shape: tuple[int | None, ...]
   dtype: np.dtype
   tensor: object = None
+  axes: Axes = axes.Axes()
 
   @property
   def stored(self) -> np.dtype:
@@ -90,8 +94,11 @@ def picture(features: Mapping, settings: Settings, folder: str) -> Picture:
   if key in images:
     return Picture(key, images[key].shape, np.dtype(images[key].np_dtype))
   shape = tensors[key].shape
-  shape = (*shape, 1) if len(shape) == 2 else shape
-  return Picture(key, shape, np.dtype(tensors[key].np_dtype), tensors[key])
+  where = axes.Axes(add=len(shape) == 2)
+  if None not in shape:
+    where = axes.find((1, *shape), 4, f'{key} of {folder}')
+  shape = axes.row_shape((1, *shape), where)
+  return Picture(key, shape, np.dtype(tensors[key].np_dtype), tensors[key], where)
 
 
 def is_picture(tensor) -> bool:

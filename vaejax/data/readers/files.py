@@ -18,6 +18,7 @@ from vaejax.data.real import with_units
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 DEFAULT = Settings()
 
@@ -67,10 +68,9 @@ def table(
     labels=None if of_split.label is None else partial(np.repeat, of_split.label, of_split.windows),
     groups=None if of_split.windows == 1 else partial(array_rows.videos, of_split),
   )
-  if of_split.shape != of_split.stored_shape:
-    result = result._replace(levels=256)  # resized black and white has greys
   if of_split.elements.dtype == 'uint8':
-    return result
+    resized = of_split.shape != of_split.stored_shape
+    return result._replace(levels=256) if resized else result  # black and white then has greys
   train = array_rows.sample(opened.splits['train'], units.MAX_ELEMENTS)
   return with_units(result, train, settings, split == 'train')
 
@@ -202,8 +202,8 @@ def count_windows(
   if min(lengths.values()) < settings.frames:
     shortest = min(lengths.values())
     raise UserError(
-      f'data.frames={settings.frames} is too long: the videos of {origin} have {shortest} frames. '
-      f'Give at most {shortest}'
+      f'data.frames={settings.frames} is too long: the videos of {origin} have '
+      f'{counted(shortest, "frame")}. Give at most {shortest}'
     )
   spare = {s: length - settings.frames for s, length in lengths.items()}
   return {s: n // settings.stride + 1 if settings.stride else 1 for s, n in spare.items()}

@@ -1,22 +1,30 @@
 """Folders of pictures."""
 
-import functools
 import os
 from collections import Counter
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from vaejax.data import fingerprint
-from vaejax.data.cached import digest, packed
-from vaejax.data.fit import check_settings, colour, fitted_shape
-from vaejax.data.readers import groups, headers, labels_csv, listing, picture_rows, pictures
+from vaejax.data.cached import packed
+from vaejax.data.fit import check_settings, colour, fitted_shape, surround
+from vaejax.data.readers import (
+  file_labels,
+  file_table,
+  groups,
+  headers,
+  listing,
+  picture_rows,
+  pictures,
+)
+from vaejax.data.readers.file_labels import FileLabels
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
-THREADED_PIXELS = 96 * 96  # mean area of pictures from which decoding in threads is faster
 LEVELS = {pictures.GREY16: 65536, pictures.COLOUR16: 65536, pictures.REAL: 0}
 DTYPES = {pictures.GREY16: np.uint16, pictures.COLOUR16: np.uint16, pictures.REAL: np.float32}
 
@@ -26,18 +34,13 @@ class Folder(NamedTuple):
 
   Attributes:
     rows: {split: indices of its files}.
-    labels: the label of each file, int32 [N], or None.
-    class_names: the names of the classes.
-    factors: {name: Column of labels_csv}.
     notes: lines for the user.
   """
 
   listing: listing.Listing
   headers: headers.Headers
   rows: dict[str, np.ndarray]
-  labels: np.ndarray | None
-  class_names: tuple[str, ...]
-  factors: dict[str, labels_csv.Column]
+  labels: FileLabels
   notes: tuple[str, ...]
 
 
@@ -68,48 +71,43 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
   if split not in folder.rows:
     raise UserError(f'{name} has no split {split!r}. Choose {" or ".join(folder.rows)}')
   decoder, kind = make_decoder(folder, settings)
-  index = folder.rows[split]
-  files = folder.listing
-  row = {'image': jax.ShapeDtypeStruct(decoder.shape, np.dtype(decoder.dtype))}
-  extra = {}
-  if folder.labels is not None:
-    row['label'] = jax.ShapeDtypeStruct((), np.int32)
-    extra['label'] = folder.labels[index]
-  if folder.factors:
-    row['factors'] = jax.ShapeDtypeStruct((len(folder.factors),), np.int32)
-    extra['factors'] = np.stack([c.values[index] for c in folder.factors.values()], -1)
+  index, files = folder.rows[split], folder.listing
   names = [files.names[i] for i in index]
-  fetch = functools.partial(picture_rows.fetch_rows, files.root, names, decoder, extra)
-  origin = f'{os.path.basename(os.path.abspath(files.root))} {split}'
-  state = digest(packed(names), files.sizes[index], files.times[index], *extra.values())
-  key = [os.path.realpath(files.root), state, list(decoder)]
   known = folder.headers.kind[index] > 0
-  area = np.mean((folder.headers.height * folder.headers.width)[index][known])
-  threads = 1 if area < THREADED_PIXELS else min(os.cpu_count() or 1, 16)
-  load = functools.partial(picture_rows.load_rows, origin, key, row, len(index), fetch, threads)
-  fitted = None
-  if kind:
-    training = [files.names[i] for i in folder.rows['train']]
-    fitted = picture_rows.fit_units(
-      functools.partial(picture_rows.fetch_rows, files.root, training, decoder, {}), settings
-    )
-  size = len(index) * fingerprint.row_bytes(row)
-  return Table(
-    size=len(index),
-    row=row,
-    classes=len(folder.class_names) if folder.labels is not None else None,
-    load=load,
-    fetch=fetch,
-    origin=origin,
-    levels=LEVELS.get(kind, 256),
-    units=fitted,
-    class_names=folder.class_names,
-    factors={name: len(column.names) for name, column in folder.factors.items()},
-    names=functools.partial(list, names),
-    labels=functools.partial(extra.get, 'label') if 'label' in extra else None,
-    content=functools.partial(picture_rows.content, files, index, load, extra, list(decoder), size),
-    notes=folder.notes,
+  rows = file_table.Rows(
+    origin=f'{os.path.basename(os.path.abspath(files.root))} {split}',
+    root=files.root,
+    field='image',
+    spec=jax.ShapeDtypeStruct(decoder.shape, np.dtype(decoder.dtype)),
+    decode=partial(picture_rows.decode, files.root, names, decoder),
+    decoder=decoder.identity,
+    index=index,
+    names=partial(list, names),
+    state=(packed(names), files.sizes[index], files.times[index]),
+    identity=partial(identity, files, index),
+    area=np.mean((folder.headers.height * folder.headers.width)[index][known]),
   )
+  result = file_table.make(rows, folder.labels, folder.notes)
+  if not kind:
+    return result._replace(levels=levels_of_8_bits(folder, settings))
+  training = [files.names[i] for i in folder.rows['train']]
+  decode = partial(picture_rows.decode, files.root, training, decoder)
+  fitted = picture_rows.fit_units(decode, len(training), decoder, settings)
+  return result._replace(levels=LEVELS[kind], units=fitted)
+
+
+def identity(files: listing.Listing, index: np.ndarray) -> tuple[list[str], np.ndarray, list[str]]:
+  """The names and sizes of the files at `index`, and the paths of those with the smallest
+  fractions."""
+  sample = index[np.argsort(files.fractions[index], kind='stable')[: file_table.SAMPLE]]
+  paths = [files.path(int(i)) for i in np.sort(sample)]
+  return [files.names[i] for i in index], files.sizes[index], paths
+
+
+def levels_of_8_bits(folder: Folder, settings: Settings) -> int:
+  """The number of values of a pixel: 2 if all pictures are black and white and none is resized."""
+  kinds = {*np.concatenate([folder.headers.kind[index] for index in folder.rows.values()]).tolist()}
+  return 2 if kinds == {pictures.BINARY} and not settings.size else 256
 
 
 def check_field(settings: Settings, name: str) -> None:
@@ -136,10 +134,10 @@ def files_of(name: str) -> listing.Listing:
 def describe_other(files: listing.Listing) -> str:
   """'12 files that are no pictures: 10 .heic, 2 .txt'."""
   shown = [f'{n:,} {listing.shown(ending)}' for ending, n in list(files.other.items())[:4]]
-  count = sum(files.other.values())
   more = ', ...' if len(files.other) > 4 else ''
-  noun = 'file that is no picture' if count == 1 else 'files that are no pictures'
-  return f'{count:,} {noun}: {", ".join(shown)}{more}'
+  count = sum(files.other.values())
+  what = counted(count, 'file that is no picture', 'files that are no pictures')
+  return f'{what}: {", ".join(shown)}{more}'
 
 
 def read(name: str, settings: Settings) -> Folder:
@@ -152,27 +150,27 @@ def read(name: str, settings: Settings) -> Folder:
   if files.other:
     notes.append(f'{describe_other(files)}; not read')
   if stored.outside:
-    notes.append(f'{stored.outside:,} pictures are in no folder of a split, and not read')
-  labels, class_names, factors = find_labels(files, stored, settings, notes)
+    are = counted(stored.outside, 'picture is', 'pictures are')
+    notes.append(f'{are} in no folder of a split, and not read')
+  labels, lines = file_labels.find(files, stored, settings, 'picture')
+  notes += lines
   good = about.kind != headers.DAMAGED
   if not good.all():
-    notes.append(
-      f'{np.sum(~good):,} damaged files are skipped, such as {shown_first(files, ~good)}'
-    )
+    are = counted(int(np.sum(~good)), 'damaged file is', 'damaged files are')
+    notes.append(f'{are} skipped, such as {shown_first(files, ~good)}')
   kept = {split: index[good[index]] for split, index in stored.rows.items()}
   if not all(map(len, kept.values())):
     empty = next(split for split, index in kept.items() if not len(index))
     raise UserError(f'all pictures of {empty} in {name} are damaged. Give others')
   result = groups.with_test(kept, files.fractions)
-  if len(result['train']) == 1 and len(kept) == 1:
+  if len(kept) == 1 and len(kept['train']) == 1:
     notes.append('one picture is both train and test')
   elif len(kept) == 1:
-    notes.append(
-      f'test is {len(result["test"]):,} of {len(files.names):,} pictures, by their names'
-    )
+    of_all = counted(len(files.names), 'picture')
+    notes.append(f'test is {len(result["test"]):,} of {of_all}, by their names')
   if about.pages.any():
     notes.append(f'only the first page of TIFFs is read, as of {shown_first(files, about.pages)}')
-  return Folder(files, about, result, labels, class_names, factors, tuple(notes))
+  return Folder(files, about, result, labels, tuple(notes))
 
 
 def shown_first(files: listing.Listing, chosen: np.ndarray) -> str:
@@ -195,44 +193,13 @@ def check_readable(files: listing.Listing, about: headers.Headers, skip_damaged:
       raise type(error)(f'{error}{more}') from None
 
 
-def find_labels(files, stored: groups.Groups, settings: Settings, notes: list[str]) -> tuple:
-  """The labels of all files int32 [N] or None, the names of the classes, and {factor: Column}.
-  Appends to `notes`. Raises UserError if labels.csv is wrong, or has no column `data.label`."""
-  if settings.label == 'none':
-    return None, (), {}
-  columns, ignored, lines = labels_csv.read(files.root, files.names)
-  notes += lines
-  if ignored:
-    notes.append(f'{labels_csv.NAME}: not read as factors: {", ".join(ignored)}')
-  label = settings.label or 'label'
-  if settings.label and label not in columns:
-    has = f'the columns {", ".join(columns)}' if columns else f'no {labels_csv.NAME} with classes'
-    raise UserError(
-      f'data.label={label} is not a column of {labels_csv.NAME} with classes: {files.root} has '
-      f'{has}. Choose one of them, or none'
-    )
-  factors = {name: column for name, column in columns.items() if name != label}
-  if label in columns:
-    return columns[label].values, columns[label].names, factors
-  names, by_split = groups.classes(stored.places)
-  if not names:
-    return None, (), factors
-  labels = np.full(len(files.names), -1, np.int32)
-  for split, index in stored.rows.items():
-    labels[index] = by_split[split]
-  missing = sum(int(np.sum(values < 0)) for values in by_split.values())
-  if missing:
-    notes.append(f'{missing:,} pictures are in no class folder, and have no label')
-  return labels, tuple(map(listing.shown, names)), factors
-
-
 def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decoder, int]:
   """The decoder of a folder's pictures, and the kind of its real numbers, 0 for 8 bits. Raises
   UserError if pictures differ in kind or size."""
   files, about = folder.listing, folder.headers
   chosen = np.concatenate(list(folder.rows.values()))
   kinds = Counter(about.kind[chosen][about.kind[chosen] > 0].tolist())
-  eight = (pictures.GREY8, pictures.COLOUR8)
+  eight = pictures.EIGHT_BITS
   by_depth = Counter({0: sum(kinds[kind] for kind in eight)})
   by_depth.update({kind: kinds[kind] for kind in DTYPES})
   depth = by_depth.most_common(1)[0][0]
@@ -245,10 +212,12 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
       f'{most}. Convert it, or move it away'
     )
   channels = 3 if kinds[pictures.COLOUR8] or depth == pictures.COLOUR16 else 1
-  if depth and settings.channels not in (None, channels):
+  possible = (channels,) if depth in (0, pictures.REAL) else (channels, 4)
+  if depth and settings.channels not in (None, *possible):
+    keep = ', or 4 to keep alpha' if 4 in possible else ''
     raise UserError(
       f'data.channels={settings.channels} does not apply to {pictures.NAMES[depth]}, which has '
-      f'{channels}. Set data.channels=0'
+      f'{channels}. Set data.channels=0{keep}'
     )
   channels = settings.channels or channels
   of_splits = headers.Headers(*(field[chosen] for field in about))
@@ -256,6 +225,7 @@ def make_decoder(folder: Folder, settings: Settings) -> tuple[picture_rows.Decod
   shape = fitted_shape((height, width, channels), settings.size, channels)
   dtype = np.dtype(DTYPES.get(depth, np.uint8)).name
   background = colour(settings.background)
+  around = surround(settings.background, settings.fit)
   return picture_rows.Decoder(
-    channels, dtype, settings.size, settings.fit, background, shape
+    channels, dtype, settings.size, settings.fit, background, shape, around
   ), depth

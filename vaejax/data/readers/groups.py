@@ -1,19 +1,15 @@
 """The splits and classes that the names of files in folders describe."""
 
 import itertools
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-# Names of folders -> splits.
-SPLITS = {
-  'train': 'train',
-  'validation': 'validation',
-  'valid': 'validation',
-  'val': 'validation',
-  'test': 'test',
-}
+# The names of folders that are splits: train, Training, val2017, test_1.
+SPLIT = re.compile(r'(?:(train(?:ing)?)|(val(?:id(?:ation)?)?)|test(?:ing)?)(?:[_-]?\d+)?', re.I)
 TEST = 0.1  # the proportion of files that are test, without a test folder
 
 
@@ -33,15 +29,16 @@ class Groups(NamedTuple):
 
 def group(names: list[str]) -> Groups:
   """The stored splits of sorted names 'folder/file', which are its folders called train,
-  validation, val, valid and test.
+  validation, test and the like, see SPLIT.
 
-  Folders that contain everything are skipped. Without a train folder there are no splits. A train
-  folder among other folders that are no splits is a class of that name.
+  Folders that contain everything are skipped. Splits can also be in each folder of a class:
+  'cat/train/1.png'. Without a train folder there are no splits. A train folder among other folders
+  that are no splits is a class of that name.
   """
-  start = len(shared_folders(names, stop=SPLITS))
-  below = [name[start:] for name in names]
+  start = len(shared_folders(names, stop=split_of))
+  below = split_first([name[start:] for name in names])
   folders = {folder for name in below if (folder := first_folder(name))}
-  splits = {folder: SPLITS[folder.lower()] for folder in folders if folder.lower() in SPLITS}
+  splits = {folder: split for folder in folders if (split := split_of(folder))}
   kinds = set(splits.values())
   if 'train' not in kinds or (len(kinds) == 1 and len(folders) > len(splits)):
     return Groups({'train': np.arange(len(names))}, {'train': below}, 0)
@@ -53,6 +50,20 @@ def group(names: list[str]) -> Groups:
       places.setdefault(splits[folder], []).append(name[len(folder) + 1 :])
   kept = sum(map(len, rows.values()))
   return Groups({k: np.asarray(v) for k, v in rows.items()}, places, len(names) - kept)
+
+
+def split_of(folder: str) -> str | None:
+  """The split that a folder is by its name, None for another."""
+  match = SPLIT.fullmatch(folder)
+  return match and ('train' if match[1] else 'validation' if match[2] else 'test')
+
+
+def split_first(names: list[str]) -> list[str]:
+  """Names 'cat/train/1.png' as 'train/cat/1.png', if all of them have a split in second place."""
+  parts = [name.split('/', 2) for name in names]
+  if all(len(part) == 3 and split_of(part[1]) for part in parts):
+    return [f'{split}/{folder}/{rest}' for folder, split, rest in parts]
+  return names
 
 
 def with_test(rows: dict[str, np.ndarray], fractions: np.ndarray) -> dict[str, np.ndarray]:
@@ -82,24 +93,26 @@ def classes(places: dict[str, list[str]]) -> tuple[list[str], dict[str, np.ndarr
   The classes are the first folders below those that all files of a split share, if there are at
   least two in any split. They are the same for all splits.
   """
+  # Macs store accents as separate characters, which must not make two classes of one.
+  places = {s: [unicodedata.normalize('NFC', name) for name in x] for s, x in places.items()}
   shared = {split: shared_folders(names) for split, names in places.items()}
   firsts = {
     split: [first_folder(name[len(shared[split]) :]) for name in names]
     for split, names in places.items()
   }
-  unsorted = set()
-  for folders in firsts.values():
-    several = set(folders) - {''}
-    unsorted |= several if len(several) > 1 else set()
-  names = sorted(unsorted)
+  several = {split: kinds for split, x in firsts.items() if len(kinds := {*x} - {''}) > 1}
+  for split in places:
+    # A split of one class shares its folder, whose subfolders are no classes.
+    others = set().union(*(kinds for s, kinds in several.items() if s != split))
+    if above := [folder for folder in shared[split].split('/') if folder in others]:
+      firsts[split] = above[:1] * len(places[split])
+      several.pop(split, None)
+  names = sorted(set().union(*several.values()))
   number = {name: i for i, name in enumerate(names)}
-  labels = {}
-  for split, folders in firsts.items():
-    # A split of one class shares its folder.
-    all_in = [number[part] for part in shared[split].split('/') if part in number]
-    labels[split] = np.asarray(
-      [number.get(folder, all_in[0] if all_in else -1) for folder in folders], np.int32
-    )
+  labels = {
+    split: np.asarray([number.get(folder, -1) for folder in folders], np.int32)
+    for split, folders in firsts.items()
+  }
   return names, labels
 
 
@@ -109,10 +122,10 @@ def first_folder(name: str) -> str:
   return folder if slash else ''
 
 
-def shared_folders(names: list[str], stop: Iterable[str] = ()) -> str:
-  """The folders that contain all names, 'a/b/', up to the first whose name is in `stop`."""
+def shared_folders(names: list[str], stop: Callable = lambda folder: False) -> str:
+  """The folders that contain all names, 'a/b/', up to the first for which `stop` is true."""
   first, last = (name.split('/')[:-1] for name in (min(names), max(names)))
   pairs = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
   folders = [folder for folder, _ in pairs]
-  stops = [i for i, folder in enumerate(folders) if folder.lower() in stop]
+  stops = [i for i, folder in enumerate(folders) if stop(folder)]
   return ''.join(f'{folder}/' for folder in folders[: stops[0] if stops else None])

@@ -17,7 +17,7 @@ from vaejax.errors import UserError
 
 ALL = 50_000  # most headers that are read, unless all files are checked
 THREADS = 16  # most of the time of reading small files is waiting, above all on a network disk
-LAYOUT = 2  # of the cached file; increase it when the meaning of a field changes
+LAYOUT = 3  # of the cached file; increase it when the meaning of a field changes
 MAX_PIXELS = 1024 * 1024  # of a picture that is not resized
 BLOCK = 256  # files that a thread reads at once
 UNREAD, DAMAGED, REFUSED = 0, -1, -2  # in addition to the kinds of pictures

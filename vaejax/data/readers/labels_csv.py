@@ -10,6 +10,7 @@ import numpy as np
 
 from vaejax.data import classes
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 NAME = 'labels.csv'
 FILES = 'file', 'filename', 'file_name', 'path', 'image'  # names that the column of files can have
@@ -34,8 +35,9 @@ class Labels(NamedTuple):
   notes: list[str]
 
 
-def read(root: str, names: list[str]) -> Labels:
+def read(root: str, names: list[str], noun: str = 'picture') -> Labels:
   """The labels.csv of a folder, for files of these names relative to it; nothing if there is none.
+  Messages call a file a `noun`.
 
   Its column `file` has names relative to the folder, with or without ending. Raises UserError if
   the table cannot be read, has no such column, or names no file of `names`.
@@ -62,13 +64,18 @@ def read(root: str, names: list[str]) -> Labels:
     used.add(key)
   unused = [file for file in by_file if file not in used]
   without = sum(row is None for row in matches)
-  notes = [f'{NAME}: {len(unused):,} rows name no picture, such as {unused[0]}'] if unused else []
+  notes = []
+  if unused:
+    name_none = counted(len(unused), f'row names no {noun}', f'rows name no {noun}')
+    notes.append(f'{NAME}: {name_none}, such as {unused[0]}')
   if without == len(names):
     raise UserError(
-      f'{path} names none of the pictures: {rows[0][1][file_column] if rows else "it has no rows"}'
+      f'{path} names none of the {noun}s: {rows[0][1][file_column] if rows else "it has no rows"}'
       f', but {names[0]} is one. Write names relative to {root}'
     )
-  notes += [f'{NAME}: {without:,} of {len(names):,} pictures have no row'] if without else []
+  if without:
+    of_all = counted(len(names), noun)
+    notes.append(f'{NAME}: {without:,} of {of_all} {"has" if without == 1 else "have"} no row')
   columns, ignored = {}, []
   for i, name in enumerate(header):
     if i != file_column:
@@ -91,9 +98,12 @@ def read_rows(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
       rows = [(reader.line_num, row) for row in reader if any(row)]
   except (OSError, UnicodeDecodeError, csv.Error) as error:
     raise UserError(f'{path} cannot be read: {error}. Save it as CSV in UTF-8') from None
+  if twice := [name for name in header if header.count(name) > 1]:
+    raise UserError(f'{path} has several columns called {twice[0]!r}. Rename or remove one')
   for line, row in rows:
     if len(row) != len(header):
-      raise UserError(f'{path}, line {line} has {len(row)} columns, but the first {len(header)}')
+      has = counted(len(row), 'column')
+      raise UserError(f'{path}, line {line} has {has}, but the first {len(header)}')
   return header, rows
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from vaejax.data.settings import Settings
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 SPLIT_WORDS = {
   'train': 'train',
@@ -149,8 +150,8 @@ def label_field(
       field in PER_ROW and split in rows and x.shape[:1] != (size := arrays[rows[split]].shape[:1])
     ):
       raise UserError(
-        f'{name} of {origin} has {x.shape[0] if x.shape else 1} rows, but there are {size[0]} '
-        f'{data or "rows"}. Give one label for each, or set data.label=none'
+        f'{name} of {origin} has {counted(x.shape[0] if x.shape else 1, "row")}, but there are '
+        f'{size[0]:,} {data or "rows"}. Give one label for each, or set data.label=none'
       )
   can = [
     n for n in arrays

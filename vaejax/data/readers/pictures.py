@@ -13,10 +13,13 @@ from vaejax.errors import UserError
 
 # For these formats Pillow runs no other program, as it does for EPS.
 FORMATS = 'PNG', 'JPEG', 'WEBP', 'BMP', 'DIB', 'TIFF', 'GIF', 'PPM'
-ORIENTATION, BITS, PHOTOMETRIC, WHITE_IS_ZERO = 0x0112, 258, 262, 0
-GREY8, COLOUR8, GREY16, REAL, COLOUR16 = 1, 2, 3, 4, 5  # kinds of pictures
+ORIENTATION, BITS, PHOTOMETRIC, SAMPLE_FORMAT = 0x0112, 258, 262, 339  # tags
+WHITE_IS_ZERO, UNSIGNED, SIGNED = 0, 1, 2  # values of tags
+GREY8, COLOUR8, GREY16, REAL, COLOUR16, BINARY = 1, 2, 3, 4, 5, 6  # kinds of pictures
+EIGHT_BITS = GREY8, COLOUR8, BINARY
 NAMES = {
   GREY8: '8-bit grey',
+  BINARY: 'black and white',
   COLOUR8: '8-bit colour',
   GREY16: '16-bit grey',
   REAL: 'real numbers',
@@ -66,7 +69,8 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
   """The pixels of a picture file, turned as its orientation says; of a GIF, its first frame.
 
   Args:
-    channels: of 8-bit pictures: 1, 3 or 4; others have their own.
+    channels: of 8-bit pictures: 1, 3 or 4. Those of 16 bits keep the number of their colours, or
+      have 4, and others have their own.
     background: red, green and blue behind what is transparent, unless channels is 4.
 
   Returns:
@@ -79,22 +83,27 @@ def decode(path: str, channels: int, background: tuple[int, int, int]) -> np.nda
 
   with opened(path) as picture:
     kind = kind_of(picture, path)
+    is_unsigned = picture.format == 'TIFF' and sample_format(picture) == UNSIGNED
     white_is_zero = picture.format == 'TIFF' and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
-    if kind == COLOUR16:
+    if picture.format == 'PNG' and deep.is_deep(picture):
       with open(path, 'rb') as file:
         values = deep.pixels(file.read())
-      return TURNS.get(orientation(picture), lambda x: x)(values)
+      values = TURNS.get(orientation(picture), lambda x: x)(values)
+      return deep.with_channels(values, channels, background)
     picture.load()
     if orientation(picture) != 1:
       picture = ImageOps.exif_transpose(picture)
-    if kind in (GREY8, COLOUR8):
+    if kind in EIGHT_BITS:
       picture = coloured(picture, channels, background)
       shape = picture.height, picture.width, channels
       return np.frombuffer(picture.tobytes(), np.uint8).reshape(shape)
     values = np.asarray(picture)[..., None]
     if kind == GREY16:
       values = values.astype(np.uint16)
-      return np.uint16(65535) - values if white_is_zero else values
+      values = np.uint16(65535) - values if white_is_zero else values
+      return deep.with_channels(values, channels, background)
+    if values.dtype == np.int32 and is_unsigned:
+      values = values.view(np.uint32)  # Pillow reads these bits as signed numbers
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
       raise Damaged(
@@ -133,21 +142,25 @@ def kind_of(picture, path: str) -> int:
     return GREY16
   if mode in ('I', 'F'):
     return REAL
-  if mode == 'RGB' and picture.format == 'PNG' and deep.is_deep(picture):
-    return COLOUR16
+  if picture.format == 'PNG' and deep.is_deep(picture):
+    return GREY16 if deep.is_grey(picture) else COLOUR16
   # Pillow silently reads 16-bit colours with 8 bits.
   if sample_bits(picture) > 8:
     raise UserError(
       f'{path} has 16 bits a channel in {mode}, which Pillow only reads with 8. Convert it to 8 '
       'bits, or store the pictures as uint16 [N, H, W, C] in an .npz'
     )
+  if mode == 'L' and picture.format == 'TIFF' and sample_format(picture) == SIGNED:
+    raise UserError(f'{path} has signed numbers of 8 bits. Store them with 16 bits or as floats')
   if mode in ('LAB', 'HSV'):
     raise UserError(f'{path} is a picture in {mode}. Convert it to RGB')
   palette = picture.getpalette() if mode == 'P' else None
   if palette:
     values = np.asarray(palette[: len(palette) // 3 * 3]).reshape(-1, 3)
     return GREY8 if (values == values[:, :1]).all() else COLOUR8
-  return GREY8 if mode in ('1', 'L', 'LA', 'La') else COLOUR8
+  if mode == '1':
+    return BINARY
+  return GREY8 if mode in ('L', 'LA', 'La') else COLOUR8
 
 
 def sample_bits(picture) -> int:
@@ -161,6 +174,11 @@ def sample_bits(picture) -> int:
     largest = arguments[-1] if isinstance(arguments, tuple) else arguments
     return 16 if isinstance(largest, int) and largest > 255 else 8
   return 8
+
+
+def sample_format(picture) -> int:
+  """What the numbers in a TIFF are: UNSIGNED, SIGNED, or others for floats."""
+  return picture.tag_v2.get(SAMPLE_FORMAT, (UNSIGNED,))[0]
 
 
 @functools.cache

@@ -1,14 +1,14 @@
 """Opens a dataset that TFDS has prepared, and the records of its splits, without TensorFlow."""
 
 import concurrent.futures
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from vaejax.data.readers import clips
+from vaejax.data.readers.damaged import reading
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 FORMAT = 'array_record'
 
@@ -110,7 +110,7 @@ def check_files(folder: str, files: tuple[str, ...], declared: list[int]) -> Non
     )
 
   def count_records(path):
-    with reading(f'{folder}, {os.path.basename(path)}'):
+    with reading(f'{folder}, {os.path.basename(path)}', Exception):
       reader = ArrayRecordReader(path)
       count = reader.num_records()
       reader.close()
@@ -122,8 +122,8 @@ def check_files(folder: str, files: tuple[str, ...], declared: list[int]) -> Non
   for path, actual, count in zip(files, counts, declared, strict=True):
     if actual != count:
       raise UserError(
-        f'{path} has {actual} records, but dataset_info.json of its folder declares {count}. '
-        'Prepare the dataset again'
+        f'{path} has {counted(actual, "record")}, but dataset_info.json of its folder '
+        f'declares {count:,}. Prepare the dataset again'
       )
 
 
@@ -132,15 +132,3 @@ def file_key(folder: str, files: tuple[str, ...]) -> list:
   files = (*(os.path.join(folder, f) for f in ('dataset_info.json', 'features.json')), *files)
   stats = [(os.path.basename(f), os.stat(f)) for f in files]
   return [os.path.realpath(folder), *([n, s.st_size, s.st_mtime_ns] for n, s in stats)]
-
-
-@contextlib.contextmanager
-def reading(what: str) -> Iterator[None]:
-  """Turns any error in reading files that others wrote into a UserError of one line."""
-  try:
-    yield
-  except UserError:
-    raise
-  except Exception as error:
-    reason = ': '.join([type(error).__name__, *str(error).splitlines()[:1]])
-    raise UserError(f'cannot read {what}: damaged? {reason}') from error

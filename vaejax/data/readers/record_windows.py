@@ -10,7 +10,8 @@ from vaejax.data.cache import cache_folder
 from vaejax.data.cached import digest, read_arrays, write_arrays
 from vaejax.data.readers import decoding
 from vaejax.data.readers.clips import Clip, count
-from vaejax.data.readers.prepared import Records, file_key, reading
+from vaejax.data.readers.damaged import reading
+from vaejax.data.readers.prepared import Records, file_key
 from vaejax.data.settings import Settings
 
 BLOCK = 64  # records that are read at once
@@ -44,7 +45,7 @@ def read_lengths(clip: Clip, records: Records, folder: str) -> np.ndarray:
   lengths = read_arrays(path).get('lengths')
   if lengths is None or len(lengths) != records.size:
     lengths = np.empty(records.size, np.int32)
-    with reading(f'{folder}, {records.name}'):
+    with reading(f'{folder}, {records.name}', Exception):
       for first in range(0, records.size, BLOCK):
         index = range(first, min(first + BLOCK, records.size))
         for i, record in zip(index, records.source.__getitems__(list(index)), strict=True):

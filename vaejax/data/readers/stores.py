@@ -1,9 +1,7 @@
 """Arrays in files, whose rows are read by index. Uncompressed arrays are memory-mapped."""
 
-import contextlib
 import functools
 import os
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +11,12 @@ import numpy as np
 
 from vaejax.data import decoded
 from vaejax.data.readers import hdf5, npz
+from vaejax.data.readers.damaged import reading
 from vaejax.errors import UserError
 
 HDF5 = '.h5', '.hdf5', '.hdf'
 MEMORY_BYTES = 2**28  # a larger compressed array is written into the cache of decoded arrays
 BLOCK_BYTES = 2**25  # bytes that are read at once
-BROKEN = zipfile.BadZipFile, zipfile.zlib.error
 
 
 class Array(NamedTuple):
@@ -70,7 +68,7 @@ def of_file(path: Path) -> list[tuple[str, Array]]:
   """The name ('' for .npy) and Array of each array of a file. Raises UserError if it is damaged."""
   version = (path.stat().st_mtime_ns, path.stat().st_size)
   fields_of = []
-  try:
+  with reading(path):
     if path.suffix.lower() in HDF5:
       for name, dataset in hdf5.datasets(path):
         offset, extract = hdf5.offset(dataset), hdf5.is_slow_by_row(dataset)
@@ -81,31 +79,12 @@ def of_file(path: Path) -> list[tuple[str, Array]]:
     else:
       head, offset = npz.npy(path)
       fields_of.append(('', '', head.shape, head.dtype, offset, head.fortran, False))
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-    raise UserError(damaged(path, error)) from None
   result = [(name, Array(str(path), *fields, version)) for name, *fields in fields_of]
   for name, array in result:
     is_mapped = array.offset is not None and not array.dtype.hasobject  # objects are pickled
     if is_mapped and array.offset + array.nbytes > version[1]:
       raise UserError(f'{path} is damaged: {name or "it"} ends after the file. Copy it again')
   return result
-
-
-def damaged(path: Path | str, error: Exception) -> str:
-  """The message about a damaged file."""
-  reason = (str(error).splitlines() or [type(error).__name__])[0]
-  return f'cannot read {path}: damaged? {type(error).__name__}: {reason}'
-
-
-@contextlib.contextmanager
-def reading(path: str) -> Iterator[None]:
-  """Turns the errors of a damaged file into a UserError that names it."""
-  try:
-    yield
-  except UserError:
-    raise
-  except (OSError, LookupError, ValueError, EOFError, NotImplementedError, *BROKEN) as error:
-    raise UserError(damaged(path, error)) from None
 
 
 def rows(array: Array, index: np.ndarray) -> np.ndarray:

@@ -8,9 +8,10 @@ import numpy as np
 from vaejax import units
 from vaejax.data import classes, decoded, fingerprint, real, sets
 from vaejax.data.fit import check_settings, fit_image, fitted_shape
-from vaejax.data.locate import locate
+from vaejax.data.prepare.locate import locate
 from vaejax.data.readers import clips, decoding, deep, features, label_names, record_windows
-from vaejax.data.readers.prepared import file_key, open_builder, reading, records
+from vaejax.data.readers.damaged import reading
+from vaejax.data.readers.prepared import file_key, open_builder, records
 from vaejax.data.settings import Settings
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -48,7 +49,7 @@ def table(
   size, channels, fit, frames = settings.size, settings.channels, settings.fit, settings.frames
   check_settings(size, channels, fit)
   folder = locate(name, data_dir)
-  with reading(folder):
+  with reading(folder, Exception):
     builder = open_builder(folder)
     all_features = features.flat(builder.info.features)
     clip = clips.find(of_field(builder.info.features, settings.field)) if frames else None
@@ -56,6 +57,7 @@ def table(
       clips.check_length(clip, frames, folder)
     picture = None if clip else features.picture(all_features, settings, folder)
     label, notes = features.label(all_features, settings, folder)
+    notes = (picture.axes.note, *notes) if picture and picture.axes.note else notes
     h, w, c = (clip or picture).shape
     if size is None and None in (h, w):
       raise UserError(f'the images of {folder} differ in size. Set data.size')
@@ -77,7 +79,7 @@ def table(
 
   def read_image(fields, row):
     frames = decode_frames(fields, windows.start[row]) if clip else [decode_image(fields)]
-    frames = [fit_image(frame, size, channels, fit) for frame in frames]
+    frames = [fit_image(frame, size, channels, fit, settings.background) for frame in frames]
     if wrong := [x.shape for x in frames if x.shape != shape[-3:]]:
       raise deep.Mismatch(f'it is {list(wrong[0])}, but the dataset is {list(shape[-3:])}')
     return np.reshape(frames, shape)
@@ -91,11 +93,11 @@ def table(
 
   def fetch(indices):
     out = {k: np.empty((len(indices), *v.shape), v.dtype) for k, v in row.items()}
-    with reading(f'{folder}, {of_split.name}'):
+    with reading(f'{folder}, {of_split.name}', Exception):
       places = windows.record[indices] if clip else indices
       fields = [decoding.parse(r) for r in of_split.source.__getitems__([int(i) for i in places])]
     for i, index in enumerate(indices):
-      with reading(f'{folder}, {of_split.name}, row {index}'):
+      with reading(f'{folder}, {of_split.name}, row {index}', Exception):
         try:
           out[data][i] = read_image(fields[i], index)
         except deep.Mismatch as error:
@@ -106,6 +108,7 @@ def table(
 
   def load():
     key = [file_key(folder, of_split.files), of_split.name, size, channels, size and fit]
+    key += [picture.axes.first if picture else False]
     key += [settings.background, settings.field, settings.label, *length, settings.stride]
     small = None not in (h, w) and h * w < _THREADED_PIXELS
     threads = 1 if small else min(os.cpu_count() or 1, 16)
@@ -162,7 +165,7 @@ def splits(name: str, settings: Settings = DEFAULT, data_dir: str | None = None)
   """The splits of a dataset as `table` reads them: always with 'test', and without a 'validation'
   that replaces a missing 'test'. Raises UserError if there is no such dataset."""
   folder = locate(name, data_dir)
-  with reading(folder):
+  with reading(folder, Exception):
     stored = tuple(open_builder(folder).info.splits)
   if 'test' in stored:
     return stored

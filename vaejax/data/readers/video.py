@@ -2,26 +2,26 @@
 
 import functools
 import os
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from vaejax.data import decoded, windows
+from vaejax.data import windows
 from vaejax.data.cached import digest, packed
-from vaejax.data.fingerprint import EXACT_BYTES
-from vaejax.data.fit import check_settings, colour, fit_image, fitted_shape
+from vaejax.data.fit import check_settings, colour, fit_image, fitted_shape, surround
 from vaejax.data.paths import MOVIES, PICTURES
-from vaejax.data.readers import clip_files, folder, groups, listing
+from vaejax.data.readers import clip_files, file_labels, file_table, folder, groups, listing
 from vaejax.data.readers.clip_files import Clip
+from vaejax.data.readers.file_labels import FileLabels
 from vaejax.data.settings import Settings
-from vaejax.data.table import Table, digests
+from vaejax.data.table import Table
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 DEFAULT = Settings()
-THREADED_PIXELS = 96 * 96  # area of a frame from which decoding in threads is faster
-SAMPLE = 64  # files by which a large split is identified
 
 
 class Videos(NamedTuple):
@@ -31,9 +31,7 @@ class Videos(NamedTuple):
     clips, listed: all clips, and the same as a Listing, see clip_files.find.
     probes: what is known of each clip.
     rows: {split: indices of its clips}.
-    labels: the label of each clip, int32 [N], or None.
-    class_names: the names of the classes.
-    factors: {name: Column of labels_csv}.
+    labels: the labels and factors of each clip.
     notes: lines for the user.
   """
 
@@ -41,15 +39,13 @@ class Videos(NamedTuple):
   listed: listing.Listing
   probes: clip_files.Probes
   rows: dict[str, np.ndarray]
-  labels: np.ndarray | None
-  class_names: tuple[str, ...]
-  factors: dict
+  labels: FileLabels
   notes: tuple[str, ...]
 
 
 class Decoder(NamedTuple):
   """How clips become windows [frames, H, W, channels], as plain data for other processes. `shape`
-  is that of a frame."""
+  is that of a frame. `surround` is what is around a padded one, see fit.surround."""
 
   channels: int
   frames: int
@@ -57,6 +53,12 @@ class Decoder(NamedTuple):
   fit: str
   background: tuple[int, int, int]
   shape: tuple[int, int, int]
+  surround: str = ''
+
+  @property
+  def identity(self) -> list:
+    """What the rows depend on, as JSON values."""
+    return list(self)[: None if self.surround else -1]
 
 
 def splits(name: str, settings: Settings = DEFAULT, data_dir: str | None = None) -> tuple[str, ...]:
@@ -92,45 +94,38 @@ def table(
   if split not in videos.rows:
     raise UserError(f'{name} has no split {split!r}. Choose {" or ".join(videos.rows)}')
   decoder = make_decoder(videos, settings)
-  index = videos.rows[split]
+  index, listed = videos.rows[split], videos.listed
   video, start = windows.divide(videos.probes.length[index], settings.frames, settings.stride)
   clips = [videos.clips[i] for i in index]
-  row = {'video': jax.ShapeDtypeStruct((settings.frames, *decoder.shape), np.dtype(np.uint8))}
-  extra = {}
-  if videos.labels is not None:
-    row['label'] = jax.ShapeDtypeStruct((), np.int32)
-    extra['label'] = videos.labels[index][video]
-  if videos.factors:
-    row['factors'] = jax.ShapeDtypeStruct((len(videos.factors),), np.int32)
-    extra['factors'] = np.stack([c.values[index][video] for c in videos.factors.values()], -1)
-  listed = videos.listed
-  fetch = functools.partial(fetch_rows, listed.root, clips, (video, start), decoder, extra)
-  origin = f'{os.path.basename(os.path.abspath(name))} {split}'
   files = [file for clip in clips for file in clip.files]
-  state = digest(packed(files), listed.sizes[index], listed.times[index], video, start)
-  state = [state, digest(*extra.values()), list(decoder)]
-  size = len(video) * settings.frames * int(np.prod(decoder.shape))
-  load = functools.partial(load_rows, origin, [os.path.realpath(listed.root), *state], row, fetch)
-  return Table(
-    size=len(video),
-    row=row,
-    classes=len(videos.class_names) if videos.labels is not None else None,
-    load=load,
-    fetch=fetch,
-    origin=origin,
-    class_names=videos.class_names,
-    factors={factor: len(column.names) for factor, column in videos.factors.items()},
-    names=functools.partial(window_names, clips, video),
-    content=functools.partial(content, listed.root, files, load, extra, decoder, size),
-    notes=videos.notes,
-    labels=(lambda: extra['label']) if 'label' in extra else None,
-    groups=lambda: video,
+  rows = file_table.Rows(
+    origin=f'{os.path.basename(os.path.abspath(name))} {split}',
+    root=listed.root,
+    field='video',
+    spec=jax.ShapeDtypeStruct((settings.frames, *decoder.shape), np.dtype(np.uint8)),
+    decode=partial(decode, listed.root, clips, (video, start), decoder),
+    decoder=decoder.identity,
+    index=index[video],
+    names=partial(window_names, clips, video),
+    state=(packed(files), listed.sizes[index], listed.times[index], video, start),
+    identity=partial(identity, listed.root, files),
+    area=decoder.shape[0] * decoder.shape[1],
   )
+  result = file_table.make(rows, videos.labels, videos.notes)
+  return result._replace(groups=partial(np.asarray, video))
 
 
 def window_names(clips: list[Clip], video: np.ndarray) -> list[str]:
   """The name of each window's clip."""
   return [clips[i].name for i in video]
+
+
+def identity(root: str, files: list[str]) -> tuple[list[str], np.ndarray, list[str]]:
+  """The names and sizes of files, and the paths of some that are evenly spaced."""
+  paths = [os.path.join(root, file) for file in files]
+  sizes = np.asarray([os.path.getsize(path) for path in paths], np.int64)
+  sample = np.unique(np.linspace(0, len(paths) - 1, file_table.SAMPLE).astype(int))
+  return files, sizes, [paths[i] for i in sample]
 
 
 def listing_of(name: str) -> listing.Listing:
@@ -171,28 +166,33 @@ def read(name: str, settings: Settings) -> Videos:
   if files.other:
     notes.append(f'{folder.describe_other(files)}; not read')
   if ignored:
-    notes.append(f'{ignored:,} pictures beside videos are not read')
+    notes.append(f'{counted(ignored, "picture")} in folders of videos: not read')
   stored = groups.group(listed.names)
   if stored.outside:
-    notes.append(f'{stored.outside:,} videos are in no folder of a split, and not read')
-  labels, class_names, factors = folder.find_labels(listed, stored, settings, notes)
+    are = counted(stored.outside, 'video is', 'videos are')
+    notes.append(f'{are} in no folder of a split, and not read')
+  labels, lines = file_labels.find(listed, stored, settings, 'video')
+  notes += lines
+  folders = clip_files.folders_note(clips)
+  notes += folders
   probes = clip_files.probe(clips, listed, settings.skip_damaged)
   if probes.damaged.any():
     first = listing.shown(listed.names[int(np.argmax(probes.damaged))])
-    notes.append(f'{probes.damaged.sum():,} damaged videos are skipped, such as {first}')
+    are = counted(int(probes.damaged.sum()), 'damaged video is', 'damaged videos are')
+    notes.append(f'{are} skipped, such as {first}')
   kept = {}
   for split, index in stored.rows.items():
     index = index[~probes.damaged[index]]
     lengths = probes.length[index]
     what = name if len(stored.rows) == 1 else f'{split} of {name}'
-    notes += windows.note(lengths, settings.frames or 1, what)
+    notes += windows.note(lengths, settings.frames or 1, what, '; '.join(folders))
     kept[split] = index[lengths >= (settings.frames or 1)]
   result = groups.with_test(kept, listed.fractions)
   if len(kept) == 1:
     count = sum(map(len, kept.values()))
-    test = f'test is {len(result["test"]):,} of {count:,} videos, by their names'
+    test = f'test is {len(result["test"]):,} of {counted(count, "video")}, by their names'
     notes.append(test if count > 1 else 'one video is both train and test')
-  return Videos(clips, listed, probes, result, labels, class_names, factors, tuple(notes))
+  return Videos(clips, listed, probes, result, labels, tuple(notes))
 
 
 def make_decoder(videos: Videos, settings: Settings) -> Decoder:
@@ -210,15 +210,13 @@ def make_decoder(videos: Videos, settings: Settings) -> Decoder:
   channels = settings.channels or (3 if probes.colour.any() else 1)
   shape = fitted_shape((*sizes[0], channels), settings.size, channels)
   background = colour(settings.background)
-  return Decoder(channels, settings.frames, settings.size, settings.fit, background, shape)
+  around = surround(settings.background, settings.fit)
+  return Decoder(channels, settings.frames, settings.size, settings.fit, background, shape, around)
 
 
-def fetch_rows(
-  root: str, clips: list[Clip], where: tuple, decoder: Decoder, extra, indices
-) -> dict:
-  """The windows at `indices` [n], {field: [n, ...]}, where `where` has the clip and the first frame
-  of each. Each clip is decoded once. Raises UserError."""
-  indices = np.asarray(indices)
+def decode(root: str, clips: list[Clip], where: tuple, decoder: Decoder, indices) -> np.ndarray:
+  """The windows at `indices` [n], [n, frames, H, W, C], where `where` has the clip and the first
+  frame of each. Each clip is decoded once. Raises UserError."""
   video, start = (x[indices] for x in where)
   out = np.empty((len(indices), decoder.frames, *decoder.shape), np.uint8)
   for i in np.unique(video):
@@ -232,36 +230,16 @@ def fetch_rows(
         path = os.path.join(root, clips[i].files[0])
         raise UserError(f'{path} has changed since it was listed. Start again')
       out[row] = window
-  return {'video': out, **{field: values[indices] for field, values in extra.items()}}
+  return out
 
 
 def fitted(frame: np.ndarray, decoder: Decoder, clip: Clip, root: str) -> np.ndarray:
   """A frame [h, w, c] resized to [H, W, C]. Raises UserError if it differs from the others in
   size."""
-  frame = fit_image(frame, decoder.size, decoder.channels, decoder.fit)
+  frame = fit_image(frame, decoder.size, decoder.channels, decoder.fit, decoder.surround)
   if frame.shape != decoder.shape:
     raise UserError(
       f'a frame of {os.path.join(root, clip.name)} is {frame.shape[1]}x{frame.shape[0]}, but '
       f'others are {decoder.shape[1]}x{decoder.shape[0]}. Set data.size to one side for all'
     )
   return frame
-
-
-def load_rows(origin: str, key: list, row, fetch) -> dict:
-  """All rows of a split, memory-mapped from the cache."""
-  size, shape = len(fetch.args[2][0]), row['video'].shape
-  threads = 1 if np.prod(shape[1:3]) < THREADED_PIXELS else min(os.cpu_count() or 1, 16)
-  blocks = lambda: decoded.blocks(fetch, size, int(np.prod(shape)), threads)
-  return decoded.load(origin, key, row, size, blocks)
-
-
-def content(root: str, files: list[str], load, extra: dict, decoder, size: int) -> dict[str, str]:
-  """{field: digest}: of all rows, or for large splits of the names and sizes of their files, and of
-  the bytes of SAMPLE of them. Neither depends on where the folder is."""
-  if size <= EXACT_BYTES:
-    return digests(load())
-  paths = [os.path.join(root, file) for file in files]
-  sizes = np.asarray([os.path.getsize(path) for path in paths], np.int64)
-  sample = np.unique(np.linspace(0, len(paths) - 1, SAMPLE).astype(int))
-  parts = [Path(paths[i]).read_bytes() for i in sample]
-  return {'video': digest(packed(files), sizes, str(list(decoder)), *parts), **digests(extra)}

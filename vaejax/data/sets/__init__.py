@@ -11,7 +11,7 @@ The name of a dataset is the name of its file, or the dotted name of a module ou
     that do not apply, such as `frames` for images, are ignored. It may also take `background`, see
     data.background, and `data_dir`, the folder of datasets, None for the default.
   SPLITS: the splits of `table` or `read`; ('train', 'test') by default.
-  ARCHIVES: the official files from which data/official.py prepares the dataset for TFDS.
+  ARCHIVES: the official files from which data/prepare/official.py prepares the dataset for TFDS.
   read(split, {archive: path}) -> ({label: its names}, number of rows, rows), where a row is the key
     that TFDS gives it and {feature: value}. It reads these files without TensorFlow.
   place(data_dir), is_there(data_dir), obtain(data_dir): for a `table` of files that the user puts

@@ -75,7 +75,7 @@ def entries(emoji_json: bytes) -> list[Emoji]:
 
 def place(data_dir: str | None) -> Path:
   """The folder where the files are expected."""
-  from vaejax.data.locate import root_of
+  from vaejax.data.prepare.locate import root_of
 
   return Path(root_of(data_dir), 'emoji')
 
@@ -165,7 +165,7 @@ def table(
   channels: int | None = None,
   fit: str = 'resize',
   frames=None,
-  background: str = 'white',
+  background: str = 'auto',
   data_dir: str | None = None,
 ):
   """A split at 64x64 or `size`, on the background or with `channels` 4: 'image', 'label' and
@@ -176,7 +176,7 @@ def table(
   import numpy as np
 
   from vaejax.data import decoded
-  from vaejax.data.fit import check_settings, colour, fit_image
+  from vaejax.data.fit import check_settings, colour, fit_image, surround
   from vaejax.data.table import Table
 
   check_settings(size, channels, fit)
@@ -185,6 +185,7 @@ def table(
   categories = sorted({emoji.category for emoji in every})
   rows = [emoji for emoji in every if split_of(emoji.base) == split]
   below, side, depth = colour(background), size or SIZE, channels or 3
+  around = surround(background, fit)
 
   def picture(designer, file):
     from PIL import Image
@@ -194,7 +195,7 @@ def table(
       plain = Image.new('RGBA', image.size, (*below, 255))
       plain.alpha_composite(image)
       image = plain.convert('RGB')
-    return fit_image(np.asarray(image), side, depth, fit)
+    return fit_image(np.asarray(image), side, depth, fit, around)
 
   def fetch(index):
     chosen = [(int(i) % 2, rows[int(i) // 2]) for i in index]
@@ -211,7 +212,7 @@ def table(
     'factors': jax.ShapeDtypeStruct((len(FACTORS),), np.int32),
   }
   count = 2 * len(rows)
-  key = [*key, rows, categories, side, depth, fit, below]
+  key = [*key, rows, categories, side, depth, fit, below, *filter(None, [around])]
   blocks = lambda: decoded.blocks(fetch, count, side * side * depth, 1)
   return Table(
     count,

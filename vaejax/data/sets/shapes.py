@@ -66,9 +66,9 @@ def table(split: str, size: int | None = None, channels=None, fit='resize', fram
   import jax
   import jax.numpy as jnp
 
+  from vaejax.data.device.transforms import GENERATOR
   from vaejax.data.order import permutation
   from vaejax.data.table import rendered
-  from vaejax.data.transforms import GENERATOR
 
   first, count = (0, SIZE - TEST) if split == 'train' else (SIZE - TEST, TEST)
 

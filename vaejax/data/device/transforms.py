@@ -5,9 +5,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vaejax.data import styles as styles_of
-from vaejax.data.augment import NONE, Augment, augment
-from vaejax.data.noise import bits, threefry
+from vaejax.data.device import styles as styles_of
+from vaejax.data.device.augment import NONE, Augment, augment
+from vaejax.data.device.noise import bits, threefry
 from vaejax.units import Units
 
 BINARISE = ('none', 'threshold', 'dynamic', 'static')

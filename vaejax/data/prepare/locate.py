@@ -7,7 +7,8 @@ import json
 import os
 import re
 
-from vaejax.data import official, sets
+from vaejax.data import sets
+from vaejax.data.prepare import official
 from vaejax.errors import UserError
 
 _INFO = 'dataset_info.json'

@@ -15,8 +15,9 @@ import time
 import numpy as np
 import pytest
 
-from vaejax.data import download, official, sets
-from vaejax.data.locate import locate
+from vaejax.data import sets
+from vaejax.data.prepare import download, official
+from vaejax.data.prepare.locate import locate
 from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 

@@ -11,10 +11,11 @@ import pytest
 from scipy import ndimage
 
 from vaejax.config.load import load_config
-from vaejax.data import load, styles, transforms
+from vaejax.data import sources, splits
+from vaejax.data.device import styles, transforms
 from vaejax.errors import UserError
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+CONFIGS = Path(__file__).parents[3] / 'configs'
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 9, 8, 3)).astype(np.float32) / 255
 GREY = IMAGES[..., :1]
 
@@ -136,21 +137,21 @@ def test_a_pair_is_the_row_in_the_style_of_the_row_before_it():
   assert set(alone) == {'image', 'style'} and set(found) == {*alone, 'pair', 'style_image'}
 
 
-def sources(mode='auto', **changes):
+def make_sources(mode='auto', **changes):
   """Of the digits in styles: the training source, and the test source."""
   config = load_config(f'{CONFIGS}/style.py:smoke')
   config.data.update({'mode': mode, **changes})
-  train, test = (load.table(config.data, split, None) for split in ('train', 'test'))
-  return load.train(config.data, train, 16, 0), load.test(config.data, test)
+  train, test = (splits.table(config.data, split, None) for split in ('train', 'test'))
+  return sources.train(config.data, train, 16, 0), sources.test(config.data, test)
 
 
 def batch(source, step):
   buffer, _ = next(iter(source.buffers(step, step + 1)))
-  return jax.device_get(jax.jit(source.draw)(buffer, load.run_key(0), jnp.int32(step)))
+  return jax.device_get(jax.jit(source.draw)(buffer, sources.run_key(0), jnp.int32(step)))
 
 
 def test_a_row_is_drawn_anew_each_time_and_a_test_row_once(project):
-  train, test = sources()
+  train, test = make_sources()
   assert train.example.styles == 5 and train.example.fields['image'].shape == (8, 8, 3)
   one, same, other = batch(train, 3), batch(train, 3), batch(train, 3 + 1500)
   assert all(np.array_equal(one[name], same[name]) for name in one)
@@ -165,14 +166,16 @@ def test_a_row_is_drawn_anew_each_time_and_a_test_row_once(project):
 
 
 def test_a_stream_gives_the_batches_of_a_resident_split(project):
-  resident, stream = sources('resident')[0], sources('stream')[0]
+  resident, stream = make_sources('resident')[0], make_sources('stream')[0]
   for step in (0, 95):  # before and after an epoch's end
     one, other = batch(resident, step), batch(stream, step)
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def test_a_scale_comes_after_the_style(project):
-  unit, symmetric = (batch(sources(scale=scale)[0], 0)['image'] for scale in ('unit', 'symmetric'))
+  unit, symmetric = (
+    batch(make_sources(scale=scale)[0], 0)['image'] for scale in ('unit', 'symmetric')
+  )
   assert np.allclose(symmetric, 2 * unit - 1, atol=1e-6)
 
 
@@ -185,4 +188,4 @@ def test_a_scale_comes_after_the_style(project):
 )
 def test_what_has_no_styles_is_refused(project, changes, message):
   with pytest.raises(UserError, match=message):
-    sources(**changes)
+    make_sources(**changes)

@@ -12,7 +12,8 @@ import urllib.parse
 
 import numpy as np
 
-from vaejax.data import download, sets
+from vaejax.data import sets
+from vaejax.data.prepare import download
 from vaejax.errors import UserError
 
 

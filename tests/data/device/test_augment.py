@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax.data import augment as module
-from vaejax.data.augment import Augment, augment, check, evaluation, output_shape
-from vaejax.data.jitter import jitter, turn_hue
+from vaejax.data.device import augment as module
+from vaejax.data.device.augment import Augment, augment, check, evaluation, output_shape
+from vaejax.data.device.jitter import jitter, turn_hue
 from vaejax.errors import UserError
 
 ALL = Augment(

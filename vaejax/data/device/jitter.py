@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from vaejax.data.styles import LUMA
+from vaejax.data.device.styles import LUMA
 
 
 def jitter(

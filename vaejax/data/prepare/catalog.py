@@ -3,8 +3,9 @@
 import os
 import re
 
-from vaejax.data import official, readers, sets
-from vaejax.data.locate import locate, prepared, root_of
+from vaejax.data import readers, sets
+from vaejax.data.prepare import official
+from vaejax.data.prepare.locate import locate, prepared, root_of
 from vaejax.errors import UserError
 from vaejax.lookup import names
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vaejax.data import transforms
-from vaejax.data.augment import Augment
-from vaejax.data.transforms import prepare
+from vaejax.data.device import transforms
+from vaejax.data.device.augment import Augment
+from vaejax.data.device.transforms import prepare
 from vaejax.distributions import DiscretisedLogistic
 from vaejax.types import Example
 

@@ -12,7 +12,8 @@ import pytest
 from archives import MADE, put_archives
 
 from vaejax.cli.main import main
-from vaejax.data import catalog, download, official, sets
+from vaejax.data import sets
+from vaejax.data.prepare import catalog, download, official
 from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 

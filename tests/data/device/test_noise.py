@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from vaejax.data.noise import bits
+from vaejax.data.device.noise import bits
 
 
 @pytest.mark.parametrize('n', [1, 2, 7, 784])

@@ -6,7 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from vaejax.data.noise import bits
+from vaejax.data.device.noise import bits
 
 # Rec. 601 luma, as in PIL's conversion to grey.
 LUMA = 0.299, 0.587, 0.114

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from vaejax.data import official, sets
+from vaejax.data import sets
+from vaejax.data.prepare import official
 from vaejax.data.readers import tfds
 from vaejax.errors import UserError
 

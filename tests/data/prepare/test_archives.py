@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from archives import MADE, put_archives
 
-from vaejax.data import official, sets
-from vaejax.data.locate import locate
+from vaejax.data import sets
+from vaejax.data.prepare import official
+from vaejax.data.prepare.locate import locate
 from vaejax.data.readers import tfds
 from vaejax.data.settings import Settings
 

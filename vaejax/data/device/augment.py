@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
-from vaejax.data.jitter import jitter
-from vaejax.data.noise import bits
+from vaejax.data.device.jitter import jitter
+from vaejax.data.device.noise import bits
 from vaejax.errors import UserError
+from vaejax.plural import counted
 
 # Each change folds its own number into the key of a row. Styles fold 2 and 3.
 FLIP, CROP, ROTATE, SHIFT, COLOUR, CUTOUT = 1, 4, 5, 6, 7, 8
@@ -96,7 +97,7 @@ def check(
     allowed = (3,) if name in ('saturation', 'hue') else (1, 3)
     needs = f'data.augment.{name}={value:g} needs {" or ".join(map(str, allowed))} channels of 8 '
     if real or channels not in allowed:
-      has = f'{channels} channel{"s" if channels > 1 else ""} of {"real numbers" if real else "8"}'
+      has = f'{counted(channels, "channel")} of {"real numbers" if real else "8"}'
       has += '' if real else ' bits'
       raise UserError(f'{needs}bits, but the data has {has}. Set data.augment.{name}=0')
     if binarise == 'static':
