@@ -2,8 +2,8 @@
 
   python launch.py reproduce --table=disentangle --short --workdir=runs/disentangle
 
-Source of the published values: a table of all four methods on dSprites, trained for 300,000 steps of
-64 images with Adam at 1e-4, 10 latents, a Bernoulli likelihood and the convolutional nets of
+Source of the published values: a table of four methods on dSprites, trained for 300,000 steps of 64
+images with Adam at 1e-4, 10 latents, a Bernoulli likelihood and the convolutional nets of
 nets/conv64.py, as quoted in a later paper. Its MIG is that of disentanglement_lib (bins), its DCI
 the disentanglement part. It has no DIP-VAE.
 
