@@ -11,7 +11,7 @@ from vaejax.types import Eval, Example, Method
 
 LIMIT = 10_000  # rows
 MIN_ROWS = 200
-ROWS_OF_A_VALUE = 10  # below this, of the most detailed factor on average, values have a note
+ROWS_OF_A_VALUE = 10  # on average; below this, values have a note
 BINNED_RESAMPLES = 50  # of statistics of bins, which are cheap
 
 SETTINGS = {
@@ -126,21 +126,26 @@ def check_factors(config, example: Example) -> list[int]:
 
 
 def prepare(factors: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str]:
-  """The factors that vary in these rows, each with the values 0 to K - 1 that occur, and a note;
-  None if nothing can be computed from them."""
+  """The factors that vary in these rows and have two rows or more for each value on average, each
+  with the values 0 to K - 1, and a note; None if nothing can be computed from them."""
   count = len(factors)
   columns = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in factors.T]
-  varying = [i for i, column in enumerate(columns) if column.max(initial=0) > 0]
   if count < MIN_ROWS:
     return None, f'too few rows: the disentangle eval needs {MIN_ROWS}'
-  if len(varying) < 2:
-    return None, 'fewer than two factors vary in these rows'
-  notes = [f'{names[i]} has one value in these rows' for i in range(len(names)) if i not in varying]
-  kept = np.stack([columns[i] for i in varying], axis=1)
-  most = max(varying, key=lambda i: columns[i].max())
-  if count < ROWS_OF_A_VALUE * (columns[most].max() + 1):
-    notes.append(f'fewer than {ROWS_OF_A_VALUE} rows for each value of {names[most]}')
-  return kept, '; '.join(notes)
+  kept, notes = [], []
+  for name, column in zip(names, columns, strict=True):
+    values = column.max() + 1
+    if values < 2:
+      notes.append(f'{name} is left out: it has one value in these rows')
+    elif count < 2 * values:
+      notes.append(f'{name} is left out: it has {values:,} values in {count:,} rows')
+    else:
+      kept.append(column)
+      if count < ROWS_OF_A_VALUE * values:
+        notes.append(f'{name} has fewer than {ROWS_OF_A_VALUE} rows for each value')
+  if len(kept) < 2:
+    return None, '; '.join(['fewer than two factors vary in these rows', *notes])
+  return np.stack(kept, axis=1), '; '.join(notes)
 
 
 def chen(rows, factors: np.ndarray, draws: int) -> Estimate:

@@ -127,8 +127,9 @@ def explicitness(train, test) -> float:
   areas = []
   for v, test_v in zip(train[1].T, test[1].T, strict=True):
     values = np.intersect1d(v, test_v)
-    scores = test[0] @ _logistic(train[0], v[:, None] == values)
-    areas.append(np.nanmean(roc_areas(scores, test_v[:, None] == values)))
+    if len(values):
+      scores = test[0] @ _logistic(train[0], v[:, None] == values)
+      areas.append(np.nanmean(roc_areas(scores, test_v[:, None] == values)))
   return float(np.mean(areas))
 
 
