@@ -32,6 +32,10 @@ SETTINGS |= {
   'conv, batch norm, ema': ('vae', BATCH_NORM),
   'resnet, sigma_vae, accumulate': ('beta_vae', RESNET),
   'iwae, gaussian, clip': ('iwae', GAUSSIAN),
+  'tcvae': ('beta_vae:tcvae', {}),
+  'factor': ('beta_vae:factor', {}),
+  'dip_i, accumulate': ('beta_vae:dip_i', {'accumulate': '2'}),
+  'dip_ii, sigma_vae': ('beta_vae:dip_ii', {'likelihood': 'sigma_vae'}),
 }
 # One game of one player and one of two in seconds; all the others in the slow tests.
 DEFAULT = ('vae', 'gan')
@@ -46,6 +50,7 @@ STATISTICS = {
   'source, conv32': {'decoder'},
   'conv, batch norm, ema': {'encoder'},
   'resnet, sigma_vae, accumulate': {'decoder'},
+  'dip_ii, sigma_vae': {'decoder'},
 }
 
 
@@ -94,7 +99,7 @@ def build(id: str) -> Case:
 
 def examples(config, method: Method) -> int:
   """How many one step draws."""
-  return config.batch_size * max(player.turns for player in method.players)
+  return config.batch_size * method.batches
 
 
 def run(case: Case, *lengths: int, state=None):

@@ -74,6 +74,7 @@ class Player(NamedTuple):
       `optimizer` section, see core.optim.equip.
     lr: the entry of `hyper` that is the rate.
     turns: number of updates in a round, each on its own examples.
+    batches: number of batches in these examples; rows of the first, the second and so on alternate.
     means: (variables, batch, key, hyper) -> (means over the batch that the loss is not linear in,
       new extra). With microbatches they are computed first, and their BatchMeans are the last
       argument of `loss`, so that its mean over microbatches has the gradient of the whole batch.
@@ -86,6 +87,7 @@ class Player(NamedTuple):
   tx: optax.GradientTransformation | None = None
   lr: str = 'lr'
   turns: int = 1
+  batches: int = 1
   means: Callable[..., tuple[Mapping[str, jax.Array], Any]] | None = None
 
 
@@ -143,6 +145,11 @@ class Method(NamedTuple):
   given: tuple[str, ...] = ()
   latent: Latent | None = None
   pooled: Callable[[Metrics, Hyper], Metrics] | None = None
+
+  @property
+  def batches(self) -> int:
+    """The number of batches that a step draws."""
+    return max(player.turns * player.batches for player in self.players)
 
   @property
   def conditional(self) -> bool:
