@@ -29,5 +29,6 @@ def get_config(arg=''):
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
   config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in words.options}
   presets.gan_defaults(config, words.dataset, choose_one(words.options, LOSSES, 'non_saturating'))
+  config.objective.packing = 1  # images that the critic is given at once (PacGAN)
   config.optimizer.critic, config.optimizer.generator = player(), player()
   return finish(config, words, TINY)

@@ -132,6 +132,8 @@ class Method(NamedTuple):
       density, or if there is none.
     given: the fields that `sample` accepts: 'label', 'video'.
     latent: the three distributions of a latent-variable model; None for a GAN.
+    previous: number of rows before each row that `metrics` needs, as in Eval. Without them in the
+      batch, it takes rows of the batch.
   """
 
   init: Callable[[jax.Array, Batch], Variables]
@@ -143,6 +145,7 @@ class Method(NamedTuple):
   given: tuple[str, ...] = ()
   latent: Latent | None = None
   pooled: Callable[[Metrics, Hyper], Metrics] | None = None
+  previous: int = 0
 
   @property
   def conditional(self) -> bool:
@@ -180,6 +183,9 @@ class Eval(NamedTuple):
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
     limit: number of examples whose rows are collected; 0: all.
+    previous: number of rows of a split that `extract` needs before each row, as
+      batch['previous_image'] [B, previous, H, W, C] and so on, the nearest last. Before the first
+      row of the split, they are that row.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
@@ -187,6 +193,7 @@ class Eval(NamedTuple):
   names: Callable[[], Sequence[str]]
   protocol: Mapping[str, Any] = MappingProxyType({})
   limit: int = 0
+  previous: int = 0
 
 
 class Example(NamedTuple):

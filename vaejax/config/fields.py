@@ -131,6 +131,7 @@ RANGES = {
   'model.floor': (1e-6, math.inf),
   'objective.samples': (1, 2**16),
   'objective.turns': (1, 100),
+  'objective.packing': (1, 16),
   'objective.shift': (0, 64),
   'objective.soften': (0, 1),
   'eval.every': (0, 2**31),

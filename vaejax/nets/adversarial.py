@@ -28,8 +28,9 @@ class Generator(nn.Module):
 class Critic(nn.Module):
   """Images [B, H, W, C] and, with classes, label [B] -> logits [B] and the trunk's features [B, F].
 
-  A label adds the inner product of its embedding and the features (the projection discriminator,
-  Miyato & Koyama 2018, arXiv:1802.05637, equation 3).
+  Packs of images have their channels and their labels [B, packing] in a row. A label adds the inner
+  product of its embedding and the features (the projection discriminator, Miyato & Koyama 2018,
+  arXiv:1802.05637, equation 3).
   """
 
   trunk: nn.Module
@@ -42,22 +43,25 @@ class Critic(nn.Module):
     logit = spectral(nn.Dense(1), self.norm, train)(features)[:, 0]
     if self.classes:
       embed = spectral(nn.Dense(features.shape[-1], use_bias=False), self.norm, train)
-      logit = logit + jnp.sum(embed(jax.nn.one_hot(label, self.classes)) * features, axis=-1)
+      one_hot = jax.nn.one_hot(label, self.classes).reshape(features.shape[0], -1)
+      logit = logit + jnp.sum(embed(one_hot) * features, axis=-1)
     return logit, features
 
 
-def critic(model, example: Example, classes: int = 0) -> Critic:
-  """The critic of a config's section `model.critic`. Raises UserError."""
-  shape = example.fields['image'].shape
+def critic(model, example: Example, classes: int = 0, packing: int = 1) -> Critic:
+  """The critic of a config's section `model.critic`, of images or of packs of images along their
+  channels. Raises UserError."""
+  *size, channels = example.fields['image'].shape
+  shape = *size, packing * channels
   return Critic(trunk.to_vector(model, shape), classes, model.norm)
 
 
-def make(model, example: Example) -> dict[str, nn.Module]:
+def make(model, example: Example, packing: int = 1) -> dict[str, nn.Module]:
   """The nets 'generator' and 'critic' of a config's `model`. Raises UserError."""
   shape = example.fields['image'].shape
   classes = example.classes if model.conditional else 0
   body = trunk.from_vector(model, shape)
   return {
     'generator': Generator(body, example.low, example.high, classes),
-    'critic': critic(model.critic, example, classes),
+    'critic': critic(model.critic, example, classes, packing),
   }
