@@ -124,6 +124,7 @@ RANGES = {
   'model.components': (1, 2**16),
   'model.kernel': (1, 15),
   'model.blocks': (0, 64),
+  'model.layer': (0, 1024),
   'model.widths': (1, 2**20),
   'model.channels': (1, 2**16),
   'model.strides': (1, 2),

@@ -138,8 +138,17 @@ def make(
     return prepare(raw, position_keys(noise_key, first, n // parts))
 
   def rows(buffer, index):
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)
-    return prepare(gather(buffer, index - buffer['first']), keys)
+    keys_of = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))
+    raw, keys = gather(buffer, index - buffer['first']), keys_of(index)
+    if not (styles and pairs):
+      return prepare(raw, keys)
+    other = jnp.maximum(index - 1, 0)
+    before = gather(buffer, jnp.maximum(other - buffer['first'], 0))
+    if 'before' in buffer:  # a block's first row has the last one of the block before it
+      inside = lambda x: (other >= buffer['first']).reshape(-1, *[1] * (x.ndim - 1))
+      pick = lambda x, last: jnp.where(inside(x), x, last)
+      before = jax.tree.map(pick, before, dict(buffer['before']))
+    return prepare(raw, keys, before=(before, keys_of(other)))
 
   if resident:
 
@@ -164,7 +173,7 @@ def make(
       return stream.training_blocks(table, n, words, step, steps, row_bytes(table), put, workers)
 
     def blocks(size):
-      return stream.ordered_blocks(table, size, put)
+      return stream.ordered_blocks(table, size, put, bool(styles and pairs))
 
   example = describe(table, kind, scale, augmentation, styles, pairs)
   # Blocks of a stream are [steps, n, ...], sharded over n.

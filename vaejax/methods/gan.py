@@ -12,9 +12,10 @@ from vaejax.nets import adversarial as nets_of
 from vaejax.nets import lens
 from vaejax.objectives.adversarial import (
   LOSSES,
-  critic_loss,
+  fake_loss,
   generator_loss,
   gradient_penalty,
+  real_loss,
   squared_gradient_norm,
 )
 from vaejax.previous import rows_before
@@ -66,23 +67,28 @@ def check(config) -> None:
     )
 
 
-def critic_objective(apply, loss, penalty, v, x, fake, label, key, hyper):
+def critic_objective(apply, loss, penalty, v, real, fake, key, hyper, weight=1.0):
   """The critic's loss, its metrics, and the updated variables.
 
   Args:
-    x, fake: data and samples, [B, H, W, C] each.
-    label: the classes [B] of both, or None.
+    real, fake: images and their classes, or None: data, [B, H, W, C] and [B], and samples, whose
+      number is a multiple of B.
+    weight: of the mean over samples, relative to that over data.
   """
-  (real_logit, _), after = apply('critic', v, x, label, train=True)
-  (fake_logit, _), after = apply('critic', after, fake, label, train=True)
-  value = jnp.mean(critic_loss(loss, real_logit, fake_logit))
+  (real_logit, _), after = apply('critic', v, *real, train=True)
+  (fake_logit, _), after = apply('critic', after, *fake, train=True)
+  value = jnp.mean(real_loss(loss, real_logit)) + weight * jnp.mean(fake_loss(loss, fake_logit))
   metrics = {'logit_real': jnp.mean(real_logit), 'logit_fake': jnp.mean(fake_logit)}
   if penalty != 'none':
-    logits = lambda x: apply('critic', v, x, label)[0][0]
+    x, label = real
     if penalty == 'r1':
+      logits = lambda x: apply('critic', v, x, label)[0][0]
       term = jnp.mean(0.5 * squared_gradient_norm(logits, x))
     else:
-      term = jnp.mean(gradient_penalty(logits, x, fake, key))
+      samples, label = fake
+      logits = lambda x: apply('critic', v, x, label)[0][0]
+      repeated = jnp.concatenate([x] * (len(samples) // len(x)))
+      term = jnp.mean(gradient_penalty(logits, repeated, samples, key))
     value, metrics = value + hyper['penalty'] * term, {**metrics, 'slope_penalty': term}
   return value, metrics, after
 
@@ -146,10 +152,9 @@ def gan(
     z_key, mix_key = jax.random.split(key)
     x, label = batch['image'], label_of(batch)
     fake, _ = generate(v, z_key, label, x.shape[0], train=True)
-    packs, labels = (pack(images, packing) for images in (x, fake)), pack_labels(label)
-    value, metrics, after = critic_objective(
-      apply, loss, penalty, v, *packs, labels, mix_key, hyper
-    )
+    labels = pack_labels(label)
+    real, fake = ((pack(images, packing), labels) for images in (x, fake))
+    value, metrics, after = critic_objective(apply, loss, penalty, v, real, fake, mix_key, hyper)
     return value, (metrics, after.extra)
 
   def generator_turn(v, batch, key, hyper):

@@ -10,6 +10,7 @@ SIDE = (-4.0, -2.0, 0.0, 2.0, 4.0)
 CENTRES = tuple((x, y) for x in SIDE for y in SIDE)
 DEVIATION = 0.05
 LIMIT = 6.0  # of pictures, and of what a generator can reach along an axis
+SCALE = 8**0.5  # the standard deviation of a coordinate, which methods see as 1
 SIZES = {'train': 100_000, 'test': 2500}
 SUITS = {
   'model.net': 'mlp',
@@ -34,4 +35,4 @@ def table(split: str, size: int | None = None, channels=None, fit='resize', fram
     'label': label.astype(np.int32),
   }
   rows = of_arrays(arrays, len(CENTRES), f'gaussian_grid {split}')
-  return rows._replace(levels=0, units=Units(low=(-LIMIT,), high=(LIMIT,)))
+  return rows._replace(levels=0, units=Units(scale=(SCALE,), low=(-LIMIT,), high=(LIMIT,)))
