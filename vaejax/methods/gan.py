@@ -41,6 +41,7 @@ def make(config, example: Example) -> Method:
     turns=config.objective.turns,
     classes=example.classes if config.model.conditional else 0,
     packing=packing,
+    generator_turns=config.objective.get('generator_turns', 1),
   )
 
 
@@ -111,7 +112,14 @@ def pack(x: jax.Array, packing: int) -> jax.Array:
 
 
 def gan(
-  nets, latents, loss='non_saturating', penalty='none', turns=1, classes=0, packing=1
+  nets,
+  latents,
+  loss='non_saturating',
+  penalty='none',
+  turns=1,
+  classes=0,
+  packing=1,
+  generator_turns=1,
 ) -> Method:
   """A GAN with the players 'critic' and 'generator'.
 
@@ -122,7 +130,7 @@ def gan(
     loss: one of LOSSES.
     penalty: on the gradient of the critic, with the weight hyper['penalty']: 'gradient' between
       data and samples, 'r1' at the data, or 'none'.
-    turns: updates of the critic for each update of the generator.
+    turns, generator_turns: updates of the critic and of the generator in a step.
     classes: the number of classes of the label that both nets are given; 0 for none.
     packing: number of images that the critic is given at once, all data or all samples, stacked
       along channels, with their labels [B, packing] (PacGAN, Lin et al. 2018, arXiv:1712.04086,
@@ -192,7 +200,7 @@ def gan(
     init=init,
     players=(
       Player('critic', critic_turn, ('critic',), lr='lr_critic', turns=turns),
-      Player('generator', generator_turn, ('generator',)),
+      Player('generator', generator_turn, ('generator',), turns=generator_turns),
     ),
     sample=sample,
     metrics=metrics,
