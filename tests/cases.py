@@ -29,6 +29,11 @@ SETTINGS |= {
 SETTINGS |= {
   'gan, wasserstein': ('gan:wasserstein', {}),
   'gan, hinge, conditional': ('gan:hinge,conditional', {}),
+  'gan, packing, conditional, r1': (
+    'gan:conditional',
+    {'objective.packing': '2', 'objective.penalty': 'r1'},
+  ),
+  'vaegan, paper': ('vaegan:paper', {'net': 'conv', 'model.critic.net': 'conv', 'layer': '2'}),
   'conv, batch norm, ema': ('vae', BATCH_NORM),
   'resnet, sigma_vae, accumulate': ('beta_vae', RESNET),
   'iwae, gaussian, clip': ('iwae', GAUSSIAN),
@@ -45,6 +50,8 @@ STATISTICS = {
   'gan': {'generator'},
   'gan, wasserstein': {'generator'},
   'gan, hinge, conditional': {'generator', 'critic'},
+  'gan, packing, conditional, r1': {'generator'},
+  'vaegan, paper': {'encoder', 'decoder', 'critic'},
   'judge': {'classifier'},
   'vaegan': {'encoder', 'decoder', 'critic'},
   'source, conv32': {'decoder'},

@@ -14,7 +14,7 @@ LAYERS = (
   ('lookup', 'distributed'),
   ('units',),
   ('types',),
-  ('distributions',),
+  ('distributions', 'previous'),
   ('compound',),
   ('objectives', 'metrics'),
   ('latent', 'nets', 'data'),

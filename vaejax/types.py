@@ -134,6 +134,8 @@ class Method(NamedTuple):
       density, or if there is none.
     given: the fields that `sample` accepts: 'label', 'video'.
     latent: the three distributions of a latent-variable model; None for a GAN.
+    previous: number of rows before each row that `metrics` needs, as in Eval. Without them in the
+      batch, it takes rows of the batch.
   """
 
   init: Callable[[jax.Array, Batch], Variables]
@@ -145,6 +147,7 @@ class Method(NamedTuple):
   given: tuple[str, ...] = ()
   latent: Latent | None = None
   pooled: Callable[[Metrics, Hyper], Metrics] | None = None
+  previous: int = 0
 
   @property
   def batches(self) -> int:
@@ -189,6 +192,9 @@ class Eval(NamedTuple):
     limit: number of examples whose rows are collected; 0: all.
     spaced: whether as many rows of 'train' as of 'test', evenly spaced, are enough for it. It gets
       all of them if another eval of the pass needs them.
+    previous: number of rows of a split that `extract` needs before each row, as
+      batch['previous_image'] [B, previous, H, W, C] and so on, the nearest last. Before the first
+      row of the split, they are that row.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
@@ -197,6 +203,7 @@ class Eval(NamedTuple):
   protocol: Mapping[str, Any] = MappingProxyType({})
   limit: int = 0
   spaced: bool = False
+  previous: int = 0
 
 
 class Example(NamedTuple):
