@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from vaejax.core.passes import map_examples
-from vaejax.data import settings
+from vaejax.data import settings, sources
 from vaejax.data.device.styles import STYLES
 from vaejax.errors import UserError
 from vaejax.evaluation.judge_cache import (
@@ -96,7 +96,7 @@ def make_judge(run: TrainedRun) -> Judge:
   """The judge of a trained run, with the statistics of its data."""
   table, _ = open_split(run, 'test')
   arrays = cached_statistics(run)
-  count = load.count_labels(run.config.data, table)
+  count = sources.count_labels(run.config.data, table)
   moments_of = lambda split: Moments(arrays[f'{split}/mean'], arrays[f'{split}/covariance'])
   return Judge(
     name=dataset_name(run.config.data),
