@@ -117,7 +117,7 @@ class Method(NamedTuple):
   Example.to_data and to_unit convert them for users.
 
   Attributes:
-    init: (key, batch) -> Variables.
+    init: (key, batch) -> Variables. The batch has one example, which is blank unless `centred`.
     players: in the order of their turns.
     sample: (variables, key, n, given, *, temperature, draw) -> Batch of n examples. `given` is a
       Batch with n rows of any of the fields below. None if the method generates nothing.
@@ -132,6 +132,7 @@ class Method(NamedTuple):
       density, or if there is none.
     given: the fields that `sample` accepts: 'label', 'video'.
     latent: the three distributions of a latent-variable model; None for a GAN.
+    centred: whether `init` is given the mean of the training data as its example.
   """
 
   init: Callable[[jax.Array, Batch], Variables]
@@ -143,6 +144,7 @@ class Method(NamedTuple):
   given: tuple[str, ...] = ()
   latent: Latent | None = None
   pooled: Callable[[Metrics, Hyper], Metrics] | None = None
+  centred: bool = False
 
   @property
   def conditional(self) -> bool:
@@ -179,7 +181,8 @@ class Eval(NamedTuple):
       (value, its standard error or None)}, on the host.
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
-    limit: number of examples whose rows are collected; 0: all.
+    limit: number of examples that are tested, from the first on: further ones are masked, and
+      their rows are not collected; 0: all.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
