@@ -81,7 +81,7 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
   conditional = method.conditional and 'label' in source.example.fields
   needed = max((e.previous for e in evals.values() if streams[0] in e.extract), default=0)
 
-  def extract(variables, batch, key, hyper):
+  def extract(variables, batch, index, key, hyper):
     batches, has_label = {streams[0]: batch}, None
     if conditional:
       has_label = batch['label'] >= 0
@@ -93,7 +93,10 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
     sums, rows = {}, {stream: {} for stream in batches}
     for name, e in evals.items():
       for stream in (s for s in batches if s in e.extract):
-        eval_sums, eval_rows = e.extract[stream](variables, batches[stream], key, hyper)
+        tested = batches[stream]
+        if e.limit:
+          tested = {**tested, 'mask': tested['mask'] * (index < e.limit)}
+        eval_sums, eval_rows = e.extract[stream](variables, tested, key, hyper)
         sums.setdefault(name, {})[stream] = eval_sums
         row_names[name, stream] = tuple(eval_rows)
         rows[stream] = {**eval_rows, **rows[stream]}  # rows of the same name are the same
@@ -101,7 +104,7 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
       rows[streams[0]][HAS_LABEL] = has_label
     return sums, rows
 
-  extract = jax.vmap(extract, in_axes=(0, None, None, 0)) if stacked else extract
+  extract = jax.vmap(extract, in_axes=(0, None, None, None, 0)) if stacked else extract
 
   # Replicated here: gathering the outputs one by one later takes a collective for each.
   @partial(jax.jit, out_shardings=sharding.replicated(mesh))
@@ -112,7 +115,7 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
     key = row_key(key, number * n, n)
     with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
-      return *extract(variables, batch, key, hyper), before
+      return *extract(variables, batch, index, key, hyper), before
 
   blank = previous.blank(source.example, needed)
   return run, row_names, jax.device_put(blank, sharding.replicated(mesh)) if blank else blank

@@ -27,13 +27,15 @@ def create_state(
   hyper: Mapping[str, float],
   example: Example,
   taken: Variables | None = None,
+  first: Batch | None = None,
 ) -> State:
   """The state before the first step, without a moving average. Pure.
 
-  `taken` has the variables of nets from another run, which replace those of `method.init`.
+  `taken` has the variables of nets from another run, which replace those of `method.init`. `first`
+  is the batch of one example that nets are initialised with; None: a blank one.
   """
   init_key, run_key = jax.random.split(key)
-  variables = method.init(init_key, zeros(example, 1))
+  variables = method.init(init_key, zeros(example, 1) if first is None else first)
   if taken is not None:
     variables = Variables({**variables.params, **taken.params}, {**variables.extra, **taken.extra})
   opt = {p.name: p.tx.init({n: variables.params[n] for n in p.owns}) for p in method.players}

@@ -10,7 +10,7 @@ from vaejax.core import factory, optim, sharding
 from vaejax.core.devices import ANY_LAYOUT, Layout, make_mesh
 from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
-from vaejax.data import sources, splits
+from vaejax.data import means, sources, splits
 from vaejax.data.labels import Count, sample
 from vaejax.data.source import Source
 from vaejax.data.table import Table
@@ -132,7 +132,10 @@ def set_up(
     name: {**workdir.provenance(table), 'sample': same_data.sample(table)}
     for name, table in tables.items()
   }
-  create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
+  first = means.first_batch(tables['train'], source.example) if method.centred else None
+  create = lambda taken=None: factory.initial_state(
+    method, config, source.example, members, taken, first
+  )
   leaf_sharding = sharding.state_sharding(mesh, bool(members), layout.fsdp)
   state_sharding = jax.tree.map(leaf_sharding, jax.eval_shape(create))
   return Setup(
