@@ -2,7 +2,7 @@
 
   python launch.py train --config=configs/vaegan.py --workdir=runs/vaegan
   python launch.py train --config=configs/vaegan.py:mnist --workdir=runs/vg --data_dir=DIR
-  python launch.py evaluate --workdir=runs/vg --evals=elbo,image,judge
+  python launch.py evaluate --workdir=runs/vg --evals=elbo,image,fidelity,frechet,judge
 
 Cost on two CPU cores (AMD EPYC) and expected number, seed 0: digits 1 min 11 s of processor time,
 PSNR of reconstructions 19.3 dB; mnist 4 min 23 s, sharpness of samples 0.172 (0.183 for the data,
