@@ -98,6 +98,7 @@ def test_draws_of_a_wide_posterior_say_less_than_its_mean(monkeypatch):
   assert values['mig_chen'].value == pytest.approx(values['mig_sample'].value, abs=0.12)
 
 
+@pytest.mark.slow
 def test_the_error_is_the_deviation_over_data():
 
   def blurred(seed):

@@ -198,6 +198,7 @@ def test_a_step_draws_the_batches_of_the_critic():
   assert Method(None, (one._replace(turns=3), two), None, None, {}).batches == 3
 
 
+@pytest.mark.slow
 def test_a_trained_critic_estimates_the_total_correlation():
   """Of codes with the correlation ρ: -1/2 log(1 - ρ²), here 0.51 nats."""
   method = factor()

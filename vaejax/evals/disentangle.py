@@ -96,7 +96,7 @@ def make(method: Method, config, example: Example) -> Eval:
   protocol = {
     'factors': ', '.join(f'{example.factors[i][0]} ({example.factors[i][1]})' for i in used),
     **({'factors_left_out': ', '.join(constant)} if constant else {}),
-    'rows': LIMIT,
+    'rows': f'the first {LIMIT:,}',
     'bins': information.BINS,
     'draws': settings.draws,
     'votes': f'{settings.votes - settings.votes // 3} to train, {settings.votes // 3} to test, '

@@ -91,7 +91,7 @@ def make(method: Method, config, example: Example) -> Eval:
   names += compared if not model.conditions else []
   names += [f'kl_dim_{j}' for j in range(size)] if listed else []
   protocol = {
-    'rows': LIMIT,
+    'rows': f'the first {LIMIT:,}',
     'draws': draws,
     'active': f'variance of the posterior mean above {ACTIVE}',
     'bias': 'mutual_information is a lower bound, at most log N; aggregate_kl is an upper bound; '
