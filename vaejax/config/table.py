@@ -76,8 +76,8 @@ class Table(NamedTuple):
     values: {name of a value: heading of its column}. Cells without any of them are not shown.
     claims: what the table must show.
     cost: measured or estimated, with the hardware.
-    committed: a folder, relative to the project, where the record of each cell of the whole table is
-      written too, as small JSON files; '' for none.
+    committed: a folder, relative to the project, where the record of each cell of the whole table
+      is written too, as small JSON files; '' for none.
     page: a Markdown file, relative to the project, that has the committed results between the lines
       <!-- reproduce --table=NAME --> and <!-- end of the table -->.
   """

@@ -58,9 +58,11 @@ def reproduce(
   plans, records, text = {}, {}, ''
   with locked(workdir):
     for number, cell in enumerate(table.cells):
-      earlier = cells.uses(cell, table.cells[:number])
+      earlier, path = cells.uses(cell, table.cells[:number]), workdir / f'cells/{cell.name}.json'
+      if cell.name not in only and not (path.is_file() and plans.keys() >= set(earlier)):
+        continue
       plan = cells.plan_cell(cell, {n: plans[n] for n in earlier}, workdir)
-      plans[cell.name], path = plan, workdir / 'cells' / f'{cell.name}.json'
+      plans[cell.name] = plan
       place = f'cell {number + 1} of {len(table.cells)}, {cell.name}'
       record = finished(path, plan, lambda text, place=place: log(f'{place}: {text}'))
       if record is None and cell.name not in only:
@@ -73,7 +75,7 @@ def reproduce(
       records[cell.name] = record
       text = write_tables(workdir, name, mode, table, records)
       if mode == 'whole' and table.committed and not seeds:
-        committed.write(name, table, record)
+        committed.write(Path(name).stem, table, record)
   return text, table_text.problems(table, records, mode)
 
 
