@@ -168,6 +168,8 @@ def add_reproduce_flags(verb: Parser) -> None:
   size.add_argument('--short', action='store_true', help='what two cores do in an hour')
   size.add_argument('--smoke', action='store_true', help='seconds, as a trial')
   add('--seeds', metavar='N', type=count, default=0, help="seeds of each cell (the table's)")
+  about = 'train only these cells, and those that they use, if they are not done (all)'
+  add('--cells', metavar='NAMES', type=names, default=(), help=about)
   about = 'for the runs and results (runs/tables/NAME, with -short or -smoke)'
   add('--workdir', metavar='DIR', type=path, help=about)
   add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')

@@ -259,7 +259,8 @@ def reproduce(flags, overrides) -> int:
   mode = 'short' if flags.short else 'smoke' if flags.smoke else 'whole'
   name = table_path(flags.table).stem + ('' if mode == 'whole' else f'-{mode}')
   folder = flags.workdir or Path('runs') / 'tables' / name
-  text, problems = run(flags.table, mode, folder, flags.seeds, flags.data_dir, sys.stderr)
+  settings = flags.seeds, flags.data_dir, sys.stderr, flags.cells
+  text, problems = run(flags.table, mode, folder, *settings)
   print(text)
   print(f'\nwritten: {folder / "table.md"}, {folder / "table.json"}, {folder / "report.html"}')
   if problems:

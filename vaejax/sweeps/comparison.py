@@ -162,13 +162,9 @@ def values_table(entries: Sequence[Entry]) -> str:
 
 def curves(entries: Sequence[Entry]) -> str:
   """A chart for each metric and split, with a curve for each entry: the mean over its seeds."""
-  points = {}  # {(split, name): {color: {step: values}}}
-  for color, e in zip(page.COLORS, entries, strict=False):
-    for row in e.rows:
-      for name, value in row.items():
-        if name not in NOT_METRICS and is_number(value):
-          steps = points.setdefault((row['split'], name), {}).setdefault(color, {})
-          steps.setdefault(row['step'], []).append(value)
+  colored = zip(page.COLORS, entries, strict=False)
+  rows = ((color, row) for color, e in colored for row in e.rows)
+  points = summary.collect(rows, NOT_METRICS)
   cards = []
   for (split, name), steps_of in sorted(points.items()):
     cards.append(page.chart_card(name, split, *summary.means_and_bands(steps_of)))

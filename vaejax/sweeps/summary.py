@@ -5,6 +5,7 @@ import fcntl
 import io
 import math
 import statistics
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -239,12 +240,7 @@ def curves(settings: list[Setting], rows: list[dict]) -> str:
   """A chart for each split and metric, with a curve for each setting: the mean over its members,
   with a band of its standard error."""
   colors = {n: page.COLORS[i] for i, s in enumerate(settings) for n in s.members}
-  points = {}  # {(split, name): {color: {step: values}}}
-  for row in rows:
-    for name, value in row.items():
-      if name not in NOT_METRICS and row['member'] in colors and is_number(value):
-        steps = points.setdefault((row['split'], name), {}).setdefault(colors[row['member']], {})
-        steps.setdefault(row['step'], []).append(value)
+  points = collect((colors[row['member']], row) for row in rows if row['member'] in colors)
   cards = []
   for (split, name), steps_of in sorted(points.items()):
     cards.append(page.chart_card(name, split, *means_and_bands(steps_of)))
@@ -253,6 +249,26 @@ def curves(settings: list[Setting], rows: list[dict]) -> str:
   heading = 'Curves' + ', mean over seeds ± its standard error' * several
   legend = f'<p>{page.legend(labels)}</p>'
   return f'<h2>{heading}</h2>{legend}<div class="cards">{"".join(cards)}</div>'
+
+
+def collect(rows: Iterable[tuple[str, dict]], leave_out: Sequence[str] = NOT_METRICS):
+  """{(split, metric): {color: {step: [of each member]}}} of (color, row of metrics.jsonl).
+
+  Of several rows of a member at a step the last counts: the last test may be of more examples.
+  """
+  points = {}
+  for color, row in rows:
+    for name, value in row.items():
+      if name not in leave_out and is_number(value):
+        steps = points.setdefault((row['split'], name), {}).setdefault(color, {})
+        steps.setdefault(row['step'], {})[row.get('member')] = value
+  return {
+    key: {
+      color: {step: list(values.values()) for step, values in steps.items()}
+      for color, steps in of_colors.items()
+    }
+    for key, of_colors in points.items()
+  }
 
 
 def means_and_bands(steps_of: dict[str, dict[int, list[float]]]) -> tuple[page.Curves, page.Bands]:

@@ -73,7 +73,8 @@ def make_rows(table: Table, records: Records) -> list[Row]:
     record = records.get(cell.name)
     for setting, members in members_of(record).items() if record else ():
       published = cell.published.get(setting, {})
-      for value, heading in table.values.items():
+      shown = {} if cell.hidden else cell.values or table.values
+      for value, heading in shown.items():
         pairs = [(m['values'].get(value), m['errors'].get(value)) for m in members]
         of_seeds = finite(v for v, _ in pairs)
         if not any(value in m['values'] for m in members) and value not in published:
@@ -181,12 +182,15 @@ def costs(records: Records) -> list[str]:
     for name in ('starts', 'wall_seconds', 'processor_seconds')
   }
   lines = [f'All cells: {cost(total | {"starts": 1})}.']
-  for record in records.values():
-    h = record['hardware']
-    device = f'{h["devices"]} {h["device"]}, {h.get("processor", "")}, {h["cores"]} cores'
-    versions = ', '.join(f'{name} {version}' for name, version in record['versions'].items())
-    lines.append(f'{device}; {versions}; vaejax {record["code"]}; {record["date"]}')
-  return list(dict.fromkeys(lines))
+  return list(dict.fromkeys([*lines, *map(measured_on, records.values())]))
+
+
+def measured_on(record: dict) -> str:
+  """The hardware, software, code and date of a cell."""
+  h = record['hardware']
+  device = f'{h["devices"]} {h["device"]}, {h.get("processor", "")}, {h["cores"]} cores'
+  versions = ', '.join(f'{name} {version}' for name, version in record['versions'].items())
+  return f'{device}; {versions}; vaejax {record["code"]}; {record["date"]}'
 
 
 def text(mode: str, table: Table, rows: list[Row], records: Records) -> str:
