@@ -22,7 +22,8 @@ The prior of a frame's latent is learned from the frames before it. The likeliho
 cross-entropy of grey levels, which is about 68 nats a frame for the data with itself.
 
 Words after the colon: a dataset (moving, any TFDS dataset of videos or image sequences, or the path
-of a folder of videos, of folders of frames, or of an array), gru, lstm, none, smoke, key=value.
+of a folder of videos, of folders of frames, or of an array), gru, lstm, none, lpips (see
+configs/vae.py), smoke, key=value.
 data.size is 32, 64, ...; videos are cut to data.frames. Shorter ones are left out, and longer ones
 are cut into several with data.stride.
 """
@@ -36,9 +37,11 @@ TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16}
 
 
 def get_config(arg=''):
-  words = parse_words(arg, dataset='moving', options=tuple(CELLS))
+  words = parse_words(arg, dataset='moving', options=(*CELLS, 'lpips'))
   config = base('rvae', {'lr': 1.5e-3, 'beta': 1.0, 'free_bits': 0.0})
   config.objective = {'kl': 'analytic'}
+  if 'lpips' in words.options:
+    presets.add_lpips(config)
   # Windows begin every `stride` frames of a longer video, 0: only the first.
   config.data.update({'name': words.dataset, 'size': 32, 'frames': 15, 'stride': 0})
   config.model = {

@@ -91,6 +91,12 @@ def autoencoder_steps(dataset: str) -> int:
   return 5000 if is_path(dataset) and not dataset_fields(dataset) else 20_000
 
 
+def add_lpips(config: ConfigDict, weight: float = 100.0) -> None:
+  """Adds LPIPS with AlexNet to the objective, with a weight in nats (see methods/lpips.py)."""
+  config.hyper.lpips, config.schedule.lpips = weight, 'constant'
+  config.objective.lpips = 'alex'
+
+
 def gan_defaults(config: ConfigDict, dataset: str, loss: str) -> None:
   """Sets dataset, nets, rates and steps for `model` trained against `model.critic`.
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vaejax import previous
 from vaejax.core import sharding, stack
 from vaejax.core.row_noise import row_key
 from vaejax.data.source import Source
@@ -19,6 +20,7 @@ Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 # Streams that share a loop; the first is the split that the loop reads.
 LOOPS = ('test', 'samples'), ('train',)
 
+LABELS = 'label', f'{previous.PREFIX}label'
 HAS_LABEL = 'has_label'  # rows that the pass adds for a method that is given labels
 
 
@@ -66,22 +68,25 @@ def draw_samples(method: Method, variables, batch: Batch, key, example: Example)
 
 
 def make_batch_program(evals, method: Method, source: Source, streams, n: int, mesh, stacked: bool):
-  """A jitted (variables, hyper, key, buffer, number, limit) -> (sums, rows) of one batch of n.
+  """A jitted (variables, hyper, key, buffer, number, limit, before) -> (sums, rows, before) of one
+  batch of n, where `before` has the last rows of the batches before it, see previous.py.
 
   sums are {eval: {stream: tree}}, rows {stream: {name: arrays}}; examples from `limit` on are
   masked. A conditional method cannot be tested on an example without a label, which is masked too;
   HAS_LABEL is then among the rows. Members of a stack see the same batch. A row has the same noise
   in batches of any size. Also returns {(eval, stream): names of its rows}, which is filled when the
-  program is traced.
+  program is traced, and `before` of the first batch.
   """
   read_rows, row_names = sharding.shard_rows(mesh, source.rows), {}
   conditional = method.conditional and 'label' in source.example.fields
+  needed = max((e.previous for e in evals.values() if streams[0] in e.extract), default=0)
 
   def extract(variables, batch, index, key, hyper):
     batches, has_label = {streams[0]: batch}, None
     if conditional:
       has_label = batch['label'] >= 0
-      tested = {'label': jnp.maximum(batch['label'], 0), 'mask': batch['mask'] * has_label}
+      labels = {k: jnp.maximum(x, 0) for k, x in batch.items() if k in LABELS}
+      tested = {**labels, 'mask': batch['mask'] * has_label}
       batches[streams[0]] = {**batch, **tested}
     if 'samples' in streams and any('samples' in e.extract for e in evals.values()):
       batches['samples'] = draw_samples(method, variables, batch, key, source.example)
@@ -103,15 +108,27 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
 
   # Replicated here: gathering the outputs one by one later takes a collective for each.
   @partial(jax.jit, out_shardings=sharding.replicated(mesh))
-  def run(variables, hyper, key, buffer, number, limit):
+  def run(variables, hyper, key, buffer, number, limit, before):
     index = number * n + jnp.arange(n)
     batch = read_rows(buffer, jnp.minimum(index, limit - 1))
+    batch, before = previous.add(batch, before, needed)
     batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
     key = row_key(key, number * n, n)
     with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
-      return extract(variables, batch, index, key, hyper)
+      return *extract(variables, batch, index, key, hyper), before
 
-  return run, row_names
+  blank = previous.blank(source.example, needed)
+  return run, row_names, jax.device_put(blank, sharding.replicated(mesh)) if blank else blank
+
+
+def spaced(split: Source, n: int) -> Source:
+  """At most n rows of a split, evenly spaced."""
+  step = max(split.size // n, 1)
+  return split._replace(
+    size=min(n, split.size),
+    blocks=lambda size: split.blocks(size * step),
+    rows=lambda buffer, index: split.rows(buffer, index * step),
+  )
 
 
 def make_pass(
@@ -129,6 +146,8 @@ def make_pass(
   `show(output, done, total)` after each batch, and waits for the device only if `show` does.
   """
   streams = {stream for e in evals.values() for stream in e.extract}
+  if train and all(e.spaced for e in evals.values() if 'train' in e.extract):
+    train = spaced(train, source.size)
   loops = []
   for together, split in zip(LOOPS, (source, train), strict=True):
     if streams & set(together):
@@ -140,10 +159,11 @@ def make_pass(
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, limit: int = 0, show=None):
     sums, rows, counts = {}, {stream: {} for stream in streams}, {}
-    for split, n, program, _ in loops:
+    for split, n, program, _, before in loops:
       size, total = min(limit, split.size) if limit else split.size, None
       for number, buffer in zip(range(-(-size // n)), split.blocks(n), strict=False):
-        output = program(variables, hyper, key, buffer, np.int32(number), np.int32(size))
+        of_batch = np.int32(number), np.int32(size), before
+        *output, before = program(variables, hyper, key, buffer, *of_batch)
         total = output[0] if total is None else jax.tree.map(jnp.add, total, output[0])
         for stream, named in output[1].items():
           counts[stream] = size
@@ -189,7 +209,7 @@ def make_pass(
   def select(name: str, e: Eval, rows, pending: Pending) -> dict:
     """The rows that an eval extracted, without padding, up to its limit, and without examples that
     a conditional method was not tested on."""
-    names = {key: row_names for *_, of_loop in loops for key, row_names in of_loop.items()}
+    names = {key: row_names for *_, of_loop, _ in loops for key, row_names in of_loop.items()}
 
     def of_stream(stream: str) -> dict:
       last, has_label = end(stream, e, pending), rows[stream].get(HAS_LABEL)

@@ -16,7 +16,7 @@ from vaejax.types import Example, Latent, Method, Player
 
 def make(config, example: Example) -> Method:
   """The method of a config. Raises UserError for a setting that does not fit."""
-  objective = bound.settings(config)
+  objective = bound.settings(config, example)
   return vae(**arguments(config, example), **objective)
 
 

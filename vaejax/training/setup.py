@@ -109,8 +109,8 @@ def set_up(
   method = factory.make_method(config, sources.example(config.data, tables['train']))
   labels = check_training_labels(config, method, tables['train'])
   weigh_labels = 'label' in tables['train'].row and not (labels and not labels.unlabelled)
-  turns = max(player.turns for player in method.players)
-  source = sources.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
+  count = config.batch_size * method.batches
+  source = sources.train(config.data, tables['train'], count, config.seed, put)
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
@@ -170,7 +170,7 @@ def set_up(
     keep=config.checkpoint.keep,
     best=config.checkpoint.best,
     patience=patient,
-    images_per_step=config.batch_size * turns * max(1, len(members)),
+    images_per_step=count * max(1, len(members)),
   )
 
 
