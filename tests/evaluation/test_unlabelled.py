@@ -136,7 +136,7 @@ def test_training_that_needs_labels_is_refused_without_them():
     check(method, None)
   check(CLASSIFIER, Count(4, 1))
   check(Method(init, (), None, metrics, {}), Count(4, 0))
-  with pytest.raises(UserError, match='3 of 4 rows of set train have no label, which toy with'):
+  with pytest.raises(UserError, match='3 of 4 rows of set train have no label, but model'):
     check(CONDITIONAL, Count(4, 1))
   with pytest.raises(UserError, match='toy needs labels, but no row of set train has one'):
     check(CLASSIFIER, Count(4, 0))

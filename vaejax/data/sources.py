@@ -100,8 +100,8 @@ def count_labels(data, rows: Table) -> labels.Count | None:
 
 
 def summary(rows: Table, resident: bool, count: labels.Count | None = None) -> str:
-  """One line such as '60,000 images of 28x28x1, resident (44.9 MiB), 10 classes', with the number
-  of rows without a label if there are any in `count`."""
+  """One line such as '60,000 images of 28x28x1, resident (44.9 MiB), 10 classes', with the factors
+  and their numbers of values, and with the number of rows without a label in `count`, if any."""
   name = transforms.data_field(rows.row)
   shape = 'x'.join(map(str, rows.row[name].shape))
   place = f'resident ({resident_bytes(rows) / 2**20:.1f} MiB)' if resident else 'streamed'
@@ -109,6 +109,9 @@ def summary(rows: Table, resident: bool, count: labels.Count | None = None) -> s
   line = f'{counted(rows.size, name)} of {shape}, {place}'
   if rows.classes:
     line += f', {classes.describe(rows.class_names, rows.classes)}'
+  if rows.factors:
+    values = (f'{name} ({count})' for name, count in rows.factors.items())
+    line += f', factors: {", ".join(values)}'
   if rows.classes and count and count.unlabelled:
     line += f'; {counted(count.unlabelled, "row")} without a label'
   return line

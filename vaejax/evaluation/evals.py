@@ -103,9 +103,9 @@ def check_labels(config, method: Method, origin: str, count: Count | None) -> No
     return
   if method.conditional:
     raise UserError(
-      f'{count.unlabelled:,} of {count.rows:,} rows of {origin} have no label, which '
-      f'{config.method} with model.conditional=True is given. Label them, choose another field '
-      'with data.label, or set model.conditional=False. configs/m2.py learns from a few labels'
+      f'{count.unlabelled:,} of {count.rows:,} rows of {origin} have no label, but '
+      'model.conditional=True needs one for each row. Label them, choose others with data.label, '
+      'or set model.conditional=False. configs/m2.py learns from a few labels'
     )
   if needs_labels(config, method) and not count.labelled:
     raise UserError(
