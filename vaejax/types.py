@@ -180,6 +180,8 @@ class Eval(NamedTuple):
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
     limit: number of examples whose rows are collected; 0: all.
+    others: {stream: (folder of prepared datasets) -> data.table.Table} of streams of other data
+      that this eval brings, which is prepared as the run's.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
@@ -187,6 +189,7 @@ class Eval(NamedTuple):
   names: Callable[[], Sequence[str]]
   protocol: Mapping[str, Any] = MappingProxyType({})
   limit: int = 0
+  others: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
 
 class Example(NamedTuple):

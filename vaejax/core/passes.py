@@ -1,7 +1,8 @@
 """A pass over splits and samples, shared by all evals: each batch is computed once."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 
 from vaejax.core import sharding, stack
 from vaejax.core.row_noise import row_key
+from vaejax.data import left_out
 from vaejax.data.source import Source
 from vaejax.estimates import Estimate
 from vaejax.types import Batch, Eval, Example, Hyper, Method, Variables
@@ -19,7 +21,9 @@ Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 # Streams that share a loop; the first is the split that the loop reads.
 LOOPS = ('test', 'samples'), ('train',)
 
-HAS_LABEL = 'has_label'  # rows that the pass adds for a method that is given labels
+# Rows that the pass adds where some examples are not tested: those without a label that the method
+# is given, or those of the left-out class.
+IS_TESTED = 'is_tested'
 
 
 class Pending(NamedTuple):
@@ -65,12 +69,15 @@ def draw_samples(method: Method, variables, batch: Batch, key, example: Example)
   return {**given, **samples, 'mask': batch['mask']}
 
 
-def make_batch_program(evals, method: Method, source: Source, streams, n: int, mesh, stacked: bool):
+def make_batch_program(
+  evals, method: Method, source: Source, streams, n: int, mesh, stacked: bool, leave_out: bool
+):
   """A jitted (variables, hyper, key, buffer, number, limit) -> (sums, rows) of one batch of n.
 
   sums are {eval: {stream: tree}}, rows {stream: {name: arrays}}; examples from `limit` on are
-  masked. A conditional method cannot be tested on an example without a label, which is masked too;
-  HAS_LABEL is then among the rows. Members of a stack see the same batch. A row has the same noise
+  masked. So are examples without a label if the method is conditional, and with `leave_out` those
+  of a member's left-out class; IS_TESTED is then among the rows. Members of a stack see the same
+  batch. A row has the same noise
   in batches of any size. Also returns {(eval, stream): names of its rows}, which is filled when the
   program is traced.
   """
@@ -78,11 +85,15 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
   conditional = method.conditional and 'label' in source.example.fields
 
   def extract(variables, batch, key, hyper):
-    batches, has_label = {streams[0]: batch}, None
+    batches, is_tested = {streams[0]: batch}, None
+    if leave_out:
+      is_tested = left_out.is_kept(batch['label'], hyper[left_out.FIELD])
     if conditional:
       has_label = batch['label'] >= 0
-      tested = {'label': jnp.maximum(batch['label'], 0), 'mask': batch['mask'] * has_label}
-      batches[streams[0]] = {**batch, **tested}
+      is_tested = is_tested & has_label if leave_out else has_label
+      batches[streams[0]] = {**batch, 'label': jnp.maximum(batch['label'], 0)}
+    if is_tested is not None:
+      batches[streams[0]] = {**batches[streams[0]], 'mask': batch['mask'] * is_tested}
     if 'samples' in streams and any('samples' in e.extract for e in evals.values()):
       batches['samples'] = draw_samples(method, variables, batch, key, source.example)
     sums, rows = {}, {stream: {} for stream in batches}
@@ -92,8 +103,8 @@ def make_batch_program(evals, method: Method, source: Source, streams, n: int, m
         sums.setdefault(name, {})[stream] = eval_sums
         row_names[name, stream] = tuple(eval_rows)
         rows[stream] = {**eval_rows, **rows[stream]}  # rows of the same name are the same
-    if conditional:
-      rows[streams[0]][HAS_LABEL] = has_label
+    if is_tested is not None:
+      rows[streams[0]][IS_TESTED] = is_tested
     return sums, rows
 
   extract = jax.vmap(extract, in_axes=(0, None, None, 0)) if stacked else extract
@@ -119,18 +130,24 @@ def make_pass(
   mesh,
   stacked: bool = False,
   train: Source | None = None,
+  leave_out: Sequence[str] = (),
+  others: Mapping[str, Source] = MappingProxyType({}),
 ) -> Pass:
-  """A pass over a split, and over `train` if an eval extracts from it, in batches of about n.
+  """A pass over a split, and over `train` and `others` if an eval extracts from them, in batches of
+  about n. `leave_out` are the streams without the left-out class, `others` the streams of other
+  data that evals bring.
 
   `start(variables, hyper, key, limit, show)` covers the first `limit` examples (0: all). It calls
   `show(output, done, total)` after each batch, and waits for the device only if `show` does.
   """
   streams = {stream for e in evals.values() for stream in e.extract}
   loops = []
-  for together, split in zip(LOOPS, (source, train), strict=True):
+  splits = dict(zip(LOOPS, (source, train), strict=True)) | {(s,): x for s, x in others.items()}
+  for together, split in splits.items():
     if streams & set(together):
       size = -(-min(n, split.size) // mesh.shape['data']) * mesh.shape['data']
-      program = make_batch_program(evals, method, split, together, size, mesh, stacked)
+      leaves_out = together[0] in leave_out
+      program = make_batch_program(evals, method, split, together, size, mesh, stacked, leaves_out)
       loops.append((split, size, *program))
   limits = {s: [e.limit or np.inf for e in evals.values() if s in e.extract] for s in streams}
   row_limits = {stream: max(values) for stream, values in limits.items()}
@@ -178,19 +195,19 @@ def make_pass(
 
   def is_tested(e: Eval, rows, pending: Pending) -> bool:
     """Whether a method could be tested on any example of the split."""
-    has_label = rows.get('test', {}).get(HAS_LABEL)
-    if has_label is None or 'test' not in e.extract:
+    tested = rows.get('test', {}).get(IS_TESTED)
+    if tested is None or 'test' not in e.extract:
       return True
-    return has_label[: end('test', e, pending)].any()
+    return tested[: end('test', e, pending)].any()
 
   def select(name: str, e: Eval, rows, pending: Pending) -> dict:
     """The rows that an eval extracted, without padding, up to its limit, and without examples that
-    a conditional method was not tested on."""
+    were not tested."""
     names = {key: row_names for *_, of_loop in loops for key, row_names in of_loop.items()}
 
     def of_stream(stream: str) -> dict:
-      last, has_label = end(stream, e, pending), rows[stream].get(HAS_LABEL)
-      cut = slice(last) if has_label is None else np.flatnonzero(has_label[:last])
+      last, tested = end(stream, e, pending), rows[stream].get(IS_TESTED)
+      cut = slice(last) if tested is None else np.flatnonzero(tested[:last])
       return {k: rows[stream][k][cut] for k in names[name, stream]}
 
     return {stream: of_stream(stream) for stream in e.extract}
