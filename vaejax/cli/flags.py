@@ -23,6 +23,7 @@ examples:
   python launch.py encode --workdir=runs/m --split=test --out=latents.npz
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
   python launch.py prepare cifar100 --data_dir=DIR
+  python launch.py reproduce --table=iwae --short --data_dir=DIR
   python launch.py submit --nodes=2 --gpus=8 -- sweep --config=configs/gan.py --grid seed=0:8
 """
 
@@ -117,6 +118,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
   add_verb('prepare', about, add_prepare_flags)
+  about = 'Train and evaluate the cells of a published table, and compare.'
+  add_verb('reproduce', about, add_reproduce_flags)
   about = 'Submit commands, each after a --, as cluster jobs that resume when interrupted.'
   add_verb('submit', about, add_submit_flags)
   usages = ''.join(verb.format_usage() for verb in adder.choices.values())
@@ -142,6 +145,21 @@ def add_prepare_flags(verb: Parser) -> None:
   about = 'folder of prepared TFDS datasets, which is made if it is missing'
   verb.add_argument('--data_dir', metavar='DIR', type=path, help=about)
   verb.add_argument('--traceback', action='store_true', help='print the traceback of an error')
+
+
+def add_reproduce_flags(verb: Parser) -> None:
+  """Adds the flags of `reproduce`."""
+  add = verb.add_argument
+  about = 'name of a table in configs/tables, or the path of your own'
+  add('--table', metavar='NAME', help=about)
+  size = verb.add_mutually_exclusive_group()
+  size.add_argument('--short', action='store_true', help='what two cores do in an hour')
+  size.add_argument('--smoke', action='store_true', help='seconds, as a trial')
+  add('--seeds', metavar='N', type=count, default=0, help="seeds of each cell (the table's)")
+  about = 'for the runs and results (runs/tables/NAME, with -short or -smoke)'
+  add('--workdir', metavar='DIR', type=path, help=about)
+  add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')
+  add('--traceback', action='store_true', help='print the traceback of an error')
 
 
 def add_config_flags(verb: Parser) -> None:

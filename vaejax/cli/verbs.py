@@ -177,7 +177,10 @@ def evaluate(flags, overrides) -> int:
   """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
   from vaejax.estimates import in_words
   from vaejax.evaluation.evaluate import evaluate as run
+  from vaejax.runs.sweep_files import is_sweep
 
+  if flags.member is None and is_sweep(flags.workdir):
+    return evaluate_sweep(flags, overrides)
   evals = flags.evals, flags.split, flags.seed, overrides
   which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
   values, skipped, problem = run(flags.workdir, *evals, *which, log, flags.data)
@@ -198,12 +201,50 @@ def evaluate(flags, overrides) -> int:
   return 0
 
 
+def evaluate_sweep(flags, overrides) -> int:
+  """The verb `evaluate` of all members of a sweep."""
+  from vaejax.sweeps import summary
+  from vaejax.sweeps.evaluate import evaluate_sweep as run
+
+  folder, evals = flags.workdir, (flags.evals, flags.split, flags.seed, overrides)
+  which = flags.weights, flags.checkpoint, flags.data_dir, log, flags.data
+  estimates, skipped, problem = run(folder, *evals, *which)
+  print(summary.estimates_text(folder, estimates))
+  if problem:
+    raise RunError(f'the values are not all recorded in {folder}: {problem}')
+  print(f'recorded in {folder / "members"}/K/evaluation.json')
+  if flags.checkpoint == 'latest':
+    print(f'and in {folder / "results.csv"}, {folder / "table.csv"}')
+  if skipped and flags.evals:
+    raise RunError('; '.join(skipped))
+  for line in skipped:
+    log(line)
+  return 0
+
+
 def prepare(flags, overrides) -> int:
   """The verb `prepare`."""
   from vaejax.data.prepare import catalog
 
   data_dir = flags.data_dir and str(flags.data_dir)
   print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))
+  return 0
+
+
+@stoppable
+def reproduce(flags, overrides) -> int:
+  """The verb `reproduce`."""
+  from vaejax.config.tables import table_path
+  from vaejax.sweeps.reproduce import reproduce as run
+
+  mode = 'short' if flags.short else 'smoke' if flags.smoke else 'whole'
+  name = table_path(flags.table).stem + ('' if mode == 'whole' else f'-{mode}')
+  folder = flags.workdir or Path('runs') / 'tables' / name
+  text, problems = run(flags.table, mode, folder, flags.seeds, flags.data_dir, sys.stderr)
+  print(text)
+  print(f'\nwritten: {folder / "table.md"}, {folder / "table.json"}, {folder / "report.html"}')
+  if problems:
+    raise RunError('; '.join(problems))
   return 0
 
 

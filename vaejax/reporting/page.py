@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 from vaejax.config import fields
 
@@ -30,6 +31,10 @@ CHART_STYLE = {
   **dict.fromkeys(('grid.color', 'axes.edgecolor', 'xtick.color', 'ytick.color'), INK),
 }
 
+Curves = Mapping[str, list[tuple[int, float]]]  # {color: [(step, value)]}
+Bands = Mapping[str, list[tuple[int, float, float]]]  # {color: [(step, low, high)]}
+EMPTY = MappingProxyType({})
+
 
 def render(title: str, subtitle: str, parts: Iterable[str]) -> bytes:
   """The HTML file of a report from its parts, which are HTML themselves."""
@@ -42,6 +47,12 @@ def table(head: Iterable, rows: Iterable[Iterable]) -> str:
   row = lambda tag, values: ''.join(f'<{tag}>{escape(str(x))}</{tag}>' for x in values)
   body = ''.join(f'<tr>{row("td", values)}</tr>' for values in rows)
   return f'<div class="card"><table><tr>{row("th", head)}</tr>{body}</table></div>'
+
+
+def section(heading: str, lines: Iterable[str]) -> str:
+  """A heading and a list of texts, which are escaped."""
+  items = ''.join(f'<li>{escape(line)}</li>' for line in lines)
+  return f'<h2>{escape(heading)}</h2><ul>{items}</ul>'
 
 
 def config_table(config) -> str:
@@ -57,19 +68,20 @@ def legend(labels: Iterable[tuple[str, str]]) -> str:
   )
 
 
-def chart_card(title: str, note: str, curves: Mapping[str, list[tuple[int, float]]]) -> str:
+def chart_card(title: str, note: str, curves: Curves, bands: Bands = EMPTY) -> str:
   """A chart with its title, and a note that is HTML."""
   caption = f'<figcaption><h3>{escape(title)}</h3>{note}</figcaption>'
-  return f'<figure class="card">{caption}{chart(curves)}</figure>'
+  return f'<figure class="card">{caption}{chart(curves, bands)}</figure>'
 
 
-def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
+def chart(curves: Curves, bands: Bands = EMPTY) -> str:
   """Curves over steps as an SVG element.
 
   If the values of the first twentieth of the steps would flatten the rest, they are cut off.
 
   Args:
     curves: {color: [(step, value)]}, in the order of the steps. Values are finite.
+    bands: {color: [(step, low, high)]}, filled behind the curves.
   """
   # Matplotlib takes 0.3 s to import, so only reports import it. At first it lists all fonts, and
   # warns of that on a slow machine.
@@ -83,6 +95,8 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
   with CHART_LOCK, rc_context(CHART_STYLE):
     figure = Figure(figsize=(4.2, 2.4))
     axes = figure.add_axes((0.15, 0.12, 0.83, 0.83))
+    for color, band in bands.items():
+      axes.fill_between(*zip(*band, strict=True), color=color, alpha=0.2, linewidth=0)
     for color, curve in curves.items():
       few = len(curve) <= 30
       axes.plot(*zip(*curve, strict=True), color=color, marker='o' if few else None, markersize=3)
@@ -167,6 +181,7 @@ p, figcaption, th { color: var(--soft); }
 figcaption { display: flex; gap: 14px; align-items: baseline; font-size: 13px;
   padding-bottom: 10px; }
 i { display: inline-block; width: 10px; height: 3px; margin-right: 5px; vertical-align: middle; }
+ul { padding-left: 20px; overflow-wrap: anywhere; }
 h2 + p { padding-bottom: 12px; } p span { margin-right: 18px; }
 img { display: block; width: 100%; image-rendering: pixelated; border-radius: 4px; }
 .strip { display: flex; gap: 10px; padding-top: 14px; }

@@ -1,19 +1,23 @@
-"""Summary files of a sweep: metrics.jsonl, results.csv, table.csv and report.html."""
+"""Summary files of a sweep: metrics.jsonl, results.csv, table.csv, paired.csv and report.html."""
 
 import csv
 import fcntl
 import io
 import math
 import statistics
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from vaejax.estimates import Estimate
 from vaejax.reporting import page
+from vaejax.reporting.lines import aligned
 from vaejax.reporting.log import filter_rows
 from vaejax.reporting.page import format_number, is_number
 from vaejax.runs import sweep_files
 from vaejax.runs.files import read_rows, write_atomic
 from vaejax.runs.workdir import read_config
+from vaejax.sweeps import paired
 
 MAX_SHOWN = 8  # settings in a chart and in the printed table
 NOT_METRICS = ('step', 'split', 'seconds', 'member', 'steps_per_s', 'final')
@@ -34,6 +38,12 @@ class Setting(NamedTuple):
   frozen: int
   means: dict[str, tuple[float | None, float | None]]
 
+  @property
+  def label(self) -> str:
+    """The setting in words: 'beta=4, lr=0.001'."""
+    words = (f'{field.split(".")[-1]}={text}' for field, text in self.fields.items())
+    return ', '.join(words) or 'all'
+
 
 def write_summary(folder: Path) -> str:
   """Writes the summary files of a sweep, and returns its table as text: a line for each setting,
@@ -52,12 +62,15 @@ def write_summary(folder: Path) -> str:
     settings = group_settings(values, results, names, order, best.startswith('-'))
     write_results(folder, values, results, names)
     write_settings(folder, settings, names)
+    comparisons = paired.compare(settings, values, results, names)
+    write_csv(folder / 'paired.csv', paired.HEAD, map(paired.as_csv, comparisons))
     title = f'{config.method} on {config.data.name}: {len(values)} members'
     subtitle = f'{folder.resolve().name} · {len(settings)} settings'
     subtitle += f', the first {MAX_SHOWN} shown' if len(settings) > MAX_SHOWN else ''
     parts = [
       f'<h2>Settings{", best first" if order else ""}</h2>',
       page.table(*format_settings(settings, names)),
+      paired_section(settings, comparisons),
       curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
       page.pictures(logs[0].parent / 'images'),
       page.config_table(config),
@@ -66,6 +79,19 @@ def write_summary(folder: Path) -> str:
   extreme = 'smallest' if best.startswith('-') else 'largest'
   caption = 'mean ± standard error over seeds' + (f', {extreme} {order} first' if order else '')
   return f'{caption}\n{settings_text(*format_settings(settings, names))}'
+
+
+def estimates_text(folder: Path, estimates: dict[int, dict[str, Estimate]]) -> str:
+  """A table of new values of members as text: mean ± standard error over seeds."""
+  values, names = sweep_files.read_sweep(folder)['values'], {}
+  results = {}
+  for number, named in estimates.items():
+    names |= dict.fromkeys(named)
+    of_member = {name: e.value for name, e in named.items() if math.isfinite(e.value)}
+    results[number] = {'frozen': False, 'values': of_member}
+  settings = group_settings(values, results, list(names))
+  head, rows = format_settings(settings, list(names))
+  return f'mean ± standard error over seeds\n{settings_text(head, rows)}'
 
 
 def read_results(folder: Path) -> dict[int, dict]:
@@ -111,24 +137,30 @@ def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
 
 
 def write_results(folder: Path, values: list[dict], results: dict, names: list[str]) -> None:
-  """Writes results.csv: a row for each member that has finished."""
+  """Writes results.csv: a row for each member that has finished, whose errors are standard errors
+  over examples."""
   rows = [
     [number, *values[number].values(), row['step'], int(row['frozen'])]
-    + [row['values'].get(name) for name in names]
+    + [row[kind].get(name) for name in names for kind in ('values', 'errors')]
     for number, row in sorted(results.items())
   ]
-  write_csv(folder / 'results.csv', ['member', *values[0], 'step', 'frozen', *names], rows)
+  head = ['member', *values[0], 'step', 'frozen', *with_errors(names)]
+  write_csv(folder / 'results.csv', head, rows)
 
 
 def write_settings(folder: Path, settings: list[Setting], names: list[str]) -> None:
-  """Writes table.csv: a row for each setting."""
-  head = [*settings[0].fields, 'members', 'frozen']
-  head += [f'{name}{end}' for name in names for end in ('', '_error')]
+  """Writes table.csv: a row for each setting, whose errors are standard errors over seeds."""
+  head = [*settings[0].fields, 'members', 'frozen', *with_errors(names)]
   rows = [
     [*s.fields.values(), len(s.members), s.frozen, *(x for name in names for x in s.means[name])]
     for s in settings
   ]
   write_csv(folder / 'table.csv', head, rows)
+
+
+def with_errors(names: list[str]) -> list[str]:
+  """The columns of values and their errors."""
+  return [f'{name}{end}' for name in names for end in ('', '_error')]
 
 
 def write_csv(path: Path, head: list[str], rows: list[list]) -> None:
@@ -157,20 +189,32 @@ def format_settings(settings: list[Setting], names: list[str]) -> tuple[list[str
 
 def settings_text(head: list[str], rows: list[list[str]]) -> str:
   """The first rows of a table as aligned text."""
-  from rich.console import Console
-  from rich.table import Column, Table
-
-  table = Table(*(Column(name, justify='right') for name in head), box=None, pad_edge=False)
-  for row in rows[:MAX_SHOWN]:
-    table.add_row(*row)
-  console = Console(file=io.StringIO(), width=10_000, markup=False, color_system=None)
-  console.print(table)
   more = len(rows) - MAX_SHOWN
-  return console.file.getvalue().rstrip() + (f'\n... and {more} more in table.csv' * (more > 0))
+  return aligned(head, rows[:MAX_SHOWN], left=0) + (
+    f'\n... and {more} more in table.csv' * (more > 0)
+  )
+
+
+def paired_section(settings: list[Setting], comparisons: list[paired.Comparison]) -> str:
+  """A table of the paired differences of the shown settings from the first one, '' if there are
+  none."""
+  reference, shown = settings[0].label, {s.label for s in settings[:MAX_SHOWN]}
+  rows = [
+    paired.in_words(c) for c in comparisons if c.reference == reference and c.setting in shown
+  ]
+  if not rows:
+    return ''
+  note = (
+    f"Each setting minus {reference}, seed by seed. The interval is of Student's t; the sign test "
+    'asks whether both signs are as likely. All pairs are in paired.csv.'
+  )
+  heading = f'<h2>Paired differences over common seeds</h2><p>{escape(note)}</p>'
+  return heading + page.table(['setting', 'value', 'seeds', *paired.COLUMNS], rows)
 
 
 def curves(settings: list[Setting], rows: list[dict]) -> str:
-  """A chart for each split and metric, with a curve for each setting: the mean over its members."""
+  """A chart for each split and metric, with a curve for each setting: the mean over its members,
+  with a band of its standard error."""
   colors = {n: page.COLORS[i] for i, s in enumerate(settings) for n in s.members}
   points = {}  # {(split, name): {color: {step: values}}}
   for row in rows:
@@ -180,14 +224,15 @@ def curves(settings: list[Setting], rows: list[dict]) -> str:
         steps.setdefault(row['step'], []).append(value)
   cards = []
   for (split, name), steps_of in sorted(points.items()):
-    means = {
-      color: [(step, statistics.fmean(values)) for step, values in sorted(steps.items())]
-      for color, steps in steps_of.items()
-    }
-    cards.append(page.chart_card(name, split, means))
-  labels = [
-    (color, ', '.join(f'{f.split(".")[-1]}={text}' for f, text in s.fields.items()) or 'all')
-    for color, s in zip(page.COLORS, settings, strict=False)
-  ]
+    means, bands = {}, {}
+    for color, steps in steps_of.items():
+      of_step = [(step, *mean_and_error(values)) for step, values in sorted(steps.items())]
+      means[color] = [(step, mean) for step, mean, _ in of_step]
+      band = [(step, mean - e, mean + e) for step, mean, e in of_step if e is not None]
+      bands |= {color: band} if band else {}
+    cards.append(page.chart_card(name, split, means, bands))
+  labels = [(color, s.label) for color, s in zip(page.COLORS, settings, strict=False)]
+  several = any(len(s.members) > 1 for s in settings)
+  heading = 'Curves' + ', mean over seeds ± its standard error' * several
   legend = f'<p>{page.legend(labels)}</p>'
-  return f'<h2>Curves, mean over seeds</h2>{legend}<div class="cards">{"".join(cards)}</div>'
+  return f'<h2>{heading}</h2>{legend}<div class="cards">{"".join(cards)}</div>'
