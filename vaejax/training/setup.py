@@ -23,6 +23,7 @@ from vaejax.evaluation.evals import (
   make_protocol,
   needs_labels,
 )
+from vaejax.evaluation.streams import open_others
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
 from vaejax.runs import checkpoint, same_data, workdir
@@ -116,6 +117,8 @@ def set_up(
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
+  evals, others, missing = open_others(evals, config.data, data_dir, source.example, put)
+  skipped += missing
   watched = 'validation' if 'validation' in tables else 'test'
   evals_of, lines = fit_evals(config, method, evals, source.example, tables, labels)
   skipped += lines
@@ -133,6 +136,7 @@ def set_up(
       bool(members),
       ordered['train'],
       left_out.streams(name) if leaves_out else (),
+      others,
     )
     for name, of_split in evals_of.items()
   }
