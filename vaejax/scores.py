@@ -16,6 +16,7 @@ from vaejax.distributions import per_example
 from vaejax.types import Batch, Latent, Method, Variables
 
 SEED = 0  # of the draws
+DRAWS, SAMPLES = 16, 128  # of z for the ELBO, and for importance sampling
 
 # Rows that a decoder processes at once: few enough for a CPU's cache.
 ROWS = 2048

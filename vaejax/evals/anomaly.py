@@ -18,8 +18,8 @@ SETTINGS = {
   'outliers': '',  # another dataset, whose test split are the outliers: its name or path
   'label': '',  # or a class of the tested split, or FACTOR=VALUE; '': hyper.left_out
   'background': '',  # workdir of a background model, for the likelihood ratio
-  'draws': 16,  # of the latents, for the ELBO and its terms
-  'samples': 128,  # importance samples
+  'draws': scores.DRAWS,  # of the latents, for the ELBO and its terms
+  'samples': scores.SAMPLES,  # importance samples
 }
 SMOKE = {'draws': 2, 'samples': 4}
 RANGES = {'draws': (1, 2**16), 'samples': (1, 2**31)}
