@@ -22,14 +22,17 @@ DRAWS, SAMPLES = 16, 128  # of z for the ELBO, and for importance sampling
 ROWS = 2048
 
 # In nats, but for the squared error, which is the sum over elements in the data's own range.
-NAMES = 'neg_elbo', 'nll', 'recon', 'kl', 'squared_error'
+NAMES = 'neg_elbo', 'neg_log_prob', 'recon', 'kl', 'squared_error'
 RATIO = 'ratio'  # log p(x) of a background model - log p(x), in nats (Ren et al. 2019, equation 2)
 
 
 def names(method: Method) -> tuple[str, ...]:
   """Those of NAMES that a method has: () if it has no p(x|z), as a GAN."""
   has = dict.fromkeys(('neg_elbo', 'recon', 'kl'), method.latent is not None)
-  has |= {'nll': 'log_weight' in method.predict, 'squared_error': 'reconstruct' in method.predict}
+  has |= {
+    'neg_log_prob': 'log_weight' in method.predict,
+    'squared_error': 'reconstruct' in method.predict,
+  }
   return tuple(name for name in NAMES if has[name])
 
 
@@ -73,8 +76,8 @@ def make(method: Method, draws: int, samples: int) -> Callable[..., Mapping[str,
     if 'neg_elbo' in known:
       recon, kl = bound_terms(method.latent, v, row, bound_key, draws)
       scores |= {'neg_elbo': recon + kl, 'recon': recon, 'kl': kl}
-    if 'nll' in known:
-      scores['nll'] = neg_log_likelihood(method, v, row, weight_key, samples, at_once)
+    if 'neg_log_prob' in known:
+      scores['neg_log_prob'] = neg_log_likelihood(method, v, row, weight_key, samples, at_once)
     if 'squared_error' in known:
       mean = method.predict['reconstruct'](v, row, bound_key)
       errors = [jnp.square(mean[name] - row[name]).ravel() for name in mean if name in row]

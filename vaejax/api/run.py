@@ -183,7 +183,7 @@ class Run:
   ) -> dict[str, np.ndarray]:
     """Returns anomaly scores of every image, {name: [N] float32}, larger for less likely ones.
 
-    They are 'neg_elbo', 'nll' (-log p(x) by importance sampling), 'recon' and 'kl' in nats, and
+    They are 'neg_elbo', 'neg_log_prob' (-log p(x) by importance sampling), 'recon' and 'kl' in nats, and
     'squared_error' of the reconstruction, summed over elements in the range inside the method, as
     far as the method has them. The draws are fixed, so the score of an image is always the same.
 
@@ -200,9 +200,11 @@ class Run:
     values = self._run('score', rows, n, 0, programs.SCORED, **settings)
     values = {name: values[name] for name in scores.NAMES if name in values}
     if background is not None:
-      self.check_score('nll')
-      background.check_score('nll')
-      values[scores.RATIO] = values['nll'] - background.score(images, **settings, **fields)['nll']
+      self.check_score('neg_log_prob')
+      background.check_score('neg_log_prob')
+      values[scores.RATIO] = (
+        values['neg_log_prob'] - background.score(images, **settings, **fields)['neg_log_prob']
+      )
     return values
 
   def check_score(self, name: str = '') -> None:

@@ -55,7 +55,7 @@ def make(method: Method, config, example: Example) -> Eval:
     fields = {name: x for name, x in batch.items() if name != 'mask'}
     values = score(v, fields)
     if ratio:
-      values = values | {scores.RATIO: values['nll'] - ratio(fields, hyper)}
+      values = values | {scores.RATIO: values['neg_log_prob'] - ratio(fields, hyper)}
     return {f'anomaly_{name}': x for name, x in values.items()}
 
   def extract(v, batch, key, hyper):

@@ -36,6 +36,8 @@ def open_other(table, data, example: Example, put) -> Source:
   are not like the run's."""
   if table.units and example.units:
     table = table._replace(units=example.units)
+  if data.binarise == 'none' and not table.units:
+    table = table._replace(levels=example.levels)  # pixels become the nearest of the run's values
   source = sources.test(data, table, put)
   form = lambda e: (e.data, e.fields[e.data].shape, e.levels, bool(e.units))
   in_words = lambda e: f'{e.data}s of {e.fields[e.data].shape}, {e.levels or "real"} levels'
