@@ -81,7 +81,8 @@ def build(id: str) -> Case:
   config = load_config(f'{CONFIGS}/{stem}.py:smoke,{words}', settings.items())
   rows = splits.table(config.data, 'train', None)
   method = factory.make_method(config, sources.example(config.data, rows))
-  source = sources.train(config.data, rows, examples(config, method), config.seed)
+  leave_out, n = 'left_out' in config.hyper, examples(config, method)
+  source = sources.train(config.data, rows, n, config.seed, leave_out=leave_out)
   optimizer, traces = config.optimizer, []
   step = make_step(
     method,

@@ -198,6 +198,8 @@ class Eval(NamedTuple):
     previous: number of rows of a split that `extract` needs before each row, as
       batch['previous_image'] [B, previous, H, W, C] and so on, the nearest last. Before the first
       row of the split, they are that row.
+    others: {stream: (folder of prepared datasets) -> data.table.Table} of streams of other data
+      that this eval brings, which is prepared as the run's.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
@@ -207,6 +209,7 @@ class Eval(NamedTuple):
   limit: int = 0
   spaced: bool = False
   previous: int = 0
+  others: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
 
 class Example(NamedTuple):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vaejax.data import left_out
 from vaejax.types import (
   Batch,
   BatchMeans,
@@ -197,12 +198,13 @@ class Chunk(NamedTuple):
 
 
 def make_chunk(step, draw) -> Chunk:
-  """The chunk that repeats a step, on the batches of `draw`."""
+  """The chunk that repeats a step, on the batches of `draw`, see data.source.Source."""
 
   # Jitted here, so that the step is not traced a second time for the shapes of its metrics.
   @jax.jit
   def draw_and_step(state, buffer):
-    return step(state, draw(buffer, state.key, state.step))
+    given = [state.hyper[left_out.FIELD]] if left_out.FIELD in state.hyper else []
+    return step(state, draw(buffer, state.key, state.step, *given))
 
   def zeros(state: State, buffer: Buffer) -> Metrics:
     metrics = jax.eval_shape(draw_and_step, state, buffer)[1]
