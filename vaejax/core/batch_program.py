@@ -41,8 +41,8 @@ def make_batch_program(
   sums are {eval: {stream: tree}}, rows {stream: {name: arrays}}; examples from `limit` on are
   masked. So are examples without a label if the method is conditional, and with `leave_out` those
   of a member's left-out class; IS_TESTED is then among the rows. Members of a stack see the same
-  batch. A row has the same noise in batches of any size. Also returns {(eval, stream): names of its rows}, which is filled when the
-  program is traced, and `before` of the first batch.
+  batch. A row has the same noise in batches of any size. Also returns {(eval, stream): names of its
+  rows}, which is filled when the program is traced, and `before` of the first batch.
   """
   read_rows, row_names = sharding.shard_rows(mesh, source.rows), {}
   conditional = method.conditional and 'label' in source.example.fields
