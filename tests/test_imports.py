@@ -14,12 +14,12 @@ LAYERS = (
   ('lookup', 'distributed'),
   ('units',),
   ('types',),
-  ('distributions',),
+  ('distributions', 'previous'),
   ('compound',),
   ('objectives', 'metrics'),
   ('latent', 'nets', 'data'),
   ('perceptual',),
-  ('methods', 'config'),
+  ('methods', 'config', 'scores'),
   ('core',),
   ('runs',),
   ('reporting',),
@@ -35,7 +35,7 @@ BY_NAME = {
   'methods': (),
   'evals': (),
   'nets': ('methods', 'perceptual'),
-  'latent': ('methods', 'evals', 'api'),
+  'latent': ('methods', 'scores', 'evals', 'api'),
 }
 
 

@@ -66,7 +66,7 @@ def rvae(
   def init(key, batch):
     x = batch['video']
     features, noise = (jnp.zeros((*x.shape[:2], size)) for size in (*feature_shape, latents))
-    z_and_h = jnp.zeros((x.shape[0], latents + core.width))
+    z_and_h = jnp.zeros((x.shape[0], (core.width if core.codes else latents) + core.width))
     inputs = {'encoder': (frames(x),), 'core': (features, noise), 'decoder': (z_and_h,)}
     return lens.init(nets, key, inputs)
 
@@ -77,7 +77,8 @@ def rvae(
 
   def decode(v, z, h, target=None, train=False):
     """p(x|z, h) for z [N, latents] and h [N, width], and the updated variables."""
-    return apply('decoder', v, jnp.concatenate([z, h], axis=-1), target=target, train=train)
+    inputs, v = apply('core', v, z, h, method='decoder_input', train=train)
+    return apply('decoder', v, inputs, target=target, train=train)
 
   def generate(v, carry, first, noise, x_key):
     """Frames [B, T, H, W, C] that continue a video from `carry`, in the range of the data.
