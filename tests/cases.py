@@ -29,6 +29,11 @@ SETTINGS |= {
 SETTINGS |= {
   'gan, wasserstein': ('gan:wasserstein', {}),
   'gan, hinge, conditional': ('gan:hinge,conditional', {}),
+  'gan, packing, conditional, r1': (
+    'gan:conditional',
+    {'objective.packing': '2', 'objective.penalty': 'r1'},
+  ),
+  'vaegan, paper': ('vaegan:paper', {'net': 'conv', 'model.critic.net': 'conv', 'layer': '2'}),
   'conv, batch norm, ema': ('vae', BATCH_NORM),
   'resnet, sigma_vae, accumulate': ('beta_vae', RESNET),
   'iwae, gaussian, clip': ('iwae', GAUSSIAN),
@@ -45,6 +50,8 @@ STATISTICS = {
   'gan': {'generator'},
   'gan, wasserstein': {'generator'},
   'gan, hinge, conditional': {'generator', 'critic'},
+  'gan, packing, conditional, r1': {'generator'},
+  'vaegan, paper': {'encoder', 'decoder', 'critic'},
   'judge': {'classifier'},
   'vaegan': {'encoder', 'decoder', 'critic'},
   'source, conv32': {'decoder'},
@@ -74,7 +81,8 @@ def build(id: str) -> Case:
   config = load_config(f'{CONFIGS}/{stem}.py:smoke,{words}', settings.items())
   rows = splits.table(config.data, 'train', None)
   method = factory.make_method(config, sources.example(config.data, rows))
-  source = sources.train(config.data, rows, examples(config, method), config.seed)
+  leave_out, n = 'left_out' in config.hyper, examples(config, method)
+  source = sources.train(config.data, rows, n, config.seed, leave_out=leave_out)
   optimizer, traces = config.optimizer, []
   step = make_step(
     method,

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vaejax import previous
 from vaejax.estimates import Estimate
 from vaejax.types import Example
 
@@ -20,8 +21,14 @@ def with_errors(e, variables=None, hyper=None, key=None, **streams):
   """{name: Estimate} of an eval; arguments as of `values`."""
   key, all_sums, all_rows = jax.random.key(0) if key is None else key, {}, {}
   for stream, extract in e.extract.items():
-    batches, results = streams[stream], []
+    batches, results, before = streams[stream], [], None
     for batch in batches if isinstance(batches, list) else [batches]:
+      if e.previous:
+        fields = {k: x for k, x in batch.items() if k != 'mask'}
+        blank = {k: jnp.zeros((e.previous, *x.shape[1:]), x.dtype) for k, x in fields.items()}
+        before = before or {'rows': blank, 'any': jnp.zeros((), bool)}
+        fields, before = previous.add(fields, before, e.previous)
+        batch = {**fields, 'mask': batch['mask']}
       sums, rows = jax.device_get(jax.jit(extract)(variables, batch, key, hyper or {}))
       mask = np.asarray(batch['mask']) > 0
       results.append((sums, {k: v[mask] for k, v in rows.items()}))

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vaejax.data import left_out
 from vaejax.types import (
   Batch,
   BatchMeans,
@@ -27,13 +28,15 @@ def create_state(
   hyper: Mapping[str, float],
   example: Example,
   taken: Variables | None = None,
+  first: Batch | None = None,
 ) -> State:
   """The state before the first step, without a moving average. Pure.
 
-  `taken` has the variables of nets from another run, which replace those of `method.init`.
+  `taken` has the variables of nets from another run, which replace those of `method.init`. `first`
+  is the batch of one example that nets are initialised with; None: a blank one.
   """
   init_key, run_key = jax.random.split(key)
-  variables = method.init(init_key, zeros(example, 1))
+  variables = method.init(init_key, zeros(example, 1) if first is None else first)
   if taken is not None:
     variables = Variables({**variables.params, **taken.params}, {**variables.extra, **taken.extra})
   opt = {p.name: p.tx.init({n: variables.params[n] for n in p.owns}) for p in method.players}
@@ -195,12 +198,13 @@ class Chunk(NamedTuple):
 
 
 def make_chunk(step, draw) -> Chunk:
-  """The chunk that repeats a step, on the batches of `draw`."""
+  """The chunk that repeats a step, on the batches of `draw`, see data.source.Source."""
 
   # Jitted here, so that the step is not traced a second time for the shapes of its metrics.
   @jax.jit
   def draw_and_step(state, buffer):
-    return step(state, draw(buffer, state.key, state.step))
+    given = [state.hyper[left_out.FIELD]] if left_out.FIELD in state.hyper else []
+    return step(state, draw(buffer, state.key, state.step, *given))
 
   def zeros(state: State, buffer: Buffer) -> Metrics:
     metrics = jax.eval_shape(draw_and_step, state, buffer)[1]

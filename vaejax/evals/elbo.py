@@ -81,7 +81,7 @@ def make(method: Method, config, example: Example) -> Eval:
   protocol |= {'samples': objective.samples} if 'samples' in objective else {}
   if example.classes and 'label' not in example.fields and not names():
     raise UserError(f'the elbo eval needs labels for {config.method}, but the data has none')
-  return Eval({'test': extract}, finish, names, protocol)
+  return Eval({'test': extract}, finish, names, protocol, previous=method.previous)
 
 
 def labelled(rows: dict) -> dict:
