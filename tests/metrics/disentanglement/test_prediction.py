@@ -93,11 +93,11 @@ def test_sap_by_hand():
   code = np.stack([v, [0, 0, 0, 1, 0, 1, 1, 1]], axis=1).astype(float)
   assert sap((code, v[:, None]), (code, v[:, None])) == pytest.approx(0.25)
   assert sap((code[:, :1], v[:, None]), (code[:, :1], v[:, None])) == pytest.approx(0.5)
-  # Balanced: of five rows of one value and one of the other, each value counts half.
-  v = np.array([0, 0, 0, 0, 0, 1])
-  code = np.zeros((6, 2))
-  code[:, 0] = v
-  assert sap((code, v[:, None]), (code, v[:, None])) == pytest.approx(0.5)
+  # Balanced: where 3 of 9 rows of one value meet 2 of 2 of the other, the other wins.
+  v = np.repeat([0, 1], [9, 2])
+  code = np.repeat([0.0, 1.0], [6, 5])[:, None]
+  want = (6 / 9 + 1) / 2 - 0.5
+  assert sap((code, v[:, None]), (code, v[:, None])) == pytest.approx(want)
 
 
 def test_explicitness():

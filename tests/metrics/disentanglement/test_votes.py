@@ -68,6 +68,12 @@ def test_a_latent_votes_for_one_factor(factors):
   assert 2 / 3 - 0.06 < found < 0.73
 
 
+def test_latents_count_by_their_own_variance(factors):
+  blur = 0.3 * np.random.default_rng(2).normal(size=factors.shape)
+  codes = (factors + blur) * [0.01, 1, 100]
+  assert value(factor_vae_score, codes, factors) > 0.98
+
+
 def test_a_rotated_code_is_less_modular(factors):
   centred = factors - factors.mean(axis=0)
   turn = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
