@@ -1,7 +1,9 @@
 """What all tests share: 8 CPU devices, a cache folder of their own, the shared datasets."""
 
+import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -9,15 +11,22 @@ from pathlib import Path
 import pytest
 from running import finished, launch
 
+from vaejax.distributed.processes import STOP_SIGNALS
+
 __all__ = ['finished', 'launch']
 
 ROOT = Path(__file__).parent.parent
+# The slowest modules, slowest first.
+LONG = 'test_docs', 'test_survival', 'test_hosts', 'test_submit', 'test_invariants', 'test_judges'
+LONG += 'test_sweep', 'test_default_run', 'test_read_only', 'test_source', 'test_stream'
 SHARED = ROOT.parent / 'shared' / 'tensorflow_datasets'
 
 
 def pytest_configure(config):
   """Before JAX is first used. Child processes inherit all but the number of devices; those of
   `launch` (running.py) compile as users' do."""
+  # What compiled programs consist of is millions of objects, which live as long as the tests.
+  gc.set_threshold(50_000, 20, 100)
   config.cache_home = tempfile.mkdtemp(prefix='vaejax-tests-')
   os.environ['XDG_CACHE_HOME'] = config.cache_home
   os.environ['JAX_COMPILATION_CACHE_DIR'] = os.path.join(config.cache_home, 'compiled')
@@ -36,8 +45,23 @@ def pytest_configure(config):
   jax.config.update('jax_num_cpu_devices', 8)
 
 
+def pytest_collection_modifyitems(items):
+  """Modules that take minutes begin first: at the end one worker would wait for the other."""
+  place = {name: number for number, name in enumerate(LONG)}
+  items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
+
 def pytest_unconfigure(config):
   shutil.rmtree(config.cache_home, ignore_errors=True)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def no_ignored_signals():
+  """A script's background job ignores SIGINT and one of nohup SIGHUP, which programs inherit. Here
+  they have no effect either, but programs that tests start get them."""
+  for number in STOP_SIGNALS:
+    if signal.getsignal(number) == signal.SIG_IGN:
+      signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SMOKE = '--config=configs/vae.py:digits,smoke'
+# Steps and seconds that no test waits for: the end of an endless run, and of one that hangs.
+NEVER = 10**7
+HANGS = 600
+reserved = []  # sockets, see free_port
 
 
 class Result(NamedTuple):
@@ -42,7 +47,7 @@ def launch():
     started.append(subprocess.Popen(command, cwd=ROOT, env=environment, **pipe))
     return started[-1]
 
-  def end(process, seconds=120):
+  def end(process, seconds=HANGS):
     out, err = process.communicate(timeout=seconds)
     return Result(process.returncode, out, err)
 
@@ -62,7 +67,17 @@ def finished(launch, tmp_path_factory):
   return workdir
 
 
-def wait_for(condition, seconds=60):
+def free_port() -> int:
+  """A port that the system gives to nobody else as long as the tests run. The program that is told
+  to listen there may do so, because this socket only occupies the port."""
+  taken = socket.socket()
+  taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+  taken.bind(('', 0))
+  reserved.append(taken)
+  return taken.getsockname()[1]
+
+
+def wait_for(condition, seconds=HANGS):
   """Waits until condition() is true, looking every millisecond."""
   end = time.monotonic() + seconds
   while not condition():

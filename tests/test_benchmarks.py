@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import is_alive, wait_for
+from running import HANGS, is_alive, wait_for
 
 BENCHMARKS = Path(__file__).parent / 'benchmarks'
 ABOUT = {'device': 'a CPU', 'platform': 'cpu', 'devices': 1, 'date': 'today', 'minutes': 1}
@@ -38,7 +38,7 @@ def test_a_part_that_fails_keeps_its_figures_and_stops_no_other(runner, program,
   bad = program('bad', FIGURE.format('before') + 'raise ValueError("no such kernel")')
   good = program('good', FIGURE.format('after') + "figures.left_open('torch', 'no torch')")
   parts = [runner.Part('bad', 1, (bad,)), runner.Part('good', 1, (good,))]
-  runner.run(parts, 60, tmp_path, ABOUT, small=False)
+  runner.run(parts, 999, tmp_path, ABOUT, small=False)
   result = json.loads((tmp_path / 'accelerator.json').read_text())
   before, after, left_open = result['figures']
   assert (before['name'], before['value'], before['error']) == ('before', 2.0, 1.5)
@@ -59,23 +59,26 @@ def test_a_figure_is_on_disk_while_its_part_runs_and_a_newer_one_replaces_it(
   code = FIGURE.format('x') + 'import json, os\n'
   code += f'while not os.path.exists("{tmp_path}/accelerator.json"): pass\n'
   code += "figures.report('x', 7.0, 's', 'once')"
-  result = runner.run([runner.Part('x', 1, (program('x', code),))], 60, tmp_path, ABOUT, False)
+  result = runner.run([runner.Part('x', 1, (program('x', code),))], 999, tmp_path, ABOUT, False)
   assert result['parts']['x']['status'] == 'done'
   assert [figure['value'] for figure in result['figures']] == [7.0]
 
 
 def test_a_part_is_ended_after_its_time_with_all_that_it_started(runner, program, tmp_path):
   code = 'import figures, subprocess, sys, time\n'
-  code += 'sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]\n'
+  code += 'sleeper = [sys.executable, "-c", "import time; time.sleep(999)"]\n'
   code += 'child = subprocess.Popen(sleeper, stdout=subprocess.DEVNULL)\n'
-  code += 'figures.report("child", child.pid, "", "its number")\ntime.sleep(60)'
-  taken = []
+  code += 'figures.report("child", child.pid, "", "its number")\ntime.sleep(999)'
+  taken, seconds = [], 1
   command = [sys.executable, program('slow', code)]
-  ended = runner.run_part(command, 2.0, taken.append, str(tmp_path))
-  assert ended['status'] == 'stopped after its 2 s'
+  while not taken:  # until that is enough for it to begin
+    seconds *= 2
+    assert seconds < HANGS
+    ended = runner.run_part(command, seconds, taken.append, str(tmp_path))
+    assert ended['status'] == f'stopped after its {seconds} s'
   (figure,) = taken
-  # A killed process is there until it is next scheduled. Left alone, this one would sleep for 60 s.
-  wait_for(lambda: not is_alive(figure['value']), 30)
+  # A killed process is there until it is next scheduled. Left alone, this one would sleep on.
+  wait_for(lambda: not is_alive(figure['value']))
 
 
 def test_a_part_without_time_is_left_out(runner, program, tmp_path):

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import re
-import socket
 import subprocess
 import sys
 import tomllib
@@ -22,7 +21,7 @@ from pages import (
   skeleton,
   split,
 )
-from running import wait_for
+from running import HANGS, free_port, wait_for
 
 ROOT = Path(__file__).parent.parent
 PAGES = ('README.md', 'configs/README.md', 'vaejax/README.md', 'tests/benchmarks/RESULTS.md')
@@ -36,11 +35,12 @@ class Place:
     for name in ('launch.py', 'configs', 'tests'):
       (folder / name).symlink_to(ROOT / name)
     make_own_files(folder)
-    with socket.create_server(('127.0.0.1', 0)) as server:
-      self.host = f'127.0.0.1:{server.getsockname()[1]}'
+    (folder / 'tmp').mkdir()
+    self.host = f'127.0.0.1:{free_port()}'
     # A judge of 20 steps is none for other tests.
     self.environment = os.environ | {
       'XDG_CACHE_HOME': str(folder / 'cache'),
+      'TMPDIR': str(folder / 'tmp'),  # benchmarks keep their data there
       'TFDS_DATA_DIR': str(SHARED if SHARED.is_dir() else folder),
       'PYTHONPATH': str(ROOT),
     }
@@ -63,7 +63,7 @@ class Place:
       if together and len(started) < len(lines):
         continue
       for command, process in started:
-        texts.append(process.communicate(timeout=600)[0])
+        texts.append(process.communicate(timeout=3 * HANGS)[0])
         if process.returncode != expected:
           wrong.append(f'{command}\n  status {process.returncode}: {texts[-1][-2000:]}')
         elif ' submit ' in command:
@@ -77,7 +77,7 @@ class Place:
   def finish(self, text: str):
     """Waits for the end of a job."""
     log = Path(re.search(r'^log: +(.*)$', text, re.M)[1])
-    wait_for(lambda: log.exists() and 'next: ' in log.read_text(), 180)
+    wait_for(lambda: log.exists() and 'next: ' in log.read_text())
 
 
 def script(name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import HANGS
 
 from vaejax.cli.flags import make_parser
 from vaejax.cli.main import main
@@ -158,7 +159,7 @@ def test_a_mistyped_dataset_comes_before_the_run_in_the_default_workdir(capsys, 
 
 def test_a_mistake_in_a_process_has_status_2_and_no_traceback(place):
   argv = [sys.executable, str(ROOT / 'launch.py'), 'train', '--config.beta=x']
-  ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+  ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=HANGS)
   assert ended.returncode == 2 and ended.stdout == ''
   assert ended.stderr == "error: hyper.beta='x' is not a number\n"
   assert os.listdir(place) == ['configs']
@@ -188,7 +189,12 @@ def test_help_imports_no_jax():
     'sys.exit(f"{status} {slow}" if status or slow else 0)\n'
   )
   found = subprocess.run(
-    [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    [sys.executable, '-c', code],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+    timeout=HANGS,
   )
   assert found.returncode == 0, found.stderr
 
@@ -203,7 +209,7 @@ def test_a_reader_that_stops_gets_no_traceback():
     stderr=subprocess.PIPE,
     env={name: value for name, value in os.environ.items() if name != 'PYTHONUNBUFFERED'},
     check=False,
-    timeout=60,
+    timeout=HANGS,
   )
   os.close(writer)
   assert (found.returncode, found.stderr) == (128 + signal.SIGPIPE, b'')

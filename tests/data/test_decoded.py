@@ -9,6 +9,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from running import HANGS
 
 from vaejax.data import decoded
 
@@ -170,12 +171,12 @@ def test_nothing_is_left_of_a_decoding_that_failed(cache):
 
 def test_writers_at_the_same_time_all_have_whole_arrays(cache):
   # All decode before any has renamed, so that all but one lose the race.
-  barrier = threading.Barrier(4)
+  barrier = threading.Barrier(4, timeout=HANGS)
 
   def slow():
-    barrier.wait(10)
+    barrier.wait()
     yield from Decoder()()
-    barrier.wait(10)
+    barrier.wait()
 
   with concurrent.futures.ThreadPoolExecutor(4) as pool:
     results = list(pool.map(load, [slow] * 4))

@@ -127,6 +127,15 @@ def test_an_example_is_what_both_sources_give():
     assert (example.low, example.high, example.levels, example.classes) == (low, high, levels, 10)
 
 
+def test_factors_are_described_with_the_number_of_their_values():
+  from vaejax.data.table import of_arrays
+
+  rows = of_arrays({'image': np.zeros((2, 4, 4, 1), np.uint8)}, None, 'x')
+  rows = rows._replace(factors={'size': 4, 'angle': 40})
+  line = sources.summary(rows, False)
+  assert line == '2 images of 4x4x1, streamed, factors: size (4), angle (40)'
+
+
 def test_one_row_is_described_as_one():
   from vaejax.data.elements import check_finite
   from vaejax.data.labels import Count

@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from running import is_alive, wait_for
+from running import HANGS, is_alive, wait_for
 
 from vaejax.data import source, stream
 from vaejax.data.table import Table
@@ -78,16 +78,15 @@ def test_what_cannot_be_sent_is_an_error(what):
 
 
 RUN = """
-import multiprocessing, os, signal, sys, time
+import multiprocessing, time
 import test_stream as t
 
 if __name__ == '__main__':
-  signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job may ignore it
   made = t.source.make(t.table(), 2, resident=False, key=t.KEY, workers=2)
   stream = made.buffers(0, 10**6)
   next(stream)
   print(*(p.pid for p in multiprocessing.active_children()), flush=True)
-  time.sleep(60)
+  time.sleep(600)
 """
 
 
@@ -113,5 +112,5 @@ def test_workers_end_with_their_parent(number, tmp_path):
   time.sleep(0.5)
   assert all(map(is_alive, workers))
   run.send_signal(number)
-  run.wait(timeout=60)
-  wait_for(lambda: not any(map(is_alive, workers)), 30)
+  run.wait(timeout=HANGS)
+  wait_for(lambda: not any(map(is_alive, workers)))

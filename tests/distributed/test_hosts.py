@@ -3,14 +3,23 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
-from running import SMOKE, assert_same_run, reached, rows, values, wait_for
+from running import (
+  HANGS,
+  NEVER,
+  SMOKE,
+  assert_same_run,
+  free_port,
+  reached,
+  rows,
+  values,
+  wait_for,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +28,7 @@ SGD = ('--config.optimizer.name=sgd', '--config.hyper.lr=1e-4')
 PLAIN = ('--config.optimizer.b1=None', '--config.optimizer.b2=None')
 GAN = '--config=configs/gan.py:digits,smoke'
 STREAM = '--config.data.mode=stream'
-ENDLESS = (SMOKE, '--config.steps=100000', '--config.checkpoint.every=5')
-
-
-def free_port():
-  with socket.create_server(('', 0)) as server:
-    return server.getsockname()[1]
+CONSTANT = (SMOKE, '--config.schedule.lr=constant')
 
 
 def place(number, count, port):
@@ -38,10 +42,11 @@ def begin(launch, count, *words, devices=4, verb='train'):
 
 
 def finish(launch, processes, status=0):
-  """How they end: all alike; process 0 alone prints, but for what Gloo and JAX have to say."""
-  results = [launch.end(process, 300) for process in processes]
+  """How they end: all alike; process 0 alone prints, but for what Gloo and JAX have to say, and
+  for one that waits for a slow start."""
+  results = [launch.end(process) for process in processes]
   assert [r.status for r in results] == [status] * len(results), [r.err for r in results]
-  theirs = re.compile(r'\[Gloo\]|[WIE][0-9]{4} ')
+  theirs = re.compile(r'\[Gloo\]|[WIE][0-9]{4} |process \d of \d waits for the others')
   lines = [line for r in results[1:] for line in (r.out + r.err).splitlines()]
   assert not [line for line in lines if not theirs.match(line)]
   return results[0]
@@ -100,7 +105,7 @@ def test_what_is_divided_is_whole_on_each_also_by_way_of_the_host():
     more = {'JAX_NUM_CPU_DEVICES': '2', 'PYTHONPATH': os.pathsep.join(sys.path)}
     started.append(subprocess.Popen(words, env=os.environ | more, stderr=subprocess.PIPE))
   for process in started:
-    said = process.communicate(timeout=120)[1]
+    said = process.communicate(timeout=HANGS)[1]
     assert process.returncode == 0, said.decode()
 
 
@@ -130,20 +135,22 @@ def test_a_stream_is_the_resident_run(launch, single, tmp_path):
 
 def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
   """Each the members of its own devices, one of which is frozen; stopped, and taken up again."""
-  words = (SMOKE, *SGD, '--grid', 'lr=1e-4,1e30', '--mesh=sweep:2,data:2', '--config.steps=400')
-  words += ('--config.eval.log_every=1', '--config.eval.every=400')
-  one = launch('sweep', *words, f'--workdir={tmp_path / "one"}', JAX_NUM_CPU_DEVICES='4')
-  assert one.status == 0, one.err
+  words = (*CONSTANT, *SGD, '--grid', 'lr=1e-4,1e30', '--mesh=sweep:2,data:2')
+  words += ('--config.eval.log_every=1', f'--config.eval.every={NEVER}')
   several, stack = f'--workdir={tmp_path / "several"}', ('stacks', '0')
-  started = begin(launch, 2, *words, several, verb='sweep')
+  started = begin(launch, 2, *words, f'--config.steps={NEVER}', several, verb='sweep')
   own = tmp_path.joinpath('several', *stack)
-  wait_for(lambda: reached(own) or started[0].poll() is not None, 300)
+  wait_for(lambda: reached(own) or started[0].poll() is not None)
   started[1].terminate()
   stopped = finish(launch, started, 143)
   assert '2 processes, 2 members' in stopped.err and 'member 1: seed=0, ' in stopped.err
+  steps = 20 + int(re.search(r'stopped by SIGTERM at step (\d+)', stopped.err)[1])
+  words += (f'--config.steps={steps}',)
   result = finish(launch, begin(launch, 2, *words, several, verb='sweep'))
-  assert 'resuming at step' in result.err
-  assert_close(tmp_path.joinpath('one', *stack), own, 400)
+  assert f'resuming at step {steps - 20} of {steps}' in result.err
+  one = launch('sweep', *words, f'--workdir={tmp_path / "one"}', JAX_NUM_CPU_DEVICES='4')
+  assert one.status == 0, one.err
+  assert_close(tmp_path.joinpath('one', *stack), own, steps)
   tables = [
     (tmp_path / name / 'results.csv').read_text().splitlines() for name in ('one', 'several')
   ]
@@ -153,10 +160,9 @@ def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
 @pytest.mark.parametrize('number, process', [(signal.SIGTERM, 1), (signal.SIGUSR1, 0)])
 def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path, number, process):
   """Resumed it has the bits of the run that was never stopped."""
-  long = (SMOKE, '--config.schedule.lr=constant', '--config.checkpoint.every=1000000')
-  long += ('--config.checkpoint.best=',)
-  started = begin(launch, 2, *long, '--config.steps=100000', f'--workdir={tmp_path / "run"}')
-  wait_for(lambda: reached(tmp_path / 'run') or started[0].poll() is not None, 300)
+  long = (*CONSTANT, f'--config.checkpoint.every={NEVER}', '--config.checkpoint.best=')
+  started = begin(launch, 2, *long, f'--config.steps={NEVER}', f'--workdir={tmp_path / "run"}')
+  wait_for(lambda: reached(tmp_path / 'run') or started[0].poll() is not None)
   started[process].send_signal(number)
   last = finish(launch, started, 143).lines[-1]
   step = int(last.removeprefix('stopped by SIGTERM at step ').split(';')[0])
@@ -175,34 +181,32 @@ def test_a_signal_in_the_last_test_ends_all(launch, tmp_path, number):
   slow = (*words, *evals, '--config.eval.nll.samples=200000')
   started = begin(launch, 2, *slow)
   saved = tmp_path / 'run' / 'checkpoints' / '20'
-  wait_for(lambda: saved.exists() or started[0].poll() is not None, 300)
+  wait_for(lambda: saved.exists() or started[0].poll() is not None)
   time.sleep(5)
-  began = time.monotonic()
   started[1].send_signal(number)
   stopped = finish(launch, started, 143)
   assert stopped.lines[-1].startswith('stopped by SIGTERM at step 20'), stopped.err
-  assert time.monotonic() - began < 60 and not (tmp_path / 'run' / 'evaluation.json').exists()
+  assert not (tmp_path / 'run' / 'evaluation.json').exists()
   finished = train(launch, 2, *words)
   assert 'finished at step 20 of 20' in finished.err and 'test after 20 steps' in finished.out
 
 
 @pytest.mark.parametrize('killed, count', [(0, 2), (1, 4)])
 def test_one_is_killed(launch, tmp_path, killed, count):
-  """The others end within 30 s, by a line of ours or by JAX's; the next launch, of one process,
-  goes on."""
-  started = begin(launch, count, *ENDLESS, f'--workdir={tmp_path}')
+  """The others end soon, by a line of ours or by JAX's; the next launch goes on, as one process."""
+  words = (*CONSTANT, '--config.checkpoint.every=5', f'--workdir={tmp_path}')
+  started = begin(launch, count, *words, f'--config.steps={NEVER}')
   saved = lambda: [int(p.name) for p in tmp_path.glob('checkpoints/*') if p.name.isdecimal()]
-  wait_for(lambda: saved() or started[0].poll() is not None, 300)
+  wait_for(lambda: saved() or started[0].poll() is not None)
   started[killed].kill()
   since = time.monotonic()
   for number, process in enumerate(started):
-    result = launch.end(process, 60)
+    result = launch.end(process)
     if number != killed:
       assert result.status in (1, -signal.SIGABRT) and 'Traceback' not in result.err
       ours = 'error: another process has ended, see its output.' in result.err
       assert ours or 'the JAX distributed service detected fatal errors' in result.err
-  assert time.monotonic() - since < 30
+  assert time.monotonic() - since < 90  # by itself JAX takes more than 100 s
   stands = max(saved())
-  shorter = [word.replace('100000', str(stands + 5)) for word in ENDLESS]
-  result = launch('train', *shorter, f'--workdir={tmp_path}')
+  result = launch('train', *words, f'--config.steps={stands + 5}')
   assert result.status == 0 and f'resuming at step {stands}' in result.err, result.err

@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
+from running import HANGS, free_port
 
 from vaejax.distributed.processes import Place, find_place, first_host, stop_signals
 from vaejax.errors import UserError
@@ -109,24 +109,19 @@ NAMES = ('SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2')
 
 @pytest.mark.parametrize('name', NAMES)
 def test_a_signal_is_caught_and_handlers_are_put_back(name):
-  # A background shell starts its commands with SIGINT ignored.
-  ignored = signal.getsignal(signal.Signals[name]) == signal.SIG_IGN
-  before = ignored and signal.signal(signal.Signals[name], signal.SIG_DFL)
   number, old = signal.Signals[name], [signal.getsignal(signal.Signals[name]) for name in NAMES]
   with stop_signals() as stop_signal:
     assert stop_signal() == 0
-    os.kill(os.getpid(), number)
+    signal.raise_signal(number)
     assert stop_signal() == number == stop_signal()
   assert [signal.getsignal(signal.Signals[name]) for name in NAMES] == old
-  if ignored:
-    signal.signal(number, before)
 
 
 def test_an_ignored_signal_stays_ignored():
   old = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
   try:
     with stop_signals() as stop_signal:
-      os.kill(os.getpid(), signal.SIGHUP)
+      signal.raise_signal(signal.SIGHUP)
       assert stop_signal() == 0
   finally:
     signal.signal(signal.SIGHUP, old)
@@ -151,7 +146,7 @@ import sys, traceback
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 
-processes.JOIN_SECONDS, processes.NOTICE_SECONDS = int(sys.argv[4]), 0.5
+processes.JOIN_SECONDS, processes.NOTICE_SECONDS = int(sys.argv[4]), 0.1
 show = lambda *words: print('ours:', *words, flush=True)
 status = 0
 try:
@@ -170,17 +165,12 @@ sys.exit(status)
 """
 
 
-def free_port():
-  with socket.create_server(('', 0)) as server:
-    return server.getsockname()[1]
-
-
 def environment():
   paths = {'PYTHONPATH': os.pathsep.join(path for path in sys.path if path)}
   return os.environ | paths | {'JAX_NUM_CPU_DEVICES': '2'}
 
 
-def start(code, place, arguments='"same"', seconds=40):
+def start(code, place, arguments='"same"', seconds=HANGS):
   """A process at (HOST:PORT, count, index)."""
   script = SCRIPT.replace('{code}', code.strip().replace('\n', '\n  '))
   words = [*map(str, place), str(seconds)]
@@ -190,13 +180,12 @@ def start(code, place, arguments='"same"', seconds=40):
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
-    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as in a foreground shell
   )
 
 
-def end(process, seconds=60):
+def end(process):
   """(its status, its lines of ours, what it wrote to stderr)."""
-  out, error = process.communicate(timeout=seconds)
+  out, error = process.communicate(timeout=HANGS)
   return process.returncode, re.findall('^ours: (.*)', out, re.MULTILINE), error
 
 
@@ -206,19 +195,17 @@ def run(code, count=2, host='127.0.0.1', **more):
   return [end(process) for process in started]
 
 
-def test_they_share_values_in_order():
-  code = """
+def test_they_share_values_in_order(tmp_path):
+  code = f"""
+import os, time
 import numpy as np
 show(processes.count(), processes.is_main())
-show(processes.broadcast(lambda: {'of': index, 'x': np.float32(0.5), 'long': 'é' * 9999}) == {
-  'of': 0, 'x': 0.5, 'long': 'é' * 9999})
+value = dict(of=index, x=np.float32(0.5), long='é' * 9999)
+show(processes.broadcast(lambda: value) == dict(of=0, x=0.5, long='é' * 9999))
 show(processes.on_main(lambda: index), processes.broadcast(lambda: None))
-import os, time
-path = sys.argv[1].replace(':', '-') + '.made'
+path = {str(tmp_path / 'made')!r}
 made = processes.first(lambda: (os.path.exists(path), time.sleep(0.5), open(path, 'a').close()))
 show(made[0])
-processes.broadcast(lambda: None)
-index == 0 and os.remove(path)
 """
   main, other = run(code)
   assert main[:2] == (0, ['2 True', 'True', '0 None', 'False']), main[2]
@@ -256,13 +243,12 @@ if index == {failing}:
 while True:
   processes.broadcast(lambda: 1)
 """
-  began, results = time.monotonic(), run(code)
+  results = run(code)
   assert results[failing][:2] == (1, ['bug KeyError'])
   status, lines, _ = results[1 - failing]
   # JAX aborts the others without process 0, unless the collective fails before.
   lost = status == 1 and lines[0].startswith('lost ')
   assert lost or (status == -signal.SIGABRT and not lines)
-  assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(
@@ -270,9 +256,9 @@ while True:
 )
 def test_a_signal_to_one_stops_all_at_the_same_call(name):
   code = f"""
-import os, signal, time
+import itertools, os, signal, time
 with processes.stop_signals() as stop_signal:
-  for chunk in range(10000):
+  for chunk in itertools.count():
     if status := stop_signal():
       break
     if chunk == 5 and index == 1:
@@ -282,8 +268,7 @@ show(chunk)
 show(int(status))
 """
   main, other = run(code)
-  assert main[:2] == other[:2] and main[1][1] == '15' and int(main[1][0]) < 9999, main[2]
-  assert main[0] == 15
+  assert main[:2] == other[:2] and main[1][1] == '15' and main[0] == 15, main[2]
 
 
 def test_a_port_that_is_taken():
@@ -297,6 +282,6 @@ def test_a_port_that_is_taken():
 @pytest.mark.parametrize('index', [0, 1])
 def test_one_that_waits_in_vain_says_for_whom(index):
   address = f'127.0.0.1:{free_port()}'
-  status, lines, error = end(start('', (address, 2, index), seconds=2))
+  status, lines, error = end(start('', (address, 2, index), seconds=4))
   assert status == -signal.SIGABRT and not lines
-  assert f'process {index} of 2 waits for the others at {address}, up to 2 s' in error
+  assert f'process {index} of 2 waits for the others at {address}, up to 4 s' in error

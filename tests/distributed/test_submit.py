@@ -12,14 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from running import ROOT, SMOKE, reached, wait_for
+from running import HANGS, NEVER, ROOT, SMOKE, free_port, reached, wait_for
 
 from vaejax.cli.main import main
 from vaejax.distributed import submit
 
-ENDLESS = (SMOKE, '--config.steps=100000', '--config.schedule.lr=constant')
-ENDLESS += ('--config.checkpoint.every=1000000', '--config.checkpoint.best=')
-ENDLESS += ('--config.eval.every=1000000',)
+ENDLESS = (SMOKE, f'--config.steps={NEVER}', '--config.schedule.lr=constant')
+ENDLESS += (f'--config.checkpoint.every={NEVER}', '--config.checkpoint.best=')
+ENDLESS += (f'--config.eval.every={NEVER}',)
 
 
 submitit = pytest.mark.skipif(
@@ -90,9 +90,9 @@ def jobs(launch, folder, *words, **environment):
   return [(number, Path(log)) for number, log in found]
 
 
-def said(log, text, seconds=180):
+def said(log, text):
   """Waits for a text in a log, which it gives."""
-  wait_for(lambda: log.exists() and text in log.read_text(), seconds)
+  wait_for(lambda: log.exists() and text in log.read_text())
   return log.read_text()
 
 
@@ -108,10 +108,7 @@ def one_machine(folder):
   """The configuration of a SLURM whose two nodes are both this machine: 'low' is preempted by
   'high'. Nobody is asked who he is."""
   host = socket.gethostname().partition('.')[0]
-  servers = [socket.create_server(('', 0)) for _ in range(3)]
-  ports = [server.getsockname()[1] for server in servers]
-  for server in servers:
-    server.close()
+  ports = [free_port() for _ in range(3)]
   node = 'NodeName={} NodeHostname={} NodeAddr=127.0.0.1 Port={} CPUs=4 State=UNKNOWN'
   return f"""
 ClusterName=here
@@ -170,11 +167,11 @@ def slurm(tmp_path_factory):
     for job in ask(environment, 'squeue', '-h', '-o', '%A').split():
       ask(environment, 'scancel', '--signal=KILL', job)
       ask(environment, 'scancel', job)
-    wait_for(lambda: not ask(environment, 'squeue', '-h'), 90)
+    wait_for(lambda: not ask(environment, 'squeue', '-h'))
   finally:
     for daemon in reversed(daemons):
       daemon.terminate()
-      daemon.wait(30)
+      daemon.wait(HANGS)
 
 
 def ask(environment, *command):
@@ -190,7 +187,7 @@ def test_preempted_it_goes_on_and_cancelled_it_ends(launch, slurm, tmp_path):
   asked = ('--nodes=2', '--cpus=2', '--name=endless', '--', 'train', *ENDLESS, f'--workdir={run}')
   ((job, log),) = jobs(launch, tmp_path / 'jobs', *asked, **environment)
   assert ask(slurm, 'squeue', '-h', '-o', '%A %j %D') == f'{job} endless 2'
-  wait_for(lambda: reached(run), 180)
+  wait_for(lambda: reached(run))
   stops = {
     # All processors of both nodes are wanted by what comes before it.
     'preempted': ('srun', '--partition=high', '--nodes=2', '--cpus-per-task=4', 'true'),
@@ -199,18 +196,18 @@ def test_preempted_it_goes_on_and_cancelled_it_ends(launch, slurm, tmp_path):
   }
   for number, stop in enumerate(stops.values(), 1):
     ask(slurm, *stop)
-    wait_for(lambda n=number: log.read_text().count('is requeued') == n, 60)
+    wait_for(lambda n=number: log.read_text().count('is requeued') == n)
     steps = re.findall(r'stopped by SIGTERM at step (\d+)', log.read_text())
     assert len(steps) == number
     # SLURM waits two minutes before it starts such a job again.
-    wait_for(lambda: ask(slurm, 'squeue', '-h', '-o', '%T', '-j', job) == 'PENDING', 90)
+    wait_for(lambda: ask(slurm, 'squeue', '-h', '-o', '%T', '-j', job) == 'PENDING')
     ask(slurm, 'scontrol', 'update', f'jobid={job}', 'StartTime=now')
-    said(log, f'{run}: resuming at step {steps[-1]} of 100000')
-    wait_for(lambda last=steps[-1]: max(reached(run)) > int(last), 180)
+    said(log, f'{run}: resuming at step {steps[-1]} of {NEVER}')
+    wait_for(lambda last=steps[-1]: max(reached(run)) > int(last))
   assert '4 device(s), 2 processes' in log.read_text()
   ask(slurm, 'scancel', job)
-  wait_for(lambda: log.read_text().count('stopped by SIGTERM') == 3, 60)
-  wait_for(lambda: not ask(slurm, 'squeue', '-h', '-j', job), 90)
+  wait_for(lambda: log.read_text().count('stopped by SIGTERM') == 3)
+  wait_for(lambda: not ask(slurm, 'squeue', '-h', '-j', job))
   time.sleep(2)
   assert log.read_text().count('is requeued') == 2
   assert 'JobState=CANCELLED' in ask(slurm, 'scontrol', 'show', 'job', job)
@@ -237,7 +234,7 @@ def test_srun_needs_no_flags(slurm, tmp_path):
     env=os.environ | slurm | {'JAX_NUM_CPU_DEVICES': '2'},
     capture_output=True,
     text=True,
-    timeout=300,
+    timeout=HANGS,
   )
   assert done.returncode == 0, done.stderr
   assert '4 device(s), 2 processes' in done.stderr and done.stdout.count('test after 20') == 1
@@ -259,7 +256,7 @@ def test_a_shell_of_several_tasks_starts_one_process(slurm, tmp_path, command):
     stdin=subprocess.DEVNULL,
     capture_output=True,
     text=True,
-    timeout=300,
+    timeout=HANGS,
   )
   shown = done.stdout + done.stderr
   assert done.returncode == 0, shown

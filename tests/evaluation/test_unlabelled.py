@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from vaejax.core.batch_program import draw_samples
 from vaejax.core.devices import make_mesh
-from vaejax.core.passes import draw_samples, make_pass
+from vaejax.core.passes import make_pass
 from vaejax.data import source
 from vaejax.data.labels import Count
 from vaejax.data.table import of_arrays
@@ -136,7 +137,7 @@ def test_training_that_needs_labels_is_refused_without_them():
     check(method, None)
   check(CLASSIFIER, Count(4, 1))
   check(Method(init, (), None, metrics, {}), Count(4, 0))
-  with pytest.raises(UserError, match='3 of 4 rows of set train have no label, which toy with'):
+  with pytest.raises(UserError, match='3 of 4 rows of set train have no label, but model'):
     check(CONDITIONAL, Count(4, 1))
   with pytest.raises(UserError, match='toy needs labels, but no row of set train has one'):
     check(CLASSIFIER, Count(4, 0))

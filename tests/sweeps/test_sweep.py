@@ -2,13 +2,14 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
-from running import SMOKE, reached, values, wait_for
+from running import NEVER, SMOKE, reached, values, wait_for
 
 from vaejax.cli.main import main
 from vaejax.core import stack
@@ -238,20 +239,22 @@ def test_slices_and_groups_train_the_same_members(command, swept, tmp_path):
 @pytest.mark.slow
 def test_a_sweep_resumes_bit_for_bit(launch, tmp_path):
   """After SIGTERM in the middle of a row, with a member that is frozen before."""
-  steps = ('--config.schedule.lr=constant', '--config.steps=400')
-  words = ('sweep', SMOKE, *steps, '--grid', 'seed=0:2', '--grid', 'lr=1e-3,1e30')
-  assert launch(*words, f'--workdir={tmp_path / "full"}').status == 0
-  process = launch.start(*words, f'--workdir={tmp_path / "cut"}')
+  constant = '--config.schedule.lr=constant'
+  words = ('sweep', SMOKE, constant, '--grid', 'seed=0:2', '--grid', 'lr=1e-3,1e30')
+  process = launch.start(*words, f'--config.steps={NEVER}', f'--workdir={tmp_path / "cut"}')
   own = tmp_path / 'cut' / 'stacks' / '0'
   wait_for(lambda: max(reached(own), default=0) >= 30 or process.poll() is not None)
   process.send_signal(signal.SIGTERM)
   result = launch.end(process)
   assert result.status == 143, result.err
   assert '<svg' in (tmp_path / 'cut' / 'report.html').read_text()
+  steps = 20 + int(re.search(r'stopped by SIGTERM at step (\d+)', result.err)[1])
+  words += (f'--config.steps={steps}',)
+  assert launch(*words, f'--workdir={tmp_path / "full"}').status == 0
   result = launch(*words, f'--workdir={tmp_path / "cut"}')
-  assert result.status == 0 and 'resuming at step' in result.err
+  assert result.status == 0 and f'resuming at step {steps - 20} of {steps}' in result.err
   assert 'It is frozen' not in result.err  # printed before the stop
-  a, b = (values(tmp_path / name / 'stacks' / '0', 400) for name in ('full', 'cut'))
+  a, b = (values(tmp_path / name / 'stacks' / '0', steps) for name in ('full', 'cut'))
   assert a.keys() == b.keys() and all(a[k].tobytes() == b[k].tobytes() for k in a)
   kept = [table(tmp_path / name / 'results.csv') for name in ('full', 'cut')]
   assert kept[0] == kept[1]

@@ -1,7 +1,6 @@
 """Runs that are killed, stopped, starved of disk or blown up, each a real process."""
 
 import contextlib
-import fcntl
 import os
 import pty
 import random
@@ -10,12 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import termios
 import time
 
 import numpy as np
 import pytest
-from running import ROOT, SMOKE, assert_same_run, reached, values, wait_for
+from running import HANGS, NEVER, ROOT, SMOKE, assert_same_run, reached, values, wait_for
 
 from vaejax.cli.main import main
 from vaejax.distributed.processes import STOP_SIGNALS
@@ -23,6 +21,14 @@ from vaejax.distributed.processes import STOP_SIGNALS
 # Many short chunks and saves, so that a kill finds something to break.
 STEPS = 60
 LONG = (SMOKE, f'--config.steps={STEPS}', '--config.checkpoint.every=5')
+# With a constant rate any number of steps is the start of a longer run.
+CONSTANT = (SMOKE, '--config.schedule.lr=constant')
+BEST_OFF = '--config.checkpoint.best='
+ENDLESS = ('train', *CONSTANT, f'--config.steps={NEVER}')
+
+
+# The first line of a run, its steps, and the progress of a test that takes long.
+IS_PROGRESS = re.compile(r'digits: |^ *\d|: \d+ of \d+ examples, ')
 
 
 def temporary(workdir):
@@ -39,58 +45,48 @@ def whole(launch, tmp_path_factory):
   return workdir
 
 
-def kill_in_save(launch, command, workdir, delay=0.0, beyond=0):
-  """Starts a run and kills it `delay` seconds after a save has begun, with a checkpoint of at least
-  `beyond` steps on disk. Whether it was in a save."""
-  process = launch.start(*command, f'--workdir={workdir}')
+def kill_in_save(process, workdir, delay, beyond):
+  """Kills a run in a save, after a row of at least `beyond` steps: `delay` seconds after the save
+  has begun, or as late as it takes no longer."""
   newest = lambda: max(reached(workdir), default=0)
-  wait_for(lambda: (newest() >= beyond and temporary(workdir)) or process.poll() is not None)
-  time.sleep(delay)
-  process.kill()
-  launch.end(process)
-  return bool(temporary(workdir))
-
-
-@pytest.mark.slow
-def test_killed_in_a_save_and_at_once(launch, whole, tmp_path):
-  caught = kill_in_save(launch, ('train', *LONG), tmp_path / 'run')
-  process = launch.start('train', *LONG, f'--workdir={tmp_path / "run"}')
-  wait_for(lambda: max(reached(tmp_path / 'run'), default=0) >= 25 or process.poll() is not None)
-  process.send_signal(signal.SIGKILL)
-  assert launch.end(process).status == -signal.SIGKILL
-  result = launch('train', *LONG, f'--workdir={tmp_path / "run"}')
-  assert result.status == 0, result.err
-  assert caught and 'resuming at step' in result.err
-  assert not temporary(tmp_path / 'run')
-  assert_same_run(whole, tmp_path / 'run', STEPS)
+  while True:
+    wait_for(lambda: (newest() >= beyond and temporary(workdir)) or process.poll() is not None)
+    time.sleep(delay)
+    process.send_signal(signal.SIGSTOP)  # so that the save does not end while we look
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    if temporary(workdir) or process.poll() is not None:
+      process.kill()
+      return
+    process.send_signal(signal.SIGCONT)
+    delay /= 2
 
 
 @pytest.mark.slow
 def test_killed_at_twenty_moments(launch, tmp_path):
-  chance = random.Random(0)
-  # With a constant rate any number of steps is the start of a longer run.
-  endless = ('train', SMOKE, '--config.checkpoint.every=5', '--config.schedule.lr=constant')
-  command = (*endless, '--config.steps=100000')
-  workdir, in_save, resumed_at = tmp_path / 'run', 0, set()
+  chance, often = random.Random(0), '--config.checkpoint.every=5'
+  workdir, died_at = tmp_path / 'run', [0]
   for number in range(20):
+    process, before = launch.start(*ENDLESS, often, f'--workdir={workdir}'), reached(workdir)
     if number % 2:
       # Each goes on by some checkpoints, however slow the machine: else all die at the same one.
-      beyond = max(reached(workdir), default=0) + 5 * chance.randint(1, 10)
-      in_save += kill_in_save(launch, command, workdir, chance.uniform(0, 0.05), beyond)
+      beyond = max(died_at) + 5 * chance.randint(1, 10)
+      kill_in_save(process, workdir, chance.uniform(0, 0.05), beyond)
     else:
-      process = launch.start(*command, f'--workdir={workdir}')
-      before = reached(workdir)
       if number % 4:  # anywhere from the first step on; else from the very start
         wait_for(lambda p=process, b=before: reached(workdir) != b or p.poll() is not None)
       time.sleep(chance.uniform(0, 1.5 if number % 4 else 4))
       process.kill()
-      launch.end(process)
-    resumed_at.add(max(reached(workdir), default=0))
-  steps = max(resumed_at) + 20
+    result = launch.end(process)
+    assert result.status == -signal.SIGKILL, result.err
+    died_at.append(max(reached(workdir), default=0))
+    assert not number % 2 or (temporary(workdir) and died_at[-1] >= beyond)
+  steps, told = max(died_at) + 20, []
   for name in ('run', 'whole'):
-    result = launch(*endless, f'--config.steps={steps}', f'--workdir={tmp_path / name}')
+    words = *CONSTANT, often, f'--config.steps={steps}', f'--workdir={tmp_path / name}'
+    result = launch('train', *words)
     assert result.status == 0, result.err
-  assert in_save >= 5 and len(resumed_at) >= 10
+    told.append('resuming at step' in result.err)
+  assert told == [True, False] and not temporary(workdir)
   assert_same_run(tmp_path / 'whole', workdir, steps)
 
 
@@ -109,36 +105,45 @@ def stop(launch, command, workdir, number, when):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('number', STOP_SIGNALS)
-def test_a_signal_saves_and_the_run_goes_on(launch, tmp_path, number):
-  """Between two saves; with a constant rate, any number of steps is the start of a longer run."""
-  rare = ('--config.checkpoint.every=1000000', '--config.checkpoint.best=')
-  endless = ('train', SMOKE, '--config.schedule.lr=constant', *rare)
-  step = stop(launch, (*endless, '--config.steps=100000'), tmp_path / 'run', number, reached)
-  more = (*endless, f'--config.steps={step + 20}')
+@pytest.mark.parametrize('number', [n for n in STOP_SIGNALS if n != signal.SIGTERM])
+def test_every_signal_saves(launch, tmp_path, number):
+  rare = f'--config.checkpoint.every={NEVER}'
+  stop(launch, (*ENDLESS, rare, BEST_OFF), tmp_path / 'run', number, reached)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('when', [reached, temporary])
+def test_a_signal_saves_and_the_run_goes_on(launch, tmp_path, when):
+  """Between two saves, or in one."""
+  saves = f'--config.checkpoint.every={5 if when is temporary else NEVER}'
+  step = stop(launch, (*ENDLESS, saves, BEST_OFF), tmp_path / 'run', signal.SIGTERM, when)
+  more = ('train', *CONSTANT, saves, BEST_OFF, f'--config.steps={step + 20}')
   result = launch(*more, f'--workdir={tmp_path / "run"}')
   assert result.status == 0 and f'resuming at step {step} of {step + 20}' in result.err
   assert launch(*more, f'--workdir={tmp_path / "whole"}').status == 0
   assert_same_run(tmp_path / 'whole', tmp_path / 'run', step + 20)
 
 
+WITH_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_a_closed_terminal_saves(tmp_path):
   """It sends SIGHUP, and nothing can be printed any more: the status is that of the signal."""
   master, slave = pty.openpty()
-
-  def take_terminal():
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-  rare = ('--config.steps=100000', '--config.checkpoint.every=100000', '--config.eval.every=0')
+  rare = (f'--config.checkpoint.every={NEVER}', '--config.eval.every=0')
+  command = [sys.executable, 'launch.py', *ENDLESS, *rare, f'--workdir={tmp_path}']
   process = subprocess.Popen(
-    [sys.executable, 'launch.py', 'train', SMOKE, *rare, f'--workdir={tmp_path}'],
+    [sys.executable, '-c', WITH_TERMINAL, *command],
     cwd=ROOT,
     stdin=slave,
     stdout=slave,
     stderr=slave,
-    preexec_fn=take_terminal,
+    start_new_session=True,
   )
   os.close(slave)
   os.set_blocking(master, False)
@@ -150,27 +155,18 @@ def test_a_closed_terminal_saves(tmp_path):
 
   wait_for(row_or_end)
   os.close(master)
-  assert process.wait(60) == 128 + signal.SIGHUP
+  assert process.wait(HANGS) == 128 + signal.SIGHUP
   assert any(path.name.isdecimal() for path in (tmp_path / 'checkpoints').iterdir())
-
-
-@pytest.mark.slow
-def test_a_signal_in_a_save(launch, whole, tmp_path):
-  step = stop(launch, ('train', *LONG), tmp_path, signal.SIGTERM, temporary)
-  result = launch('train', *LONG, f'--workdir={tmp_path}')
-  assert result.status == 0 and f'resuming at step {step} of {STEPS}' in result.err
-  assert_same_run(whole, tmp_path, STEPS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('seconds', [0.5, 1.0, 2.0, 3.0, 4.0])
 def test_a_signal_while_it_starts(launch, tmp_path, seconds):
   """From the first import on: it ends soon, by that signal or with its status."""
-  endless = ('train', SMOKE, '--config.steps=100000', f'--workdir={tmp_path / "run"}')
-  process = launch.start(*endless)
+  process = launch.start(*ENDLESS, f'--workdir={tmp_path / "run"}')
   time.sleep(seconds)
   process.terminate()
-  result = launch.end(process, 60)
+  result = launch.end(process)
   assert result.status in (-signal.SIGTERM, 128 + signal.SIGTERM)
   assert 'Traceback' not in result.err
 
@@ -190,7 +186,7 @@ def test_the_newest_checkpoint_damaged(launch, whole, tmp_path, damage):
   assert len(said) == 1 and said[0].startswith(f'{run}/checkpoints/{STEPS} cannot be read (files')
   assert f'{run}: resuming at step {STEPS - 5} of {STEPS}' in result.lines
   # Nothing else is said: what is not one of these is the progress.
-  assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in result.lines[3:])
+  assert not [line for line in result.lines[3:] if not IS_PROGRESS.search(line)]
   assert result.lines[0] == said[0] and 'Traceback' not in result.err
   assert_same_run(whole, run, STEPS)
 
@@ -229,7 +225,7 @@ def test_a_full_disk(launch, whole, small_disk, kilobytes):
   assert full.status == 1, full.err
   assert 'the disk is full' in full.lines[-1] and full.lines[-1].startswith('error: ')
   assert 'Traceback' not in full.err and 'RESOURCE_EXHAUSTED' not in full.err
-  assert all(line.lstrip()[0].isdigit() or 'digits: ' in line for line in full.lines[:-1])
+  assert not [line for line in full.lines[:-1] if not IS_PROGRESS.search(line)]
   kept = re.search(r'checkpoint (\d+) is kept', full.err)
   assert kept or kilobytes != SIZES[-1]
   small_disk(20_000)

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from running import SMOKE, assert_same_run, reached, rows, values, wait_for
+from running import NEVER, SMOKE, assert_same_run, reached, rows, values, wait_for
 
 from vaejax.cli.main import main
 from vaejax.config.load import load_config
@@ -222,7 +222,7 @@ def test_the_first_chunks_are_timed(project, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_second_train_is_refused_and_the_lock_dies_with_its_owner(launch, command, tmp_path):
-  long = ('train', SMOKE, '--config.steps=100000', f'--workdir={tmp_path}')
+  long = ('train', SMOKE, f'--config.steps={NEVER}', f'--workdir={tmp_path}')
   first = launch.start(*long)
   wait_for(lambda: (tmp_path / 'metrics.jsonl').exists())
   status, lines = command(*long)
@@ -232,7 +232,8 @@ def test_a_second_train_is_refused_and_the_lock_dies_with_its_owner(launch, comm
   first.kill()
   launch.end(first)
   second = launch.start(*long)
-  wait_for(lambda: 'resuming' in second.stderr.readline())
+  wait_for(lambda: 'resuming' in second.stderr.readline() or second.poll() is not None)
+  assert second.poll() is None
   second.kill()
   launch.end(second)
 

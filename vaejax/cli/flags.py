@@ -22,6 +22,7 @@ examples:
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
   python launch.py encode --workdir=runs/m --split=test --out=latents.npz
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
+  python launch.py score --workdir=runs/m --inputs=FOLDER --out=scores.csv
   python launch.py prepare cifar100 --data_dir=DIR
   python launch.py report runs/m runs/sweep --out=report.html
   python launch.py reproduce --table=iwae --short --data_dir=DIR
@@ -117,6 +118,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   add_verb('encode', 'Write the latents of a split.', *trained, latents)
   about = 'Write a picture of images above their reconstructions.'
   add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
+  add_verb('score', 'Write anomaly scores of pictures.', *trained, add_score_flags)
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
   add_verb('prepare', about, add_prepare_flags)
   about = 'Write a page that compares runs and sweeps.'
@@ -259,6 +261,19 @@ def add_split_flags(verb: Parser, out: str, rows: str) -> None:
   add('--split', default='test', help="a split, or a slice such as 'test[:10%%]' (test)")
   add('--n', metavar='N', type=count, help=f'number of rows, from the first on ({rows})')
   add('--out', metavar=f'FILE{Path(out).suffix}', type=path, help=f'output (WORKDIR/{out})')
+
+
+def add_score_flags(verb: Parser) -> None:
+  """Adds the flags of `score`."""
+  add = verb.add_argument
+  about = 'other data, for example a folder of pictures (the data of the run)'
+  add('--inputs', metavar='PATH', type=dataset, help=about)
+  add('--split', help='a split, or a slice (test, or all rows of --inputs)')
+  about = 'folder of a background model, for the likelihood ratio'
+  add('--background', metavar='DIR', type=path, help=about)
+  add('--draws', metavar='N', type=count, default=16, help='draws of the latents (16)')
+  add('--samples', metavar='N', type=count, default=128, help='importance samples (128)')
+  add('--out', metavar='FILE.csv', type=path, help='output (WORKDIR/scores.csv)')
 
 
 def add_submit_flags(verb: Parser) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 
 from vaejax.cli import verbs
 from vaejax.cli.parse import parse
@@ -95,3 +96,5 @@ def prepare_jax() -> None:
       folder.mkdir(parents=True, exist_ok=True)
       jax.config.update('jax_compilation_cache_dir', str(folder))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+  # A process that was killed, or writes at this moment, leaves a file that is not complete.
+  warnings.filterwarnings('ignore', 'Error (reading|writing) persistent compilation cache')

@@ -173,6 +173,17 @@ def reconstruct(flags, overrides) -> int:
   return 0
 
 
+def score(flags, overrides) -> int:
+  """The verb `score`."""
+  from vaejax.api.run import load
+  from vaejax.api.score import write_scores
+
+  background = load(flags.background) if flags.background else None
+  settings = flags.inputs, flags.split, flags.out, background, flags.draws, flags.samples
+  print(write_scores(open_run(flags), *settings))
+  return 0
+
+
 def evaluate(flags, overrides) -> int:
   """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
   from vaejax.estimates import in_words

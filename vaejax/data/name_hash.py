@@ -13,3 +13,11 @@ def fractions(names: list[str], salt: str = '') -> np.ndarray:
   salt = salt.encode()
   hashes = b''.join(hashlib.blake2b(key, digest_size=8, salt=salt).digest() for key in keys)
   return (np.frombuffer(hashes, '>u8') >> 11).astype(np.float64) / 2.0**53
+
+
+def sample(fractions: np.ndarray, count: int) -> np.ndarray:
+  """Sorted indices of `count` names, or of all if there are fewer. They are from all splits: the
+  split of a name depends on its fraction, and this choice on the lower bits of it alone."""
+  if len(fractions) <= count:
+    return np.arange(len(fractions))
+  return np.sort(np.argpartition(fractions * 2.0**20 % 1, count)[:count])

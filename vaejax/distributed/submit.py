@@ -1,7 +1,9 @@
 """Submits command lines as jobs of a cluster, by submitit. A job is one process on each node,
 and resumes from its checkpoint when it is requeued."""
 
+import contextlib
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -160,6 +162,9 @@ def on_slurm() -> bool:
 
 
 def free_port() -> int:
-  """A free port of this machine."""
-  with socket.create_server(('', 0)) as server:
-    return server.getsockname()[1]
+  """A free port of this machine, above those that systems hand out themselves: until the job
+  listens there, no connection is given it."""
+  for port in random.sample(range(61440, 65536), 4096):
+    with contextlib.suppress(OSError), socket.create_server(('', port)):
+      return port
+  raise UserError('this machine has no free port from 61440 to 65535')

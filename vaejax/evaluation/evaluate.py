@@ -13,10 +13,11 @@ from vaejax.core import optim, sharding
 from vaejax.core.devices import make_mesh
 from vaejax.core.passes import Values, make_pass
 from vaejax.core.step import scheduled
-from vaejax.data import sources, splits
+from vaejax.data import left_out, sources, splits
 from vaejax.errors import RunError, UserError
 from vaejax.estimates import Estimate
 from vaejax.evaluation.evals import fit_split, make_evals, make_protocol, record
+from vaejax.evaluation.streams import open_others
 from vaejax.lookup import lookup
 from vaejax.reporting import report
 from vaejax.runs import trained, workdir
@@ -103,15 +104,16 @@ def evaluate_state(
     train_table, train = trained.open_split(run, 'train', put, log)
     labels[1] = sources.count_labels(config.data, train_table)
   evals, lines = fit_split(evals, config, run.method, source.example, split, labels)
-  skipped += lines
+  evals, others, missing = open_others(evals, config.data, run.data_dir, source.example, put)
+  skipped += lines + missing
   if not evals:
     raise UserError('; '.join(skipped))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   stacked = bool(run.members)
-  split_pass = make_pass(
-    evals, run.method, source, config.eval.batch_size, mesh, stacked, train=train
-  )
+  leave_out = left_out.streams(split) if left_out.FIELD in config.hyper else ()
+  size = config.eval.batch_size
+  split_pass = make_pass(evals, run.method, source, size, mesh, stacked, train, leave_out, others)
   # It waits for each batch: many programs with collectives at once can block each other on CPUs.
   show = report_progress(', '.join(evals), log if progress else lambda text: None)
   values = split_pass.finish(split_pass.start(variables, hyper, jax.random.key(seed), show=show))

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import io
+import logging
 import re
 import threading
 from collections.abc import Iterable, Mapping
@@ -85,7 +86,9 @@ def chart(curves: Curves, bands: Bands = EMPTY) -> str:
     curves: {color: [(step, value)]}, in the order of the steps. Values are finite.
     bands: {color: [(step, low, high)]}, filled behind the curves.
   """
-  # Matplotlib takes 0.3 s to import, so only reports import it.
+  # Matplotlib takes 0.3 s to import, so only reports import it. At first it lists all fonts, and
+  # warns of that on a slow machine.
+  logging.getLogger('matplotlib.font_manager').setLevel(logging.ERROR)
   from matplotlib import rc_context, ticker
   from matplotlib.figure import Figure
 

@@ -1,7 +1,6 @@
 """TensorBoard's event files."""
 
 import contextlib
-import os
 import pathlib
 import sys
 import time
@@ -38,8 +37,8 @@ class Events:
     self._folder, self._event, self._flushed = folder, Event, 0.0
     with full_disk(folder):
       folder.mkdir(exist_ok=True)
-      # TensorBoard reads in the order of names; two runs may start in the same second.
-      self._writer = EventsWriter(str(folder / 'events'), f'.{os.getpid()}')
+      # TensorBoard reads in the order of names; a run may be resumed in the same second.
+      self._writer = EventsWriter(str(folder / 'events'), f'.{time.time_ns()}')
     if resumed:  # TensorBoard drops what an earlier start wrote from this step on
       self._add(step + 1, session_log=SessionLog(status=SessionLog.START))
 

@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 from archives import MADE, put_archives
+from running import HANGS
 
 from vaejax.cli.main import main
 from vaejax.data import sets
@@ -33,6 +34,7 @@ def site(tmp_path, monkeypatch):
   from tensorflow_datasets.core.download.checksums import UrlInfo
 
   monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+  monkeypatch.setattr(download, 'ANSWER_S', HANGS)
   folder, files = tmp_path / 'site', MADE[NAME]()
   folder.mkdir()
   for file, data in files.items():

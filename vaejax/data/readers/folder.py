@@ -73,7 +73,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
   decoder, kind = make_decoder(folder, settings)
   index, files = folder.rows[split], folder.listing
   names = [files.names[i] for i in index]
-  known = folder.headers.kind[index] > 0
+  known = folder.headers.kind > 0
   rows = file_table.Rows(
     origin=f'{os.path.basename(os.path.abspath(files.root))} {split}',
     root=files.root,
@@ -85,7 +85,7 @@ def table(name: str, split: str, settings: Settings, data_dir: str | None = None
     names=partial(list, names),
     state=(packed(names), files.sizes[index], files.times[index]),
     identity=partial(identity, files, index),
-    area=np.mean((folder.headers.height * folder.headers.width)[index][known]),
+    area=np.mean((folder.headers.height * folder.headers.width)[known]),
   )
   result = file_table.make(rows, folder.labels, folder.notes)
   if not kind:

@@ -11,6 +11,7 @@ import PIL
 
 from vaejax.data.cache import cache_folder
 from vaejax.data.cached import digest, packed, read_arrays, write_arrays
+from vaejax.data.name_hash import sample
 from vaejax.data.readers import pictures
 from vaejax.data.readers.listing import Listing
 from vaejax.errors import UserError
@@ -41,7 +42,7 @@ class Headers(NamedTuple):
 
 
 def read(listing: Listing, check: bool = False) -> Headers:
-  """The headers of a listing's files; of those with the smallest fractions if there are many.
+  """The headers of a listing's files; of a sample of ALL of them if there are more.
 
   With `check`, all files are decoded, so that DAMAGED is known of each. Only new and changed files
   are read again.
@@ -61,9 +62,7 @@ def read(listing: Listing, check: bool = False) -> Headers:
       _, new, old = np.intersect1d(keys, stored['keys'], return_indices=True)
       for field, values in zip(headers, Headers._fields, strict=True):
         field[new] = stored[values][old]
-  chosen = np.arange(count)
-  if count > ALL and not check:
-    chosen = np.sort(np.argpartition(listing.fractions, ALL)[:ALL])
+  chosen = sample(listing.fractions, count if check else ALL)
   missing = chosen[~headers.checked[chosen] if check else headers.kind[chosen] == UNREAD]
   if len(missing):
     read_one = checked_header if check else plain_header

@@ -10,7 +10,7 @@ import numpy as np
 
 from vaejax.data.cache import cache_folder
 from vaejax.data.cached import digest, packed, read_arrays, text, write_arrays
-from vaejax.data.name_hash import fractions
+from vaejax.data.name_hash import fractions, sample
 from vaejax.data.paths import PICTURES
 from vaejax.errors import UserError
 
@@ -84,12 +84,12 @@ def unchanged(root: str, stored: Mapping[str, np.ndarray]) -> Listing | None:
   listing = Listing(root, text(stored['names']), *arrays, other)
   try:
     times = [os.stat(os.path.join(root, folder)).st_mtime_ns for folder in folders]
-    sample = np.argpartition(listing.fractions, CHECKED)[:CHECKED].tolist()
-    about = [os.stat(listing.path(i)) for i in sample]
+    checked = sample(listing.fractions, CHECKED)
+    about = [os.stat(listing.path(i)) for i in checked]
   except OSError:
     return None
   now = [(s.st_size, s.st_mtime_ns) for s in about]
-  before = zip(listing.sizes[sample].tolist(), listing.times[sample].tolist(), strict=True)
+  before = zip(listing.sizes[checked].tolist(), listing.times[checked].tolist(), strict=True)
   return listing if times == stored['folder_times'].tolist() and now == list(before) else None
 
 
