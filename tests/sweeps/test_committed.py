@@ -64,7 +64,11 @@ def test_rows_have_command_seeds_cost_values_and_choice():
     '| 97 ± 0.2 % accuracy | first try |',
   ]
   assert '- A note.' in lines and not any('prior.py' in line for line in lines)
-  assert committed.command(cells[2]) == 'python launch.py train --config=configs/prior.py:runs/b'
+  assert committed.commands(cells[2]._replace(evals=('elbo', 'nll')), table) == [
+    'python launch.py train --config=configs/judge.py --workdir=runs/b',
+    'python launch.py train --config=configs/prior.py:runs/b --workdir=runs/c',
+    'python launch.py evaluate --workdir=runs/c --evals=elbo,nll',
+  ]
   assert committed.render(table, {}).splitlines()[2:3] == ['']
 
 

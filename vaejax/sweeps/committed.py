@@ -9,6 +9,7 @@ from vaejax.errors import UserError
 from vaejax.reporting.values import with_error
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.sweeps import table_text
+from vaejax.sweeps.cells import uses
 
 HEAD = 'command', 'seeds', 'cost', 'values', 'how its settings were chosen'
 END = '<!-- end of the table -->'
@@ -52,7 +53,7 @@ def render(table: Table, records: Mapping[str, dict]) -> str:
   for cell in table.cells:
     for (name, _), of_label in texts.items():
       if name == cell.name:
-        lines.append(cells_of(cell, of_label))
+        lines.append(cells_of(cell, of_label, table))
   measured = {}
   for row in rows:
     measured.setdefault(table_text.measured_on(row.record), []).append(row.record['cell'])
@@ -65,13 +66,14 @@ def render(table: Table, records: Mapping[str, dict]) -> str:
   return '\n'.join([*text, '', *(f'- {note}' for note in notes)]) + '\n'
 
 
-def cells_of(cell: Cell, rows: list[table_text.Row]) -> list[str]:
+def cells_of(cell: Cell, rows: list[table_text.Row], table: Table) -> list[str]:
   """The texts of a row, see HEAD."""
   setting = rows[0].label.removeprefix(cell.name).removeprefix(', ')
   values = ', '.join(filter(None, map(value_text, rows)))
   seeds = f'{rows[0].seeds}' + f' ({rows[0].frozen} frozen)' * (rows[0].frozen > 0)
   how = f'{setting}: {values}' if setting else values
-  return [f'`{command(cell)}`', seeds, table_text.cost(rows[0].record), how, cell.chosen]
+  how_made = ', '.join(f'`{line}`' for line in commands(cell, table))
+  return [how_made, seeds, table_text.cost(rows[0].record), how, cell.chosen]
 
 
 def value_text(row: table_text.Row) -> str:
@@ -82,8 +84,21 @@ def value_text(row: table_text.Row) -> str:
   return f'{with_error(ours.value, ours.error)} {row.heading}'
 
 
-def command(cell: Cell) -> str:
-  """The command of a cell; {NAME} becomes runs/NAME."""
+def commands(cell: Cell, table: Table) -> list[str]:
+  """The commands of a cell, with those of the cells that it uses; {NAME} becomes runs/NAME."""
+  lines = []
+  for name in uses(cell, table.cells):
+    (other,) = (c for c in table.cells if c.name == name)
+    lines += [f'{training(other)} --workdir=runs/{name}']
+  folder = f' --workdir=runs/{cell.name}' if cell.evals else ''
+  lines.append(training(cell) + folder)
+  if cell.evals:
+    lines.append(f'python launch.py evaluate{folder} --evals={",".join(cell.evals)}')
+  return lines
+
+
+def training(cell: Cell) -> str:
+  """The command that trains a cell."""
   text = cell.config
   for field, value in cell.fields.items():
     text += f' {shlex.quote(f"--config.{field}={value}")}'

@@ -14,11 +14,11 @@ from vaejax.reporting.values import lines_of, protocol_of, show, with_error
 from vaejax.runs import sweep_files
 from vaejax.runs.files import read_json, read_rows, write_atomic
 from vaejax.runs.workdir import read_config
-from vaejax.sweeps import summary
+from vaejax.sweeps import sections, summary
 
 # Fields in which protocols may differ without a warning: trainings have other lengths.
 MAY_DIFFER = ('step',)
-NOT_METRICS = (*summary.NOT_METRICS, 'lr', 'final')
+NOT_METRICS = (*sections.NOT_METRICS, 'lr', 'final')
 
 
 class Entry(NamedTuple):
@@ -164,10 +164,10 @@ def curves(entries: Sequence[Entry]) -> str:
   """A chart for each metric and split, with a curve for each entry: the mean over its seeds."""
   colored = zip(page.COLORS, entries, strict=False)
   rows = ((color, row) for color, e in colored for row in e.rows)
-  points = summary.collect(rows, NOT_METRICS)
+  points = sections.collect(rows, NOT_METRICS)
   cards = []
   for (split, name), steps_of in sorted(points.items()):
-    cards.append(page.chart_card(name, split, *summary.means_and_bands(steps_of)))
+    cards.append(page.chart_card(name, split, *sections.means_and_bands(steps_of)))
   legend = page.legend((c, e.label) for c, e in zip(page.COLORS, entries, strict=False))
   heading = '<h2>Curves, mean over seeds ± its standard error</h2>'
   return f'{heading}<p>{legend}</p><div class="cards">{"".join(cards)}</div>' if cards else ''

@@ -4,26 +4,21 @@ import csv
 import fcntl
 import io
 import math
-import statistics
-from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
 from vaejax.estimates import Estimate
 from vaejax.reporting import page
-from vaejax.reporting import values as value_texts
 from vaejax.reporting.lines import aligned
 from vaejax.reporting.log import filter_rows
-from vaejax.reporting.page import is_number
 from vaejax.reporting.values import with_error
 from vaejax.runs import sweep_files
 from vaejax.runs.files import read_rows, write_atomic
 from vaejax.runs.workdir import read_config
-from vaejax.sweeps import paired
+from vaejax.sweeps import paired, sections
 
 MAX_SHOWN = 8  # settings in a chart and in the printed table
-NOT_METRICS = ('step', 'split', 'seconds', 'member', 'steps_per_s', 'final')
 
 
 class Setting(NamedTuple):
@@ -75,10 +70,10 @@ def write_summary(folder: Path) -> str:
     parts = [
       f'<h2>Settings{", best first" if order else ""}</h2><p>{escape(caption(settings))}</p>',
       page.table(*format_settings(settings, names)),
-      paired_section(settings, comparisons),
-      curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
+      sections.paired_section(settings[:MAX_SHOWN], comparisons),
+      sections.curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
       page.pictures(logs[0].parent / 'images'),
-      protocol_section(sweep_files.read_protocols(folder)),
+      sections.protocol_section(sweep_files.read_protocols(folder)),
       page.config_table(config),
     ]
     write_atomic(folder / 'report.html', page.render(title, subtitle, parts))
@@ -135,7 +130,7 @@ def group_settings(
     finished = [results[number] for number in members if number in results]
     active = [row for row in finished if not row['frozen']]
     of_name = {n: [v for row in active if (v := row['values'].get(n)) is not None] for n in names}
-    means = {name: mean_and_error(finite) for name, finite in of_name.items()}
+    means = {name: sections.mean_and_error(finite) for name, finite in of_name.items()}
     errors = active[0].get('errors', {}) if len(active) == 1 else {}
     settings.append(Setting(dict(fields), members, len(finished) - len(active), means, errors))
 
@@ -144,12 +139,6 @@ def group_settings(
     return math.inf if mean is None else mean if ascending else -mean
 
   return sorted(settings, key=rank)
-
-
-def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
-  """The mean and its standard error; None if there are too few values."""
-  error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-  return statistics.fmean(values) if values else None, error
 
 
 def write_results(folder: Path, values: list[dict], results: dict, names: list[str]) -> None:
@@ -210,74 +199,3 @@ def settings_text(head: list[str], rows: list[list[str]]) -> str:
   return aligned(head, rows[:MAX_SHOWN], left=0) + (
     f'\n... and {more} more in table.csv' * (more > 0)
   )
-
-
-def protocol_section(protocols: dict[str, dict]) -> str:
-  """A table of what each value depends on."""
-  head, rows = value_texts.table_of(protocols)
-  rows = [row[:1] + row[3:] for row in rows]  # without value and interval
-  return f'<h2>Protocol</h2>{page.table(head[:1] + head[3:], rows)}' if rows else ''
-
-
-def paired_section(settings: list[Setting], comparisons: list[paired.Comparison]) -> str:
-  """A table of the paired differences of the shown settings from the first one, '' if there are
-  none."""
-  reference, shown = settings[0].label, {s.label for s in settings[:MAX_SHOWN]}
-  rows = [
-    paired.in_words(c) for c in comparisons if c.reference == reference and c.setting in shown
-  ]
-  if not rows:
-    return ''
-  note = (
-    f"Each setting minus {reference}, seed by seed. The interval is of Student's t; the sign test "
-    'asks whether both signs are as likely. All pairs are in paired.csv.'
-  )
-  heading = f'<h2>Paired differences over common seeds</h2><p>{escape(note)}</p>'
-  return heading + page.table(['setting', 'value', 'seeds', *paired.COLUMNS], rows)
-
-
-def curves(settings: list[Setting], rows: list[dict]) -> str:
-  """A chart for each split and metric, with a curve for each setting: the mean over its members,
-  with a band of its standard error."""
-  colors = {n: page.COLORS[i] for i, s in enumerate(settings) for n in s.members}
-  points = collect((colors[row['member']], row) for row in rows if row['member'] in colors)
-  cards = []
-  for (split, name), steps_of in sorted(points.items()):
-    cards.append(page.chart_card(name, split, *means_and_bands(steps_of)))
-  labels = [(color, s.label) for color, s in zip(page.COLORS, settings, strict=False)]
-  several = any(len(s.members) > 1 for s in settings)
-  heading = 'Curves' + ', mean over seeds ± its standard error' * several
-  legend = f'<p>{page.legend(labels)}</p>'
-  return f'<h2>{heading}</h2>{legend}<div class="cards">{"".join(cards)}</div>'
-
-
-def collect(rows: Iterable[tuple[str, dict]], leave_out: Sequence[str] = NOT_METRICS):
-  """{(split, metric): {color: {step: [of each member]}}} of (color, row of metrics.jsonl).
-
-  Of several rows of a member at a step the last counts: the last test may be of more examples.
-  """
-  points = {}
-  for color, row in rows:
-    for name, value in row.items():
-      if name not in leave_out and is_number(value):
-        steps = points.setdefault((row['split'], name), {}).setdefault(color, {})
-        steps.setdefault(row['step'], {})[row.get('member')] = value
-  return {
-    key: {
-      color: {step: list(values.values()) for step, values in steps.items()}
-      for color, steps in of_colors.items()
-    }
-    for key, of_colors in points.items()
-  }
-
-
-def means_and_bands(steps_of: dict[str, dict[int, list[float]]]) -> tuple[page.Curves, page.Bands]:
-  """The curves and the bands of a chart, from {color: {step: values of the seeds}}: means, and
-  means ± standard errors."""
-  means, bands = {}, {}
-  for color, steps in steps_of.items():
-    of_step = [(step, *mean_and_error(values)) for step, values in sorted(steps.items())]
-    means[color] = [(step, mean) for step, mean, _ in of_step]
-    band = [(step, mean - e, mean + e) for step, mean, e in of_step if e is not None]
-    bands |= {color: band} if band else {}
-  return means, bands
