@@ -20,6 +20,7 @@ CONFIGS = Path(__file__).parent.parent / 'configs'
 BATCH_NORM = {'net': 'conv', 'model.channels': '8', 'norm': 'batch', 'ema': '0.9'}
 RESNET = {'net': 'resnet', 'model.channels': '8', 'likelihood': 'sigma_vae', 'accumulate': '2'}
 GAUSSIAN = {'likelihood': 'gaussian_pixel', 'clip': '10', 'optimizer.name': 'adamw'}
+BINARY = {'likelihood': 'bernoulli', 'data.binarise': 'dynamic', 'bias': 'data'}
 # {id: (config, settings)}: every config as it is, and some in other shapes.
 SETTINGS = {path.stem: (path.stem, {}) for path in sorted(CONFIGS.glob('*.py'))}
 SETTINGS |= {
@@ -37,6 +38,8 @@ SETTINGS |= {
   'conv, batch norm, ema': ('vae', BATCH_NORM),
   'resnet, sigma_vae, accumulate': ('beta_vae', RESNET),
   'iwae, gaussian, clip': ('iwae', GAUSSIAN),
+  'iwae, two, paper': ('iwae:two,paper', BINARY),
+  'iwae, conditional': ('iwae:conditional,vae', {}),
   'tcvae': ('beta_vae:tcvae', {}),
   'factor': ('beta_vae:factor', {}),
   'dip_i, accumulate': ('beta_vae:dip_i', {'accumulate': '2'}),
@@ -55,10 +58,15 @@ STATISTICS = {
   'judge': {'classifier'},
   'vaegan': {'encoder', 'decoder', 'critic'},
   'source, conv32': {'decoder'},
+  'iwae, two, paper': {'decoder'},
   'conv, batch norm, ema': {'encoder'},
   'resnet, sigma_vae, accumulate': {'decoder'},
   'dip_ii, sigma_vae': {'decoder'},
 }
+
+
+# Nets whose only statistics are constants, from the first batch.
+CONSTANT = {'iwae, two, paper': {'decoder'}}
 
 
 class Case(NamedTuple):

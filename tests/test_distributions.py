@@ -75,6 +75,25 @@ def test_bernoulli_is_scipys():
     assert np.allclose(got, want, rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize('shape', [(28, 28, 1), (8, 8, 1), (32, 32, 3), (7, 1, 1), (127, 1, 1)])
+def test_the_total_of_a_bernoulli_is_the_sum(shape):
+  """With logits far out, where its factors are 1 and 2."""
+  rng = np.random.default_rng(0)
+  logits = rng.normal(0, 8, (5, *shape))
+  logits[0], logits[1], logits[2] = 0.0, 90.0, -90.0
+  x = rng.integers(0, 2, logits.shape)
+  want = (x * logits - np.logaddexp(0, logits)).reshape(5, -1).sum(1)
+  p = Bernoulli(jnp.asarray(logits, jnp.float32))
+  got = jax.jit(lambda p, x: p.total_log_prob(x))(p, jnp.asarray(x, jnp.float32))
+  np.testing.assert_allclose(got, want, rtol=2e-6, atol=2e-4)
+
+
+def test_the_total_of_others_is_the_sum_over_an_example():
+  x = jnp.arange(12.0).reshape(2, 3, 2)
+  got = Gaussian(x, 0 * x).total_log_prob(x + 1)
+  np.testing.assert_allclose(got, np.full(2, 6 * stats.norm.logpdf(1)), rtol=1e-6)
+
+
 def test_bernoulli_of_a_grey_level_is_the_cross_entropy():
   logits, x = np.linspace(-5, 5, 11), 0.25
   p = special.expit(logits)

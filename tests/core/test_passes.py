@@ -22,6 +22,7 @@ CASES = {
   'sigma_vae': ({'likelihood': 'sigma_vae'}, 'elbo'),
   'iwae': ({'objective.name': 'iwae', 'samples': '3'}, 'elbo'),
   'nll': ({}, 'nll'),
+  'nll of some': ({'eval.nll.images': '17'}, 'nll'),
 }
 
 

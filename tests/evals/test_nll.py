@@ -1,5 +1,6 @@
 """The importance-sampled likelihood against a model whose marginal is known."""
 
+import re
 from functools import cache
 
 import jax
@@ -10,13 +11,16 @@ from ml_collections import ConfigDict
 from scipy import stats
 
 from vaejax.config import presets
+from vaejax.config.load import load_config
 from vaejax.errors import UserError
 from vaejax.evals import nll
 from vaejax.latent import log_likelihood
-from vaejax.methods.vae import vae
+from vaejax.methods import vae
 from vaejax.nets import autoencoder
 from vaejax.nets.priors import standard
 from vaejax.types import Example, Method, Variables
+
+DIGITS = Example({'image': jax.ShapeDtypeStruct((8, 8, 1), jnp.float32)}, levels=2)
 
 # p(z) = N(0, I), p(x|z) = N(zW + b, s²I): x has 2x3 pixels, z 2 dimensions.
 SHAPE, LATENTS, S = (2, 3, 1), 2, 0.6
@@ -32,7 +36,7 @@ def linear_gaussian():
   fields = {'net': 'mlp', 'widths': (), 'latents': LATENTS, 'likelihood': 'gaussian', 'scale': S}
   example = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)})
   nets = autoencoder.make(ConfigDict(presets.AUTOENCODER | fields), example)
-  method = vae(nets, standard.make(None, (LATENTS,), example), LATENTS, example)
+  method = vae.vae(nets, standard.make(None, (LATENTS,), example), LATENTS, example)
   covariance = np.linalg.inv(np.eye(LATENTS) + W @ W.T / S**2)
   to_mean = 0.8 * W.T @ covariance / S**2
   kernel = np.concatenate([to_mean, np.zeros((6, LATENTS))], 1)
@@ -51,7 +55,9 @@ def linear_gaussian():
 def estimator(samples: int, full: bool = False):
   """(mask, key) -> nll of those examples of X, or with `full` all values, as Estimates."""
   method, variables = linear_gaussian()
-  e = nll.make(method, ConfigDict({'eval': {'nll': {'samples': samples}}, 'method': 'vae'}), None)
+  e = nll.make(
+    method, ConfigDict({'eval': {'nll': {'samples': samples, 'images': 0}}, 'method': 'vae'}), None
+  )
   image = jnp.asarray(X, jnp.float32).reshape(-1, *SHAPE)
 
   extract = jax.jit(
@@ -144,12 +150,59 @@ def test_memory_does_not_grow_with_the_samples():
 
 
 def test_a_method_without_a_likelihood_is_refused():
-  config = ConfigDict({'eval': {'nll': {'samples': 5}}, 'method': 'gan'})
+  config = ConfigDict({'eval': {'nll': {'samples': 5, 'images': 0}}, 'method': 'gan'})
   with pytest.raises(UserError, match="nll eval needs a likelihood, but the method 'gan' has none"):
     nll.make(Method(None, (), None, None, {}), config, None)
 
 
 def test_the_protocol_has_the_number_of_samples():
   method, _ = linear_gaussian()
-  config = ConfigDict({'eval': {'nll': {'samples': 7}}, 'method': 'vae'})
+  config = ConfigDict({'eval': {'nll': {'samples': 7, 'images': 0}}, 'method': 'vae'})
   assert nll.make(method, config, None).protocol == {'samples': 7}
+
+
+def test_batches_after_the_last_image_are_not_computed():
+  """A batch without any image costs nothing: its weights would not be finite."""
+  method, variables = linear_gaussian()
+  config = ConfigDict({'eval': {'nll': {'samples': 7, 'images': 3}}, 'method': 'vae'})
+  e = nll.make(method, config, None)
+  assert e.limit == 3
+  rows = {}
+  for mask in (1.0, 0.0):
+    batch = {'image': jnp.full((4, *SHAPE), jnp.nan), 'mask': jnp.asarray([mask, 0, 0, 0])}
+    rows[mask] = jax.jit(e.extract['test'])(variables, batch, jax.random.key(0), {})[1]
+  assert np.isnan(rows[1.0]['nll']).all() and not rows[0.0]['nll'].any()
+
+
+def in_loops(program: str) -> set[str]:
+  """The lines of a compiled program that are computed in the bodies of its loops."""
+  computations, name = {}, ''
+  for line in program.splitlines():
+    if line and not line.startswith(' '):
+      name = line.removeprefix('ENTRY ').split(' ')[0].lstrip('%')
+    computations.setdefault(name, []).append(line)
+  called = lambda lines, kind: re.findall(rf'\b(?:{kind})=%?([\w.-]+)', '\n'.join(lines))
+  todo = [name for lines in computations.values() for name in called(lines, 'body')]
+  done = set()
+  while todo:
+    if (name := todo.pop()) not in done:
+      done.add(name)
+      todo += called(computations[name], 'calls|to_apply|body|condition')
+  return {line for name in done for line in computations[name]}
+
+
+def test_the_posterior_is_computed_once_for_all_draws():
+  """XLA moves the encoder's products out of the loop over draws, and not the decoder's."""
+  method = vae.make(load_config('configs/iwae.py:smoke,likelihood=bernoulli'), DIGITS)
+  image = jax.ShapeDtypeStruct((32, 8, 8, 1), jnp.float32)
+
+  def estimate(variables, image, key):
+    weight = lambda key: method.predict['log_weight'](variables, {'image': image}, key)
+    return log_likelihood(lambda key: weight(key)['log_weight'], 100, 4, key)
+
+  variables = jax.eval_shape(method.init, jax.random.key(0), {'image': jnp.zeros((1, 8, 8, 1))})
+  program = jax.jit(estimate).lower(variables, image, jax.random.key(0)).compile().as_text()
+  inside = in_loops(program)
+  for net, loops in (('Encoder', False), ('Decoder', True)):
+    products = [x for x in program.splitlines() if ' dot(' in x and f'{net})/' in x]
+    assert products and all((line in inside) == loops for line in products), net
