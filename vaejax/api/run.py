@@ -183,9 +183,10 @@ class Run:
   ) -> dict[str, np.ndarray]:
     """Returns anomaly scores of every image, {name: [N] float32}, larger for less likely ones.
 
-    They are 'neg_elbo', 'neg_log_prob' (-log p(x) by importance sampling), 'recon' and 'kl' in nats, and
-    'squared_error' of the reconstruction, summed over elements in the range inside the method, as
-    far as the method has them. The draws are fixed, so the score of an image is always the same.
+    They are 'neg_elbo', 'neg_log_prob' (-log p(x) by importance sampling), 'recon' and 'kl' in
+    nats, and 'squared_error' of the reconstruction, summed over elements in the range inside the
+    method, as far as the method has them. The draws are fixed, so the score of an image is always
+    the same.
 
     Args:
       draws: of the latents, for the ELBO and its terms.
