@@ -29,5 +29,7 @@ def get_config(arg=''):
   config = base('gan', {'lr': 2e-4, 'lr_critic': 2e-4, 'penalty': 10.0})
   config.model = {**presets.TRUNK, 'latents': 64, 'conditional': 'conditional' in words.options}
   presets.gan_defaults(config, words.dataset, choose_one(words.options, LOSSES, 'non_saturating'))
+  # Images that the critic is given at once (PacGAN), and updates of the generator in a step.
+  config.objective.update({'packing': 1, 'generator_turns': 1})
   config.optimizer.critic, config.optimizer.generator = player(), player()
   return finish(config, words, TINY)

@@ -29,9 +29,18 @@ SETTINGS |= {
 SETTINGS |= {
   'gan, wasserstein': ('gan:wasserstein', {}),
   'gan, hinge, conditional': ('gan:hinge,conditional', {}),
+  'gan, packing, conditional, r1': (
+    'gan:conditional',
+    {'objective.packing': '2', 'objective.penalty': 'r1'},
+  ),
+  'vaegan, paper': ('vaegan:paper', {'net': 'conv', 'model.critic.net': 'conv', 'layer': '2'}),
   'conv, batch norm, ema': ('vae', BATCH_NORM),
   'resnet, sigma_vae, accumulate': ('beta_vae', RESNET),
   'iwae, gaussian, clip': ('iwae', GAUSSIAN),
+  'tcvae': ('beta_vae:tcvae', {}),
+  'factor': ('beta_vae:factor', {}),
+  'dip_i, accumulate': ('beta_vae:dip_i', {'accumulate': '2'}),
+  'dip_ii, sigma_vae': ('beta_vae:dip_ii', {'likelihood': 'sigma_vae'}),
 }
 # One game of one player and one of two in seconds; all the others in the slow tests.
 DEFAULT = ('vae', 'gan')
@@ -41,11 +50,14 @@ STATISTICS = {
   'gan': {'generator'},
   'gan, wasserstein': {'generator'},
   'gan, hinge, conditional': {'generator', 'critic'},
+  'gan, packing, conditional, r1': {'generator'},
+  'vaegan, paper': {'encoder', 'decoder', 'critic'},
   'judge': {'classifier'},
   'vaegan': {'encoder', 'decoder', 'critic'},
   'source, conv32': {'decoder'},
   'conv, batch norm, ema': {'encoder'},
   'resnet, sigma_vae, accumulate': {'decoder'},
+  'dip_ii, sigma_vae': {'decoder'},
 }
 
 
@@ -95,7 +107,7 @@ def build(id: str) -> Case:
 
 def examples(config, method: Method) -> int:
   """How many one step draws."""
-  return config.batch_size * max(player.turns for player in method.players)
+  return config.batch_size * method.batches
 
 
 def run(case: Case, *lengths: int, state=None):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vaejax import previous
 from vaejax.estimates import Estimate
 from vaejax.types import Example
 
@@ -20,15 +21,22 @@ def with_errors(e, variables=None, hyper=None, key=None, **streams):
   """{name: Estimate} of an eval; arguments as of `values`."""
   key, all_sums, all_rows = jax.random.key(0) if key is None else key, {}, {}
   for stream, extract in e.extract.items():
-    batches, results = streams[stream], []
+    batches, results, before = streams[stream], [], None
     for batch in batches if isinstance(batches, list) else [batches]:
+      if e.previous:
+        fields = {k: x for k, x in batch.items() if k != 'mask'}
+        blank = {k: jnp.zeros((e.previous, *x.shape[1:]), x.dtype) for k, x in fields.items()}
+        before = before or {'rows': blank, 'any': jnp.zeros((), bool)}
+        fields, before = previous.add(fields, before, e.previous)
+        batch = {**fields, 'mask': batch['mask']}
       sums, rows = jax.device_get(jax.jit(extract)(variables, batch, key, hyper or {}))
       mask = np.asarray(batch['mask']) > 0
       results.append((sums, {k: v[mask] for k, v in rows.items()}))
     all_sums[stream] = jax.tree.map(lambda *x: np.sum(x, 0), *(sums for sums, _ in results))
     all_rows[stream] = jax.tree.map(lambda *x: np.concatenate(x), *(rows for _, rows in results))
   metrics = e.finish(all_sums, all_rows)
-  assert set(metrics) - set(e.names()) <= {'probe_unlabelled', 'probe_classes', 'judge_unlabelled'}
+  known = {'probe_unlabelled', 'probe_classes', 'judge_unlabelled'}
+  assert set(metrics) - set(e.names()) <= known | {'disentangle_rows', 'latent_rows'}
   return metrics
 
 

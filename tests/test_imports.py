@@ -14,10 +14,11 @@ LAYERS = (
   ('lookup', 'distributed'),
   ('units',),
   ('types',),
-  ('distributions',),
+  ('distributions', 'previous'),
   ('compound',),
   ('objectives', 'metrics'),
   ('latent', 'nets', 'data'),
+  ('perceptual',),
   ('methods', 'config', 'scores'),
   ('core',),
   ('runs',),
@@ -33,7 +34,7 @@ RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 BY_NAME = {
   'methods': (),
   'evals': (),
-  'nets': ('methods',),
+  'nets': ('methods', 'perceptual'),
   'latent': ('methods', 'scores', 'evals', 'api'),
 }
 

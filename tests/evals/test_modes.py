@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from run_eval import example_of, values
+from run_eval import example_of, with_errors
 
 from vaejax.errors import UserError
 from vaejax.evals import modes
@@ -16,7 +16,7 @@ CONFIG = ConfigDict(
   {
     'method': 'toy',
     'data': {'name': 'stacked_x', 'channels': 0},
-    'eval': {'modes': {'workdir': ''}},
+    'eval': {'modes': {'workdir': '', 'samples': 4}},
   }
 )
 SHARES = np.array([0.5, 0.25, 0.25])
@@ -44,12 +44,14 @@ def test_modes_are_the_classes_of_all_channels(judge):
   image = jnp.broadcast_to(digits[:, None, None], (4, 2, 2, 3))
   made = modes.make(Method(None, (), lambda: 0, None, {}), CONFIG, example_of((2, 2, 3)))
   batch = {'image': image, 'mask': jnp.asarray([1.0, 1, 1, 0])}
-  found = values(made, samples=batch)
-  sums, _ = made.extract['samples'](None, batch, None, {})
+  estimates = with_errors(made, samples=batch)
+  found = {name: e.value for name, e in estimates.items()}
+  _, rows = made.extract['samples'](None, batch, None, {})
   assert judge == ['x'] and found['modes_covered'] == 2 and made.protocol['modes'] == 27
   want = 2 / 3 * np.log((2 / 3) / (0.5 * 0.25**2)) + 1 / 3 * np.log((1 / 3) / (0.25**2 * 0.5))
   assert found['mode_kl'] == pytest.approx(want, rel=1e-6)
-  assert int(np.argmax(sums)) == 0 * 9 + 1 * 3 + 2
+  assert rows['mode'][0] == 0 * 9 + 1 * 3 + 2
+  assert estimates['mode_kl'].note == 'of 3 samples, not 4' and made.limit == 4
 
 
 def test_what_it_cannot_take():

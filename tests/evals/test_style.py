@@ -95,11 +95,19 @@ def test_what_is_kept_is_a_share_of_what_reconstructions_show():
   assert got['content_kept'] == pytest.approx((5 / 6) / (6 / 8))
 
 
-def test_padding_neither_counts_nor_lends_its_style():
+def test_padding_does_not_count_and_the_first_row_has_no_pair():
   got = values(toy(label=lambda x: jnp.where(x == 5, 0, x)), mask=[1.0] * 6 + [0.0] * 2)
-  # Rows 1, 3, 4 and 5 are left, and row 0, whose other is padding, is not.
+  # Rows 1, 3, 4 and 5 are left.
   assert got['transfer_content'] == pytest.approx(3 / 4)
   assert got['reconstruction_content'] == 1
+
+
+def test_a_pair_crosses_batches():
+  e = style.make(toy(kind=lambda x: jnp.where(x == 1, 0, x)), CONFIG, example_of(SHAPE))
+  batch = {'image': images(LABEL, STYLE), 'label': jnp.asarray(LABEL), 'style': jnp.asarray(STYLE)}
+  batch['mask'] = jnp.ones(8)
+  parts = [{k: x[i : i + 2] for k, x in batch.items()} for i in range(0, 8, 2)]
+  assert run_eval(e, test=batch) == run_eval(e, test=parts)
 
 
 def test_the_protocol_names_both_judges():

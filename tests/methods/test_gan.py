@@ -146,9 +146,54 @@ def test_labels_reach_both_nets_and_the_samples(example):
   assert gan.make(config(), example).given == ()
 
 
+def test_a_pack_has_the_channels_of_its_images_in_a_row():
+  x = jnp.arange(4 * 2 * 3 * 2).reshape(4, 2, 3, 2)
+  packs = gan.pack(x, 2)
+  assert packs.shape == (2, 2, 3, 4)
+  np.testing.assert_array_equal(packs[1], jnp.concatenate([x[2], x[3]], axis=-1))
+
+
+@pytest.mark.parametrize('penalty', ['none', 'gradient', 'r1'])
+def test_the_critic_of_a_pack_is_given_all_of_its_images_and_labels(example, penalty):
+  """The critic's loss of packs of two is that of a GAN without packing whose images are the packs
+  and whose classes are the pairs of labels."""
+  made = config(model__conditional='True', objective__packing='2', objective__penalty=penalty)
+  method = gan.make(made, example)
+  v = jax.tree.map(lambda x: x + 0.01, method.init(jax.random.key(0), batch()))
+  hyper, key = {'penalty': 3.0}, jax.random.key(1)
+  loss = jax.jit(method.players[0].loss)(v, batch(), key, hyper)[0]
+  nets = gan.nets_of.make(made.model, example, 2)
+  apply = partial(gan.lens.apply, nets)
+  z_key, mix_key = jax.random.split(key)
+  x, label = batch()['image'], batch()['label']
+  fake, _ = apply('generator', v, jax.random.normal(z_key, (6, 4)), label, train=True)
+  packs = lambda x: jnp.concatenate([x[::2], x[1::2]], axis=-1)
+  pairs = jnp.stack([label[::2], label[1::2]], axis=-1)
+  want = gan.critic_objective(
+    apply, 'non_saturating', penalty, v, (packs(x), pairs), (packs(fake), pairs), mix_key, hyper
+  )[0]
+  np.testing.assert_allclose(loss, want, rtol=1e-5)
+  other = {**batch(), 'label': batch()['label'].at[1].set(7)}  # of the second image of a pack
+  assert jax.jit(method.players[0].loss)(v, other, key, hyper)[0] != loss
+  assert 'criticise' not in method.predict and method.previous == 1
+
+
+def test_a_row_is_tested_in_a_pack_with_the_rows_before_it(example):
+  method = gan.make(config(objective__packing='2'), example)
+  v = jax.tree.map(lambda x: x + 0.01, method.init(jax.random.key(0), batch()))
+  logit = jax.jit(lambda b: method.metrics(v, b, jax.random.key(1), {})['logit_real'])
+  changed = {**batch(), 'image': batch()['image'].at[2].add(0.5)}
+  assert list(np.flatnonzero(logit(batch()) != logit(changed))) == [2, 3]
+
+
 @pytest.mark.parametrize(
   'fields, message',
   [
+    ({'objective__packing': '3'}, 'packing=3 does not divide batch_size=16. .* multiple of 3'),
+    (
+      {'objective__packing': '4', 'optimizer__accumulate': '8'},
+      'packing=4 does not divide batch_size / optimizer.accumulate=2. .* multiple of 32',
+    ),
     ({'objective__name': 'wgan'}, "objective.name='wgan' is unknown"),
     ({'objective__penalty': 'r2'}, 'Choose one of gradient, none, r1'),
     ({'objective__penalty': 'r1', 'model__critic__norm': 'batch'}, 'norm=batch does not'),

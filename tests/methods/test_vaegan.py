@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
 from vaejax.config.load import load_config, set_field
 from vaejax.errors import UserError
@@ -93,12 +94,52 @@ def test_the_adversarial_loss_moves_the_decoder_alone(slopes):
   assert size(found['encoder']) > 1e-4 and size(found['decoder']) > 1e-4
 
 
-def test_the_critic_sees_samples_and_reconstructions(game):
-  """Of what is message from data, one half does not know the data, and the other does."""
-  _, method, v, batch = game
-  logits = lambda x: jax.jit(method.metrics)(v, {'image': x}, KEY, OFF)['logit_fake']
-  moved = np.abs(logits(batch['image']) - logits(1 - batch['image']))
-  assert (moved[:3] == 0).all() and (moved[3:] > 1e-6).all()
+def test_the_critic_sees_each_image_its_reconstruction_and_a_sample(game):
+  """Larsen et al., algorithm 1: -log D(x) - log(1 - D(x̂)) - log(1 - D(x_p))."""
+  settings, batch = config('smoke,non_saturating'), game[-1]
+  method = vaegan.make(settings, EXAMPLE)
+  nets = game[0] | {'critic': adversarial.critic(settings.model.critic, EXAMPLE)}
+  v = jax.jit(method.init)(jax.random.key(0), batch)
+  loss = jax.jit(method.players[0].loss)(v, batch, KEY, OFF)[0]
+  z_key, prior_key, _ = jax.random.split(KEY, 3)
+
+  @jax.jit
+  def by_hand(v, x):
+    q, _ = lens.apply(nets, 'encoder', v, x, train=True)
+    codes = jnp.concatenate([q.sample(z_key), jax.random.normal(prior_key, (6, 4))])
+    fakes = lens.apply(nets, 'decoder', v, codes, train=True)[0].mean
+    images = x, fakes[:6], fakes[6:]
+    return [jax.nn.sigmoid(lens.apply(nets, 'critic', v, image)[0][0]) for image in images]
+
+  real, again, drawn = by_hand(v, batch['image'])
+  want = -jnp.log(real) - jnp.log(1 - again) - jnp.log(1 - drawn)
+  np.testing.assert_allclose(loss, want.mean(), rtol=1e-5)
+
+
+def test_reconstructions_and_samples_together_weigh_as_data_with_wasserstein(game):
+  """So that a constant that is added to the logits does not change the loss."""
+  method = vaegan.make(config('smoke,wasserstein'), EXAMPLE)
+  v = jax.jit(method.init)(jax.random.key(0), game[-1])
+  loss = jax.jit(lambda v: method.players[0].loss(v, game[-1], KEY, OFF | {'penalty': 0.0})[0])
+  moved = jax.tree.map(lambda x: x, v)
+  moved.params['critic']['Dense_0']['bias'] += 3.0
+  np.testing.assert_allclose(loss(v), loss(moved), atol=1e-5)
+
+
+def test_features_of_a_layer_are_its_maps():
+  critic = ConfigDict({**config().model.critic, 'net': 'conv', 'channels': (4, 5), 'layer': 1})
+  image = jax.random.uniform(jax.random.key(1), (2, 8, 8, 1))
+  first = adversarial.critic(critic, EXAMPLE)
+  critic.layer = 0
+  last = adversarial.critic(critic, EXAMPLE)
+  v = first.init(jax.random.key(0), image)
+  assert jax.tree.structure(v) == jax.tree.structure(last.init(jax.random.key(0), image))
+  (logit, maps), (same, features) = first.apply(v, image), last.apply(v, image)
+  assert maps.shape == (2, 4, 4, 4) and features.ndim == 2
+  np.testing.assert_array_equal(logit, same)
+  critic.layer = 3
+  with pytest.raises(UserError, match=r'layer=3 is not .* which has 2'):
+    adversarial.critic(critic, EXAMPLE)
 
 
 def test_a_player_moves_its_own_statistics_only(game):

@@ -162,24 +162,43 @@ def test_a_killed_table_resumes_between_cells_and_within_one(launch, tmp_path, p
   program.write_text(TABLE.replace('STEPS', "600', 'checkpoint.every': '20"))
   full = tmp_path / 'full'
   words = 'reproduce', f'--table={program}', '--smoke'
-  assert launch(*words, f'--workdir={full}').status == 0
+  assert launch.end(launch.start(*words, f'--workdir={full}'), 900).status == 0
   process = start(launch, program, tmp_path)
   run = lambda: next(iter((tmp_path / 't' / 'runs').glob('first-*/metrics.jsonl')), None)
-  wait_for(lambda: (tmp_path / 't' / 'runs').is_dir() and run())
-  wait_for(lambda: any(run().parent.glob('checkpoints/[1-9]*')) or process.poll() is not None)
+  wait_for(lambda: (tmp_path / 't' / 'runs').is_dir() and run(), 300)
+  saved = lambda: any(run().parent.glob('checkpoints/[1-9]*'))
+  wait_for(lambda: saved() or process.poll() is not None, 300)
   process.kill()  # within the first cell
   assert launch.end(process).status == -signal.SIGKILL and max(reached(run().parent)) < 600
   process = start(launch, program, tmp_path)
-  wait_for(lambda: (tmp_path / 't' / 'cells' / 'first.json').exists() or process.poll() is not None)
+  done = tmp_path / 't' / 'cells' / 'first.json'
+  wait_for(lambda: done.exists() or process.poll() is not None, 300)
   process.kill()  # between cells, or soon after
   result = launch.end(process)
   assert 'resuming at step' in result.err and result.status == -signal.SIGKILL
-  result = launch(*words, f'--workdir={tmp_path / "t"}')
+  result = launch.end(launch.start(*words, f'--workdir={tmp_path / "t"}'), 900)
   assert result.status == 0 and 'first: is done already' in result.err
   cells = [json.loads((f / 'cells' / 'first.json').read_text()) for f in (full, tmp_path / 't')]
   assert cells[0]['members'] == cells[1]['members'] and cells[1]['starts'] == 2
   tables = [json.loads((f / 'table.json').read_text())['rows'] for f in (full, tmp_path / 't')]
   assert tables[0] == tables[1]
+
+
+@pytest.mark.slow
+def test_the_table_of_speed_goes_on_without_its_peers(tmp_path, monkeypatch, capsys):
+  """Its rows are measured by real processes; here no peer can be imported."""
+  monkeypatch.chdir(ROOT)
+  monkeypatch.setenv('PEER_PYTHON', '/bin/false')
+  words = '--table=speed', '--smoke', f'--workdir={tmp_path / "t"}'
+  assert main(['reproduce', *words]) == 0
+  shown = capsys.readouterr()
+  assert shown.err.count('is not measured') == 6 and 'PEER_PYTHON' in shown.err
+  rows = json.loads((tmp_path / 't' / 'table.json').read_text())['rows']
+  assert {(row['row'], row['value']) for row in rows} == {
+    ('product', 'gflops'),
+    *((f'ours-{n}', value) for n in (1, 2) for value in ('seconds', 'images_s', 'gflops')),
+  }
+  assert all(row['ours']['value'] > 0 for row in rows)
 
 
 def make_record(values, errors=None):

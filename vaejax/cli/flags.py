@@ -24,6 +24,7 @@ examples:
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
   python launch.py score --workdir=runs/m --inputs=FOLDER --out=scores.csv
   python launch.py prepare cifar100 --data_dir=DIR
+  python launch.py report runs/m runs/sweep --out=report.html
   python launch.py reproduce --table=iwae --short --data_dir=DIR
   python launch.py submit --nodes=2 --gpus=8 -- sweep --config=configs/gan.py --grid seed=0:8
 """
@@ -120,6 +121,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   add_verb('score', 'Write anomaly scores of pictures.', *trained, add_score_flags)
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
   add_verb('prepare', about, add_prepare_flags)
+  about = 'Write a page that compares runs and sweeps.'
+  add_verb('report', about, add_report_flags)
   about = 'Train and evaluate the cells of a published table, and compare.'
   add_verb('reproduce', about, add_reproduce_flags)
   about = 'Submit commands, each after a --, as cluster jobs that resume when interrupted.'
@@ -149,6 +152,15 @@ def add_prepare_flags(verb: Parser) -> None:
   verb.add_argument('--traceback', action='store_true', help='print the traceback of an error')
 
 
+def add_report_flags(verb: Parser) -> None:
+  """Adds the words and flags of `report`."""
+  about = 'workdirs of runs, sweeps, or members such as runs/s/members/3'
+  verb.add_argument('runs', metavar='RUN', type=path, nargs='+', help=about)
+  out = {'metavar': 'FILE.html', 'type': path, 'default': Path('report.html')}
+  verb.add_argument('--out', help='output (report.html)', **out)
+  verb.add_argument('--traceback', action='store_true', help='print the traceback of an error')
+
+
 def add_reproduce_flags(verb: Parser) -> None:
   """Adds the flags of `reproduce`."""
   add = verb.add_argument
@@ -158,6 +170,8 @@ def add_reproduce_flags(verb: Parser) -> None:
   size.add_argument('--short', action='store_true', help='what two cores do in an hour')
   size.add_argument('--smoke', action='store_true', help='seconds, as a trial')
   add('--seeds', metavar='N', type=count, default=0, help="seeds of each cell (the table's)")
+  about = 'train only these cells, and those that they use, if they are not done (all)'
+  add('--cells', metavar='NAMES', type=names, default=(), help=about)
   about = 'for the runs and results (runs/tables/NAME, with -short or -smoke)'
   add('--workdir', metavar='DIR', type=path, help=about)
   add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')

@@ -40,7 +40,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
       raise UserError(
         f'reproduce needs --table=NAME. Choose one of {", ".join(available_tables())}'
       )
-  elif flags.verb not in ('train', 'sweep', 'show', 'prepare') and flags.workdir is None:
+  elif flags.verb not in ('train', 'sweep', 'show', 'prepare', 'report') and flags.workdir is None:
     raise UserError(f'{flags.verb} needs --workdir=DIR, the folder of a trained run')
   return flags, overrides
 

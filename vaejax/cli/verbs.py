@@ -242,6 +242,25 @@ def prepare(flags, overrides) -> int:
   return 0
 
 
+def report(flags, overrides) -> int:
+  """The verb `report`."""
+  from vaejax.runs.files import not_writable
+  from vaejax.sweeps.comparison import write_comparison
+
+  out = flags.out
+  if out.suffix != '.html' or out.is_dir():
+    raise UserError(f'cannot write {out}. Use the name of a file that ends in .html')
+  if problem := None if out.absolute().parent.is_dir() else f'there is no folder {out.parent}':
+    raise UserError(f'cannot write {out}: {problem}. Create it first')
+  if problem := not_writable(out.absolute().parent):
+    raise UserError(f'cannot write {out}: {problem}. Choose another place with --out=FILE')
+  path, warnings = write_comparison(flags.runs, out)
+  for line in warnings:
+    log(f'protocols differ: {line}')
+  print(path)
+  return 0
+
+
 @stoppable
 def reproduce(flags, overrides) -> int:
   """The verb `reproduce`."""
@@ -251,7 +270,8 @@ def reproduce(flags, overrides) -> int:
   mode = 'short' if flags.short else 'smoke' if flags.smoke else 'whole'
   name = table_path(flags.table).stem + ('' if mode == 'whole' else f'-{mode}')
   folder = flags.workdir or Path('runs') / 'tables' / name
-  text, problems = run(flags.table, mode, folder, flags.seeds, flags.data_dir, sys.stderr)
+  settings = flags.seeds, flags.data_dir, sys.stderr, flags.cells
+  text, problems = run(flags.table, mode, folder, *settings)
   print(text)
   print(f'\nwritten: {folder / "table.md"}, {folder / "table.json"}, {folder / "report.html"}')
   if problems:

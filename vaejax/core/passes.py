@@ -1,7 +1,6 @@
 """A pass over splits and samples, shared by all evals: each batch is computed once."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -9,21 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.core import sharding, stack
-from vaejax.core.row_noise import row_key
-from vaejax.data import left_out
+from vaejax.core import stack
+from vaejax.core.batch_program import IS_TESTED, make_batch_program
 from vaejax.data.source import Source
 from vaejax.estimates import Estimate
-from vaejax.types import Batch, Eval, Example, Hyper, Method, Variables
+from vaejax.types import Eval, Hyper, Method, Variables
 
 Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 
 # Streams that share a loop; the first is the split that the loop reads.
 LOOPS = ('test', 'samples'), ('train',)
-
-# Rows that the pass adds where some examples are not tested: those without a label that the method
-# is given, or those of the left-out class.
-IS_TESTED = 'is_tested'
 
 
 class Pending(NamedTuple):
@@ -56,70 +50,14 @@ def flat(values: Values) -> dict[str, float]:
   return {name: e.value for of_eval in values.values() for name, e in of_eval.items()}
 
 
-def draw_samples(method: Method, variables, batch: Batch, key, example: Example) -> Batch:
-  """As many samples as a batch has rows, given the fields of each row that the method accepts,
-  but never the data itself. A row without a label is given a uniform one."""
-  fields = [name for name in method.given if name in batch and name != example.data]
-  given = {name: batch[name] for name in fields}
-  if 'label' in given and example.classes:
-    label, label_key = given['label'], jax.random.fold_in(key, 1)
-    drawn = jax.random.randint(label_key, label.shape, 0, example.classes, label.dtype)
-    given['label'] = jnp.where(label < 0, drawn, label)
-  samples = method.sample(variables, key, batch['mask'].shape[0], given)
-  return {**given, **samples, 'mask': batch['mask']}
-
-
-def make_batch_program(
-  evals, method: Method, source: Source, streams, n: int, mesh, stacked: bool, leave_out: bool
-):
-  """A jitted (variables, hyper, key, buffer, number, limit) -> (sums, rows) of one batch of n.
-
-  sums are {eval: {stream: tree}}, rows {stream: {name: arrays}}; examples from `limit` on are
-  masked. So are examples without a label if the method is conditional, and with `leave_out` those
-  of a member's left-out class; IS_TESTED is then among the rows. Members of a stack see the same
-  batch. A row has the same noise
-  in batches of any size. Also returns {(eval, stream): names of its rows}, which is filled when the
-  program is traced.
-  """
-  read_rows, row_names = sharding.shard_rows(mesh, source.rows), {}
-  conditional = method.conditional and 'label' in source.example.fields
-
-  def extract(variables, batch, key, hyper):
-    batches, is_tested = {streams[0]: batch}, None
-    if leave_out:
-      is_tested = left_out.is_kept(batch['label'], hyper[left_out.FIELD])
-    if conditional:
-      has_label = batch['label'] >= 0
-      is_tested = is_tested & has_label if leave_out else has_label
-      batches[streams[0]] = {**batch, 'label': jnp.maximum(batch['label'], 0)}
-    if is_tested is not None:
-      batches[streams[0]] = {**batches[streams[0]], 'mask': batch['mask'] * is_tested}
-    if 'samples' in streams and any('samples' in e.extract for e in evals.values()):
-      batches['samples'] = draw_samples(method, variables, batch, key, source.example)
-    sums, rows = {}, {stream: {} for stream in batches}
-    for name, e in evals.items():
-      for stream in (s for s in batches if s in e.extract):
-        eval_sums, eval_rows = e.extract[stream](variables, batches[stream], key, hyper)
-        sums.setdefault(name, {})[stream] = eval_sums
-        row_names[name, stream] = tuple(eval_rows)
-        rows[stream] = {**eval_rows, **rows[stream]}  # rows of the same name are the same
-    if is_tested is not None:
-      rows[streams[0]][IS_TESTED] = is_tested
-    return sums, rows
-
-  extract = jax.vmap(extract, in_axes=(0, None, None, 0)) if stacked else extract
-
-  # Replicated here: gathering the outputs one by one later takes a collective for each.
-  @partial(jax.jit, out_shardings=sharding.replicated(mesh))
-  def run(variables, hyper, key, buffer, number, limit):
-    index = number * n + jnp.arange(n)
-    batch = read_rows(buffer, jnp.minimum(index, limit - 1))
-    batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
-    key = row_key(key, number * n, n)
-    with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
-      return extract(variables, batch, key, hyper)
-
-  return run, row_names
+def spaced(split: Source, n: int) -> Source:
+  """At most n rows of a split, evenly spaced."""
+  step = max(split.size // n, 1)
+  return split._replace(
+    size=min(n, split.size),
+    blocks=lambda size: split.blocks(size * step),
+    rows=lambda buffer, index: split.rows(buffer, index * step),
+  )
 
 
 def make_pass(
@@ -141,6 +79,8 @@ def make_pass(
   `show(output, done, total)` after each batch, and waits for the device only if `show` does.
   """
   streams = {stream for e in evals.values() for stream in e.extract}
+  if train and all(e.spaced for e in evals.values() if 'train' in e.extract):
+    train = spaced(train, source.size)
   loops = []
   splits = dict(zip(LOOPS, (source, train), strict=True)) | {(s,): x for s, x in others.items()}
   for together, split in splits.items():
@@ -154,10 +94,11 @@ def make_pass(
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, limit: int = 0, show=None):
     sums, rows, counts = {}, {stream: {} for stream in streams}, {}
-    for split, n, program, _ in loops:
+    for split, n, program, _, before in loops:
       size, total = min(limit, split.size) if limit else split.size, None
       for number, buffer in zip(range(-(-size // n)), split.blocks(n), strict=False):
-        output = program(variables, hyper, key, buffer, np.int32(number), np.int32(size))
+        of_batch = np.int32(number), np.int32(size), before
+        *output, before = program(variables, hyper, key, buffer, *of_batch)
         total = output[0] if total is None else jax.tree.map(jnp.add, total, output[0])
         for stream, named in output[1].items():
           counts[stream] = size
@@ -203,7 +144,7 @@ def make_pass(
   def select(name: str, e: Eval, rows, pending: Pending) -> dict:
     """The rows that an eval extracted, without padding, up to its limit, and without examples that
     were not tested."""
-    names = {key: row_names for *_, of_loop in loops for key, row_names in of_loop.items()}
+    names = {key: row_names for *_, of_loop, _ in loops for key, row_names in of_loop.items()}
 
     def of_stream(stream: str) -> dict:
       last, tested = end(stream, e, pending), rows[stream].get(IS_TESTED)

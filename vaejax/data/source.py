@@ -48,6 +48,9 @@ class Source(NamedTuple):
   rows: Callable[[Buffer, jax.Array], Batch]
 
 
+GREY = 'grey'  # the field of `Source.rows` with images before they were binarised
+
+
 def row_bytes(table: Table) -> int:
   """Bytes of one raw row."""
   return fingerprint.row_bytes(table.row)
@@ -111,7 +114,7 @@ def make(
     workers: processes that read a stream, see stream.read_ahead; 0 for threads.
     label: the labels of all rows, [N], if a class may be left out; the source must be resident.
   """
-  put = put or SingleDevice()
+  put, pairs = put or SingleDevice(), bool(styles and pairs)
   prepare = partial(
     transforms.prepare,
     kind=kind,
@@ -149,8 +152,24 @@ def make(
     return prepare(raw, position_keys(noise_key, first, n // parts))
 
   def rows(buffer, index):
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), index)
-    return prepare(gather(buffer, index - buffer['first']), keys)
+    keys_of = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))
+    raw, keys = gather(buffer, index - buffer['first']), keys_of(index)
+    before = (row_before(buffer, index), keys_of(jnp.maximum(index - 1, 0))) if pairs else None
+    batch = prepare(raw, keys, before=before)
+    if kind == 'none':
+      return batch
+    return batch | {GREY: prepare(raw, keys, kind='none')[transforms.data_field(raw)]}
+
+  def row_before(buffer, index):
+    """The raw row before each row; before the first one, that row."""
+    other = jnp.maximum(index - 1, 0)
+    before = gather(buffer, jnp.maximum(other - buffer['first'], 0))
+    if 'before' not in buffer:
+      return before
+    # A block's first row has the last one of the block before it.
+    inside = lambda x: (other >= buffer['first']).reshape(-1, *[1] * (x.ndim - 1))
+    pick = lambda x, last: jnp.where(inside(x), x, last)
+    return jax.tree.map(pick, before, dict(buffer['before']))
 
   if resident:
 
@@ -178,7 +197,7 @@ def make(
       return stream.training_blocks(table, n, words, step, steps, row_bytes(table), put, workers)
 
     def blocks(size):
-      return stream.ordered_blocks(table, size, put)
+      return stream.ordered_blocks(table, size, put, pairs)
 
   example = describe(table, kind, scale, augmentation, styles, pairs)
   # Blocks of a stream are [steps, n, ...], sharded over n.

@@ -11,7 +11,8 @@ from vaejax.data.table import Table
 from vaejax.errors import UserError
 
 PREFIX, CHANNELS = 'stacked_', 3
-TEST = 26_000  # rows of the test split: the usual number of samples for counting modes
+# Rows of PacGAN's training split (Lin et al. 2018), and samples with which it counts modes.
+TRAIN, TEST = 128_000, 26_000
 
 
 def base(name: str) -> str:
@@ -28,8 +29,8 @@ def members(position: np.ndarray, size: int) -> np.ndarray:
 
 def table(rows: Table, split: str) -> Table:
   """Stacked rows of a table of grey images with classes: 'image' uint8 [H, W, 3], and a 'label'
-  that enumerates the classes of its channels, the last varying fastest. There are as many rows as
-  in the table, but 26,000 in the test split.
+  that enumerates the classes of its channels, the last varying fastest. There are 128,000 rows, but
+  26,000 in the test split.
 
   Raises UserError if the table does not have grey images with classes.
   """
@@ -38,7 +39,7 @@ def table(rows: Table, split: str) -> Table:
     raise UserError(
       f'{PREFIX}NAME needs a dataset of grey images with classes, but {rows.origin} is not one'
     )
-  size = TEST if split == 'test' else rows.size
+  size = TEST if split == 'test' else TRAIN
 
   def stack(fetch, position):
     """The rows at `position` [N], where `fetch` returns rows of the table."""

@@ -63,9 +63,9 @@ def read_step(fetch, words, n: int, local: tuple[int, int], size: int, step: int
   return {'rows': dict(fetch(index)), 'index': index}
 
 
-def ordered_blocks(table: Table, size: int, put) -> Iterator:
+def ordered_blocks(table: Table, size: int, put, overlap: bool = False) -> Iterator:
   """Blocks of `size` consecutive rows of a table, {'rows': [size, ...], 'first'}, padded with the
-  last row."""
+  last row. With `overlap`, also 'before' [1, ...]: the row before the block, or the first row."""
   padded = put.round_up(size)
   begin, end = put.local_range(padded)
 
@@ -77,7 +77,10 @@ def ordered_blocks(table: Table, size: int, put) -> Iterator:
   place = lambda block: put.put_rows(block, padded)
   with read_ahead(range(0, table.size, size), read, place) as reader:
     for first, block in zip(range(0, table.size, size), reader, strict=True):
-      yield {'rows': block, **put({'first': np.int32(first)})}
+      small = {'first': np.int32(first)}
+      if overlap:
+        small['before'] = dict(table.fetch(np.asarray([max(first - 1, 0)])))
+      yield {'rows': block, **put(small)}
 
 
 def stack(length: int, items: Sequence):

@@ -81,7 +81,7 @@ def make(method: Method, config, example: Example) -> Eval:
   protocol |= {'samples': objective.samples} if 'samples' in objective else {}
   if example.classes and 'label' not in example.fields and not names():
     raise UserError(f'the elbo eval needs labels for {config.method}, but the data has none')
-  return Eval({'test': extract}, finish, names, protocol)
+  return Eval({'test': extract}, finish, names, protocol, previous=method.previous)
 
 
 def labelled(rows: dict) -> dict:
@@ -90,5 +90,6 @@ def labelled(rows: dict) -> dict:
   unlabelled = rows.pop(UNLABELLED, None)
   if unlabelled is None or not unlabelled.any():
     return rows
-  kept = {name: x[~(unlabelled & np.isnan(x))] for name, x in rows.items()}
+  missing = lambda x: np.isnan(x).reshape(len(x), -1).any(axis=1)
+  kept = {name: x[~(unlabelled & missing(x))] for name, x in rows.items()}
   return {name: x for name, x in kept.items() if len(x)}

@@ -6,16 +6,19 @@ import numpy as np
 from vaejax.data import stacked
 from vaejax.data.classes import in_words
 from vaejax.errors import UserError
-from vaejax.estimates import Estimate
 from vaejax.evaluation import judge_cache, judges
+from vaejax.metrics.modes import coverage
 from vaejax.types import Eval, Example, Method
 
 MAX_MODES = 10**7
-SETTINGS = {'workdir': ''}  # of the judge of one channel; '' is the cached one
+# workdir: of the judge of one channel; '' is the cached one. samples: how many are counted.
+SETTINGS = {'workdir': '', 'samples': stacked.TEST}
+RANGES = {'samples': (2, 2**31)}
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """`modes_covered` and `mode_kl` of samples, as many as the split has rows.
+  """`modes_covered` and `mode_kl` of `config.eval.modes.samples` samples, or as many as the split
+  has rows. Fewer samples cover fewer modes, so a note says if there are fewer.
 
   A mode is a class in each channel: 1000 modes for ten classes. `modes_covered` is the number of
   modes with at least one sample. `mode_kl` is KL(samples || data) over modes in nats, where the
@@ -56,6 +59,7 @@ def make(method: Method, config, example: Example) -> Eval:
       f'the judge of {judge.name} needs images of {judge.example.fields["image"].shape}, but each '
       f'channel here has {(*example.fields["image"].shape[:2], 1)}. Train a judge at that size'
     )
+  samples = config.eval.modes.samples
   place_values = classes ** np.arange(stacked.CHANNELS)[::-1]
 
   def extract(variables, batch, key, hyper):
@@ -65,15 +69,16 @@ def make(method: Method, config, example: Example) -> Eval:
     logits = judge.method.predict['classify'](judge.variables, grey, key)['logits']
     predicted = jnp.argmax(logits, axis=-1).reshape(stacked.CHANNELS, -1)
     mode = place_values @ predicted
-    return jnp.zeros(classes**stacked.CHANNELS).at[mode].add(batch['mask']), {}
+    return {}, {'mode': mode}
 
   def finish(sums, rows):
-    counts = np.asarray(sums['samples'], np.float64)
-    p, q = counts / counts.sum(), judge.shares
-    q = np.einsum('a,b,c->abc', q, q, q).ravel()
-    covered = p > 0
-    kl = np.sum(p[covered] * np.log(p[covered] / q[covered]))
-    return {'modes_covered': Estimate(float(covered.sum())), 'mode_kl': Estimate(float(kl))}
+    mode, q = rows['samples']['mode'], judge.shares
+    counts = np.bincount(mode, minlength=classes**stacked.CHANNELS)
+    values = coverage(counts, np.einsum('a,b,c->abc', q, q, q).ravel())
+    if len(mode) < samples:
+      note = f'of {len(mode):,} samples, not {samples:,}'
+      values = {name: e._replace(note=note) for name, e in values.items()}
+    return values
 
   return Eval(
     {'samples': extract},
@@ -85,4 +90,5 @@ def make(method: Method, config, example: Example) -> Eval:
       'judge_checksum': judge.checksum[:16],
       'modes': classes**stacked.CHANNELS,
     },
+    samples,
   )

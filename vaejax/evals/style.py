@@ -46,13 +46,12 @@ def make(method: Method, config, example: Example) -> Eval:
     return jnp.argmax(judge.method.predict['classify'](judge.variables, batch, key)['logits'], -1)
 
   def extract(variables, batch, key, hyper):
-    previous = lambda x: jnp.roll(x, 1, axis=0)
-    mask, content, target = batch['mask'], batch['label'], previous(batch['style'])
-    pairs = {'image': batch['image'], 'style_image': previous(batch['image'])}
+    mask, content, target = batch['mask'], batch['label'], batch['previous_style'][:, 0]
+    pairs = {'image': batch['image'], 'style_image': batch['previous_image'][:, 0]}
     transfer = method.predict['translate'](variables, pairs, key)['image']
     reconstruction = method.predict['reconstruct'](variables, batch, key)['image']
     labelled = mask * (content >= 0)
-    differ = mask * previous(mask) * (target != batch['style'])
+    differ = mask * (target != batch['style'])
     by_style = differ * (target == jnp.arange(len(styles))[:, None])  # [styles, B]
     sums = {
       'examples': jnp.sum(mask),
@@ -93,4 +92,4 @@ def make(method: Method, config, example: Example) -> Eval:
     protocol[f'{name}_judge'] = judge.read
     protocol[f'{name}_judge_accuracy'] = judge.accuracy
     protocol[f'{name}_judge_checksum'] = judge.checksum[:16]
-  return Eval({'test': extract}, finish, lambda: metric_names, protocol)
+  return Eval({'test': extract}, finish, lambda: metric_names, protocol, previous=1)

@@ -158,6 +158,7 @@ def make_protocol(
         'split': split,
         'read': origin['read'],
         'n': n or origin['rows'],
+        'content': origin.get('content', ''),
         **without,
         **e.protocol,
         'binarisation': binarisation,

@@ -1,5 +1,5 @@
 """Generative adversarial networks: every loss of objectives/adversarial.py, conditional or not,
-with gradient penalty, R1, spectral norm, and several turns of the critic."""
+with gradient penalty, R1, spectral norm, packing, and several turns of the critic."""
 
 from functools import partial
 
@@ -12,11 +12,13 @@ from vaejax.nets import adversarial as nets_of
 from vaejax.nets import lens
 from vaejax.objectives.adversarial import (
   LOSSES,
-  critic_loss,
+  fake_loss,
   generator_loss,
   gradient_penalty,
+  real_loss,
   squared_gradient_norm,
 )
+from vaejax.previous import rows_before
 from vaejax.types import Example, Method, Player
 
 PENALTIES = ('none', 'gradient', 'r1')
@@ -30,14 +32,29 @@ def make(config, example: Example) -> Method:
       f'model.conditional=True needs classes, but the dataset {config.data.name} has no classes. '
       'Set it to False'
     )
+  packing = packing_of(config)
   return gan(
-    nets_of.make(config.model, example),
+    nets_of.make(config.model, example, packing),
     config.model.latents,
     loss=config.objective.name,
     penalty=config.objective.penalty,
     turns=config.objective.turns,
     classes=example.classes if config.model.conditional else 0,
+    packing=packing,
+    generator_turns=config.objective.get('generator_turns', 1),
   )
+
+
+def packing_of(config) -> int:
+  """The number of images in a pack, which divides a microbatch. Raises UserError if not."""
+  packing, parts = config.objective.get('packing', 1), config.optimizer.accumulate
+  if (rows := config.batch_size // parts) % packing:
+    name = 'batch_size' if parts == 1 else 'batch_size / optimizer.accumulate'
+    raise UserError(
+      f'objective.packing={packing} does not divide {name}={rows}. Use a batch_size that is a '
+      f'multiple of {parts * packing}'
+    )
+  return packing
 
 
 def check(config) -> None:
@@ -51,23 +68,28 @@ def check(config) -> None:
     )
 
 
-def critic_objective(apply, loss, penalty, v, x, fake, label, key, hyper):
+def critic_objective(apply, loss, penalty, v, real, fake, key, hyper, weight=1.0):
   """The critic's loss, its metrics, and the updated variables.
 
   Args:
-    x, fake: data and samples, [B, H, W, C] each.
-    label: the classes [B] of both, or None.
+    real, fake: images and their classes, or None: data, [B, H, W, C] and [B], and samples, whose
+      number is a multiple of B.
+    weight: of the mean over samples, relative to that over data.
   """
-  (real_logit, _), after = apply('critic', v, x, label, train=True)
-  (fake_logit, _), after = apply('critic', after, fake, label, train=True)
-  value = jnp.mean(critic_loss(loss, real_logit, fake_logit))
+  (real_logit, _), after = apply('critic', v, *real, train=True)
+  (fake_logit, _), after = apply('critic', after, *fake, train=True)
+  value = jnp.mean(real_loss(loss, real_logit)) + weight * jnp.mean(fake_loss(loss, fake_logit))
   metrics = {'logit_real': jnp.mean(real_logit), 'logit_fake': jnp.mean(fake_logit)}
   if penalty != 'none':
-    logits = lambda x: apply('critic', v, x, label)[0][0]
+    x, label = real
     if penalty == 'r1':
+      logits = lambda x: apply('critic', v, x, label)[0][0]
       term = jnp.mean(0.5 * squared_gradient_norm(logits, x))
     else:
-      term = jnp.mean(gradient_penalty(logits, x, fake, key))
+      samples, label = fake
+      logits = lambda x: apply('critic', v, x, label)[0][0]
+      repeated = jnp.concatenate([x] * (len(samples) // len(x)))
+      term = jnp.mean(gradient_penalty(logits, repeated, samples, key))
     value, metrics = value + hyper['penalty'] * term, {**metrics, 'slope_penalty': term}
   return value, metrics, after
 
@@ -81,7 +103,24 @@ def critic_metrics(apply, v, x, fake, label):
   return {'logit_real': real_logit, 'logit_fake': fake_logit, 'critic_accuracy': correct}
 
 
-def gan(nets, latents, loss='non_saturating', penalty='none', turns=1, classes=0) -> Method:
+def pack(x: jax.Array, packing: int) -> jax.Array:
+  """Each `packing` images [B, H, W, C] in a row as one of [B / packing, H, W, packing * C]."""
+  if packing == 1:
+    return x
+  x = jnp.moveaxis(x.reshape(-1, packing, *x.shape[1:]), 1, -2)  # [B / packing, H, W, packing, C]
+  return x.reshape(*x.shape[:3], -1)
+
+
+def gan(
+  nets,
+  latents,
+  loss='non_saturating',
+  penalty='none',
+  turns=1,
+  classes=0,
+  packing=1,
+  generator_turns=1,
+) -> Method:
   """A GAN with the players 'critic' and 'generator'.
 
   Args:
@@ -91,19 +130,27 @@ def gan(nets, latents, loss='non_saturating', penalty='none', turns=1, classes=0
     loss: one of LOSSES.
     penalty: on the gradient of the critic, with the weight hyper['penalty']: 'gradient' between
       data and samples, 'r1' at the data, or 'none'.
-    turns: updates of the critic for each update of the generator.
+    turns, generator_turns: updates of the critic and of the generator in a step.
     classes: the number of classes of the label that both nets are given; 0 for none.
+    packing: number of images that the critic is given at once, all data or all samples, stacked
+      along channels, with their labels [B, packing] (PacGAN, Lin et al. 2018, arXiv:1712.04086,
+      section 2). Penalties are on packs. A batch is divided into packs, and a row is tested with
+      the rows before it.
   """
   apply = partial(lens.apply, nets)
 
   def label_of(batch):
     return batch['label'] if classes else None
 
+  def pack_labels(label):
+    return label if label is None or packing == 1 else label.reshape(-1, packing)
+
   def init(key, batch):
-    z = jnp.zeros((batch['image'].shape[0], latents))
-    label = label_of(batch)
-    inputs = {'generator': (z, label), 'critic': (batch['image'], label)}
-    return lens.init(nets, key, inputs)
+    x, label = batch['image'], label_of(batch)
+    z = jnp.zeros((x.shape[0], latents))
+    packs = pack(jnp.repeat(x, packing, axis=0), packing)
+    labels = pack_labels(label if label is None else jnp.repeat(label, packing))
+    return lens.init(nets, key, {'generator': (z, label), 'critic': (packs, labels)})
 
   def generate(v, key, label, n, train, temperature=1.0):
     z = temperature * jax.random.normal(key, (n, latents))
@@ -113,20 +160,30 @@ def gan(nets, latents, loss='non_saturating', penalty='none', turns=1, classes=0
     z_key, mix_key = jax.random.split(key)
     x, label = batch['image'], label_of(batch)
     fake, _ = generate(v, z_key, label, x.shape[0], train=True)
-    value, metrics, after = critic_objective(
-      apply, loss, penalty, v, x, fake, label, mix_key, hyper
-    )
+    labels = pack_labels(label)
+    real, fake = ((pack(images, packing), labels) for images in (x, fake))
+    value, metrics, after = critic_objective(apply, loss, penalty, v, real, fake, mix_key, hyper)
     return value, (metrics, after.extra)
 
   def generator_turn(v, batch, key, hyper):
     label = label_of(batch)
     samples, after = generate(v, key, label, batch['image'].shape[0], train=True)
-    (logit, _), _ = apply('critic', v, samples, label, train=True)
+    (logit, _), _ = apply('critic', v, pack(samples, packing), pack_labels(label), train=True)
     return jnp.mean(generator_loss(loss, logit)), ({}, after.extra)
 
+  def with_previous(batch, name):
+    """The field of each row and of the rows before it, [B * packing, ...]."""
+    x = batch[name]
+    if packing == 1:
+      return x
+    before = rows_before(batch, name, packing - 1)
+    return jnp.concatenate([before, x[:, None]], axis=1).reshape(-1, *x.shape[1:])
+
   def metrics(v, batch, key, hyper):
-    x, label = batch['image'], label_of(batch)
-    return critic_metrics(apply, v, x, generate(v, key, label, x.shape[0], train=False)[0], label)
+    x, label = with_previous(batch, 'image'), with_previous(batch, 'label') if classes else None
+    fake, _ = generate(v, key, label, x.shape[0], train=False)
+    x, fake = pack(x, packing), pack(fake, packing)
+    return critic_metrics(apply, v, x, fake, pack_labels(label))
 
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
     z_key, label_key = jax.random.split(key)
@@ -143,10 +200,11 @@ def gan(nets, latents, loss='non_saturating', penalty='none', turns=1, classes=0
     init=init,
     players=(
       Player('critic', critic_turn, ('critic',), lr='lr_critic', turns=turns),
-      Player('generator', generator_turn, ('generator',)),
+      Player('generator', generator_turn, ('generator',), turns=generator_turns),
     ),
     sample=sample,
     metrics=metrics,
-    predict={'criticise': criticise},
+    predict={'criticise': criticise} if packing == 1 else {},  # one image has no logit in a pack
     given=('label',) if classes else (),
+    previous=packing - 1,
   )

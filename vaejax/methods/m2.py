@@ -47,22 +47,36 @@ def make(config, example: Example) -> Method:
       f'classes, which takes {4 * values / 2**30:,.1f} GiB. Use a smaller batch_size, or another '
       'field with data.label'
     )
-  dims = discrete(model.likelihood, example)
-  return m2(labelled.make(model, example), model.latents, example, dims)
+  dims, rows = discrete(model.likelihood, example), config.get('objective', {}).get('rows', 0)
+  if rows and config.data.labels > rows:
+    raise UserError(
+      f'objective.rows={rows} is the number of training rows, but data.labels={config.data.labels} '
+      'of them have a label. Set it to the size of the training split, or to 0'
+    )
+  weight = config.data.labels / rows if rows else None
+  return m2(labelled.make(model, example), model.latents, example, dims, weight)
 
 
-def m2(nets, latents, example, dims=0) -> Method:
+def m2(nets, latents, example, dims=0, weight=None) -> Method:
   """M2, the model of Kingma et al. 2014.
 
   A training batch has 'image', whose labels are not used, and 'labelled_image' with
-  'labelled_label'. The loss is the sum of the bounds of all rows divided by the number of
-  unlabelled rows, plus hyper['classification'] times the mean cross-entropy of the labelled rows.
+  'labelled_label'. The loss is
+
+    mean U(x) + weight · mean L(x, y) + hyper['classification'] · mean -log q(y|x)
+
+  over the unlabelled, the labelled and the labelled rows of the batch. With the proportion of
+  labelled rows in the data as the weight, this is equation 9 of the paper divided by the number of
+  rows N, where its alpha = 0.1 N is hyper['classification'] = 0.1. There, labelled rows are not
+  among the unlabelled ones too.
 
   Args:
     nets: 'classifier' gives the logits of q(y|x); 'encoder' gives q(z|x, y) for all classes, over
       [B, classes * latents]; 'decoder' gives p(x|y, z) from z and label.
     latents: the dimension of z.
     dims: see Method.
+    weight: of the bound of labelled rows; None: their number in a batch relative to that of
+      unlabelled ones, so that each row of a batch has the same weight.
   """
   apply, classes = partial(lens.apply, nets), example.classes
 
@@ -116,8 +130,7 @@ def m2(nets, latents, example, dims=0) -> Method:
     values |= classification(logits, label)
     values = jax.tree.map(jnp.mean, values)
     bound = jnp.mean(recon + kl) + math.log(classes)  # L(x, y), equation 6
-    # Labelled and unlabelled rows have the same weight.
-    ratio = x.shape[0] / batch['image'].shape[0]
+    ratio = x.shape[0] / batch['image'].shape[0] if weight is None else weight
     total = ratio * bound - values['elbo'] + hyper['classification'] * values['cross_entropy']
     return total, (values | {'labelled_elbo': -bound}, v.extra)
 

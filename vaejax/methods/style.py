@@ -22,6 +22,7 @@ from vaejax.methods.limits import objective
 from vaejax.nets import lens
 from vaejax.nets import style as nets_of
 from vaejax.nets.heads import discrete
+from vaejax.previous import PREFIX, rows_before
 from vaejax.types import Example, Latent, Method, Player
 
 
@@ -41,14 +42,15 @@ def make(config, example: Example) -> Method:
 stop_gradient = jax.lax.stop_gradient
 
 
-def statistics_distance(
-  statistics: jax.Array, target: jax.Array, mask: jax.Array | None = None
-) -> jax.Array:
+def statistics_distance(statistics: jax.Array, target: jax.Array) -> jax.Array:
   """The mean squared difference of statistics [B, S] from their targets, [B]. Each is divided by
-  its variance over the rows of `target` where `mask` [B] is 1."""
-  mean = jnp.average(target, axis=0, weights=mask)
-  variance = jnp.average(jnp.square(target - mean), axis=0, weights=mask)
-  return jnp.mean(jnp.square(statistics - target) / (variance + nets_of.EPSILON), axis=-1)
+  its variance over the rows of `target`."""
+  return scaled_error(jnp.square(statistics - target), target)
+
+
+def scaled_error(error: jax.Array, target: jax.Array) -> jax.Array:
+  """The mean of squared errors [B, S] divided by the variances of `target` over its rows, [B]."""
+  return jnp.mean(error / (jnp.var(target, axis=0) + nets_of.EPSILON), axis=-1)
 
 
 def style(nets, example, dims=0, fitted_scale=False) -> Method:
@@ -69,7 +71,8 @@ def style(nets, example, dims=0, fitted_scale=False) -> Method:
     code = |E z_s of y - E z_s of s|² / 2.
     Both train y to look like s, and not the encoder.
 
-  Without pairs, s is the previous row of the batch, and its statistics are the target.
+  Without pairs, s is the previous row of the batch, in a test the previous row of the split, and
+  its statistics are the target.
     content = |E z_c of y - E z_c of x|² / 2: y has the content of x.
     transfer = -log p(x | z_c from q(z_c|y), z_s of x): x can be recovered from y.
 
@@ -126,18 +129,30 @@ def style(nets, example, dims=0, fitted_scale=False) -> Method:
     else:
       previous = lambda rows: jnp.roll(rows, 1, axis=0)
       q_o, target, z_o = jax.tree.map(previous, (q_s, statistics, z_s))
+      if PREFIX + 'image' in batch:
+        (q_o, target), _ = apply('style', v, rows_before(batch, 'image', 1)[:, 0])
+        z_o = q_o.sample(jax.random.fold_in(o_key, 1))
       y = apply('decoder', v, z_c, z_o, target=x)[0].mean
       q_c_transfer, _ = apply('content', v, y)
       p, _ = apply('decoder', v, q_c_transfer.sample(o_key), z_s, target=x)
       values['transfer'] = -per_example(p.log_prob(x))
     (q_s_transfer, statistics), _ = apply('style', stop_gradient(v), y)
-    values['style'] = statistics_distance(statistics, stop_gradient(target), batch.get('mask'))
+    target = stop_gradient(target)
+    if train:
+      values['style'] = statistics_distance(statistics, target)
+    else:  # for `pooled`, because the variances are those of the split
+      values |= {'style_error': jnp.square(statistics - target), 'style_target': target}
     distance = lambda q, target: 0.5 * per_example(jnp.square(q.mean - stop_gradient(target.mean)))
     values['code'] = distance(q_s_transfer, q_o)
     values['content'] = distance(q_c_transfer, q_c)
     weights = {'recon': 1.0, 'kl_content': hyper['beta_content'], 'kl_style': hyper['beta_style']}
     weights |= {name: hyper[name] for name in ('style', 'code', 'content', 'transfer')}
-    return sum(weight * values[name] for name, weight in weights.items()), values, v
+    return sum(weight * values[k] for k, weight in weights.items() if k in values), values, v
+
+  def pooled(values, hyper):
+    values = made.pooled(values, hyper)
+    style = scaled_error(values.pop('style_error'), values.pop('style_target'))
+    return {**values, 'style': style, 'loss': values['loss'] + hyper['style'] * style}
 
   def prior(v, n, given):
     return Joint((standard((n, *content_shape)), standard((n, latents)))), v
@@ -164,5 +179,7 @@ def style(nets, example, dims=0, fitted_scale=False) -> Method:
     predict={'translate': translate},
     dims=dims,
     latent=Latent(prior, posterior, likelihood),
+    pooled=pooled,
+    previous=0 if 'pair' in example.fields else 1,
   )
   return latent.complete(method, example)

@@ -1,5 +1,6 @@
 """VAE-GAN (Larsen et al. 2016, arXiv:1512.09300): a VAE and a critic that discriminates its
-reconstructions and samples from data. Reconstructions are also compared in the critic's features.
+reconstructions and samples from data, one of each for every row of data. Reconstructions are also
+compared in the critic's features.
 """
 
 from functools import partial
@@ -53,7 +54,11 @@ def vaegan(
     hyper['features'] · ½ |f(x) - f(x̂)|² + hyper['pixels'] · recon + beta · kl
       + hyper['adversarial'] · (the generator's loss),
   where f are the critic's features and x̂ is the mean of p(x|z) (equations 7 to 9 and algorithm 1,
-  except that the paper weights the other term). The adversarial loss updates the decoder only.
+  except that the paper weights the other term). The critic's and the generator's loss have a term
+  for each image, each reconstruction and each sample: -log D(x) - log(1 - D(x̂)) - log(1 - D(x_p))
+  in the paper. With the loss wasserstein, those of reconstructions and samples have half the
+  weight: the critic's loss would not be bounded otherwise. The adversarial loss updates the decoder
+  only.
 
   Args:
     nets, prior, latents, classes, dims: see `vae`.
@@ -72,23 +77,27 @@ def vaegan(
     inputs = {'encoder': (x, label), 'decoder': (z, label), 'critic': (x, label)}
     return lens.init(nets, key, inputs | prior.inputs(x.shape[0], label))
 
+  weight = 1.0 if loss == 'wasserstein' else 2.0  # of the mean over reconstructions and samples
+
+  def twice(given):
+    return {name: jnp.concatenate([x, x]) for name, x in given.items()}
+
   def generate(v, z, given, key, train):
-    """Images [B, ...], of which the first half are samples and the rest are decoded from z
-    [B, latents]. No gradient reaches z or the prior."""
-    half = z.shape[0] // 2
-    p_z, _ = model.prior(v, half, {name: x[:half] for name, x in given.items()})
-    z = jax.lax.stop_gradient(jnp.concatenate([p_z.sample(key), z[half:]]))
-    p, v = model.likelihood(v, z, given, train=train)
+    """Images [2B, ...]: those decoded from z [B, latents], then B samples. No gradient reaches z or
+    the prior."""
+    p_z, _ = model.prior(v, z.shape[0], given)
+    z = jax.lax.stop_gradient(jnp.concatenate([z, p_z.sample(key)]))
+    p, v = model.likelihood(v, z, twice(given), train=train)
     return p.mean, v
 
   def critic_turn(v, batch, key, hyper):
     z_key, prior_key, mix_key = jax.random.split(key, 3)
     x, given = batch['image'], latent.conditions(model, batch)
-    label = given.get('label')
     q, _ = model.posterior(v, batch, train=True)
     fake, _ = generate(v, q.sample(z_key), given, prior_key, train=True)
+    real, fake = (x, given.get('label')), (fake, twice(given).get('label'))
     value, metrics, after = gan.critic_objective(
-      apply, loss, penalty, v, x, fake, label, mix_key, hyper
+      apply, loss, penalty, v, real, fake, mix_key, hyper, weight
     )
     return value, (metrics, after.extra)
 
@@ -113,10 +122,10 @@ def vaegan(
     terms, z, after = autoencode(v, batch, z_key, train=True)
     terms = jax.tree.map(jnp.mean, terms)
     fake, after = generate(after, z, given, prior_key, train=True)
-    (logit, _), _ = apply('critic', v, fake, given.get('label'), train=True)
+    (logit, _), _ = apply('critic', v, fake, twice(given).get('label'), train=True)
     value = hyper['features'] * terms['features'] + hyper['pixels'] * terms['recon']
     value = value + hyper['beta'] * terms['kl']
-    value = value + hyper['adversarial'] * jnp.mean(generator_loss(loss, logit))
+    value = value + hyper['adversarial'] * weight * jnp.mean(generator_loss(loss, logit))
     return value, (terms, after.extra)
 
   def metrics(v, batch, key, hyper):
@@ -124,7 +133,9 @@ def vaegan(
     given = latent.conditions(model, batch)
     terms, z, _ = autoencode(v, batch, z_key, train=False)
     fake, _ = generate(v, z, given, prior_key, train=False)
-    return terms | gan.critic_metrics(apply, v, batch['image'], fake, given.get('label'))
+    x, label = batch['image'], given.get('label')
+    parts = [gan.critic_metrics(apply, v, x, images, label) for images in jnp.split(fake, 2)]
+    return terms | jax.tree.map(lambda *values: sum(values) / 2, *parts)
 
   def criticise(v, batch, key):
     label = latent.conditions(model, batch).get('label')

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from vaejax.errors import UserError
 from vaejax.nets import trunk
 from vaejax.nets.blocks import spectral
 from vaejax.types import Example
@@ -26,38 +27,58 @@ class Generator(nn.Module):
 
 
 class Critic(nn.Module):
-  """Images [B, H, W, C] and, with classes, label [B] -> logits [B] and the trunk's features [B, F].
+  """Images [B, H, W, C] and, with classes, label [B] -> logits [B] and features.
 
-  A label adds the inner product of its embedding and the features (the projection discriminator,
-  Miyato & Koyama 2018, arXiv:1802.05637, equation 3).
+  The features are those of the trunk [B, F], or with a `layer`, counted from 1, the output
+  [B, h, w, C] of that layer of a convolutional trunk.
+
+  Packs of images have their channels and their labels [B, packing] in a row. A label adds the inner
+  product of its embedding and the features (the projection discriminator, Miyato & Koyama 2018,
+  arXiv:1802.05637, equation 3).
   """
 
   trunk: nn.Module
   classes: int = 0
   norm: str = 'none'
+  layer: int = 0
 
   @nn.compact
   def __call__(self, x, label=None, train=False):
-    features = self.trunk(x, train=train).astype(jnp.float32)
+    if self.layer:
+      features, maps = self.trunk.with_maps(x, train=train)
+      shown = maps[self.layer].astype(jnp.float32)
+      features = features.astype(jnp.float32)
+    else:
+      shown = features = self.trunk(x, train=train).astype(jnp.float32)
     logit = spectral(nn.Dense(1), self.norm, train)(features)[:, 0]
     if self.classes:
       embed = spectral(nn.Dense(features.shape[-1], use_bias=False), self.norm, train)
-      logit = logit + jnp.sum(embed(jax.nn.one_hot(label, self.classes)) * features, axis=-1)
-    return logit, features
+      one_hot = jax.nn.one_hot(label, self.classes).reshape(features.shape[0], -1)
+      logit = logit + jnp.sum(embed(one_hot) * features, axis=-1)
+    return logit, shown
 
 
-def critic(model, example: Example, classes: int = 0) -> Critic:
-  """The critic of a config's section `model.critic`. Raises UserError."""
-  shape = example.fields['image'].shape
-  return Critic(trunk.to_vector(model, shape), classes, model.norm)
+def critic(model, example: Example, classes: int = 0, packing: int = 1) -> Critic:
+  """The critic of a config's section `model.critic`, of images or of packs of images along their
+  channels. Raises UserError."""
+  *size, channels = example.fields['image'].shape
+  shape = *size, packing * channels
+  body, layer = trunk.to_vector(model, shape), model.get('layer', 0)
+  layers = len(model.channels) if hasattr(getattr(body, 'body', None), 'maps') else 0
+  if layer > layers:
+    raise UserError(
+      f'model.critic.layer={layer} is not a convolutional layer of model.critic.net={model.net}, '
+      f'which has {layers}. Use 0 for the features before the logit'
+    )
+  return Critic(body, classes, model.norm, layer)
 
 
-def make(model, example: Example) -> dict[str, nn.Module]:
+def make(model, example: Example, packing: int = 1) -> dict[str, nn.Module]:
   """The nets 'generator' and 'critic' of a config's `model`. Raises UserError."""
   shape = example.fields['image'].shape
   classes = example.classes if model.conditional else 0
   body = trunk.from_vector(model, shape)
   return {
     'generator': Generator(body, example.low, example.high, classes),
-    'critic': critic(model.critic, example, classes),
+    'critic': critic(model.critic, example, classes, packing),
   }

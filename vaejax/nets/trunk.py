@@ -25,6 +25,11 @@ class ToVector(nn.Module):
   def __call__(self, x, train=False):
     return self.neck(self.body(x, train), train)
 
+  def with_maps(self, x, train=False):
+    """The output, and the maps of the body: x, followed by the output of every layer."""
+    maps = self.body.maps(x, train)
+    return self.neck(maps[-1], train), maps
+
 
 class FromVector(nn.Module):
   """[B, L] -> [B, H, W, F]."""

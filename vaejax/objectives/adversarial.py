@@ -18,13 +18,25 @@ LOSSES = ('minimax', 'non_saturating', 'least_squares', 'hinge', 'wasserstein')
 
 def critic_loss(kind: str, real: jax.Array, fake: jax.Array) -> jax.Array:
   """The critic's loss [B], from its logits [B] of data and of samples."""
+  return real_loss(kind, real) + fake_loss(kind, fake)
+
+
+def real_loss(kind: str, real: jax.Array) -> jax.Array:
+  """The terms [B] of the critic's loss that depend on its logits [B] of data."""
   if kind in ('minimax', 'non_saturating'):
-    return softplus(-real) + softplus(fake)  # -log D(x) - log(1 - D(G(z)))
+    return softplus(-real)  # -log D(x)
   if kind == 'least_squares':
-    return 0.5 * (jnp.square(real - 1) + jnp.square(fake))
-  if kind == 'hinge':
-    return jax.nn.relu(1 - real) + jax.nn.relu(1 + fake)
-  return fake - real
+    return 0.5 * jnp.square(real - 1)
+  return jax.nn.relu(1 - real) if kind == 'hinge' else -real
+
+
+def fake_loss(kind: str, fake: jax.Array) -> jax.Array:
+  """The terms [B] of the critic's loss that depend on its logits [B] of samples."""
+  if kind in ('minimax', 'non_saturating'):
+    return softplus(fake)  # -log(1 - D(G(z)))
+  if kind == 'least_squares':
+    return 0.5 * jnp.square(fake)
+  return jax.nn.relu(1 + fake) if kind == 'hinge' else fake
 
 
 def generator_loss(kind: str, fake: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ from vaejax.config import fields
 COLORS = ('#2b6cd9', '#d4581f', '#2f9e62', '#8e4ec6', '#c2255c', '#0c8599', '#946c00', '#687076')
 INK = '#888888'  # of axes: visible on light and on dark pages
 THUMBNAIL = 192  # pixels
+SHORT = 20  # characters of a cell that stay on one line
 EARLIER = 7  # earlier pictures of a kind, shown as thumbnails
 CHART_LOCK = threading.Lock()  # runs may end in several threads, but Matplotlib has one style
 CHART_STYLE = {
@@ -44,7 +45,9 @@ def render(title: str, subtitle: str, parts: Iterable[str]) -> bytes:
 
 def table(head: Iterable, rows: Iterable[Iterable]) -> str:
   """A table of texts or other values, which are escaped."""
-  row = lambda tag, values: ''.join(f'<{tag}>{escape(str(x))}</{tag}>' for x in values)
+  short = lambda x: ' class="short"' * (len(str(x)) <= SHORT)
+  cell = lambda tag, x: f'<{tag}{short(x)}>{escape(str(x))}</{tag}>'
+  row = lambda tag, values: ''.join(cell(tag, x) for x in values)
   body = ''.join(f'<tr>{row("td", values)}</tr>' for values in rows)
   return f'<div class="card"><table><tr>{row("th", head)}</tr>{body}</table></div>'
 
@@ -112,22 +115,32 @@ def chart(curves: Curves, bands: Bands = EMPTY) -> str:
 
 def pictures(folder: Path) -> str:
   """The newest picture of each kind, and up to 7 earlier ones as thumbnails."""
-  kinds = {}
-  for path in folder.glob('*.png'):
-    if match := re.fullmatch(r'(.+)_(\d{8,})', path.stem):
-      kinds.setdefault(match[1], []).append((int(match[2]), path))
   cards = []
-  for name, files in sorted(kinds.items()):
-    *earlier, (step, path) = sorted(files)
+  for name, files in pictures_of(folder).items():
+    *earlier, (step, path) = files
     places = {i * (len(earlier) - 1) // (EARLIER - 1) for i in range(EARLIER)} if earlier else ()
     strip = ''.join(
       f'<figure>{_image(_thumbnail(path))}<figcaption>{at:,}</figcaption></figure>'
       for at, path in (earlier[i] for i in sorted(places, reverse=True))
     )
-    caption = f'<figcaption><h3>{escape(name)}</h3>step {step:,}</figcaption>'
-    picture = f'{caption}{_image(path.read_bytes())}<div class="strip">{strip}</div>'
-    cards.append(f'<figure class="card">{picture}</figure>')
+    strip = f'<div class="strip">{strip}</div>'
+    cards.append(picture_card(name, f'step {step:,}', path.read_bytes(), strip))
   return f'<h2>Pictures</h2><div class="cards">{"".join(cards)}</div>' if cards else ''
+
+
+def pictures_of(folder: Path) -> dict[str, list[tuple[int, Path]]]:
+  """{kind: [(step, file)]} of the pictures of a run, sorted."""
+  kinds = {}
+  for path in folder.glob('*.png'):
+    if match := re.fullmatch(r'(.+)_(\d{8,})', path.stem):
+      kinds.setdefault(match[1], []).append((int(match[2]), path))
+  return {name: sorted(files) for name, files in sorted(kinds.items())}
+
+
+def picture_card(title: str, note: str, png: bytes, more: str = '') -> str:
+  """A picture with its title and note; `more` is HTML."""
+  caption = f'<figcaption><h3>{escape(title)}</h3>{escape(note)}</figcaption>'
+  return f'<figure class="card">{caption}{_image(png)}{more}</figure>'
 
 
 def is_number(value) -> bool:
@@ -182,6 +195,7 @@ figcaption { display: flex; gap: 14px; align-items: baseline; font-size: 13px;
   padding-bottom: 10px; }
 i { display: inline-block; width: 10px; height: 3px; margin-right: 5px; vertical-align: middle; }
 ul { padding-left: 20px; overflow-wrap: anywhere; }
+.warning { color: #b3420f; } @media (prefers-color-scheme: dark) { .warning { color: #f0945f; } }
 h2 + p { padding-bottom: 12px; } p span { margin-right: 18px; }
 img { display: block; width: 100%; image-rendering: pixelated; border-radius: 4px; }
 .strip { display: flex; gap: 10px; padding-top: 14px; }
@@ -191,5 +205,6 @@ svg { display: block; width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th, td { text-align: left; padding: 6px 20px 6px 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; } tr:last-child td { border: 0; }
+.short { white-space: nowrap; } .warning { margin-top: 10px; }
 details { margin-top: 40px; } summary { cursor: pointer; font-weight: 600; }
 </style>"""

@@ -22,6 +22,7 @@ from vaejax.config.serialise import config_to_json
 from vaejax.config.table import Cell
 from vaejax.errors import UserError
 from vaejax.evaluation.evaluate import evaluate
+from vaejax.reporting.values import protocol_of
 from vaejax.runs import sweep_files
 from vaejax.runs.files import plain, read_json, write_json
 from vaejax.runs.workdir import PACKAGES
@@ -146,13 +147,8 @@ def run_single(cell: Cell, folder: Path, data_dir, log, stream):
     skipped = evaluate(folder, cell.evals, data_dir=data_dir, log=log)[1]
   results = read_json(folder / 'evaluation.json')
   results = {name: r for name, r in results.items() if not name.startswith('validation/')}
-  protocols = {
-    name: {k: x for k, x in r.items() if k not in ESTIMATE} for name, r in results.items()
-  }
+  protocols = {name: protocol_of(r) for name, r in results.items()}
   return {name: (r['value'], r['error']) for name, r in results.items()}, protocols, skipped
-
-
-ESTIMATE = 'value', 'error', 'interval', 'draws_error', 'note'
 
 
 def run_sweep(cell: Cell, folder: Path, data_dir, log, stream):

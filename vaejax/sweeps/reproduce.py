@@ -5,18 +5,20 @@ values, by which the table resumes, and table.md, table.json and report.html.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vaejax.config.table import Table
 from vaejax.config.tables import load_table
 from vaejax.data import splits
+from vaejax.errors import UserError
+from vaejax.lookup import nearest
 from vaejax.plural import counted
 from vaejax.reporting.lines import print_line
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.runs.workdir import locked
-from vaejax.sweeps import cells, table_text
+from vaejax.sweeps import cells, committed, table_text
 from vaejax.version import code_version
 
 
@@ -27,6 +29,7 @@ def reproduce(
   seeds: int = 0,
   data_dir: Any = None,
   stream=None,
+  only: Sequence[str] = (),
 ) -> tuple[str, list[str]]:
   """Trains and evaluates the cells of a table that are not done yet.
 
@@ -40,6 +43,7 @@ def reproduce(
     seeds: the number of seeds of every cell, but those with fixed seeds; 0: that of the table.
     data_dir: the folder of prepared datasets.
     stream: for progress.
+    only: names of cells, which alone are trained if they are not done, with those that they use.
 
   Raises UserError, RunError and Stopped as training does.
   """
@@ -49,15 +53,20 @@ def reproduce(
     table = table._replace(
       cells=tuple(c if c.fixed_seeds else c._replace(seeds=seeds) for c in table.cells)
     )
-  check_data(table, workdir, data_dir)
-  plans, records = {}, {}
+  only = chosen(table, only)
+  check_data(table._replace(cells=tuple(c for c in table.cells if c.name in only)), data_dir)
+  plans, records, text = {}, {}, ''
   with locked(workdir):
     for number, cell in enumerate(table.cells):
-      earlier = cells.uses(cell, table.cells[:number])
+      earlier, path = cells.uses(cell, table.cells[:number]), workdir / f'cells/{cell.name}.json'
+      if cell.name not in only and not (path.is_file() and plans.keys() >= set(earlier)):
+        continue
       plan = cells.plan_cell(cell, {n: plans[n] for n in earlier}, workdir)
-      plans[cell.name], path = plan, workdir / 'cells' / f'{cell.name}.json'
+      plans[cell.name] = plan
       place = f'cell {number + 1} of {len(table.cells)}, {cell.name}'
       record = finished(path, plan, lambda text, place=place: log(f'{place}: {text}'))
+      if record is None and cell.name not in only:
+        continue
       if record is None:
         log(f'{place}: {counted(len(plan.members), "member")} in {plan.folder}')
         record = cells.run_cell(plan, data_dir, log, stream)
@@ -65,17 +74,32 @@ def reproduce(
         write_json(path, record)
       records[cell.name] = record
       text = write_tables(workdir, name, mode, table, records)
+      if mode == 'whole' and table.committed and not seeds:
+        committed.write(Path(name).stem, table, record)
   return text, table_text.problems(table, records, mode)
 
 
-def check_data(table: Table, workdir: Path, data_dir: Any) -> None:
+def chosen(table: Table, only: Sequence[str]) -> list[str]:
+  """The names of cells and of those that they use; all for (). Raises UserError."""
+  known = [cell.name for cell in table.cells]
+  for name in only:
+    if name not in known:
+      raise UserError(f'no cell {name!r}{nearest(name, known)}. Choose from {", ".join(known)}')
+  names = set(only or known)
+  for number in reversed(range(len(table.cells))):
+    if known[number] in names:
+      names.update(cells.uses(table.cells[number], table.cells[:number]))
+  return [name for name in known if name in names]
+
+
+def check_data(table: Table, data_dir: Any) -> None:
   """Plans the cells that use no other, and reads their data, so that mistakes show at once. Raises
   UserError."""
   read = set()
   for number, cell in enumerate(table.cells):
     if cell.measure or cells.uses(cell, table.cells[:number]):
       continue
-    cells.plan_cell(cell, {}, workdir)
+    cells.plan_cell(cell, {}, Path())
     for group in cells.make_sweep(cell).groups:
       data = group.config.data
       if (key := data.to_json_best_effort()) not in read:

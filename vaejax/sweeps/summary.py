@@ -4,7 +4,6 @@ import csv
 import fcntl
 import io
 import math
-import statistics
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +12,13 @@ from vaejax.estimates import Estimate
 from vaejax.reporting import page
 from vaejax.reporting.lines import aligned
 from vaejax.reporting.log import filter_rows
-from vaejax.reporting.page import format_number, is_number
+from vaejax.reporting.values import with_error
 from vaejax.runs import sweep_files
 from vaejax.runs.files import read_rows, write_atomic
 from vaejax.runs.workdir import read_config
-from vaejax.sweeps import paired
+from vaejax.sweeps import paired, sections
 
 MAX_SHOWN = 8  # settings in a chart and in the printed table
-NOT_METRICS = ('step', 'split', 'seconds', 'member', 'steps_per_s', 'final')
 
 
 class Setting(NamedTuple):
@@ -31,12 +29,14 @@ class Setting(NamedTuple):
     members: their numbers.
     frozen: how many of them were frozen.
     means: {metric: (mean, its standard error)} over the other members; None if unknown.
+    errors: {metric: standard error over examples} of a single member; {} of several.
   """
 
   fields: dict[str, str]
   members: list[int]
   frozen: int
   means: dict[str, tuple[float | None, float | None]]
+  errors: dict[str, float | None]
 
   @property
   def label(self) -> str:
@@ -68,30 +68,40 @@ def write_summary(folder: Path) -> str:
     subtitle = f'{folder.resolve().name} · {len(settings)} settings'
     subtitle += f', the first {MAX_SHOWN} shown' if len(settings) > MAX_SHOWN else ''
     parts = [
-      f'<h2>Settings{", best first" if order else ""}</h2>',
+      f'<h2>Settings{", best first" if order else ""}</h2><p>{escape(caption(settings))}</p>',
       page.table(*format_settings(settings, names)),
-      paired_section(settings, comparisons),
-      curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
+      sections.paired_section(settings[:MAX_SHOWN], comparisons),
+      sections.curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
       page.pictures(logs[0].parent / 'images'),
+      sections.protocol_section(sweep_files.read_protocols(folder)),
       page.config_table(config),
     ]
     write_atomic(folder / 'report.html', page.render(title, subtitle, parts))
   extreme = 'smallest' if best.startswith('-') else 'largest'
-  caption = 'mean ± standard error over seeds' + (f', {extreme} {order} first' if order else '')
-  return f'{caption}\n{settings_text(*format_settings(settings, names))}'
+  about = caption(settings) + (f', {extreme} {order} first' if order else '')
+  return f'{about}\n{settings_text(*format_settings(settings, names))}'
+
+
+def caption(settings: list[Setting]) -> str:
+  """What the errors of a table are."""
+  texts = ['mean ± standard error over seeds'] * any(not s.errors for s in settings)
+  if any(s.errors for s in settings):
+    texts.append('with one seed, value ± standard error over examples')
+  return '; '.join(texts)
 
 
 def estimates_text(folder: Path, estimates: dict[int, dict[str, Estimate]]) -> str:
-  """A table of new values of members as text: mean ± standard error over seeds."""
+  """A table of new values of members as text, a line for each setting."""
   values, names = sweep_files.read_sweep(folder)['values'], {}
   results = {}
   for number, named in estimates.items():
     names |= dict.fromkeys(named)
     of_member = {name: e.value for name, e in named.items() if math.isfinite(e.value)}
-    results[number] = {'frozen': False, 'values': of_member}
+    errors = {name: e.error for name, e in named.items()}
+    results[number] = {'frozen': False, 'values': of_member, 'errors': errors}
   settings = group_settings(values, results, list(names))
   head, rows = format_settings(settings, list(names))
-  return f'mean ± standard error over seeds\n{settings_text(head, rows)}'
+  return f'{caption(settings)}\n{settings_text(head, rows)}'
 
 
 def read_results(folder: Path) -> dict[int, dict]:
@@ -118,22 +128,17 @@ def group_settings(
   settings = []
   for fields, members in numbers.items():
     finished = [results[number] for number in members if number in results]
-    active = [row['values'] for row in finished if not row['frozen']]
-    of_name = {n: [v for row in active if (v := row.get(n)) is not None] for n in names}
-    means = {name: mean_and_error(finite) for name, finite in of_name.items()}
-    settings.append(Setting(dict(fields), members, len(finished) - len(active), means))
+    active = [row for row in finished if not row['frozen']]
+    of_name = {n: [v for row in active if (v := row['values'].get(n)) is not None] for n in names}
+    means = {name: sections.mean_and_error(finite) for name, finite in of_name.items()}
+    errors = active[0].get('errors', {}) if len(active) == 1 else {}
+    settings.append(Setting(dict(fields), members, len(finished) - len(active), means, errors))
 
   def rank(setting: Setting) -> float:
     mean, _ = setting.means.get(order, (None, None))
     return math.inf if mean is None else mean if ascending else -mean
 
   return sorted(settings, key=rank)
-
-
-def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
-  """The mean and its standard error; None if there are too few values."""
-  error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-  return statistics.fmean(values) if values else None, error
 
 
 def write_results(folder: Path, values: list[dict], results: dict, names: list[str]) -> None:
@@ -171,17 +176,18 @@ def write_csv(path: Path, head: list[str], rows: list[list]) -> None:
 
 
 def format_settings(settings: list[Setting], names: list[str]) -> tuple[list[str], list[list[str]]]:
-  """The head and rows of the settings as texts, with frozen members if there are any."""
+  """The head and rows of the settings as texts, with frozen members if there are any. The error of
+  a setting with one seed is that over examples, see caption."""
   any_frozen = any(s.frozen for s in settings)
 
-  def cell(mean, error) -> str:
-    texts = (format_number(x) for x in (mean, error) if x is not None)
-    return ' ± '.join(texts) or '–'
+  def cell(setting: Setting, name: str) -> str:
+    mean, error = setting.means[name]
+    return with_error(mean, setting.errors.get(name) if error is None else error)
 
   head = [*settings[0].fields, 'members', *['frozen'] * any_frozen, *names]
   rows = [
     [*s.fields.values(), str(len(s.members)), *[str(s.frozen)] * any_frozen]
-    + [cell(*s.means[name]) for name in names]
+    + [cell(s, name) for name in names]
     for s in settings
   ]
   return head, rows
@@ -193,46 +199,3 @@ def settings_text(head: list[str], rows: list[list[str]]) -> str:
   return aligned(head, rows[:MAX_SHOWN], left=0) + (
     f'\n... and {more} more in table.csv' * (more > 0)
   )
-
-
-def paired_section(settings: list[Setting], comparisons: list[paired.Comparison]) -> str:
-  """A table of the paired differences of the shown settings from the first one, '' if there are
-  none."""
-  reference, shown = settings[0].label, {s.label for s in settings[:MAX_SHOWN]}
-  rows = [
-    paired.in_words(c) for c in comparisons if c.reference == reference and c.setting in shown
-  ]
-  if not rows:
-    return ''
-  note = (
-    f"Each setting minus {reference}, seed by seed. The interval is of Student's t; the sign test "
-    'asks whether both signs are as likely. All pairs are in paired.csv.'
-  )
-  heading = f'<h2>Paired differences over common seeds</h2><p>{escape(note)}</p>'
-  return heading + page.table(['setting', 'value', 'seeds', *paired.COLUMNS], rows)
-
-
-def curves(settings: list[Setting], rows: list[dict]) -> str:
-  """A chart for each split and metric, with a curve for each setting: the mean over its members,
-  with a band of its standard error."""
-  colors = {n: page.COLORS[i] for i, s in enumerate(settings) for n in s.members}
-  points = {}  # {(split, name): {color: {step: values}}}
-  for row in rows:
-    for name, value in row.items():
-      if name not in NOT_METRICS and row['member'] in colors and is_number(value):
-        steps = points.setdefault((row['split'], name), {}).setdefault(colors[row['member']], {})
-        steps.setdefault(row['step'], []).append(value)
-  cards = []
-  for (split, name), steps_of in sorted(points.items()):
-    means, bands = {}, {}
-    for color, steps in steps_of.items():
-      of_step = [(step, *mean_and_error(values)) for step, values in sorted(steps.items())]
-      means[color] = [(step, mean) for step, mean, _ in of_step]
-      band = [(step, mean - e, mean + e) for step, mean, e in of_step if e is not None]
-      bands |= {color: band} if band else {}
-    cards.append(page.chart_card(name, split, means, bands))
-  labels = [(color, s.label) for color, s in zip(page.COLORS, settings, strict=False)]
-  several = any(len(s.members) > 1 for s in settings)
-  heading = 'Curves' + ', mean over seeds ± its standard error' * several
-  legend = f'<p>{page.legend(labels)}</p>'
-  return f'<h2>{heading}</h2>{legend}<div class="cards">{"".join(cards)}</div>'

@@ -9,6 +9,7 @@ from vaejax.metrics import seeds
 from vaejax.reporting import page as pages
 from vaejax.reporting.lines import aligned
 from vaejax.reporting.page import format_number
+from vaejax.reporting.values import lines_of, with_error
 from vaejax.sweeps.cells import finite
 
 Records = Mapping[str, dict]  # {name of a cell: its record, see cells.record}
@@ -72,7 +73,8 @@ def make_rows(table: Table, records: Records) -> list[Row]:
     record = records.get(cell.name)
     for setting, members in members_of(record).items() if record else ():
       published = cell.published.get(setting, {})
-      for value, heading in table.values.items():
+      shown = {} if cell.hidden else cell.values or table.values
+      for value, heading in shown.items():
         pairs = [(m['values'].get(value), m['errors'].get(value)) for m in members]
         of_seeds = finite(v for v, _ in pairs)
         if not any(value in m['values'] for m in members) and value not in published:
@@ -102,11 +104,6 @@ def cells_of(row: Row) -> list[str]:
     f'{row.seeds}{frozen}',
     cost(row.record),
   ]
-
-
-def with_error(value: float, error: float | None) -> str:
-  """'86.4 ± 0.2'."""
-  return format_number(value) + (f' ± {error:.2g}' if error is not None else '')
 
 
 def cost(record: dict) -> str:
@@ -171,12 +168,8 @@ def protocols(records: Records, table: Table) -> list[str]:
   """A line for each value that is shown: what it depends on, with all values of a field."""
   lines = []
   for value in table.values:
-    fields = {}
-    for record in records.values():
-      for field, x in record['protocols'].get(value, {}).items():
-        fields.setdefault(field, {})[str(x)] = None
-    if fields:
-      lines.append(f'{value}: ' + ', '.join(f'{f} {" / ".join(xs)}' for f, xs in fields.items()))
+    of_value = [r['protocols'][value] for r in records.values() if value in r['protocols']]
+    lines += [f'{value}: {lines_of(of_value)}'] if of_value else []
   return lines
 
 
@@ -189,12 +182,15 @@ def costs(records: Records) -> list[str]:
     for name in ('starts', 'wall_seconds', 'processor_seconds')
   }
   lines = [f'All cells: {cost(total | {"starts": 1})}.']
-  for record in records.values():
-    h = record['hardware']
-    device = f'{h["devices"]} {h["device"]}, {h.get("processor", "")}, {h["cores"]} cores'
-    versions = ', '.join(f'{name} {version}' for name, version in record['versions'].items())
-    lines.append(f'{device}; {versions}; vaejax {record["code"]}; {record["date"]}')
-  return list(dict.fromkeys(lines))
+  return list(dict.fromkeys([*lines, *map(measured_on, records.values())]))
+
+
+def measured_on(record: dict) -> str:
+  """The hardware, software, code and date of a cell."""
+  h = record['hardware']
+  device = f'{h["devices"]} {h["device"]}, {h.get("processor", "")}, {h["cores"]} cores'
+  versions = ', '.join(f'{name} {version}' for name, version in record['versions'].items())
+  return f'{device}; {versions}; vaejax {record["code"]}; {record["date"]}'
 
 
 def text(mode: str, table: Table, rows: list[Row], records: Records) -> str:

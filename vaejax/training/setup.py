@@ -10,7 +10,7 @@ from vaejax.core import factory, optim, sharding
 from vaejax.core.devices import ANY_LAYOUT, Layout, make_mesh
 from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
-from vaejax.data import left_out, sources, splits
+from vaejax.data import left_out, means, sources, splits
 from vaejax.data.labels import Count, read, sample
 from vaejax.data.source import Source
 from vaejax.data.table import Table
@@ -110,10 +110,9 @@ def set_up(
   method = factory.make_method(config, sources.example(config.data, tables['train']))
   labels = check_training_labels(config, method, tables['train'])
   weigh_labels = 'label' in tables['train'].row and not (labels and not labels.unlabelled)
-  turns = max(player.turns for player in method.players)
+  count = config.batch_size * method.batches
   leaves_out = check_left_out(config, members, tables['train'])
-  drawn = config.batch_size * turns
-  source = sources.train(config.data, tables['train'], drawn, config.seed, put, bool(leaves_out))
+  source = sources.train(config.data, tables['train'], count, config.seed, put, bool(leaves_out))
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
@@ -145,7 +144,10 @@ def set_up(
     name: {**workdir.provenance(table), 'sample': same_data.sample(table)}
     for name, table in tables.items()
   }
-  create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
+  first = means.first_batch(tables['train'], source.example) if method.centred else None
+  create = lambda taken=None: factory.initial_state(
+    method, config, source.example, members, taken, first
+  )
   leaf_sharding = sharding.state_sharding(mesh, bool(members), layout.fsdp)
   state_sharding = jax.tree.map(leaf_sharding, jax.eval_shape(create))
   return Setup(
@@ -185,7 +187,7 @@ def set_up(
     keep=config.checkpoint.keep,
     best=config.checkpoint.best,
     patience=patient,
-    images_per_step=config.batch_size * turns * max(1, len(members)),
+    images_per_step=count * max(1, len(members)),
   )
 
 

@@ -74,6 +74,7 @@ def prepare(
   pairs=False,
   levels: int = 256,
   units: Units | None = None,
+  before=None,
 ):
   """The batch that a model is given, from raw rows {field: [N, ...]}.
 
@@ -88,16 +89,20 @@ def prepare(
       'style_image', the previous row in that style.
     levels: the number of values of an 8-bit element.
     units: of real numbers, see vaejax.units; None for 8 bits.
+    before: (raw, keys) of the row before each row; None: the one before it in the batch.
   """
   name = data_field(raw)
   # A static draw belongs to the original image. A dynamic one may be mirrored after it is drawn.
   late = kind == 'static' or (kind == 'dynamic' and augmentation.only_flips)
-  image = units.forward(raw[name]) if units else raw[name]
-  if not late:
-    image = augment(augmentation, image, keys, 0 if units else levels)
-  image = image if units else binarise(kind, image, keys, levels)
-  if late:
-    image = augment(augmentation, image, keys, 2)
+
+  def unstyled(image, keys):
+    image = units.forward(image) if units else image
+    if not late:
+      image = augment(augmentation, image, keys, 0 if units else levels)
+    image = image if units else binarise(kind, image, keys, levels)
+    return augment(augmentation, image, keys, 2) if late else image
+
+  image = unstyled(raw[name], keys)
   images = {name: image}
   if styles:
     first, second = (
@@ -106,7 +111,8 @@ def prepare(
     images[name] = styles_of.restyle(styles, image, *first)
     if pairs:
       images['pair'] = styles_of.restyle(styles, image, *second)
-      images['style_image'] = styles_of.restyle(styles, jnp.roll(image, 1, axis=0), *second)
+      other = unstyled(before[0][name], before[1]) if before else jnp.roll(image, 1, axis=0)
+      images['style_image'] = styles_of.restyle(styles, other, *second)
   low, high = SCALES['unit' if units else scale]
   scaled = {k: v * (high - low) + low for k, v in images.items()}
   return {**raw, **scaled} | ({'style': first[0]} if styles else {})
