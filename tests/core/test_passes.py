@@ -13,6 +13,7 @@ from vaejax.core.row_noise import row_key
 from vaejax.data import sources, splits
 from vaejax.data.subset import subset
 from vaejax.evaluation.evals import make_evals
+from vaejax.types import Eval
 
 ROWS = 50
 LIMITS = {'hyper.free_bits': '0.05', 'hyper.capacity': '0.4'}
@@ -124,3 +125,54 @@ def test_noise_of_rows_and_keys_is_independent():
   key = row_key(jax.random.key(0), 0, 4)
   keys = [key, *jax.random.split(key, 3), *(jax.random.fold_in(key, i) for i in range(3))]
   assert len({np.asarray(jax.random.bits(k, (4, 2))).tobytes() for k in keys}) == 7
+
+
+@pytest.mark.parametrize('batch_size', [7, 50])
+def test_a_left_out_class_is_not_tested_where_it_is_left_out(project, batch_size):
+  """For each member of a stack its own, in sums and in rows."""
+  config = load_config('configs/anomaly.py:digits,smoke')
+  rows = subset(splits.table(config.data, 'test', None), np.arange(ROWS))
+  method = factory.make_method(config, sources.example(config.data, rows))
+  source = sources.test(config.data, rows)
+
+  def extract(variables, batch, key, hyper):
+    ink = jnp.sum(batch['image'], axis=(1, 2, 3))
+    return {'ink': jnp.sum(ink * batch['mask'])}, {'ink': ink, 'label': batch['label']}
+
+  def finish(sums, rows):
+    of_rows = {name: float(np.sum(x)) for name, x in rows['test'].items()}
+    return {'sum': (sums['test']['ink'], None), 'n': (len(rows['test']['ink']), None)} | {
+      name: (x, None) for name, x in of_rows.items()
+    }
+
+  e = Eval({'test': extract}, finish, lambda: ['sum', 'n', 'ink', 'label'])
+  mesh = make_mesh(0, devices=jax.devices()[:1])
+  left_out = jnp.asarray([3.0, 5.0])
+  variables = jax.vmap(lambda x: {'x': x})(left_out)
+  data = jax.device_get(source.rows(next(source.blocks(ROWS)), np.arange(ROWS)))
+  ink, label = data['image'].sum((1, 2, 3)), data['label']
+  for streams in ((), ('test',)):
+    made = passes.make_pass({'e': e}, method, source, batch_size, mesh, True, None, streams)
+    both = made.finish(made.start(variables, {'left_out': left_out}, jax.random.key(0)))
+    for number, found in zip((3, 5), both, strict=True):
+      kept = (label != number) | (not streams)
+      values = {name: estimate.value for name, estimate in found['e'].items()}
+      want = {'sum': ink[kept].sum(), 'n': kept.sum(), 'ink': ink[kept].sum()}
+      assert values == pytest.approx(want | {'label': label[kept].sum()}, rel=1e-5)
+
+
+def test_other_data_is_a_stream_of_its_own(project):
+  config = load_config('configs/vae.py:digits,smoke')
+  table = splits.table(config.data, 'test', None)
+  rows, others = subset(table, np.arange(ROWS)), subset(table, np.arange(100, 123))
+  method = factory.make_method(config, sources.example(config.data, rows))
+  extract = lambda v, batch, key, hyper: ({}, {'ink': jnp.sum(batch['image'], axis=(1, 2, 3))})
+  finish = lambda sums, rows: {s: (float(np.sum(x['ink'])), None) for s, x in rows.items()}
+  e = Eval({'test': extract, 'mine': extract}, finish, lambda: ['test', 'mine'])
+  mesh = make_mesh(0, devices=jax.devices()[:1])
+  test, mine = (sources.test(config.data, t) for t in (rows, others))
+  made = passes.make_pass({'e': e}, method, test, 8, mesh, others={'mine': mine})
+  (found,) = made.finish(made.start({'x': jnp.zeros(1)}, {}, jax.random.key(0)))
+  for name, t in (('test', rows), ('mine', others)):
+    image = t.load()['image'].astype(np.float64) / 255
+    assert found['e'][name].value == pytest.approx(image.sum(), rel=0.01), name

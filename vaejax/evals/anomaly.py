@@ -98,12 +98,7 @@ def labelled(config, example: Example):
   text = config.eval.anomaly.label
   flag = lambda known, outlier: jnp.where(known, outlier.astype(jnp.int32), UNKNOWN)
   if match := re.fullmatch(r'([^=]+)=(\d+)', text):
-    names, value = [name for name, _ in example.factors], int(match[2])
-    if match[1] not in names or value >= dict(example.factors)[match[1]]:
-      known = ', '.join(f'{name}=0 to {number - 1}' for name, number in example.factors)
-      hint = f'Use {known}' if known else f'{config.data.name} has no factors'
-      raise UserError(f'eval.anomaly.label={text!r} is no factor of the data. {hint}')
-    place = names.index(match[1])
+    place, value = factor_place(text, match[1], example, config.data.name), int(match[2])
     all_known = lambda factor: jnp.ones_like(factor, bool)
     of_factor = lambda factor: flag(all_known(factor), factor == value)
     return (lambda batch, hyper: of_factor(batch['factors'][:, place])), text
@@ -124,6 +119,17 @@ def labelled(config, example: Example):
       'eval.anomaly.outliers=NAME, another dataset, or eval.anomaly.label=CLASS'
     )
   return (lambda b, hyper: flag(b['label'] >= 0, of_class(b['label'], hyper))), text
+
+
+def factor_place(text: str, name: str, example: Example, dataset: str) -> int:
+  """The place of the factor of a name in the field 'factors', by its number if factors have no
+  names. Raises UserError."""
+  count = example.fields['factors'].shape[0] if 'factors' in example.fields else 0
+  names = [known for known, _ in example.factors] or [str(number) for number in range(count)]
+  if name not in names:
+    hint = f'Use one of {", ".join(names)}' if names else f'{dataset} has no factors'
+    raise UserError(f'eval.anomaly.label={text!r} is no factor of the data. {hint}')
+  return names.index(name)
 
 
 def other_data(method: Method, config, example: Example):

@@ -1,0 +1,62 @@
+"""A sweep over left-out classes: its members are the runs that each leave one out."""
+
+import json
+
+import numpy as np
+import pytest
+from running import values
+
+from vaejax.cli.main import main
+
+CONFIG = '--config=configs/anomaly.py:digits,smoke,batch_size=11,data.validation=0.1'
+
+
+@pytest.fixture(scope='module')
+def sweep(launch, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('left_out')
+  for words in (['sweep', '--grid', 'left_out=2,7'], ['train', '--config.hyper.left_out=7']):
+    result = launch(words[0], CONFIG, *words[1:], f'--workdir={folder}/{words[0]}')
+    assert result.status == 0, result.err
+    assert ('without class 7' if words[0] == 'train' else 'without one of 2 classes') in result.err
+  return folder
+
+
+def test_a_member_is_its_single_run(sweep):
+  stack, one = values(sweep / 'sweep' / 'stacks' / '0', 20), values(sweep / 'train', 20)
+  assert len(one) > 10 and stack.keys() == one.keys()
+  # Adam turns rounding into steps of full size, so the tolerance is a fraction of what 20 steps
+  # move; on other batches parameters differ by a hundred times as much.
+  for name, x in one.items():
+    if x.dtype == np.float32:
+      np.testing.assert_allclose(stack[name][1], x, atol=1e-4, err_msg=name)
+  assert any(np.abs(stack[name][0] - x).max() > 1e-3 for name, x in one.items() if x.ndim > 1)
+
+
+def test_validation_leaves_the_class_out_and_the_test_keeps_it(sweep, project, capsys):
+  workdir = sweep / 'train'
+  for split in ('validation', 'test'):
+    words = ['--evals=anomaly', f'--split={split}', f'--workdir={workdir}']
+    assert main(['evaluate', *words]) == 0
+  found = json.loads((workdir / 'evaluation.json').read_text())
+  assert found['validation/anomaly_outliers']['value'] == 0
+  assert found['validation/anomaly_inliers']['value'] == 150 - 15
+  assert found['validation/elbo']['left_out'] == 'class hyper.left_out, which n counts'
+  assert found['anomaly_outliers']['value'] > 20
+  total = found['anomaly_outliers']['value'] + found['anomaly_inliers']['value']
+  assert total == found['auroc_kl']['n'] == 297 and 'left_out' not in found['auroc_kl']
+
+
+@pytest.mark.parametrize(
+  ('words', 'message'),
+  [
+    (['--config.hyper.left_out=10'], 'hyper.left_out=10 is no class of digits train'),
+    (['--config.data.mode=stream'], 'is streamed'),
+    (['--config.schedule.left_out=cosine'], 'schedule.left_out must be constant'),
+    (['--config.data.label=none'], 'needs classes'),
+  ],
+)
+def test_what_cannot_be_left_out_is_one_line(project, tmp_path, capsys, words, message):
+  assert main(['train', CONFIG, *words, f'--workdir={tmp_path}/run']) == 2
+  error = capsys.readouterr().err.strip().splitlines()
+  assert len(error) == 1 and message in error[0]
+  assert not (tmp_path / 'run' / 'config.json').exists()
