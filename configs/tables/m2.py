@@ -30,7 +30,7 @@ DIFFERENCES = (
   'in each epoch',
   'paper: a batch has the same number of labelled images whatever their number, with weights that '
   'make the expected loss that of equation 9',
-  'ours: 5 latents, all rows of a batch weigh the same, and the cross-entropy weighs 10 a row '
+  'ours: 5 latents, all rows of a batch weigh the same, and the weight of the cross-entropy is 10 '
   'rather than 0.1',
   'ours: its settings were chosen on the labels of 10,000 training images',
 )

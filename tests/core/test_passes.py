@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from run_eval import near
 
+from vaejax import previous
 from vaejax.config.load import load_config
 from vaejax.core import factory, passes, sharding
 from vaejax.core.devices import make_mesh
@@ -16,6 +17,7 @@ from vaejax.evaluation.evals import make_evals
 from vaejax.types import Eval
 
 ROWS = 50
+STYLE = 'style.py:smoke,channels=4,model.style.channels=4'
 LIMITS = {'hyper.free_bits': '0.05', 'hyper.capacity': '0.4'}
 CASES = {
   'free bits': ({'hyper.free_bits': '0.05'}, 'elbo'),
@@ -24,6 +26,11 @@ CASES = {
   'iwae': ({'objective.name': 'iwae', 'samples': '3'}, 'elbo'),
   'nll': ({}, 'nll'),
   'nll of some': ({'eval.nll.images': '17'}, 'nll'),
+  'style': ({}, 'elbo', STYLE),
+  'style, no pairs': ({'pairs': 'False'}, 'elbo', STYLE),
+  'style, stream': ({'data.mode': 'stream'}, 'elbo', STYLE),
+  'vaegan': ({}, 'elbo', 'vaegan.py:smoke'),
+  'packing': ({'packing': '4', 'conditional': 'True'}, 'elbo', 'gan.py:smoke'),
 }
 
 
@@ -48,8 +55,9 @@ def values(config, name, batch_size, devices=1, stacked=False):
 
 
 def config_of(case):
-  settings, name = CASES[case]
-  return load_config('configs/vae.py:smoke', settings.items()), name
+  settings, name, *file = CASES[case]
+  file = file[0] if file else 'vae.py:smoke'
+  return load_config(f'configs/{file}', settings.items()), name
 
 
 @pytest.mark.parametrize('case', CASES)
@@ -62,13 +70,14 @@ def test_values_are_the_same_at_every_batch_size(project, case):
     assert found[name].keys() == want[name].keys()
     for key, pair in want[name].items():
       assert found[name][key] == near(pair), (key, batch_size)
-    if 'loss' in want[name]:  # its KL alone, with the limits
+    if 'loss' in want[name] and 'kl' in want[name]:  # its KL alone, with the limits
       kl, wanted = (x[name]['loss'].value - x[name]['recon'].value for x in (found, want))
       assert kl == pytest.approx(wanted, rel=1e-3, abs=1e-3)
 
 
-def test_values_are_the_same_on_several_devices(project):
-  config, name = config_of('limits')
+@pytest.mark.parametrize('case', ['limits', 'packing'])
+def test_values_are_the_same_on_several_devices(project, case):
+  config, name = config_of(case)
   (want,), (found,) = values(config, name, 24), values(config, name, 24, devices=8)
   for key, pair in want[name].items():
     assert found[name][key] == near(pair), key
@@ -83,6 +92,20 @@ def test_the_loss_has_the_limits_of_the_mean_over_the_split(project):
   assert second[name]['loss'] == near(alone[name]['loss'])
   assert plain[name]['loss'][0] < second[name]['loss'][0] < first[name]['loss'][0]
   assert plain[name]['elbo'] == near(first[name]['elbo'])
+
+
+def test_previous_rows_are_those_of_the_split(project):
+  x = {'image': jnp.arange(10.0).reshape(10, 1), 'label': jnp.arange(10)}
+  for sizes in ([10], [3, 3, 4], [1] * 10):
+    before = {'rows': {k: jnp.zeros((2, *v.shape[1:]), v.dtype) for k, v in x.items()}}
+    before['any'], parts = jnp.zeros((), bool), []
+    for first, n in zip(np.cumsum([0, *sizes]), sizes, strict=False):
+      part = {k: v[first : first + n] for k, v in x.items()}
+      batch, before = previous.add(part, before, 2)
+      assert previous.rows_before(batch, 'label', 1).shape == (n, 1)
+      parts.append(batch['previous_label'])
+    want = [[0, 0], [0, 0], *([i - 2, i - 1] for i in range(2, 10))]
+    np.testing.assert_array_equal(np.concatenate(parts), want)
 
 
 def noise(sizes, key=0):

@@ -17,7 +17,14 @@ from vaejax.evals import probe
 from vaejax.evaluation.evaluate import evaluate
 from vaejax.types import Latent, Method
 
-CONFIG = ConfigDict({'method': 'toy', 'data': {'name': 'digits'}, 'model': {}})
+CONFIG = ConfigDict(
+  {
+    'method': 'toy',
+    'data': {'name': 'digits'},
+    'model': {},
+    'eval': {'probe': {'neighbours': 5}},
+  }
+)
 
 
 def encode(variables, batch, key):
@@ -56,7 +63,8 @@ def test_it_finds_what_a_line_separates(sklearn, classes):
   wrong = {**test, 'label': np.where(np.arange(50) < 10, 99, test['label'])}
   # The ten that are wrong count, the ten that are masked do not.
   found = probed(np.eye(5)[::-1], train, wrong, mask)
-  assert found == {'probe_accuracy': Estimate(0.75, pytest.approx((0.75 * 0.25 / 39) ** 0.5))}
+  want = Estimate(0.75, pytest.approx((0.75 * 0.25 / 39) ** 0.5))
+  assert found == {'probe_accuracy': want, 'knn_accuracy': want}
 
 
 def test_rows_without_a_label_are_left_out_and_told_of(sklearn):
@@ -80,6 +88,22 @@ def test_it_says_what_scikit_learn_says(sklearn):
   want = model.score(points[1], test['label'])
   found = probed(np.eye(5), train, test)
   assert 0.5 < want < 0.95 and found['probe_accuracy'][0] == pytest.approx(want)
+
+
+@pytest.mark.parametrize('neighbours', [1, 5, 1000])
+def test_neighbours_vote(sklearn, neighbours):
+  """By all distances; of equal votes scikit-learn takes the first class, as argmax does."""
+  train, test = clouds(200, (0, 1, 2), 3.0), clouds(100, (0, 1, 2), 3.0, 1)
+  a, b = (x['image'].reshape(-1, 5) for x in (train, test))
+  nearest = np.argsort(np.linalg.norm(b[:, None] - a, axis=-1), axis=1)[:, :neighbours]
+  votes = np.eye(3)[train['label'][nearest]].sum(1)
+  want = np.mean(votes.argmax(1) == test['label'])
+  config = ConfigDict(CONFIG.to_dict() | {'eval': {'probe': {'neighbours': neighbours}}})
+  full = lambda batch: {**batch, 'mask': jnp.ones(len(batch['label']))}
+  e = probe.make(METHOD, config, EXAMPLE)
+  got = with_errors(e, np.eye(5), train=full(train), test=full(test))['knn_accuracy']
+  assert got.value == pytest.approx(want)
+  assert got.error == pytest.approx(np.sqrt(want * (1 - want) / 99))
 
 
 @pytest.mark.parametrize('n', [64, 1500, 4000])

@@ -1,4 +1,5 @@
-"""A linear probe: how well a linear classifier predicts the label from the latents."""
+"""Probes: how well a linear classifier, and the nearest neighbours, predict the label from the
+latents."""
 
 import jax
 import jax.numpy as jnp
@@ -8,19 +9,28 @@ from vaejax.errors import UserError
 from vaejax.estimates import Estimate, mean
 from vaejax.types import Eval, Example, Method
 
+SETTINGS = {'neighbours': 5}
+RANGES = {'neighbours': (1, 10_000)}
+
 
 def make(method: Method, config, example: Example) -> Eval:
-  """`probe_accuracy` of a logistic regression from posterior means to labels. scikit-learn fits it
-  to the training split, with its images prepared like those of the test split. Rows without a label
-  are ignored; `probe_unlabelled` is their number in the tested split. Without a label in the tested
-  split, or with fewer than two classes in the training split, there is no accuracy, and
-  `probe_classes` is the number of classes to learn from.
+  """Accuracy of predicting labels from posterior means, fitted to the training split by
+  scikit-learn, with its images prepared like those of the test split:
+
+    probe_accuracy: of a logistic regression.
+    knn_accuracy: of a majority of the `config.eval.probe.neighbours` nearest training rows, or of
+      all if there are fewer.
+
+  Rows without a label are ignored; `probe_unlabelled` is their number in the tested split. Without
+  a label in the tested split, or with fewer than two classes in the training split, there is no
+  accuracy, and `probe_classes` is the number of classes to learn from.
 
   Raises UserError for a method without latents or with a posterior that depends on the label, for
   data without labels, and if scikit-learn is not installed.
   """
   try:
     from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
   except ImportError:
     raise UserError(
       "the probe eval needs scikit-learn, which is not installed. Run pip install -e '.[probe]'"
@@ -39,6 +49,7 @@ def make(method: Method, config, example: Example) -> Eval:
     raise UserError(
       f'the probe eval needs two classes or more, but the dataset {config.data.name!r} has one'
     )
+  neighbours = config.eval.probe.neighbours
 
   def extract(variables, batch, key, hyper):
     # The latents of all frames of a video are concatenated. Discrete latents are left out.
@@ -51,12 +62,19 @@ def make(method: Method, config, example: Example) -> Eval:
     train, test = labelled(rows['train']), labelled(rows['test'])
     classes = len(np.unique(train['label']))
     if classes > 1 and len(test['label']):
-      model = LogisticRegression(max_iter=1000).fit(train['latents'], train['label'])
-      metrics = {'probe_accuracy': mean(model.predict(test['latents']) == test['label'])}
+      models = {
+        'probe_accuracy': LogisticRegression(max_iter=1000),
+        'knn_accuracy': KNeighborsClassifier(min(neighbours, len(train['label']))),
+      }
+      metrics = {}
+      for name, model in models.items():
+        model.fit(train['latents'], train['label'])
+        metrics[name] = mean(model.predict(test['latents']) == test['label'])
     else:
       metrics = {'probe_classes': Estimate(float(classes))}
     unlabelled = len(rows['test']['label']) - len(test['label'])
     return metrics | ({'probe_unlabelled': Estimate(float(unlabelled))} if unlabelled else {})
 
-  protocol = {'probe': 'logistic regression'}
-  return Eval({'train': extract, 'test': extract}, finish, lambda: ['probe_accuracy'], protocol)
+  protocol = {'probe': 'logistic regression', 'neighbours': neighbours}
+  names = ['probe_accuracy', 'knn_accuracy']
+  return Eval({'train': extract, 'test': extract}, finish, lambda: names, protocol)
