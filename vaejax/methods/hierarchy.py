@@ -36,7 +36,7 @@ def make(config, example: Example) -> Method:
     example,
     dims=discrete(model.likelihood, example),
     centred=centred(model),
-    **bound.settings(config),
+    **bound.settings(config, example),
   )
 
 
