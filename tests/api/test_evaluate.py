@@ -38,7 +38,7 @@ def test_an_eval_that_does_not_fit_is_a_warning(copied):
   ('settings', 'message'),
   [
     ({'evals': ['nil']}, "did you mean 'nll'"),
-    ({'split': 'valid'}, "no split 'valid'"),
+    ({'split': 'dev'}, "no split 'dev'"),
     ({'settings': {'nll.sample': 3}}, "did you mean 'eval.nll.samples'"),
     ({'checkpoint': 7}, 'checkpoint=7'),
   ],
