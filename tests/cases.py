@@ -34,7 +34,10 @@ SETTINGS |= {
     'gan:conditional',
     {'objective.packing': '2', 'objective.penalty': 'r1'},
   ),
-  'vaegan, paper': ('vaegan:paper', {'net': 'conv', 'model.critic.net': 'conv', 'layer': '2'}),
+  'vaegan, paper': (
+    'vaegan:paper',
+    {'net': 'conv', 'model.critic.net': 'conv', 'model.critic.layer': '2'},
+  ),
   'conv, batch norm, ema': ('vae', BATCH_NORM),
   'resnet, sigma_vae, accumulate': ('beta_vae', RESNET),
   'iwae, gaussian, clip': ('iwae', GAUSSIAN),

@@ -15,10 +15,10 @@ def test_a_name_gives_its_module():
 
 
 def test_names_lists_the_modules_that_define_the_attribute():
-  assert names('nets', 'encoder') == ['conv', 'conv28', 'conv32', 'mlp', 'resnet']
+  assert names('nets', 'encoder') == ['conv', 'conv28', 'conv32', 'conv64', 'mlp', 'resnet']
   assert 'vae' in names('methods', 'make') and {'elbo', 'nll'} <= set(names('evals', 'make'))
   with pytest.raises(
-    UserError, match=r"unknown net 'lens'\. Choose one of conv, conv28, conv32, mlp, resnet"
+    UserError, match=r"unknown net 'lens'\. Choose one of conv, conv28, conv32, conv64, mlp, resnet"
   ):
     lookup('nets', 'lens', attribute='encoder')
 

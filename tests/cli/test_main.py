@@ -17,6 +17,7 @@ from vaejax.cli.flags import make_parser
 from vaejax.cli.main import main
 from vaejax.cli.parse import parse
 from vaejax.errors import RunError
+from vaejax.estimates import Estimate
 
 ROOT = Path(__file__).parents[2]
 
@@ -266,7 +267,7 @@ def test_without_words_it_trains_the_first_config(monkeypatch, place, capsys):
 
   def run(config, folder, data_dir, *_, **__):
     runs.append((config.data.name, config.seed, folder, data_dir))
-    return [{'elbo': {'elbo': (-1.25, None)}}]
+    return [{'elbo': {'elbo': Estimate(-1.25)}}]
 
   from vaejax.training import train
 

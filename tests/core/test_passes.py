@@ -17,7 +17,7 @@ from vaejax.evaluation.evals import make_evals
 from vaejax.types import Eval
 
 ROWS = 50
-STYLE = 'style.py:smoke,channels=4,model.style.channels=4'
+STYLE = 'style.py:smoke,model.channels=4,model.style.channels=4'
 LIMITS = {'hyper.free_bits': '0.05', 'hyper.capacity': '0.4'}
 CASES = {
   'free bits': ({'hyper.free_bits': '0.05'}, 'elbo'),
@@ -32,6 +32,8 @@ CASES = {
   'vaegan': ({}, 'elbo', 'vaegan.py:smoke'),
   'packing': ({'packing': '4', 'conditional': 'True'}, 'elbo', 'gan.py:smoke'),
 }
+
+SOME = [pytest.param(c, marks=[pytest.mark.slow] * c.startswith('style')) for c in CASES]
 
 
 def values(config, name, batch_size, devices=1, stacked=False):
@@ -60,7 +62,7 @@ def config_of(case):
   return load_config(f'configs/{file}', settings.items()), name
 
 
-@pytest.mark.parametrize('case', CASES)
+@pytest.mark.parametrize('case', SOME)
 def test_values_are_the_same_at_every_batch_size(project, case):
   config, name = config_of(case)
   (want,) = values(config, name, ROWS)

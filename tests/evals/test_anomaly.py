@@ -79,7 +79,7 @@ def test_outliers_are_the_class_that_is_left_out(project):
 def test_outliers_can_be_a_class_or_the_value_of_a_factor(project):
   case = Case('vae:digits', eval__anomaly__label='7')
   check(case.values(), case, np.asarray(case.batch['label']) == 7)
-  case = Case('vae:shapes', eval__anomaly__label='1=2')  # its factors have no names
+  case = Case('vae:shapes', eval__anomaly__label='scale=2')
   check(case.values(), case, np.asarray(case.batch['factors'])[:, 1] == 2)
   case.example = case.example._replace(factors=(('shape', 3), ('scale', 6), ('turn', 40)))
   case.config.eval.anomaly.label = 'scale=2'
@@ -104,7 +104,7 @@ def test_rows_without_a_label_are_left_out(project):
     ('vae:digits', {}, 'this run left out no class'),
     ('vae:digits', {'eval__anomaly__label': 'cat'}, 'cat'),
     ('vae:digits', {'eval__anomaly__label': 'shape=1'}, "'shape=1' is no factor of the data"),
-    ('vae:shapes', {'eval__anomaly__label': 'shape=1'}, 'Use one of 0, 1, 2'),
+    ('vae:shapes', {'eval__anomaly__label': 'colour=1'}, 'Use one of shape, scale'),
     ('gan:digits', {'eval__anomaly__label': '3'}, "the method 'gan' has none"),
     (
       'anomaly:digits',

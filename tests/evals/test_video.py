@@ -64,7 +64,7 @@ def test_ssim_by_hand():
 
 
 def config(given=2, futures=3):
-  settings = SimpleNamespace(video=SimpleNamespace(given=given, futures=futures))
+  settings = SimpleNamespace(video=SimpleNamespace(given=given, futures=futures, draw=False))
   return SimpleNamespace(eval=settings, method='oracle')
 
 

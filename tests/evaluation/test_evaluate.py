@@ -115,6 +115,7 @@ def test_values_and_their_protocol(copied):
     'seed': 0,
     'step': 20,
     'code': code_version(),
+    'content': before['elbo']['content'],
   }
   protocol |= {'weights': 'ema', 'samples': 3, 'likelihood': 'logistic'}
   fields = lambda name: found[name].to_json()

@@ -170,6 +170,41 @@ def slope():
   return jax.jit(jax.value_and_grad(of))
 
 
+def test_the_papers_weights_are_those_of_its_equation_9():
+  """For N rows of which n have a label, in the notation of the paper and divided by N: the sum of U
+  over N rows, that of L over n, and alpha = 0.1 N times the mean cross-entropy."""
+  rows, labels, alpha = 50_000, 100, 0.1 * 50_000
+  settings = config()
+  settings.objective = {'rows': rows}
+  settings.data.labels = labels
+  paper = m2.make(settings, example())
+  loss = lambda method, weight: jax.jit(method.players[0].loss)(
+    variables(), data(), KEY, {'classification': jnp.float32(weight)}
+  )
+  total, (terms, _) = loss(paper, alpha / rows)
+  terms = jax.tree.map(float, terms)
+  want = -rows * terms['elbo'] - labels * terms['labelled_elbo'] + alpha * terms['cross_entropy']
+  assert float(total) == pytest.approx(want / rows, rel=1e-5)
+  assert abs(float(loss(made(), 0.1)[0]) - float(total)) > 1  # the default has other weights
+  settings.data.labels = rows + 1
+  with pytest.raises(UserError, match='rows=50000 is the number of training rows'):
+    m2.make(settings, example())
+
+
+def test_the_word_paper_takes_the_papers_protocol(project):
+  found = load_config('configs/m2.py:mnist,paper,labels=600')
+  model = found.model
+  assert (model.net, model.widths, model.activation, model.latents) == (
+    'mlp',
+    (500,),
+    'softplus',
+    50,
+  )
+  assert found.hyper.classification == 0.1 and found.hyper.lr == 3e-4
+  assert found.objective.rows == 60_000 - found.data.validation == 50_000
+  assert load_config('configs/m2.py:mnist').objective.rows == 0
+
+
 def test_no_label_of_the_unlabelled_is_looked_at():
   params = variables().params
   right, wrong = data(), {**data(), 'label': (data()['label'] + 1) % CLASSES}

@@ -361,7 +361,7 @@ def test_activations_are_what_their_names_say():
 MISTAKES = {
   'net': (
     {'net': 'cnv'},
-    "unknown net 'cnv' (did you mean 'conv'?). Choose one of conv, conv28, conv32, mlp, resnet",
+    "unknown net 'cnv' (did you mean 'conv'?). Choose one of conv, conv28, conv32, conv64",
   ),
   'activation': (
     {'activation': 'rleu'},

@@ -9,6 +9,7 @@ from running import values
 from vaejax.cli.main import main
 
 CONFIG = '--config=configs/anomaly.py:digits,smoke,batch_size=11,data.validation=0.1'
+FAST = '--config.eval.anomaly.samples=4', '--config.eval.anomaly.draws=2'
 
 
 @pytest.fixture(scope='module')
@@ -21,6 +22,7 @@ def sweep(launch, tmp_path_factory):
   return folder
 
 
+@pytest.mark.slow
 def test_a_member_is_its_single_run(sweep):
   stack, one = values(sweep / 'sweep' / 'stacks' / '0', 20), values(sweep / 'train', 20)
   assert len(one) > 10 and stack.keys() == one.keys()
@@ -32,11 +34,13 @@ def test_a_member_is_its_single_run(sweep):
   assert any(np.abs(stack[name][0] - x).max() > 1e-3 for name, x in one.items() if x.ndim > 1)
 
 
-def test_validation_leaves_the_class_out_and_the_test_keeps_it(sweep, project, capsys):
+@pytest.mark.slow
+def test_validation_leaves_the_class_out_and_the_test_keeps_it(sweep, launch):
   workdir = sweep / 'train'
   for split in ('validation', 'test'):
-    words = ['--evals=anomaly', f'--split={split}', f'--workdir={workdir}']
-    assert main(['evaluate', *words]) == 0
+    words = ['--evals=elbo,anomaly', f'--split={split}', f'--workdir={workdir}']
+    result = launch('evaluate', *words, *FAST)
+    assert result.status == 0, result.err
   found = json.loads((workdir / 'evaluation.json').read_text())
   assert found['validation/anomaly_outliers']['value'] == 0
   assert found['validation/anomaly_inliers']['value'] == 150 - 15

@@ -23,10 +23,10 @@ def base(config, example: Example) -> Method:
   return method
 
 
-def settings(config) -> dict:
+def settings(config, example: Example) -> dict:
   """The arguments of `bound.terms`. Raises UserError for another bound than the ELBO of one
   draw."""
-  made = bound.settings(config)
+  made = bound.settings(config, example)
   if made['importance'] or made['samples'] != 1:
     raise UserError(
       f'the method {config.method} needs one draw of z for each image. Set objective.name=elbo and '

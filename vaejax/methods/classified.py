@@ -12,6 +12,7 @@ from vaejax.methods.classifier import prediction
 from vaejax.methods.vae import arguments
 from vaejax.nets import lens
 from vaejax.nets.classifier import head
+from vaejax.nets.heads import centred
 from vaejax.objectives.classification import classification, weighted
 from vaejax.types import Example, Latent, Method, Player
 
@@ -29,7 +30,8 @@ def make(config, example: Example) -> Method:
       'dataset, or another field with data.label'
     )
   objective = bound.settings(config, example)
-  return classified(**arguments(config, example), **objective)
+  method = classified(**arguments(config, example), **objective)
+  return method._replace(centred=centred(config.model))
 
 
 def classified(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method:
@@ -48,7 +50,7 @@ def classified(nets, prior, latents, example, classes=0, dims=0, **objective) ->
     x, label = batch['image'], batch.get('label')
     z = jnp.zeros((x.shape[0], latents))
     kernel = jnp.zeros(nets['shared'].shape) if 'shared' in nets else None
-    inputs = {'encoder': (x, label, kernel), 'decoder': (z, label, kernel)}
+    inputs = {'encoder': (x, label, kernel), 'decoder': (z, label, kernel, x)}
     inputs |= {'shared': (), 'classifier': (z,)} | prior.inputs(x.shape[0], label)
     return lens.init(nets, key, inputs)
 

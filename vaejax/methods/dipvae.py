@@ -13,7 +13,7 @@ from vaejax.types import Example, Method
 def make(config, example: Example) -> Method:
   """The method of a config. Raises UserError for a setting that does not fit."""
   choice('objective.kind', config.objective.kind, KINDS)
-  settings = aggregate.settings(config)
+  settings = aggregate.settings(config, example)
   return dipvae(aggregate.base(config, example), config.objective.kind, **settings)
 
 

@@ -34,7 +34,7 @@ def make(config, example: Example) -> Method:
       f'model.critic.norm={config.model.critic.norm} does not fit the critic of factorvae, which '
       'sees codes. Set it to none'
     )
-  terms = aggregate.settings(config)
+  terms = aggregate.settings(config, example)
   critic = CodeCritic(Mlp(**settings(config.model.critic)))
   return factorvae(aggregate.base(config, example), critic, **terms)
 

@@ -30,14 +30,14 @@ def make(config, example: Example) -> Method:
       f'objective.kl={config.objective.kl} does not fit several stochastic layers. Set it to '
       'sampled'
     )
-  return hierarchy(
+  method = hierarchy(
     make_nets(model, levels, example),
     levels,
     example,
     dims=discrete(model.likelihood, example),
-    centred=centred(model),
     **bound.settings(config, example),
   )
+  return method._replace(centred=centred(model))
 
 
 def make_nets(model, levels, example: Example) -> dict[str, nn.Module]:
@@ -71,13 +71,13 @@ class Level(nn.Module):
     return GaussianHead(self.latents, self.initial, name='head')(self.body(z, train))
 
 
-def hierarchy(nets, levels, example, dims=0, centred=False, **objective) -> Method:
+def hierarchy(nets, levels, example, dims=0, **objective) -> Method:
   """A VAE whose z is a tuple (z_1, ..., z_L).
 
   Args:
     nets: see make_nets.
     levels: the dimensions of z_1, ..., z_L.
-    dims, centred: see Method.
+    dims: see Method.
     objective: see bound.terms; the KL cannot be analytic.
   """
   apply, above = partial(lens.apply, nets), range(1, len(levels))
@@ -123,6 +123,5 @@ def hierarchy(nets, levels, example, dims=0, centred=False, **objective) -> Meth
     dims,
     latent=model,
     pooled=made.pooled,
-    centred=centred,
   )
   return latent.complete(method, example)

@@ -104,6 +104,8 @@ def objective(evaluate, of_means: OfMeans | None = None) -> Objective:
     kl_terms = values.pop('kl_terms', None)
     if kl_terms is not None:
       values['loss'] = limited(values['loss'], kl_terms, jnp.mean(kl_terms, axis=0), hyper)
+    if of_means is None:
+      return values
     value, values = add_term(values['loss'], values, hyper)
     return {**values, 'loss': value}
 

@@ -12,6 +12,8 @@ from vaejax.methods import aggregate, bound
 from vaejax.objectives.total_correlation import ESTIMATORS, decompose
 from vaejax.types import Example, Method
 
+INNER = 'kl_terms', 'squared_error'  # terms of a bound that are no metrics
+
 
 def make(config, example: Example) -> Method:
   """The method of a config. Raises UserError for a setting that does not fit."""
@@ -25,7 +27,7 @@ def make(config, example: Example) -> Method:
       f'objective.rows={objective.rows}, the number of training images, is less than '
       f'batch_size={config.batch_size}. Set it to 0 if it is far more than a batch'
     )
-  settings = aggregate.settings(config)
+  settings = aggregate.settings(config, example)
   return tcvae(aggregate.base(config, example), objective.estimator, objective.rows, **settings)
 
 
@@ -45,19 +47,20 @@ def tcvae(base: Method, estimator='weighted', rows=0, **settings) -> Method:
   model = base.latent
 
   def loss(v, batch, key, hyper):
-    result = bound.terms(model, v, batch, key, {'beta': 1.0}, True, **settings)
+    # The parts replace the KL.
+    result = bound.terms(model, v, batch, key, {**hyper, 'beta': 0.0}, True, **settings)
     q, z = aggregate.flat(result.q, result.z)
     given = latent.conditions(model, batch)
     prior, _ = model.prior(result.variables, z.shape[0], given)
     parts = decompose(z, q, per_example(prior.log_prob(result.z)), estimator, rows)
-    values = {name: result.values[name] for name in ('recon', 'kl', 'elbo')} | parts._asdict()
-    value = result.values['recon'] + hyper['alpha'] * parts.mutual_information
+    values = {k: x for k, x in result.values.items() if k not in INNER} | parts._asdict()
+    value = result.value + hyper['alpha'] * parts.mutual_information
     value = value + hyper['beta'] * parts.total_correlation + hyper['gamma'] * parts.dimension_kl
     return jnp.mean(value), (jax.tree.map(jnp.mean, values), result.variables.extra)
 
   def metrics(v, batch, key, hyper):
-    values = bound.terms(model, v, batch, key, {'beta': 1.0}, False, **settings).values
-    return {name: values[name] for name in ('recon', 'kl', 'elbo')}
+    values = bound.terms(model, v, batch, key, hyper, False, **settings).values
+    return {k: x for k, x in values.items() if k not in INNER}
 
   players = (base.players[0]._replace(loss=loss, means=None),)
   return base._replace(players=players, metrics=metrics, pooled=None)

@@ -17,7 +17,8 @@ from vaejax.types import Example, Latent, Method, Player
 def make(config, example: Example) -> Method:
   """The method of a config. Raises UserError for a setting that does not fit."""
   objective = bound.settings(config, example)
-  return vae(**arguments(config, example), **objective)
+  method = vae(**arguments(config, example), **objective)
+  return method._replace(centred=centred(config.model))
 
 
 def arguments(config, example: Example) -> dict:
@@ -40,11 +41,10 @@ def arguments(config, example: Example) -> dict:
     'example': example,
     'classes': classes,
     'dims': discrete(model.likelihood, example),
-    'centred': centred(model),
   }
 
 
-def vae(nets, prior, latents, example, classes=0, dims=0, centred=False, **objective) -> Method:
+def vae(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method:
   """A VAE.
 
   Args:
@@ -53,7 +53,7 @@ def vae(nets, prior, latents, example, classes=0, dims=0, centred=False, **objec
     prior: p(z), see nets/priors.
     latents: the dimension of z.
     classes: the number of classes of the label that the model is conditioned on; 0 for none.
-    dims, centred: see Method.
+    dims: see Method.
     objective: see bound.terms.
   """
   nets = nets | prior.nets
@@ -76,5 +76,4 @@ def vae(nets, prior, latents, example, classes=0, dims=0, centred=False, **objec
   made = bound.bound(model, **objective)
   players = (Player('vae', made.loss, tuple(nets), means=made.means),)
   method = Method(init, players, None, made.metrics, {}, dims, latent=model, pooled=made.pooled)
-  method = method._replace(centred=centred)
   return latent.complete(method, example)

@@ -14,6 +14,7 @@ from vaejax.errors import UserError
 from vaejax.methods import gan
 from vaejax.methods.vae import arguments, vae
 from vaejax.nets import adversarial, lens
+from vaejax.nets.heads import centred
 from vaejax.objectives.adversarial import generator_loss
 from vaejax.objectives.elbo import elbo
 from vaejax.types import Example, Method, Player
@@ -27,13 +28,14 @@ def make(config, example: Example) -> Method:
       'model.likelihood=sigma_vae fits its scale to reconstructions, but half of the decoded '
       'images here are samples. Set it to gaussian_scalar'
     )
-  return vaegan(
+  method = vaegan(
     **arguments(config, example),
     critic=adversarial.critic(config.model.critic, example),
     loss=config.objective.name,
     penalty=config.objective.penalty,
     turns=config.objective.turns,
   )
+  return method._replace(centred=centred(config.model))
 
 
 def vaegan(
@@ -74,7 +76,7 @@ def vaegan(
   def init(key, batch):
     x, label = batch['image'], batch.get('label')
     z = jnp.zeros((x.shape[0], latents))
-    inputs = {'encoder': (x, label), 'decoder': (z, label), 'critic': (x, label)}
+    inputs = {'encoder': (x, label), 'decoder': (z, label, None, x), 'critic': (x, label)}
     return lens.init(nets, key, inputs | prior.inputs(x.shape[0], label))
 
   weight = 1.0 if loss == 'wasserstein' else 2.0  # of the mean over reconstructions and samples

@@ -140,7 +140,7 @@ def test_without_a_name_it_lists_what_can_be_and_what_is_there(tiny, tmp_path, m
   assert lines['mnist'] == '  mnist            not prepared; 11 MiB to download'
   assert f'its files are in {tmp_path}/downloads/manual/omniglot' in lines['omniglot']
   assert lines['emoji'].startswith('  emoji            not there: run `npm pack')
-  assert lines.keys() == {*sets.known(), 'tiny'} - {'digits', 'moving', 'shapes'}
+  assert lines.keys() == {*sets.known(), 'tiny'} - {'digits', 'gaussian_grid', 'moving', 'shapes'}
   assert out.splitlines()[-1] == (
-    'without preparing: digits, moving, shapes, and your own files by their path'
+    'without preparing: digits, gaussian_grid, moving, shapes, and your own files by their path'
   )

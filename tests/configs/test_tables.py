@@ -1,0 +1,45 @@
+"""The tables of packing and of few labels: their cells are configs, their claims are of means."""
+
+import pytest
+
+from vaejax.config.load import PROJECT, import_file, load_config
+from vaejax.config.table import MODES
+
+
+def table(name, mode):
+  return import_file(PROJECT / f'configs/tables/{name}.py').get_table(mode)
+
+
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('name', ['pacgan', 'm2'])
+def test_every_cell_is_a_config_with_its_published_values(name, mode):
+  found = table(name, mode)
+  assert len({cell.name for cell in found.cells}) == len(found.cells)
+  for cell in found.cells:
+    config = load_config(cell.config, cell.fields.items())
+    settings = {axis.rpartition('.')[2].partition('=')[0] for axis in cell.axes}
+    for setting, values in cell.published.items():
+      assert {part.partition('=')[0] for part in setting.split(', ') if part} == settings
+      assert set(values) <= set(found.values)
+    packing = config.get('objective', {}).get('packing', 1)
+    assert config.batch_size % packing == 0
+
+
+def test_packing_must_cover_more_than_single_images():
+  more, good = table('pacgan', 'short').claims
+  results = {(f'grid-{m}', ''): {'modes_covered': [10.0 + m, 11.0 + m]} for m in (1, 2, 3, 4)}
+  for m in (1, 2, 3, 4):
+    results[f'grid-{m}', '']['good_samples'] = [0.5, 0.5 + 0.01 * m]
+  assert more.holds(results) and good.holds(results)
+  results['grid-3', '']['modes_covered'] = [11.0, 12.0]
+  assert not more.holds(results) and good.holds(results)
+
+
+def test_more_labels_must_be_more_accurate():
+  more, above = table('m2', 'short').claims
+  accuracy = {'labels=100': 0.89, 'labels=1000': 0.95}
+  results = {(c, s): {'accuracy': [a]} for c in ('paper', 'ours') for s, a in accuracy.items()}
+  assert more.holds(results) and above.holds(results)
+  results['ours', 'labels=100'] = {'accuracy': [0.87]}
+  results['paper', 'labels=1000'] = {'accuracy': [0.80]}
+  assert not more.holds(results) and not above.holds(results)
