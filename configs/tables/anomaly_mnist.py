@@ -12,7 +12,7 @@ images of 8x8 pixels, with 2 latents. The cell `rule` repeats that choice. Nothi
 and training stops after a number of steps.
 
 Cost: whole, an estimate: 20 minutes on one GPU. --short, on two CPU cores that are otherwise idle,
-an estimate from 1000 steps: 15 minutes.
+an estimate from 1000 steps of smaller nets: 15 minutes. It was not run whole yet.
 """
 
 from functools import partial
