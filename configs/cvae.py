@@ -12,7 +12,8 @@ recognises the class of 98.2 % of 10 x 1000 mnist samples. The ELBO bounds log p
 The label is crossed with the encoder's features and with the latents, which gives each class its
 own weights there.
 
-Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), smoke, key=value.
+Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), lpips (see
+configs/vae.py), smoke, key=value.
 """
 
 from vaejax.config import presets
@@ -21,9 +22,11 @@ from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  words = parse_words(arg, dataset='digits')
+  words = parse_words(arg, dataset='digits', options=('lpips',))
   config = base('vae', {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0})
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
+  if words.options:
+    presets.add_lpips(config)
   config.model = {**presets.VAE, 'conditional': True, 'prior': 'by_class'}
   presets.autoencoder_defaults(config, words.dataset)
   config.steps = 1000  # for digits, whose test ELBO falls after that

@@ -11,11 +11,19 @@ recurrence (half the cost). The rollout after 5 given frames, compared with copy
 them: PSNR 27.4 and 17.2 dB one frame ahead, 19.4 and 11.9 dB ten ahead; SSIM 0.956 and 0.702, 0.769
 and 0.354. It is better at every horizon.
 
+These figures are of a decoder that is given z itself, which is now
+model.decoder_input=latents. By default it is given features of z, as in the paper, which was not
+measured yet.
+
+A continuation feeds its frames back: their means by default, or with --draw (eval.video.draw=True)
+frames drawn from p(x|z), as in the paper. For grey levels draws are black or white.
+
 The prior of a frame's latent is learned from the frames before it. The likelihood is the
 cross-entropy of grey levels, which is about 68 nats a frame for the data with itself.
 
 Words after the colon: a dataset (moving, any TFDS dataset of videos or image sequences, or the path
-of a folder of videos, of folders of frames, or of an array), gru, lstm, none, smoke, key=value.
+of a folder of videos, of folders of frames, or of an array), gru, lstm, none, lpips (see
+configs/vae.py), smoke, key=value.
 data.size is 32, 64, ...; videos are cut to data.frames. Shorter ones are left out, and longer ones
 are cut into several with data.stride.
 """
@@ -29,15 +37,18 @@ TINY = presets.TINY | {'model.state': 16, 'data.frames': 6, 'data.size': 16}
 
 
 def get_config(arg=''):
-  words = parse_words(arg, dataset='moving', options=tuple(CELLS))
+  words = parse_words(arg, dataset='moving', options=(*CELLS, 'lpips'))
   config = base('rvae', {'lr': 1.5e-3, 'beta': 1.0, 'free_bits': 0.0})
   config.objective = {'kl': 'analytic'}
+  if 'lpips' in words.options:
+    presets.add_lpips(config)
   # Windows begin every `stride` frames of a longer video, 0: only the first.
   config.data.update({'name': words.dataset, 'size': 32, 'frames': 15, 'stride': 0})
   config.model = {
     **presets.AUTOENCODER,
     'cell': choose_one(words.options, CELLS, 'gru'),
     'state': 256,
+    'decoder_input': 'features',  # of z, as in the paper, or the latents z
   }
   config.model.update({'latents': 16, 'likelihood': 'bernoulli'})
   if words.dataset == 'moving':

@@ -12,8 +12,10 @@ Test ELBO of digits over 16 seeds: mean -90.69 nats, standard deviation 0.34 nat
 
   python launch.py sweep --config=configs/vae.py --grid seed=0:16 --workdir=runs/seeds
 
-Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), classify, smoke,
-key=value. classify also trains a classifier of z, weighted by hyper.classification.
+Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), classify, lpips, smoke,
+key=value. classify also trains a classifier of z, weighted by hyper.classification. lpips adds the
+perceptual distance of the decoder's mean to the image, weighted by hyper.lpips; objective.lpips is
+its net, alex or vgg (pip install -e '.[perceptual]').
 """
 
 from vaejax.config import presets
@@ -22,13 +24,15 @@ from vaejax.config.words import finish, parse_words
 
 
 def get_config(arg=''):
-  words = parse_words(arg, dataset='digits', options=('classify',))
+  words = parse_words(arg, dataset='digits', options=('classify', 'lpips'))
   hyper = {'lr': 1e-3, 'beta': 1.0, 'capacity': 0.0, 'free_bits': 0.0}
   config = base(
-    'classified' if words.options else 'vae',
-    hyper | ({'classification': 10.0} if words.options else {}),
+    'classified' if 'classify' in words.options else 'vae',
+    hyper | ({'classification': 10.0} if 'classify' in words.options else {}),
   )
   config.objective = {'name': 'elbo', 'samples': 1, 'kl': 'analytic'}
+  if 'lpips' in words.options:
+    presets.add_lpips(config)
   config.model = dict(presets.VAE)
   presets.autoencoder_defaults(config, words.dataset)
   digits = words.dataset == 'digits'

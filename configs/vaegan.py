@@ -2,7 +2,7 @@
 
   python launch.py train --config=configs/vaegan.py --workdir=runs/vaegan
   python launch.py train --config=configs/vaegan.py:mnist --workdir=runs/vg --data_dir=DIR
-  python launch.py evaluate --workdir=runs/vg --evals=elbo,image,judge
+  python launch.py evaluate --workdir=runs/vg --evals=elbo,image,fidelity,frechet,judge
 
 Cost on two CPU cores (AMD EPYC) and expected number, seed 0, before the critic saw both a
 reconstruction and a sample for each image (it saw one of the two, so steps were cheaper): digits 1

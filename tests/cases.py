@@ -46,6 +46,10 @@ SETTINGS |= {
   'conv, batch norm, ema': ('vae', BATCH_NORM),
   'resnet, sigma_vae, accumulate': ('beta_vae', RESNET),
   'iwae, gaussian, clip': ('iwae', GAUSSIAN),
+  'tcvae': ('beta_vae:tcvae', {}),
+  'factor': ('beta_vae:factor', {}),
+  'dip_i, accumulate': ('beta_vae:dip_i', {'accumulate': '2'}),
+  'dip_ii, sigma_vae': ('beta_vae:dip_ii', {'likelihood': 'sigma_vae'}),
 }
 # One game of one player and one of two in seconds; all the others in the slow tests.
 DEFAULT = ('vae', 'gan')
@@ -62,6 +66,7 @@ STATISTICS = {
   'source, conv32': {'decoder'},
   'conv, batch norm, ema': {'encoder'},
   'resnet, sigma_vae, accumulate': {'decoder'},
+  'dip_ii, sigma_vae': {'decoder'},
 }
 
 
@@ -85,7 +90,8 @@ def build(id: str) -> Case:
   config = load_config(f'{CONFIGS}/{stem}.py:smoke,{words}', settings.items())
   rows = splits.table(config.data, 'train', None)
   method = factory.make_method(config, sources.example(config.data, rows))
-  source = sources.train(config.data, rows, examples(config, method), config.seed)
+  leave_out, n = 'left_out' in config.hyper, examples(config, method)
+  source = sources.train(config.data, rows, n, config.seed, leave_out=leave_out)
   optimizer, traces = config.optimizer, []
   step = make_step(
     method,
@@ -110,7 +116,7 @@ def build(id: str) -> Case:
 
 def examples(config, method: Method) -> int:
   """How many one step draws."""
-  return config.batch_size * max(player.turns for player in method.players)
+  return config.batch_size * method.batches
 
 
 def run(case: Case, *lengths: int, state=None):

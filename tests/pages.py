@@ -125,6 +125,8 @@ def arguments(words: list[str], number: int) -> list[str]:
     words = [*words, 'train', '--config=configs/vae.py', '--workdir=runs/vae']
   if words[1].startswith('tests/benchmarks'):
     words = [*words, *QUICK[Path(words[1]).stem]]
+  elif 'reproduce' in words:
+    words = [*(word for word in words if word != '--short'), '--smoke']
   elif {'train', 'sweep'} & {*words}:
     local = [word.replace('--cluster=slurm', '--cluster=local') for word in words]
     words = [word for word in local if not word.startswith('--gpus')]

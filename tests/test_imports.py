@@ -18,7 +18,8 @@ LAYERS = (
   ('compound',),
   ('objectives', 'metrics'),
   ('latent', 'nets', 'data'),
-  ('methods', 'config'),
+  ('perceptual',),
+  ('methods', 'config', 'scores'),
   ('core',),
   ('runs',),
   ('reporting',),
@@ -30,7 +31,12 @@ LAYERS = (
 )
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}
 # Only by lookup: a name in a config, and not an import, leads there.
-BY_NAME = {'methods': (), 'evals': (), 'nets': ('methods',), 'latent': ('methods', 'evals', 'api')}
+BY_NAME = {
+  'methods': (),
+  'evals': (),
+  'nets': ('methods', 'perceptual'),
+  'latent': ('methods', 'scores', 'evals', 'api'),
+}
 
 
 def imported(code: str) -> set[str]:

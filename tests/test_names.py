@@ -38,8 +38,18 @@ KINDS = {
   'sets': Kind('data/sets', ('table', 'SUITS', 'ARCHIVES'), dict([STYLES])),
   # The default of a config's field, which is of the prior.
   'methods': Kind('methods', ('make',), {PACKAGE / 'config' / 'presets.py': {'prior'}}, MODELS),
-  # The default of a config's field: what is computed where nothing is asked for.
-  'evals': Kind('evals', ('make',), {PACKAGE / 'config' / 'base.py': {'elbo'}}, MODELS),
+  # The default of a config's field: what is computed where nothing is asked for. A kernel is also
+  # that of a convolution.
+  'evals': Kind(
+    'evals',
+    ('make',),
+    {
+      PACKAGE / 'config' / 'base.py': {'elbo'},
+      PACKAGE / 'config' / 'presets.py': {'kernel'},
+      PACKAGE / 'perceptual' / 'weights.py': {'kernel'},
+    },
+    MODELS,
+  ),
 }
 
 

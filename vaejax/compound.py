@@ -1,7 +1,7 @@
 """Distributions of latents: codes, mixtures, tuples, chains, and paths along time.
 
-A value of a Joint or a Chain is a tuple, and so is its `log_prob`. Both have `factors(x)`, the
-conditionals at a value, which `divergence` uses.
+A value of a Joint, a Chain or a Reversed is a tuple, and so is its `log_prob`. They have
+`factors(x)`, the conditionals at a value, which `divergence` uses.
 """
 
 import jax
@@ -135,6 +135,28 @@ class Chain:
 
   def log_prob(self, x):
     return tuple(p.log_prob(value) for p, value in zip(self.factors(x), x, strict=True))
+
+
+@distribution
+class Reversed:
+  """A Chain whose values are in reverse order: (z_1, ..., z_L) of p(z_L) p(z_{L-1}|z_L) ..., as a
+  posterior has them that begins with z_1."""
+
+  chain: Chain
+
+  @property
+  def mean(self):
+    return self.chain.mean[::-1]
+
+  def sample(self, key, temperature=1.0):
+    return self.chain.sample(key, temperature)[::-1]
+
+  def factors(self, x):
+    """The conditional of each entry of a value, given the entries after it."""
+    return self.chain.factors(x[::-1])[::-1]
+
+  def log_prob(self, x):
+    return self.chain.log_prob(x[::-1])[::-1]
 
 
 @distribution

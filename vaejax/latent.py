@@ -21,7 +21,7 @@ def log_joint(model: Latent, v: Variables, z, batch: Batch) -> jax.Array:
   given, x = conditions(model, batch), batch[model.data]
   prior, _ = model.prior(v, x.shape[0], given)
   likelihood, _ = model.likelihood(v, z, given)
-  return per_example(prior.log_prob(z)) + per_example(likelihood.log_prob(x))
+  return prior.total_log_prob(z) + likelihood.total_log_prob(x)
 
 
 def log_weight(model: Latent, v: Variables, batch: Batch, key: jax.Array) -> jax.Array:

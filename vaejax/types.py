@@ -74,6 +74,7 @@ class Player(NamedTuple):
       `optimizer` section, see core.optim.equip.
     lr: the entry of `hyper` that is the rate.
     turns: number of updates in a round, each on its own examples.
+    batches: number of batches in these examples; rows of the first, the second and so on alternate.
     means: (variables, batch, key, hyper) -> (means over the batch that the loss is not linear in,
       new extra). With microbatches they are computed first, and their BatchMeans are the last
       argument of `loss`, so that its mean over microbatches has the gradient of the whole batch.
@@ -86,6 +87,7 @@ class Player(NamedTuple):
   tx: optax.GradientTransformation | None = None
   lr: str = 'lr'
   turns: int = 1
+  batches: int = 1
   means: Callable[..., tuple[Mapping[str, jax.Array], Any]] | None = None
 
 
@@ -117,7 +119,7 @@ class Method(NamedTuple):
   Example.to_data and to_unit convert them for users.
 
   Attributes:
-    init: (key, batch) -> Variables.
+    init: (key, batch) -> Variables. The batch has one example, which is blank unless `centred`.
     players: in the order of their turns.
     sample: (variables, key, n, given, *, temperature, draw) -> Batch of n examples. `given` is a
       Batch with n rows of any of the fields below. None if the method generates nothing.
@@ -134,6 +136,7 @@ class Method(NamedTuple):
     latent: the three distributions of a latent-variable model; None for a GAN.
     previous: number of rows before each row that `metrics` needs, as in Eval. Without them in the
       batch, it takes rows of the batch.
+    centred: whether `init` is given the mean of the training data as its example.
   """
 
   init: Callable[[jax.Array, Batch], Variables]
@@ -146,6 +149,12 @@ class Method(NamedTuple):
   latent: Latent | None = None
   pooled: Callable[[Metrics, Hyper], Metrics] | None = None
   previous: int = 0
+  centred: bool = False
+
+  @property
+  def batches(self) -> int:
+    """The number of batches that a step draws."""
+    return max(player.turns * player.batches for player in self.players)
 
   @property
   def conditional(self) -> bool:
@@ -182,10 +191,15 @@ class Eval(NamedTuple):
       (value, its standard error or None)}, on the host.
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
-    limit: number of examples whose rows are collected; 0: all.
+    limit: number of examples that are tested, from the first on: further ones are masked, and
+      their rows are not collected; 0: all.
+    spaced: whether as many rows of 'train' as of 'test', evenly spaced, are enough for it. It gets
+      all of them if another eval of the pass needs them.
     previous: number of rows of a split that `extract` needs before each row, as
       batch['previous_image'] [B, previous, H, W, C] and so on, the nearest last. Before the first
       row of the split, they are that row.
+    others: {stream: (folder of prepared datasets) -> data.table.Table} of streams of other data
+      that this eval brings, which is prepared as the run's.
   """
 
   extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
@@ -193,7 +207,9 @@ class Eval(NamedTuple):
   names: Callable[[], Sequence[str]]
   protocol: Mapping[str, Any] = MappingProxyType({})
   limit: int = 0
+  spaced: bool = False
   previous: int = 0
+  others: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
 
 class Example(NamedTuple):

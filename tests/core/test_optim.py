@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import optax
 import pytest
 
 from vaejax.config.base import base, player
+from vaejax.config.load import load_config
 from vaejax.config.schedules import depends_on_steps
 from vaejax.core import optim
 from vaejax.errors import UserError
@@ -49,6 +51,41 @@ def test_a_direction_at_a_rate_is_optaxs_own_optimizer(name):
     own = descend(factory(learning_rate=RATE, **given), 1.0)
     np.testing.assert_allclose(found, own, rtol=1e-5)
     assert np.abs(found - plain).max() > 1e-3  # the arguments did arrive
+
+
+def test_rmsprop_of_the_source_configs_is_keras_own():
+  """Keras: v = decay v + (1 - decay) g², and a step of g / sqrt(v + epsilon) with 1e-7. Gradients
+  are small, so that the epsilon matters."""
+  path = str(Path(__file__).parents[2] / 'configs' / 'source.py')
+  gradients = 1e-4 * np.random.default_rng(0).normal(size=(5, 50))
+  for system in ('conv28', 'conv32'):
+    tx = optim.make(load_config(f'{path}:{system}').optimizer)
+    state, v = tx.init(jnp.zeros(50)), np.zeros(50)
+    for g in gradients:
+      update, state = tx.update(jnp.asarray(g, jnp.float32), state)
+      v = 0.9 * v + 0.1 * g**2
+      np.testing.assert_allclose(update, -g / np.sqrt(v + 1e-7), rtol=1e-4)
+      assert np.abs(g / np.sqrt(v + 1e-8) / update + 1).min() > 0.1  # optax's default differs
+
+
+def test_adam_of_the_paper_config_is_that_of_the_iwae_code():
+  """yburda/iwae adds gradients over a batch of 20, and 1e-4 to the root without correcting it for
+  bias, which is none after many steps. Its second moment begins at 1, which has decayed by then."""
+  config = load_config(str(Path(__file__).parents[2] / 'configs' / 'iwae.py') + ':mnist,paper')
+  tx = optim.make(config.optimizer)
+  gradients = 1e-5 * np.random.default_rng(0).normal(1.0, 1.0, size=(30_000, 8))
+
+  def step(state, g):
+    update, state = tx.update(g, state)
+    return state, update
+
+  _, updates = jax.lax.scan(step, tx.init(jnp.zeros(8)), jnp.asarray(gradients, jnp.float32))
+  b1, b2, m, v = 0.99, 0.999, np.zeros(8), np.ones(8)
+  for g in 20 * gradients:
+    m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+  np.testing.assert_allclose(updates[-1], -m / (np.sqrt(v) + 1e-4), rtol=1e-3)
+  # The same epsilon on the mean gradient would be 20 times as large.
+  assert np.abs(m / (np.sqrt(v) + 2e-3) / updates[-1] + 1).min() > 0.1
 
 
 def test_clipping_is_by_the_global_norm():

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vaejax.data.order import divide, first_position, host_order, multiply, order, permutation
+from vaejax.data.order import (
+  divide,
+  first_position,
+  host_order,
+  multiply,
+  order,
+  permutation,
+  side_of,
+)
 
 SIZES = [1, 2, 3, 10, 127, 128, 1797, 60_000]
 
@@ -46,6 +54,27 @@ def test_host_and_device_agree_at_any_position(size):
   for first in (0, 5 * size + size // 2, 2**31 - 50, 2**32 - 60, 2**32 * size - 30, 2**51 - 50):
     ours = device(jax.random.key(3), first, 100, size)
     assert np.array_equal(ours, host(3, first + np.arange(100), size)) and ours.dtype == jnp.int32
+
+
+@pytest.mark.parametrize('size', [1, 2, 3, 10, 127, 128, 961, 962, 1797, 60_000])
+def test_a_size_on_the_device_gives_the_order_of_the_network(size):
+  """So members of a sweep may have sizes of their own."""
+  words = jnp.uint32(0), jnp.uint32(0)
+  rows = jax.jit(order, static_argnums=2)(jax.random.key(3), words, size, jnp.int32(size))
+  assert np.array_equal(np.sort(rows), np.arange(size))
+  if size >= 128:
+    for first in (0, 5 * size + size // 2, 2**32 - 60):
+      words = jnp.uint32(first >> 32), jnp.uint32(first % 2**32)
+      ours = jax.jit(order, static_argnums=2)(jax.random.key(3), words, 100, jnp.int32(size))
+      assert np.array_equal(ours, host(3, first + np.arange(100), size))
+
+
+def test_the_side_on_the_device_is_exact():
+  squares = np.arange(1, 46341, dtype=np.int64) ** 2
+  sizes = np.concatenate([squares - 1, squares, squares + 1, [2**31 - 1]])
+  sizes = sizes[(sizes > 0) & (sizes < 2**31)]
+  want = [side_of(int(size)) for size in sizes]
+  assert np.array_equal(jax.jit(side_of)(sizes.astype(np.int32)), want)
 
 
 @pytest.mark.parametrize('size', [3, 1797])

@@ -5,13 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from run_eval import example_of
-from run_eval import values as run_eval
+from run_eval import example_of, with_errors
 
 from vaejax.errors import UserError
 from vaejax.evals import judge
 from vaejax.evaluation.judges import Judge
-from vaejax.metrics.frechet import Moments, distance
+from vaejax.metrics.frechet import Moments
 from vaejax.types import Example, Method
 
 CLASSES, SHAPE = 4, (2, 3, 1)
@@ -62,14 +61,19 @@ def toy(sample, given=('label',)):
   return Method(None, (), sample, None, {}, given=given)
 
 
-def values(method, label, mask=None, config=CONFIG):
+def values(*arguments, **named):
+  """{name: value} of `estimates`."""
+  return {name: x.value for name, x in estimates(*arguments, **named).items()}
+
+
+def estimates(method, label, mask=None, config=CONFIG):
   """What the eval finds in two batches: the whole, and the same again masked away."""
   e = judge.make(method, config, EXAMPLE)
   label = jnp.asarray(label, jnp.int32)
   given = {'label': label} if 'label' in method.given else {}
   samples = given | method.sample(None, jax.random.key(0), len(label), given)
   mask = jnp.ones(label.shape[0]) if mask is None else jnp.asarray(mask)
-  return run_eval(e, samples=[{**samples, 'mask': mask}, {**samples, 'mask': 0 * mask}])
+  return with_errors(e, samples=[{**samples, 'mask': mask}, {**samples, 'mask': 0 * mask}])
 
 
 def test_agreement_is_the_mean_over_classes_and_the_least_of_them(found):
@@ -129,33 +133,49 @@ def test_a_judge_without_test_labels_has_no_accuracy(found):
   assert judge.make(method, CONFIG, EXAMPLE).protocol['judge_accuracy'] is None
 
 
-def test_the_distance_is_that_of_the_features_moments(found):
-  factor = np.random.default_rng(1).normal(size=(6, 6))
-  one = found(covariance=factor @ factor.T)
-  image = np.random.default_rng(2).uniform(size=(300, *SHAPE)).astype(np.float32)
-  method = toy(lambda v, key, n, given: {'image': jnp.asarray(image)}, ())
-  got = values(method, np.zeros(300))
-  flat = np.float64(image.reshape(300, 6))
-  want = distance(Moments(flat.mean(0), np.cov(flat.T)), one.test)
-  assert got['frechet_mnist'] == pytest.approx(want, rel=1e-5) and want > 1
-  assert got['frechet_mnist_floor'] == pytest.approx(distance(one.train, one.test))
-  assert not any(name.lower().startswith('fid') for name in got)
+def test_errors(found):
+  """Of means over samples, and of the bootstrap where a value is no mean."""
+  found()
+  label = np.repeat([0, 1], [300, 100])
+  wrong = np.zeros(400, int)
+  wrong[[*range(30), *range(300, 320)]] = 1
+  method = toy(lambda v, key, n, given: {'image': images_of(given['label'], wrong)})
+  got = estimates(method, label)
+  parts = 0.9 * 0.1 / 299, 0.8 * 0.2 / 99
+  assert got['label_agreement'].value == pytest.approx(0.85)
+  assert got['label_agreement'].error == pytest.approx(np.sqrt(sum(parts)) / 2, rel=1e-6)
+  assert got['label_agreement_least'].error == pytest.approx(np.sqrt(parts[1]), rel=0.2)
+  shares = np.array([270, 110, 20]) / 400  # the delta method
+  variance = np.sum(shares * np.log(shares) ** 2) - np.sum(shares * np.log(shares)) ** 2
+  assert got['class_entropy'].error == pytest.approx(np.sqrt(variance / 400), rel=0.2)
+  assert got['classes_covered'].value == 3 and got['classes_covered'].error < 0.5
+  assert got['classes_covered'].interval is None and got['confidence'].error > 0
+  assert not any(name.startswith('frechet') for name in got)
+
+
+def test_the_accuracy_of_the_judge_has_the_error_of_its_rows(found, monkeypatch):
+  one = found()._replace(labelled=101)
+  monkeypatch.setattr(judge.judges, 'find', lambda named, data: one)
+  method = toy(lambda v, key, n, given: {'image': images_of(np.zeros(4, int))}, ())
+  assert estimates(method, np.zeros(4))['judge_accuracy'].error == pytest.approx(0.03)
 
 
 def test_the_judge_sees_images_in_the_range_that_it_knows(found):
-  one = found(low=-1.0, high=1.0)
+  found(low=-1.0, high=1.0)
   method = toy(lambda v, key, n, given: {'image': images_of(jnp.zeros(n, int))}, ())
-  got = values(method, np.zeros(8))
-  seen = np.float64(2 * images_of(jnp.zeros(8, int)).reshape(8, 6) - 1)
-  want = distance(Moments(seen.mean(0), np.zeros((6, 6))), one.test)
-  assert got['frechet_mnist'] == pytest.approx(want, rel=1e-5)
+  e = judge.make(method, CONFIG, EXAMPLE)
+  batch = {'image': images_of(jnp.zeros(8, int)), 'mask': jnp.ones(8)}
+  _, rows = e.extract['samples'](None, batch, jax.random.key(0), {})
+  np.testing.assert_allclose(
+    rows['judge_' + 'c' * 16 + '_features'], 2 * batch['image'].reshape(8, 6) - 1
+  )
 
 
 def test_the_protocol_says_who_judged_what(found):
   found()
   got = judge.make(toy(None.__class__), CONFIG, EXAMPLE).protocol
   assert (got['judge'], got['judge_accuracy'], got['judge_checksum']) == ('mnist', 0.9, 'c' * 16)
-  assert 'means of pixels binarised by dynamic' in got['images'] and got['reference'] == 'it'
+  assert 'means of pixels binarised by dynamic' in got['images'] and got['judged'] == 'it'
 
 
 def test_what_it_cannot_judge_is_refused(found):

@@ -210,10 +210,17 @@ def test_a_run_is_judged_by_command(judged, conditional, cache, tmp_path, capsys
   assert main([*judge, f'--config.eval.judge.workdir={judged}']) == 0
   shown = capsys.readouterr().out
   recorded = json.loads((run / 'evaluation.json').read_text())
-  names = 'frechet_digits', 'frechet_digits_floor', 'classes_covered', 'class_entropy', 'confidence'
+  names = 'classes_covered', 'class_entropy', 'confidence', 'judge_accuracy'
   for name in (*names, 'label_agreement', 'label_agreement_least'):
     assert name in shown and recorded[name]['judge'] == 'digits'
     assert recorded[name]['judge_checksum'] == find(str(judged), DATA).checksum[:16]
+    assert recorded[name]['error'] is not None
+  workdirs = [f'--config.eval.{name}.workdir={judged}' for name in ('frechet', 'kernel')]
+  assert main(['evaluate', f'--workdir={run}', '--evals=frechet,kernel', *workdirs]) == 0
+  recorded = json.loads((run / 'evaluation.json').read_text())
+  for name in ('frechet_digits', 'frechet_digits_floor', 'kernel_digits', 'kernel_digits_floor'):
+    assert recorded[name]['judge_checksum'] == find(str(judged), DATA).checksum[:16]
+    assert recorded[name]['interval'] and len(recorded[name]['content']) > 8
   found, floor = (recorded[f'frechet_digits{end}']['value'] for end in ('', '_floor'))
   assert found > floor > 0
   keep(judged)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
+from vaejax.core.batch_program import draw_samples
 from vaejax.core.devices import make_mesh
-from vaejax.core.passes import draw_samples, make_pass
+from vaejax.core.passes import make_pass
 from vaejax.data import source
 from vaejax.data.labels import Count
 from vaejax.data.table import of_arrays

@@ -49,10 +49,18 @@ def variables(method):
 
 
 @cache
-def built(cell='gru', likelihood='bernoulli'):
-  settings = config(model__cell=cell, model__likelihood=likelihood)
+def built(cell='gru', likelihood='bernoulli', decoder_input='features'):
+  settings = config(
+    model__cell=cell, model__likelihood=likelihood, model__decoder_input=decoder_input
+  )
   method = rvae.make(settings, example())
   return method, recurrent.make(settings.model, example()), variables(method)
+
+
+def given_to_decoder(nets, v, z, h):
+  """Features of z, or z itself, and h."""
+  code = nets['core'].bind({'params': v.params['core']}).code_trunk
+  return jnp.concatenate([code(z) if nets['core'].codes else z, h], axis=-1)
 
 
 def by_hand(nets, v, x, noise):
@@ -64,7 +72,7 @@ def by_hand(nets, v, x, noise):
     seen = apply('encoder', x[:, t])
     q, p = apply('core', carry, seen, method='posterior'), apply('core', carry, method='prior')
     z = q.mean + jnp.exp(q.log_scale) * noise[:, t]
-    found = apply('decoder', jnp.concatenate([z, core.state(carry)], axis=-1))
+    found = apply('decoder', given_to_decoder(nets, v, z, core.state(carry)))
     recons.append(-found.log_prob(x[:, t]).sum((1, 2, 3)))
     c, d = jnp.exp(2 * q.log_scale), jnp.exp(2 * p.log_scale)
     kls.append(0.5 * (c / d + (q.mean - p.mean) ** 2 / d - 1 - jnp.log(c / d)).sum(-1))
@@ -72,9 +80,12 @@ def by_hand(nets, v, x, noise):
   return jnp.stack(recons, 1), jnp.stack(kls, 1)
 
 
+@pytest.mark.parametrize('decoder_input', ['features', 'latents'])
 @pytest.mark.parametrize('cell', recurrent.CELLS)
-def test_the_bound_is_the_sum_over_frames(cell):
-  method, nets, v = built(cell)
+def test_the_bound_is_the_sum_over_frames(cell, decoder_input):
+  method, nets, v = built(cell, decoder_input=decoder_input)
+  width = 12 if decoder_input == 'features' else 9
+  assert v.params['decoder']['trunk']['Mlp_0']['Dense_0']['kernel'].shape == (width, 8)
   noise = jax.random.normal(KEY, (B, T, 3))
   recon, kl = jax.jit(partial(by_hand, nets))(v, batch()['video'], noise)
   found = jax.jit(method.metrics)(v, batch(), KEY, HYPER | {'beta': 2.0})
@@ -86,6 +97,16 @@ def test_the_bound_is_the_sum_over_frames(cell):
   loss, (means, _) = jax.jit(method.players[0].loss)(v, batch(), KEY, HYPER)
   np.testing.assert_allclose(loss, -np.mean(found['elbo']), rtol=1e-5)
   np.testing.assert_allclose(means['kl'], found['kl'].mean(), rtol=1e-5)
+
+
+def test_a_config_from_before_the_field_gives_the_decoder_z():
+  old = config()
+  with old.unlocked():
+    del old.model.decoder_input
+  method = rvae.make(old, example())
+  v = jax.eval_shape(method.init, KEY, batch())
+  want = built(decoder_input='latents')[2]
+  assert jax.tree.map(jnp.shape, v.params) == jax.tree.map(jnp.shape, want.params)
 
 
 def test_the_sampled_kl_is_the_analytic_one_on_average():
@@ -168,7 +189,7 @@ def go_on(nets, v, first, noise):
       z = recurrent.reparameterise(q, noise[:, t])
     else:
       z = recurrent.reparameterise(apply('core', carry, method='prior'), noise[:, t])
-      code = jnp.concatenate([z, core.state(carry)], axis=-1)
+      code = given_to_decoder(nets, v, z, core.state(carry))
       shown.append(apply('decoder', code).mean)
       seen = apply('encoder', shown[-1])
     carry = apply('core', carry, seen, z, method='advance')

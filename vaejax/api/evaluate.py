@@ -10,6 +10,8 @@ from vaejax.api.data import Data, locate
 from vaejax.api.run import check_run
 from vaejax.estimates import Estimate
 from vaejax.evaluation import evaluate as evaluation
+from vaejax.runs.sweep_files import is_sweep
+from vaejax.sweeps.evaluate import evaluate_sweep
 
 
 def evaluate(
@@ -25,9 +27,12 @@ def evaluate(
   data: Data | None = None,
   data_dir: str | PathLike[str] | None = None,
   progress: bool = False,
-) -> dict[str, Estimate]:
+) -> dict[str, Estimate] | dict[int, dict[str, Estimate]]:
   """Evaluates a trained run, writes the values to its evaluation.json, and returns them as
   {name: Estimate(value, error, ...)}, see vaejax/estimates.py.
+
+  Of a sweep without `member`, all members but the frozen ones are evaluated together: returns
+  {member: {name: Estimate}}, and writes members/K/evaluation.json, results.csv and table.csv.
 
   Args:
     workdir, checkpoint, member, weights: see `load`.
@@ -45,20 +50,14 @@ def evaluate(
   inputs.integer('seed', seed, 0, 2**32 - 1)
   name, data_dir = locate(data, data_dir)
   messages = []
-  values, skipped, problem = evaluation.evaluate(
-    folder,
-    (evals,) if isinstance(evals, str) else tuple(evals),
-    split,
-    seed,
-    [(f'eval.{field}', str(value)) for field, value in (settings or {}).items()],
-    weights,
-    str(checkpoint),
-    data_dir,
-    member,
-    print if progress else messages.append,
-    name,
-    progress,
-  )
+  log = print if progress else messages.append
+  overrides = [(f'eval.{field}', str(value)) for field, value in (settings or {}).items()]
+  names = (evals,) if isinstance(evals, str) else tuple(evals)
+  given = folder, names, split, seed, overrides, weights, str(checkpoint), data_dir
+  if member is None and is_sweep(folder):
+    values, skipped, problem = evaluate_sweep(*given, log, name, progress)
+  else:
+    values, skipped, problem = evaluation.evaluate(*given, member, log, name, progress)
   for text in messages:
     warnings.warn(text, stacklevel=2)
   if problem:

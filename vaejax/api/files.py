@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.api.run import Run
+from vaejax.data.source import Source
 from vaejax.errors import UserError
 from vaejax.reporting import images, previews
 from vaejax.runs import trained
@@ -64,11 +65,19 @@ def write_reconstructions(
 
 
 def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, np.ndarray]]:
-  """Yields the first n rows of a split of the run's data (None: all), in parts, as Run's
-  methods take them. Raises UserError."""
+  """The first n rows of a split of the run's data (None: all), in parts, as Run's methods take
+  them. Raises UserError."""
   _, source = trained.open_split(run, split, log=run.log)
+  return rows_of(run, source, n)
+
+
+def rows_of(
+  run: Run, source: Source, n: int | None = None, at_once: int = 0
+) -> Iterator[dict[str, np.ndarray]]:
+  """Yields the first n rows of a source in order (None: all), at_once of them at a time (0:
+  ROWS_AT_ONCE), as Run's methods take them."""
   data, n = run.example.data, min(n or source.size, source.size)
-  size = min(n, ROWS_AT_ONCE)
+  size = min(n, at_once or ROWS_AT_ONCE)
 
   @jax.jit
   def part(buffer, index):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vaejax import scores
 from vaejax.latent import log_likelihood
 from vaejax.types import Batch, Example, Method, Variables
 
@@ -31,7 +32,7 @@ def in_batches(program: Callable[..., Any], rows: Batch, n: int, size: int) -> A
 
 def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   """Returns the programs of a method: 'encode', 'draw', 'decode', 'reconstruct', 'sample',
-  'log_prob', 'translate' and 'classify', as far as it has them.
+  'log_prob', 'score', 'translate' and 'classify', as far as it has them.
 
   Each is jitted, (variables, rows, index, key, ...) -> arrays [B, ...], with images as users have
   them. What is drawn for row i depends only on the key and on its index.
@@ -68,17 +69,23 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
     settings = {'temperature': temperature, 'draw': draw}
     return outward(method.sample(v, key, len(index), given, **settings))
 
+  def score(v, rows, index, key, draws, samples):
+    return scores.make(method, draws, samples)(v, inward(rows))
+
   outputs = {'encode': lambda batch: batch['mean'], 'classify': lambda batch: batch['probability']}
   outputs |= dict.fromkeys(('decode', 'reconstruct', 'translate'), outward)
   programs = {name: predicted(name, output) for name, output in outputs.items() if name in predict}
   programs |= {'draw': draw} if 'encode' in predict else {}
   programs |= {'log_prob': log_prob} if 'log_weight' in predict else {}
+  programs |= {'score': score} if scores.names(method) else {}
   programs |= {'sample': sample} if method.sample else {}
-  statics = {'log_prob': 'samples', 'sample': 'draw'}
+  statics = {'log_prob': 'samples', 'sample': 'draw', 'score': ('draws', 'samples')}
   return {name: compiled(program, statics.get(name)) for name, program in programs.items()}
 
 
-def compiled(program: Callable[..., Any], static: str | None) -> Callable[..., Any]:
+def compiled(
+  program: Callable[..., Any], static: str | tuple[str, ...] | None
+) -> Callable[..., Any]:
   """Returns the program jitted, with matrix products in full precision on accelerators too."""
 
   def precise(*args, **settings):

@@ -12,6 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from numpy.typing import ArrayLike
 
+from vaejax import scores
 from vaejax.api import inputs, programs
 from vaejax.api.data import Data, locate
 from vaejax.data.classes import named_by_numbers
@@ -167,15 +168,51 @@ class Run:
     """Returns log p(x) of every image in nats, [N] float32, by importance sampling (Burda et al.
     2016, equation 8). On average it is a lower bound, which more samples make tighter."""
     rows, n = self._rows('log_prob', images, fields)
-    x = rows[self.example.data]
-    top = 255 if x.dtype == np.uint8 else 1
-    if self.example.levels == 2 and not np.isin(x, (0, top)).all():
-      raise UserError(
-        'this run models binary images, under which other values have no probability. Binarise '
-        'them first, for example (images > 127).astype(np.float32)'
-      )
+    self._check_binary(rows[self.example.data])
     samples = inputs.integer('samples', samples, 1)
     return self._run('log_prob', rows, n, seed, programs.SCORED, samples=samples)
+
+  def score(
+    self,
+    images: ArrayLike,
+    *,
+    draws: int = scores.DRAWS,
+    samples: int = scores.SAMPLES,
+    background: 'Run | None' = None,
+    **fields: Any,
+  ) -> dict[str, np.ndarray]:
+    """Returns anomaly scores of every image, {name: [N] float32}, larger for less likely ones.
+
+    They are 'neg_elbo', 'neg_log_prob' (-log p(x) by importance sampling), 'recon' and 'kl' in
+    nats, and 'squared_error' of the reconstruction, summed over elements in the range inside the
+    method, as far as the method has them. The draws are fixed, so the score of an image is always
+    the same.
+
+    Args:
+      draws: of the latents, for the ELBO and its terms.
+      samples: of importance sampling.
+      background: another run on the same kind of images. Adds 'ratio', the log of the ratio of
+        likelihoods p_background(x) / p(x), in nats (Ren et al. 2019).
+    """
+    rows, n = self._rows('score', images, fields)
+    self._check_binary(rows[self.example.data])
+    settings = {'draws': inputs.integer('draws', draws, 1)}
+    settings['samples'] = inputs.integer('samples', samples, 1)
+    values = self._run('score', rows, n, 0, programs.SCORED, **settings)
+    values = {name: values[name] for name in scores.NAMES if name in values}
+    if background is not None:
+      self.check_score('neg_log_prob')
+      background.check_score('neg_log_prob')
+      values[scores.RATIO] = (
+        values['neg_log_prob'] - background.score(images, **settings, **fields)['neg_log_prob']
+      )
+    return values
+
+  def check_score(self, name: str = '') -> None:
+    """Raises UserError if the method has no anomaly scores, or not the one of this name."""
+    self._check('score')
+    if name and name not in scores.names(self.method):
+      raise UserError(f'a run of {self.config.method} has no {name}, because it has no likelihood')
 
   def translate(self, images: ArrayLike, style_images: ArrayLike, **fields: Any) -> np.ndarray:
     """Returns the content of every image in the style of its style image, [N, H, W, C] float32."""
@@ -205,6 +242,15 @@ class Run:
     if name not in self._programs:
       known = ', '.join(n for n in self._programs if n != 'draw')
       raise UserError(f'a run of {self.config.method} has no {name}. Use one of {known}')
+
+  def _check_binary(self, x: np.ndarray) -> None:
+    """Raises UserError for images with greys, if the run models binary ones."""
+    top = 255 if x.dtype == np.uint8 else 1
+    if self.example.levels == 2 and not np.isin(x, (0, top)).all():
+      raise UserError(
+        'this run models binary images, under which other values have no probability. Binarise '
+        'them first, for example (images > 127).astype(np.float32)'
+      )
 
   def _rows(self, name: str, images: Any, fields: dict) -> tuple[dict[str, np.ndarray], int]:
     """Returns images with the fields that they are conditioned on, checked, and their number."""

@@ -22,7 +22,10 @@ examples:
   python launch.py evaluate --workdir=runs/m --evals=elbo,nll
   python launch.py encode --workdir=runs/m --split=test --out=latents.npz
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
+  python launch.py score --workdir=runs/m --inputs=FOLDER --out=scores.csv
   python launch.py prepare cifar100 --data_dir=DIR
+  python launch.py report runs/m runs/sweep --out=report.html
+  python launch.py reproduce --table=iwae --short --data_dir=DIR
   python launch.py submit --nodes=2 --gpus=8 -- sweep --config=configs/gan.py --grid seed=0:8
 """
 
@@ -115,8 +118,13 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   add_verb('encode', 'Write the latents of a split.', *trained, latents)
   about = 'Write a picture of images above their reconstructions.'
   add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
+  add_verb('score', 'Write anomaly scores of pictures.', *trained, add_score_flags)
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
   add_verb('prepare', about, add_prepare_flags)
+  about = 'Write a page that compares runs and sweeps.'
+  add_verb('report', about, add_report_flags)
+  about = 'Train and evaluate the cells of a published table, and compare.'
+  add_verb('reproduce', about, add_reproduce_flags)
   about = 'Submit commands, each after a --, as cluster jobs that resume when interrupted.'
   add_verb('submit', about, add_submit_flags)
   usages = ''.join(verb.format_usage() for verb in adder.choices.values())
@@ -142,6 +150,32 @@ def add_prepare_flags(verb: Parser) -> None:
   about = 'folder of prepared TFDS datasets, which is made if it is missing'
   verb.add_argument('--data_dir', metavar='DIR', type=path, help=about)
   verb.add_argument('--traceback', action='store_true', help='print the traceback of an error')
+
+
+def add_report_flags(verb: Parser) -> None:
+  """Adds the words and flags of `report`."""
+  about = 'workdirs of runs, sweeps, or members such as runs/s/members/3'
+  verb.add_argument('runs', metavar='RUN', type=path, nargs='+', help=about)
+  out = {'metavar': 'FILE.html', 'type': path, 'default': Path('report.html')}
+  verb.add_argument('--out', help='output (report.html)', **out)
+  verb.add_argument('--traceback', action='store_true', help='print the traceback of an error')
+
+
+def add_reproduce_flags(verb: Parser) -> None:
+  """Adds the flags of `reproduce`."""
+  add = verb.add_argument
+  about = 'name of a table in configs/tables, or the path of your own'
+  add('--table', metavar='NAME', help=about)
+  size = verb.add_mutually_exclusive_group()
+  size.add_argument('--short', action='store_true', help='what two cores do in an hour')
+  size.add_argument('--smoke', action='store_true', help='seconds, as a trial')
+  add('--seeds', metavar='N', type=count, default=0, help="seeds of each cell (the table's)")
+  about = 'train only these cells, and those that they use, if they are not done (all)'
+  add('--cells', metavar='NAMES', type=names, default=(), help=about)
+  about = 'for the runs and results (runs/tables/NAME, with -short or -smoke)'
+  add('--workdir', metavar='DIR', type=path, help=about)
+  add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')
+  add('--traceback', action='store_true', help='print the traceback of an error')
 
 
 def add_config_flags(verb: Parser) -> None:
@@ -227,6 +261,19 @@ def add_split_flags(verb: Parser, out: str, rows: str) -> None:
   add('--split', default='test', help="a split, or a slice such as 'test[:10%%]' (test)")
   add('--n', metavar='N', type=count, help=f'number of rows, from the first on ({rows})')
   add('--out', metavar=f'FILE{Path(out).suffix}', type=path, help=f'output (WORKDIR/{out})')
+
+
+def add_score_flags(verb: Parser) -> None:
+  """Adds the flags of `score`."""
+  add = verb.add_argument
+  about = 'other data, for example a folder of pictures (the data of the run)'
+  add('--inputs', metavar='PATH', type=dataset, help=about)
+  add('--split', help='a split, or a slice (test, or all rows of --inputs)')
+  about = 'folder of a background model, for the likelihood ratio'
+  add('--background', metavar='DIR', type=path, help=about)
+  add('--draws', metavar='N', type=count, default=16, help='draws of the latents (16)')
+  add('--samples', metavar='N', type=count, default=128, help='importance samples (128)')
+  add('--out', metavar='FILE.csv', type=path, help='output (WORKDIR/scores.csv)')
 
 
 def add_submit_flags(verb: Parser) -> None:

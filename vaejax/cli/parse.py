@@ -5,6 +5,7 @@ import re
 
 from vaejax.cli import verbs
 from vaejax.cli.flags import make_parser
+from vaejax.config.tables import available_tables
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 
@@ -34,7 +35,12 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
     overrides.append((field, text))
   if flags.verb == 'submit':
     flags.lines = expand(flags, commands)
-  elif flags.verb not in ('train', 'sweep', 'show', 'prepare') and flags.workdir is None:
+  elif flags.verb == 'reproduce':
+    if flags.table is None:
+      raise UserError(
+        f'reproduce needs --table=NAME. Choose one of {", ".join(available_tables())}'
+      )
+  elif flags.verb not in ('train', 'sweep', 'show', 'prepare', 'report') and flags.workdir is None:
     raise UserError(f'{flags.verb} needs --workdir=DIR, the folder of a trained run')
   return flags, overrides
 

@@ -65,6 +65,7 @@ def players(config, method: Method, variables: Variables) -> list[str]:
       f'  {player.name}: trains {", ".join(player.owns)}; {name}{settings and f" ({settings})"}, '
       f'hyper.{player.lr}={config.hyper[player.lr]:g} ({schedule})'
       + (f', {player.turns} turns' if player.turns > 1 else '')
+      + (f', {player.batches} batches' if player.batches > 1 else '')
     )
   fixed = unowned(method.players, variables)
   return [*lines, f'  not trained: {", ".join(fixed)}'] if fixed else lines

@@ -173,11 +173,25 @@ def reconstruct(flags, overrides) -> int:
   return 0
 
 
+def score(flags, overrides) -> int:
+  """The verb `score`."""
+  from vaejax.api.run import load
+  from vaejax.api.score import write_scores
+
+  background = load(flags.background) if flags.background else None
+  settings = flags.inputs, flags.split, flags.out, background, flags.draws, flags.samples
+  print(write_scores(open_run(flags), *settings))
+  return 0
+
+
 def evaluate(flags, overrides) -> int:
   """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
   from vaejax.estimates import in_words
   from vaejax.evaluation.evaluate import evaluate as run
+  from vaejax.runs.sweep_files import is_sweep
 
+  if flags.member is None and is_sweep(flags.workdir):
+    return evaluate_sweep(flags, overrides)
   evals = flags.evals, flags.split, flags.seed, overrides
   which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
   values, skipped, problem = run(flags.workdir, *evals, *which, log, flags.data)
@@ -198,12 +212,70 @@ def evaluate(flags, overrides) -> int:
   return 0
 
 
+def evaluate_sweep(flags, overrides) -> int:
+  """The verb `evaluate` of all members of a sweep."""
+  from vaejax.sweeps import summary
+  from vaejax.sweeps.evaluate import evaluate_sweep as run
+
+  folder, evals = flags.workdir, (flags.evals, flags.split, flags.seed, overrides)
+  which = flags.weights, flags.checkpoint, flags.data_dir, log, flags.data
+  estimates, skipped, problem = run(folder, *evals, *which)
+  print(summary.estimates_text(folder, estimates))
+  if problem:
+    raise RunError(f'the values are not all recorded in {folder}: {problem}')
+  print(f'recorded in {folder / "members"}/K/evaluation.json')
+  if flags.checkpoint == 'latest':
+    print(f'and in {folder / "results.csv"}, {folder / "table.csv"}')
+  if skipped and flags.evals:
+    raise RunError('; '.join(skipped))
+  for line in skipped:
+    log(line)
+  return 0
+
+
 def prepare(flags, overrides) -> int:
   """The verb `prepare`."""
   from vaejax.data.prepare import catalog
 
   data_dir = flags.data_dir and str(flags.data_dir)
   print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))
+  return 0
+
+
+def report(flags, overrides) -> int:
+  """The verb `report`."""
+  from vaejax.runs.files import not_writable
+  from vaejax.sweeps.comparison import write_comparison
+
+  out = flags.out
+  if out.suffix != '.html' or out.is_dir():
+    raise UserError(f'cannot write {out}. Use the name of a file that ends in .html')
+  if problem := None if out.absolute().parent.is_dir() else f'there is no folder {out.parent}':
+    raise UserError(f'cannot write {out}: {problem}. Create it first')
+  if problem := not_writable(out.absolute().parent):
+    raise UserError(f'cannot write {out}: {problem}. Choose another place with --out=FILE')
+  path, warnings = write_comparison(flags.runs, out)
+  for line in warnings:
+    log(f'protocols differ: {line}')
+  print(path)
+  return 0
+
+
+@stoppable
+def reproduce(flags, overrides) -> int:
+  """The verb `reproduce`."""
+  from vaejax.config.tables import table_path
+  from vaejax.sweeps.reproduce import reproduce as run
+
+  mode = 'short' if flags.short else 'smoke' if flags.smoke else 'whole'
+  name = table_path(flags.table).stem + ('' if mode == 'whole' else f'-{mode}')
+  folder = flags.workdir or Path('runs') / 'tables' / name
+  settings = flags.seeds, flags.data_dir, sys.stderr, flags.cells
+  text, problems = run(flags.table, mode, folder, *settings)
+  print(text)
+  print(f'\nwritten: {folder / "table.md"}, {folder / "table.json"}, {folder / "report.html"}')
+  if problems:
+    raise RunError('; '.join(problems))
   return 0
 
 

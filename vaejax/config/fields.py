@@ -113,6 +113,7 @@ RANGES = {
   'data.augment.saturation': (0, 1),
   'data.augment.hue': (0, 0.5),
   'data.augment.cutout': (0, 1024),
+  'data.augment.mutate': (0, 1),
   'data.budget_mb': (0, 2**30),
   'data.validation': (0, 2**31),
   'data.seed': (0, 2**32 - 1),

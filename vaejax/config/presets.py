@@ -18,6 +18,7 @@ TRUNK = {
   'activation': 'relu',
   'norm': 'none',
   'dtype': 'float32',
+  'initial': 'lecun',  # the first kernels of dense layers: lecun or glorot
 }
 
 # The fields of `model` for every method with an encoder and a decoder.
@@ -26,6 +27,7 @@ AUTOENCODER = TRUNK | {
   'likelihood': 'logistic',  # see nets.heads
   'scale': 1.0,  # standard deviation of a `gaussian`; initial value of a learned scalar one
   'floor': 0.01,  # smallest standard deviation, if it is learned
+  'bias': 'zero',  # of the last layer at first: zero, or the logits of the data's means (data)
 }
 
 # The fields of `model` for a VAE, whose prior can be chosen.
@@ -87,6 +89,12 @@ def autoencoder_defaults(config: ConfigDict, dataset: str) -> None:
 def autoencoder_steps(dataset: str) -> int:
   """Returns the number of steps of a VAE for photographs, or for the user's own files."""
   return 5000 if is_path(dataset) and not dataset_fields(dataset) else 20_000
+
+
+def add_lpips(config: ConfigDict, weight: float = 100.0) -> None:
+  """Adds LPIPS with AlexNet to the objective, with a weight in nats (see methods/lpips.py)."""
+  config.hyper.lpips, config.schedule.lpips = weight, 'constant'
+  config.objective.lpips = 'alex'
 
 
 def gan_defaults(config: ConfigDict, dataset: str, loss: str) -> None:

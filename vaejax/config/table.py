@@ -39,6 +39,9 @@ class Cell(NamedTuple):
     published: {setting: {value: Published}}, where a setting is the text '' without axes.
     measure: instead of training, (folder, seeds, data_dir) -> {value: [of each seed]}.
     fixed_seeds: whether --seeds does not apply, for example to a judge.
+    values: {name: heading} that this cell shows instead of those of the table.
+    hidden: whether it is trained for later cells only.
+    chosen: how its settings were chosen, for tables with a page.
   """
 
   name: str
@@ -50,6 +53,9 @@ class Cell(NamedTuple):
   published: Mapping[str, Mapping[str, Published]] = {}
   measure: Callable[[Path, int, Any], Mapping[str, list[float]]] | None = None
   fixed_seeds: bool = False
+  values: Mapping[str, str] = {}
+  hidden: bool = False
+  chosen: str = ''
 
 
 class Claim(NamedTuple):
@@ -70,6 +76,10 @@ class Table(NamedTuple):
     values: {name of a value: heading of its column}. Cells without any of them are not shown.
     claims: what the table must show.
     cost: measured or estimated, with the hardware.
+    committed: a folder, relative to the project, where the record of each cell of the whole table
+      is written too, as small JSON files; '' for none.
+    page: a Markdown file, relative to the project, that has the committed results between the lines
+      <!-- reproduce --table=NAME --> and <!-- end of the table -->.
   """
 
   title: str
@@ -79,3 +89,5 @@ class Table(NamedTuple):
   values: Mapping[str, str]
   claims: tuple[Claim, ...] = ()
   cost: str = ''
+  committed: str = ''
+  page: str = ''

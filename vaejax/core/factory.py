@@ -48,14 +48,17 @@ def freeze(method: Method, trained: tuple[str, ...]) -> Method:
   return method._replace(players=tuple(p._replace(owns=owns) for p, owns in owned if owns))
 
 
-def initial_state(method: Method, config, example: Example, members=(), taken=None) -> State:
+def initial_state(
+  method: Method, config, example: Example, members=(), taken=None, first=None
+) -> State:
   """The state before the first step of a config's run, or of a stack of members. Pure.
 
-  `taken` has the variables of nets that are read from another run, see runs.init_from.
+  `taken` has the variables of nets that are read from another run, see runs.init_from; `first`: see
+  step.create_state.
   """
 
   def create(key, hyper):
-    state = step.create_state(method, key, hyper, example, taken)
+    state = step.create_state(method, key, hyper, example, taken, first)
     return state.replace(ema=state.variables) if config.optimizer.ema else state
 
   if members:

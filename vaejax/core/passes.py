@@ -1,27 +1,23 @@
 """A pass over splits and samples, shared by all evals: each batch is computed once."""
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax import previous
-from vaejax.core import sharding, stack
-from vaejax.core.row_noise import row_key
+from vaejax.core import stack
+from vaejax.core.batch_program import IS_TESTED, make_batch_program
 from vaejax.data.source import Source
 from vaejax.estimates import Estimate
-from vaejax.types import Batch, Eval, Example, Hyper, Method, Variables
+from vaejax.types import Eval, Hyper, Method, Variables
 
 Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 
 # Streams that share a loop; the first is the split that the loop reads.
 LOOPS = ('test', 'samples'), ('train',)
-
-LABELS = 'label', f'{previous.PREFIX}label'
-HAS_LABEL = 'has_label'  # rows that the pass adds for a method that is given labels
 
 
 class Pending(NamedTuple):
@@ -54,68 +50,14 @@ def flat(values: Values) -> dict[str, float]:
   return {name: e.value for of_eval in values.values() for name, e in of_eval.items()}
 
 
-def draw_samples(method: Method, variables, batch: Batch, key, example: Example) -> Batch:
-  """As many samples as a batch has rows, given the fields of each row that the method accepts,
-  but never the data itself. A row without a label is given a uniform one."""
-  fields = [name for name in method.given if name in batch and name != example.data]
-  given = {name: batch[name] for name in fields}
-  if 'label' in given and example.classes:
-    label, label_key = given['label'], jax.random.fold_in(key, 1)
-    drawn = jax.random.randint(label_key, label.shape, 0, example.classes, label.dtype)
-    given['label'] = jnp.where(label < 0, drawn, label)
-  samples = method.sample(variables, key, batch['mask'].shape[0], given)
-  return {**given, **samples, 'mask': batch['mask']}
-
-
-def make_batch_program(evals, method: Method, source: Source, streams, n: int, mesh, stacked: bool):
-  """A jitted (variables, hyper, key, buffer, number, limit, before) -> (sums, rows, before) of one
-  batch of n, where `before` has the last rows of the batches before it, see previous.py.
-
-  sums are {eval: {stream: tree}}, rows {stream: {name: arrays}}; examples from `limit` on are
-  masked. A conditional method cannot be tested on an example without a label, which is masked too;
-  HAS_LABEL is then among the rows. Members of a stack see the same batch. A row has the same noise
-  in batches of any size. Also returns {(eval, stream): names of its rows}, which is filled when the
-  program is traced, and `before` of the first batch.
-  """
-  read_rows, row_names = sharding.shard_rows(mesh, source.rows), {}
-  conditional = method.conditional and 'label' in source.example.fields
-  needed = max((e.previous for e in evals.values() if streams[0] in e.extract), default=0)
-
-  def extract(variables, batch, key, hyper):
-    batches, has_label = {streams[0]: batch}, None
-    if conditional:
-      has_label = batch['label'] >= 0
-      labels = {k: jnp.maximum(x, 0) for k, x in batch.items() if k in LABELS}
-      tested = {**labels, 'mask': batch['mask'] * has_label}
-      batches[streams[0]] = {**batch, **tested}
-    if 'samples' in streams and any('samples' in e.extract for e in evals.values()):
-      batches['samples'] = draw_samples(method, variables, batch, key, source.example)
-    sums, rows = {}, {stream: {} for stream in batches}
-    for name, e in evals.items():
-      for stream in (s for s in batches if s in e.extract):
-        eval_sums, eval_rows = e.extract[stream](variables, batches[stream], key, hyper)
-        sums.setdefault(name, {})[stream] = eval_sums
-        row_names[name, stream] = tuple(eval_rows)
-        rows[stream] = {**eval_rows, **rows[stream]}  # rows of the same name are the same
-    if conditional:
-      rows[streams[0]][HAS_LABEL] = has_label
-    return sums, rows
-
-  extract = jax.vmap(extract, in_axes=(0, None, None, 0)) if stacked else extract
-
-  # Replicated here: gathering the outputs one by one later takes a collective for each.
-  @partial(jax.jit, out_shardings=sharding.replicated(mesh))
-  def run(variables, hyper, key, buffer, number, limit, before):
-    index = number * n + jnp.arange(n)
-    batch = read_rows(buffer, jnp.minimum(index, limit - 1))
-    batch, before = previous.add(batch, before, needed)
-    batch = {**batch, 'mask': (index < limit).astype(jnp.float32)}
-    key = row_key(key, number * n, n)
-    with jax.default_matmul_precision('highest'):  # accelerators round products to fewer bits
-      return *extract(variables, batch, key, hyper), before
-
-  blank = previous.blank(source.example, needed)
-  return run, row_names, jax.device_put(blank, sharding.replicated(mesh)) if blank else blank
+def spaced(split: Source, n: int) -> Source:
+  """At most n rows of a split, evenly spaced."""
+  step = max(split.size // n, 1)
+  return split._replace(
+    size=min(n, split.size),
+    blocks=lambda size: split.blocks(size * step),
+    rows=lambda buffer, index: split.rows(buffer, index * step),
+  )
 
 
 def make_pass(
@@ -126,18 +68,26 @@ def make_pass(
   mesh,
   stacked: bool = False,
   train: Source | None = None,
+  leave_out: Sequence[str] = (),
+  others: Mapping[str, Source] = MappingProxyType({}),
 ) -> Pass:
-  """A pass over a split, and over `train` if an eval extracts from it, in batches of about n.
+  """A pass over a split, and over `train` and `others` if an eval extracts from them, in batches of
+  about n. `leave_out` are the streams without the left-out class, `others` the streams of other
+  data that evals bring.
 
   `start(variables, hyper, key, limit, show)` covers the first `limit` examples (0: all). It calls
   `show(output, done, total)` after each batch, and waits for the device only if `show` does.
   """
   streams = {stream for e in evals.values() for stream in e.extract}
+  if train and all(e.spaced for e in evals.values() if 'train' in e.extract):
+    train = spaced(train, source.size)
   loops = []
-  for together, split in zip(LOOPS, (source, train), strict=True):
+  splits = dict(zip(LOOPS, (source, train), strict=True)) | {(s,): x for s, x in others.items()}
+  for together, split in splits.items():
     if streams & set(together):
       size = -(-min(n, split.size) // mesh.shape['data']) * mesh.shape['data']
-      program = make_batch_program(evals, method, split, together, size, mesh, stacked)
+      leaves_out = together[0] in leave_out
+      program = make_batch_program(evals, method, split, together, size, mesh, stacked, leaves_out)
       loops.append((split, size, *program))
   limits = {s: [e.limit or np.inf for e in evals.values() if s in e.extract] for s in streams}
   row_limits = {stream: max(values) for stream, values in limits.items()}
@@ -186,19 +136,19 @@ def make_pass(
 
   def is_tested(e: Eval, rows, pending: Pending) -> bool:
     """Whether a method could be tested on any example of the split."""
-    has_label = rows.get('test', {}).get(HAS_LABEL)
-    if has_label is None or 'test' not in e.extract:
+    tested = rows.get('test', {}).get(IS_TESTED)
+    if tested is None or 'test' not in e.extract:
       return True
-    return has_label[: end('test', e, pending)].any()
+    return tested[: end('test', e, pending)].any()
 
   def select(name: str, e: Eval, rows, pending: Pending) -> dict:
     """The rows that an eval extracted, without padding, up to its limit, and without examples that
-    a conditional method was not tested on."""
+    were not tested."""
     names = {key: row_names for *_, of_loop, _ in loops for key, row_names in of_loop.items()}
 
     def of_stream(stream: str) -> dict:
-      last, has_label = end(stream, e, pending), rows[stream].get(HAS_LABEL)
-      cut = slice(last) if has_label is None else np.flatnonzero(has_label[:last])
+      last, tested = end(stream, e, pending), rows[stream].get(IS_TESTED)
+      cut = slice(last) if tested is None else np.flatnonzero(tested[:last])
       return {k: rows[stream][k][cut] for k in names[name, stream]}
 
     return {stream: of_stream(stream) for stream in e.extract}

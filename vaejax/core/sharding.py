@@ -162,11 +162,15 @@ def shard_draw(mesh: Mesh, source: Source, draw=None):
     split_rows = NamedSharding(mesh, row)
     return lambda *args: jax.lax.with_sharding_constraint(draw(*args), split_rows)
 
-  def draw_local(buffer, key, step) -> Batch:
-    return draw(buffer, key, step, (jax.lax.axis_index('data'), mesh.shape['data']))
+  def draw_local(buffer, *of_member) -> Batch:
+    return draw(buffer, *of_member, part=(jax.lax.axis_index('data'), mesh.shape['data']))
 
-  specs = source.buffer_spec, member, member
-  return jax.shard_map(draw_local, mesh=mesh, in_specs=specs, out_specs=row, check_vma=False)
+  def draw_sharded(buffer, *of_member) -> Batch:
+    specs = source.buffer_spec, *[member] * len(of_member)
+    program = jax.shard_map(draw_local, mesh=mesh, in_specs=specs, out_specs=row, check_vma=False)
+    return program(buffer, *of_member)
+
+  return draw_sharded
 
 
 def shard_step(mesh: Mesh, step):

@@ -67,8 +67,8 @@ def make_sweep(step, draw):
     metrics = jax.tree.map(lambda value: jnp.where(good, value, jnp.nan), metrics)
     return kept.replace(step=step_kept), metrics
 
-  def sweep_draw(buffer, key, step, *part):
-    return jax.vmap(lambda key, step: draw(buffer, key, step, *part))(key, step)
+  def sweep_draw(buffer, key, step, *left_out, **part):
+    return jax.vmap(lambda *of_member: draw(buffer, *of_member, **part))(key, step, *left_out)
 
   return jax.vmap(member), sweep_draw
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vaejax.data import left_out
 from vaejax.types import (
   Batch,
   BatchMeans,
@@ -27,13 +28,15 @@ def create_state(
   hyper: Mapping[str, float],
   example: Example,
   taken: Variables | None = None,
+  first: Batch | None = None,
 ) -> State:
   """The state before the first step, without a moving average. Pure.
 
-  `taken` has the variables of nets from another run, which replace those of `method.init`.
+  `taken` has the variables of nets from another run, which replace those of `method.init`. `first`
+  is the batch of one example that nets are initialised with; None: a blank one.
   """
   init_key, run_key = jax.random.split(key)
-  variables = method.init(init_key, zeros(example, 1))
+  variables = method.init(init_key, zeros(example, 1) if first is None else first)
   if taken is not None:
     variables = Variables({**variables.params, **taken.params}, {**variables.extra, **taken.extra})
   opt = {p.name: p.tx.init({n: variables.params[n] for n in p.owns}) for p in method.players}
@@ -50,6 +53,16 @@ def create_state(
 def microbatch(batch: Batch, index, count: int) -> Batch:
   """Every count-th example from `index` on, so that rows stay on their device."""
   return jax.tree.map(lambda x: x.reshape(-1, count, *x.shape[1:])[:, index], batch)
+
+
+def examples_of(player: Player, batch: Batch, turn, rounds: int) -> Batch:
+  """The examples of a player's turn, from the `rounds` batches of a step."""
+  if player.batches == rounds:
+    return batch
+  if player.batches == 1:
+    return microbatch(batch, turn, rounds)
+  parts = [microbatch(batch, turn * player.batches + i, rounds) for i in range(player.batches)]
+  return jax.tree.map(lambda *x: jnp.stack(x, 1).reshape(-1, *x[0].shape[1:]), *parts)
 
 
 def unowned(players, variables: Variables) -> tuple[str, ...]:
@@ -114,7 +127,7 @@ def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: i
 def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0, microbatches=1):
   """A function (State, Batch) -> (State, Metrics): one round, in which each player takes its turns.
 
-  The batch has B * max(turns) examples, B for each update.
+  The batch has B * method.batches examples, B for each batch of an update.
 
   Args:
     method: its players.
@@ -123,7 +136,7 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
     microbatches: the number of parts that an update's batch is split into.
   """
   players = method.players
-  rounds = max(player.turns for player in players)
+  rounds = method.batches
 
   def step(state: State, batch: Batch) -> tuple[State, Metrics]:
     key = jax.random.fold_in(jax.random.fold_in(state.key, 0), state.step)
@@ -135,7 +148,7 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
       player_key = jax.random.fold_in(key, number)
 
       def play(state, t, player=player, key=player_key):
-        examples = batch if rounds == 1 else microbatch(batch, t, rounds)
+        examples = examples_of(player, batch, t, rounds)
         turn_key = jax.random.fold_in(key, t)
         return turn(player, state, examples, turn_key, hyper, microbatches, frozen)
 
@@ -185,12 +198,13 @@ class Chunk(NamedTuple):
 
 
 def make_chunk(step, draw) -> Chunk:
-  """The chunk that repeats a step, on the batches of `draw`."""
+  """The chunk that repeats a step, on the batches of `draw`, see data.source.Source."""
 
   # Jitted here, so that the step is not traced a second time for the shapes of its metrics.
   @jax.jit
   def draw_and_step(state, buffer):
-    return step(state, draw(buffer, state.key, state.step))
+    given = [state.hyper[left_out.FIELD]] if left_out.FIELD in state.hyper else []
+    return step(state, draw(buffer, state.key, state.step, *given))
 
   def zeros(state: State, buffer: Buffer) -> Metrics:
     metrics = jax.eval_shape(draw_and_step, state, buffer)[1]

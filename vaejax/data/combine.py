@@ -23,10 +23,10 @@ def join(sources: Mapping[str, Source]) -> Source:
   """
   first = sources['']
 
-  def draw(buffer, key, step, part=(0, 1)):
+  def draw(buffer, key, step, left_out=None, part=(0, 1)):
     batch = {}
     for number, (prefix, source) in enumerate(sources.items()):
-      fields = source.draw(buffer[prefix], part_key(key, number), step, part)
+      fields = source.draw(buffer[prefix], part_key(key, number), step, left_out, part)
       batch |= {prefix + name: rows for name, rows in fields.items()}
     return batch
 

@@ -25,6 +25,21 @@ MIN_NETWORK_ROWS = 128  # fewer rows are shuffled by sorting
 Words = tuple[jax.Array, jax.Array]
 
 
+def word(size):
+  """A size below 2^31, an int or an array of jax, as uint32."""
+  return size.astype(jnp.uint32) if isinstance(size, jax.Array) else np.uint32(size)
+
+
+def side_of(size):
+  """The side of the smallest square of at least `size`, which is an int or an array of jax."""
+  if not isinstance(size, jax.Array):
+    return math.isqrt(size - 1) + 1
+  last = word(size) - 1
+  root = jnp.sqrt(last.astype(jnp.float32)).astype(jnp.uint32)  # off by one at most
+  root = root - (root * root > last).astype(jnp.uint32)
+  return root + ((root + 1) * (root + 1) <= last).astype(jnp.uint32) + 1
+
+
 def mix(x):
   """The finaliser of MurmurHash3, uint32 -> uint32. Every bit depends on every bit; 0 gives 0."""
   x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
@@ -32,9 +47,9 @@ def mix(x):
   return x ^ (x >> 16)
 
 
-def shuffle(words, epoch, x, side: int):
+def shuffle(words, epoch, x, side):
   """One pass of the network over x < side². All arrays are uint32, of numpy or jax."""
-  side, (high, low) = np.uint32(side), epoch
+  side, (high, low) = word(side), epoch
   left, right = x // side, x % side
   # Mixed before they are combined, because the keys of seeds 0 and 1 differ by one, like two
   # epochs.
@@ -70,9 +85,9 @@ def multiply(a, b: int) -> Words:
   return result
 
 
-def divide(words: Words, size: int) -> tuple[Words, jax.Array]:
+def divide(words: Words, size) -> tuple[Words, jax.Array]:
   """The quotient, a pair of words, and the remainder of a pair of words and a size < 2^31."""
-  (high, low), size = words, np.uint32(size)
+  (high, low), size = words, word(size)
   rest, quotient = high % size, jnp.zeros_like(low)
   for i in reversed(range(32)):  # long division of (rest, low), bit by bit
     rest = (rest << 1) | ((low >> i) & 1)
@@ -88,19 +103,22 @@ def first_position(step: jax.Array, n: int, number=0, parts: int = 1) -> Words:
   return add(multiply(step.astype(jnp.uint32), n), within)
 
 
-def order(key: jax.Array, first: Words, n: int, size: int) -> jax.Array:
+def order(key: jax.Array, first: Words, n: int, size) -> jax.Array:
   """The examples at the n positions from `first` on, int32 [n]. Each epoch is a permutation of
-  0 to size - 1. Both n and size are below 2^31."""
+  0 to size - 1. Both n and size are below 2^31.
+
+  The size may be an int32 [] on the device, as the members of a sweep have their own. The network
+  then permutes few rows too."""
   words = jax.random.key_data(key).astype(jnp.uint32).ravel()
   begin, place = divide(first, size)
   place = place + jnp.arange(n, dtype=jnp.uint32)
-  if size < MIN_NETWORK_ROWS:
+  if not isinstance(size, jax.Array) and size < MIN_NETWORK_ROWS:
     # The epochs that n positions can touch.
     count = np.arange((n + size - 2) // size + 1, dtype=np.uint32)
     keys = sort_keys(words, add(begin, count), size, jnp)
     rows = jnp.broadcast_to(jnp.arange(size, dtype=jnp.int32), keys[0].shape)
     return jax.lax.sort((*keys, rows), num_keys=2)[-1].ravel()[place]
-  return network(words, add(begin, place // np.uint32(size)), place % np.uint32(size), size)
+  return network(words, add(begin, place // word(size)), place % word(size), size)
 
 
 def permutation(key: jax.Array, index: jax.Array, size: int) -> jax.Array:
@@ -110,9 +128,9 @@ def permutation(key: jax.Array, index: jax.Array, size: int) -> jax.Array:
   return network(words, (np.uint32(0), np.uint32(0)), index.astype(jnp.uint32), size)
 
 
-def network(words, epoch: Words, x: jax.Array, size: int) -> jax.Array:
+def network(words, epoch: Words, x: jax.Array, size) -> jax.Array:
   """The permutation of 0 to size - 1 that the network gives an epoch, at each x [N]: int32 [N]."""
-  side = math.isqrt(size - 1) + 1
+  side, size = side_of(size), word(size)
 
   def walk(x):
     return jnp.where(x < size, x, shuffle(words, epoch, x, side))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from vaejax.data import fingerprint, stream
+from vaejax.data import fingerprint, left_out, stream
 from vaejax.data.describe import describe
 from vaejax.data.device import transforms
 from vaejax.data.device.augment import NONE
@@ -30,8 +30,9 @@ class Source(NamedTuple):
     buffer_spec: how a buffer is sharded: a tree of PartitionSpec, or a prefix of one.
     buffers: (first step, last step) -> iterator of (buffer, number of steps that it serves), on the
       host.
-    draw: (buffer, key, step, part=(0, 1)) -> the batch of that step, or part i of n equal parts
-      with part=(i, n). Pure, on the device.
+    draw: (buffer, key, step, left_out=None, part=(0, 1)) -> the batch of that step, or part i of n
+      equal parts with part=(i, n), of the rows of all classes but number `left_out`, float32 [].
+      Pure, on the device.
     blocks: n -> iterator of buffers over the split in order, n rows each.
     rows: (buffer, index [n]) -> Batch in the split's own order; noise depends on the index alone.
   """
@@ -45,6 +46,9 @@ class Source(NamedTuple):
   draw: Callable[..., Batch]
   blocks: Callable[[int], Any]
   rows: Callable[[Buffer, jax.Array], Batch]
+
+
+GREY = 'grey'  # the field of `Source.rows` with images before they were binarised
 
 
 def row_bytes(table: Table) -> int:
@@ -95,6 +99,7 @@ def make(
   styles='',
   pairs=False,
   workers=0,
+  label=None,
 ) -> Source:
   """A source of batches of n examples.
 
@@ -107,8 +112,9 @@ def make(
       because the host computes the order.
     put: places host arrays on the devices, see SingleDevice.
     workers: processes that read a stream, see stream.read_ahead; 0 for threads.
+    label: the labels of all rows, [N], if a class may be left out; the source must be resident.
   """
-  put = put or SingleDevice()
+  put, pairs = put or SingleDevice(), bool(styles and pairs)
   prepare = partial(
     transforms.prepare,
     kind=kind,
@@ -125,12 +131,20 @@ def make(
       return table.render(slot)
     return jax.tree.map(lambda rows: rows[slot], dict(buffer['rows']))
 
-  def draw(buffer, run_key, step, part=(0, 1)):
+  def order_rows(buffer, order_key, first, count, without):
+    """The rows at `count` positions, without those of class number `without`, or of all."""
+    if without is None:
+      return order(order_key, first, count, table.size)
+    number, by_class = without.astype(jnp.int32), buffer['by_class']
+    index = order(order_key, first, count, left_out.size(by_class, number))
+    return left_out.rows(by_class, index, number)
+
+  def draw(buffer, run_key, step, left_out=None, part=(0, 1)):
     order_key, noise_key = jax.random.split(data_key(run_key if key is None else key))
     number, parts = part
     first = first_position(step, n, number, parts)
     if resident:
-      raw = gather(buffer, order(order_key, first, n // parts, table.size))
+      raw = gather(buffer, order_rows(buffer, order_key, first, n // parts, left_out))
     else:
       # A block is sharded over devices, so `part` is already what each of them has.
       at = lambda x: jax.lax.dynamic_index_in_dim(x, step - buffer['first'], keepdims=False)
@@ -140,15 +154,22 @@ def make(
   def rows(buffer, index):
     keys_of = jax.vmap(partial(jax.random.fold_in, jax.random.key(0)))
     raw, keys = gather(buffer, index - buffer['first']), keys_of(index)
-    if not (styles and pairs):
-      return prepare(raw, keys)
+    before = (row_before(buffer, index), keys_of(jnp.maximum(index - 1, 0))) if pairs else None
+    batch = prepare(raw, keys, before=before)
+    if kind == 'none':
+      return batch
+    return batch | {GREY: prepare(raw, keys, kind='none')[transforms.data_field(raw)]}
+
+  def row_before(buffer, index):
+    """The raw row before each row; before the first one, that row."""
     other = jnp.maximum(index - 1, 0)
     before = gather(buffer, jnp.maximum(other - buffer['first'], 0))
-    if 'before' in buffer:  # a block's first row has the last one of the block before it
-      inside = lambda x: (other >= buffer['first']).reshape(-1, *[1] * (x.ndim - 1))
-      pick = lambda x, last: jnp.where(inside(x), x, last)
-      before = jax.tree.map(pick, before, dict(buffer['before']))
-    return prepare(raw, keys, before=(before, keys_of(other)))
+    if 'before' not in buffer:
+      return before
+    # A block's first row has the last one of the block before it.
+    inside = lambda x: (other >= buffer['first']).reshape(-1, *[1] * (x.ndim - 1))
+    pick = lambda x, last: jnp.where(inside(x), x, last)
+    return jax.tree.map(pick, before, dict(buffer['before']))
 
   if resident:
 
@@ -156,7 +177,10 @@ def make(
     def resident_buffer():
       """The buffer of all rows, which is put on the device at the first call."""
       raw = {} if table.render is not None else dict(table.load())
-      return put({'rows': raw, 'first': np.int32(0)})
+      buffer = {'rows': raw, 'first': np.int32(0)}
+      if label is not None:
+        buffer['by_class'] = left_out.by_class(label, table.classes)
+      return put(buffer)
 
     def buffers(step, steps):
       if step < steps:
@@ -173,7 +197,7 @@ def make(
       return stream.training_blocks(table, n, words, step, steps, row_bytes(table), put, workers)
 
     def blocks(size):
-      return stream.ordered_blocks(table, size, put, bool(styles and pairs))
+      return stream.ordered_blocks(table, size, put, pairs)
 
   example = describe(table, kind, scale, augmentation, styles, pairs)
   # Blocks of a stream are [steps, n, ...], sharded over n.

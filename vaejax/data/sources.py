@@ -4,7 +4,7 @@ import math
 
 import jax
 
-from vaejax.data import classes, combine, labels, settings, source, subset
+from vaejax.data import classes, combine, labels, left_out, settings, source, subset
 from vaejax.data.describe import describe
 from vaejax.data.device import augment, transforms
 from vaejax.data.source import Source
@@ -24,32 +24,47 @@ def augmentation(data) -> augment.Augment:
   return augment.Augment(**data.augment)
 
 
-def train(data, rows: Table, n: int, seed: int, put=None) -> Source:
+def train(data, rows: Table, n: int, seed: int, put=None, leave_out: bool = False) -> Source:
   """The training source, with batches of n rows in the order of `data.seed`, or of each run's key.
 
   With `data.labels`, a number of labelled rows, each batch also has `data.labelled_batch` of them
   as 'labelled_image' and so on. `data.seed`, or else `seed`, decides which rows are labelled; they
-  are the same for all members of a sweep.
+  are the same for all members of a sweep. With `leave_out`, a class may be left out of batches.
+
+  Raises UserError if that needs labels that cannot be read, or a resident source.
   """
   if not data.get('labels'):
-    return single(data, rows, n, seed, put)
+    return single(data, rows, n, seed, put, leave_out=leave_out)
   fixed = run_key(seed if data.seed is None else data.seed)
   labelled = subset.balanced(rows, data.labels, source.data_key(combine.part_key(fixed, 2)))
   parts = {'': (rows, n), 'labelled_': (labelled, data.labelled_batch)}
   return combine.join(
-    {prefix: single(data, *part, seed, put, i) for i, (prefix, part) in enumerate(parts.items())}
+    {
+      prefix: single(data, *part, seed, put, i, leave_out)
+      for i, (prefix, part) in enumerate(parts.items())
+    }
   )
 
 
-def single(data, rows: Table, n: int, seed: int, put, number: int = 0) -> Source:
+def single(
+  data, rows: Table, n: int, seed: int, put, number: int = 0, leave_out: bool = False
+) -> Source:
   """The training source of one table, which is source `number` of `combine.join`."""
   size = resident_bytes(rows)
   resident = data.mode == 'resident' or (data.mode == 'auto' and size <= data.budget_mb * 2**20)
   fixed = data.seed if data.seed is not None else (None if resident else seed)
   key = None if fixed is None else combine.part_key(run_key(fixed), number)
-  changes, workers = augmentation(data), data.workers
+  changes, workers, label = augmentation(data), data.workers, None
+  if leave_out and not resident:
+    raise UserError(
+      f'hyper.{left_out.FIELD} needs rows on the device, but {rows.origin} is streamed. Set '
+      'data.mode=resident, or a larger data.budget_mb'
+    )
+  if leave_out:
+    label = labels.read(rows, math.inf)
+  styles = style_settings(data)
   made = source.make(
-    rows, n, data.binarise, data.scale, changes, resident, key, put, *style_settings(data), workers
+    rows, n, data.binarise, data.scale, changes, resident, key, put, *styles, workers, label
   )
   return made._replace(example=example(data, rows))
 

@@ -90,5 +90,6 @@ def labelled(rows: dict) -> dict:
   unlabelled = rows.pop(UNLABELLED, None)
   if unlabelled is None or not unlabelled.any():
     return rows
-  kept = {name: x[~(unlabelled & np.isnan(x))] for name, x in rows.items()}
+  missing = lambda x: np.isnan(x).reshape(len(x), -1).any(axis=1)
+  kept = {name: x[~(unlabelled & missing(x))] for name, x in rows.items()}
   return {name: x for name, x in kept.items() if len(x)}

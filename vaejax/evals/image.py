@@ -1,11 +1,10 @@
-"""Sharpness of samples and accuracy of reconstructions, without a classifier."""
+"""Sharpness of samples and of reconstructions, compared with that of the data."""
 
 import jax
 import jax.numpy as jnp
 
 from vaejax.errors import UserError
 from vaejax.estimates import means
-from vaejax.metrics.similarity import psnr
 from vaejax.types import Eval, Example, Method
 
 
@@ -24,8 +23,8 @@ def sharpness(image: jax.Array) -> jax.Array:
 
 def make(method: Method, config, example: Example) -> Eval:
   """`sharpness` of samples, as many as the split has rows, and `sharpness_data` of the split, with
-  images in [0, 1]. If the method reconstructs, also `sharpness_reconstruction`, the mean squared
-  error `mse` and the `psnr` in dB of reconstructions from the posterior mean, averaged over images.
+  images in [0, 1]. If the method reconstructs, also `sharpness_reconstruction`, of reconstructions
+  from the posterior mean. All are means over images.
 
   Raises UserError for a method without samples, and for data other than images of at least 3x3
   pixels with values in [0, 1].
@@ -48,20 +47,16 @@ def make(method: Method, config, example: Example) -> Eval:
     return {}, {'sharpness': sharpness(example.to_unit(batch['image']))}
 
   def extract_data(variables, batch, key, hyper):
-    image = example.to_unit(batch['image'])
-    metrics = {'sharpness_data': sharpness(image)}
+    metrics = {'sharpness_data': sharpness(example.to_unit(batch['image']))}
     if reconstructs:
       predicted = method.predict['reconstruct'](variables, batch, key)['image']
-      reconstruction = example.to_unit(predicted)
-      metrics['sharpness_reconstruction'] = sharpness(reconstruction)
-      metrics['mse'] = jnp.mean(jnp.square(image - reconstruction), axis=(1, 2, 3))
-      metrics['psnr'] = psnr(image, reconstruction)
+      metrics['sharpness_reconstruction'] = sharpness(example.to_unit(predicted))
     return {}, metrics
 
   def finish(sums, rows):
     return means(rows['samples']) | means(rows['test'])
 
   names = ['sharpness', 'sharpness_data']
-  names += ['sharpness_reconstruction', 'mse', 'psnr'] if reconstructs else []
+  names += ['sharpness_reconstruction'] if reconstructs else []
   protocol = {'images': 'in [0, 1], of decoders the means of p(x|z)'}
   return Eval({'samples': extract_samples, 'test': extract_data}, finish, lambda: names, protocol)

@@ -1,14 +1,12 @@
-"""Quality of samples as measured by a judge, a classifier that was trained on the dataset."""
+"""Classes of samples as a judge predicts them, a classifier that was trained on the dataset."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vaejax.data import classes
 from vaejax.errors import UserError
-from vaejax.estimates import Estimate, means
+from vaejax.estimates import Estimate, bootstrap, mean, proportion
 from vaejax.evaluation import judge_cache, judges
-from vaejax.metrics.frechet import distance, moments
+from vaejax.evaluation.features import check_judge, judge_row, judge_rows, pictures
 from vaejax.types import Eval, Example, Method
 
 SETTINGS = {'workdir': ''}  # of the judge; '' is the cached one
@@ -20,11 +18,8 @@ COVERED = 0.1
 
 def make(method: Method, config, example: Example) -> Eval:
   """Metrics of samples, as many as the split has rows, by the judge in `config.eval.judge.workdir`,
-  or by the cached judge of the dataset. NAME is the judge's dataset.
+  or by the cached judge of the dataset.
 
-    frechet_NAME: Fréchet distance between the judge's features of the samples and of its test split
-      (see metrics/frechet.py).
-    frechet_NAME_floor: the same for its training split, which no sampler is expected to beat.
     classes_covered: the number of classes with at least a tenth of their share in the test split.
       Classes that the judge never predicts there are left out, and `classes_absent` counts them.
     class_entropy: entropy of the proportions of predicted classes, in nats.
@@ -38,6 +33,7 @@ def make(method: Method, config, example: Example) -> Eval:
       classes; label_agreement_least: the same for the worst class.
     judge_unlabelled: the number of rows without a label, which the agreement ignores.
 
+  Errors of the classes covered, the entropy and the worst class are by the bootstrap over samples.
   The judge always sees images in [0, 1], whatever scale or binarisation the run was trained with.
 
   Raises UserError for a method without samples, and for a judge that is missing, damaged, or
@@ -52,59 +48,45 @@ def make(method: Method, config, example: Example) -> Eval:
       f'the judge was trained on {name}, which has other labels than {config.data.name}. Give the '
       f'workdir of a judge of {config.data.name} by eval.judge.workdir=DIR'
     )
-  shape = judge.example.fields['image'].shape
-  if 'image' not in example.fields or example.fields['image'].shape != shape:
-    raise UserError(
-      f'the judge of {name} needs images of {shape}, but the run has {example.data}s of '
-      f'{example.fields[example.data].shape}. Give the workdir of a judge that fits by '
-      'eval.judge.workdir=DIR'
-    )
+  check_judge(judge, example, 'eval.judge.workdir')
   present, covers = judge.shares > 0, COVERED * judge.shares
   absent = np.flatnonzero(~present)
-  centre = judge.train.mean.astype(np.float32)
+  predicted, confidence = (judge_row(judge, row) for row in ('predicted', 'confidence'))
 
   def extract(variables, batch, key, hyper):
-    mask = batch['mask']
-    image = {'image': judge.example.to_data(example.to_unit(batch['image']))}
-    prediction = judge.method.predict['classify'](judge.variables, image, key)
-    predicted = jnp.argmax(prediction['logits'], axis=-1)
-    features = prediction['features'] - centre
-    one_hot = lambda index: jax.nn.one_hot(index, prediction['logits'].shape[-1])
-    sums = {
-      'examples': jnp.sum(mask),
-      'features': mask @ features,
-      'products': (features * mask[:, None]).T @ features,
-      'classes': mask @ one_hot(predicted),
-    }
-    if labelled:
-      label = one_hot(batch['label'])  # all zeros for a missing label, which is negative
-      correct = mask * (predicted == batch['label'])
-      sums |= {'labels': mask @ label, 'correct': correct @ label}
-    return sums, {'confidence': jnp.max(prediction['probability'], axis=-1)}
+    rows = judge_rows(judge, pictures(batch, example))
+    return {}, rows | ({'label': batch['label']} if labelled else {})
+
+  def shares_of(of_class):
+    return np.bincount(of_class, minlength=len(judge.shares)) / len(of_class)
+
+  def covered(of_class):
+    """The number of classes that samples of predicted classes [N] cover."""
+    shares = shares_of(of_class)
+    return float(np.sum(present & (shares >= covers) & (shares > 0)))
+
+  def entropy(of_class):
+    shares = shares_of(of_class)
+    positive = shares[shares > 0]
+    return float(-np.sum(positive * np.log(positive))) + 0.0
 
   def finish(sums, rows):
-    sums = sums['samples']
-    count, shares = float(sums['examples']), np.asarray(sums['classes'], np.float64)
-    shares = shares / count
-    fitted = moments(count, sums['features'], sums['products'], centre)
-    positive = shares[shares > 0]
+    rows = rows['samples']
+    of_class = rows[predicted]
+    over_samples = lambda statistic: bootstrap(lambda i: statistic(of_class[i]), len(of_class))
     metrics = {
-      f'frechet_{name}': distance(fitted, judge.test),
-      f'frechet_{name}_floor': distance(judge.train, judge.test),
-      'classes_covered': float(np.sum(present & (shares >= covers) & (shares > 0))),
-      'class_entropy': float(-np.sum(positive * np.log(positive))) + 0.0,
+      'classes_covered': over_samples(covered)._replace(interval=None),  # a whole number
+      'class_entropy': over_samples(entropy),
     }
-    metrics |= {} if judge.accuracy is None else {'judge_accuracy': judge.accuracy}
-    metrics |= {'classes_absent': float(len(absent))} if len(absent) else {}
-    if labelled and (nonempty := sums['labels'] > 0).any():
-      agreement = sums['correct'][nonempty] / sums['labels'][nonempty]
-      metrics['label_agreement'] = float(np.mean(agreement))
-      metrics['label_agreement_least'] = float(np.min(agreement))
-    unlabelled = count - float(sums['labels'].sum()) if labelled else 0.0
-    metrics |= {'judge_unlabelled': unlabelled} if unlabelled else {}
-    return {name: Estimate(value) for name, value in metrics.items()} | means(rows['samples'])
+    if judge.accuracy is not None:
+      n = judge.labelled
+      error = proportion(judge.accuracy * n, n).error if n else None
+      metrics['judge_accuracy'] = Estimate(judge.accuracy, error)
+    metrics |= {'classes_absent': Estimate(float(len(absent)))} if len(absent) else {}
+    metrics |= agreement(of_class, rows['label']) if labelled else {}
+    return metrics | {'confidence': mean(rows[confidence])}
 
-  names = [f'frechet_{name}', f'frechet_{name}_floor', 'classes_covered', 'class_entropy']
+  names = ['classes_covered', 'class_entropy']
   names += ['confidence'] + ['judge_accuracy'] * (judge.accuracy is not None)
   names += ['classes_absent'] * bool(len(absent))
   names += ['label_agreement', 'label_agreement_least'] if labelled else []
@@ -117,12 +99,33 @@ def make(method: Method, config, example: Example) -> Eval:
       'judge': name,
       'judge_accuracy': judge.accuracy,
       'judge_checksum': judge.checksum[:16],
-      'reference': judge.read,
+      'judged': judge.read,
       **absent_names(absent, judge.example.class_names),
       'images': 'samples in [0, 1]'
       + ('' if binarised == 'none' else f', means of pixels binarised by {binarised}'),
     },
   )
+
+
+def agreement(predicted: np.ndarray, label: np.ndarray) -> dict[str, Estimate]:
+  """`label_agreement`, `label_agreement_least` and `judge_unlabelled` of predicted classes [N] and
+  labels [N], which are negative where they are missing."""
+  known = label >= 0
+  missing = int(np.sum(~known))
+  metrics = {'judge_unlabelled': Estimate(float(missing))} if missing else {}
+  right = predicted == label
+  by_class = [right[label == c] for c in np.unique(label[known])]
+  if not by_class:
+    return metrics
+  shares = [proportion(x.sum(), len(x)) for x in by_class]
+  errors = [share.error for share in shares]
+  # A class of one sample has no error.
+  error = None if None in errors else float(np.linalg.norm(errors)) / len(errors)
+  least = lambda *rows: min(x[i].mean() for x, i in zip(by_class, rows, strict=True))
+  return metrics | {
+    'label_agreement': Estimate(float(np.mean([share.value for share in shares])), error),
+    'label_agreement_least': bootstrap(least, *map(len, by_class)),
+  }
 
 
 def absent_names(absent: np.ndarray, names: tuple[str, ...]) -> dict[str, str]:

@@ -10,7 +10,8 @@ from vaejax.metrics.similarity import WINDOW, psnr, ssim
 from vaejax.types import Eval, Example, Method
 
 # The number of given frames, and of sampled continuations of each video.
-SETTINGS = {'given': 5, 'futures': 8}
+# `draw`: whether `best` draws frames from p(x|z), rather than takes and feeds back their means.
+SETTINGS = {'given': 5, 'futures': 8, 'draw': False}
 SMOKE = {'given': 2, 'futures': 2}
 RANGES = {'given': (1, 4096), 'futures': (1, 2**16)}
 
@@ -23,7 +24,8 @@ def make(method: Method, config, example: Example) -> Eval:
 
   There are three kinds of continuation. rollout uses the prior's means, at temperature 0. best is
   the best of `config.eval.video.futures` samples, chosen for each video and metric by its mean over
-  horizons. copy repeats the last given frame.
+  horizons; with `config.eval.video.draw` their frames are drawn too. copy repeats the last given
+  frame.
 
   Raises UserError for a method that cannot continue videos, for a number of given frames that
   leaves none to predict, and for frames smaller than 7x7 pixels.
@@ -38,6 +40,7 @@ def make(method: Method, config, example: Example) -> Eval:
       'videos'
     )
   given, futures = config.eval.video.given, config.eval.video.futures
+  draw = config.eval.video.draw
   length, *size, _ = example.fields['video'].shape
   if not 1 <= given < length:
     raise UserError(
@@ -58,7 +61,8 @@ def make(method: Method, config, example: Example) -> Eval:
 
     def continuation(key, temperature):
       """{metric: [B, horizons]} of one sampled continuation."""
-      sample = method.sample(variables, key, n, {'video': first}, temperature=temperature)
+      drawn = {'temperature': temperature, 'draw': draw and temperature > 0}
+      sample = method.sample(variables, key, n, {'video': first}, **drawn)
       return compare(example.to_unit(sample['video'][:, given:]))
 
     def keep_best(number, best):
@@ -87,4 +91,4 @@ def make(method: Method, config, example: Example) -> Eval:
     kinds = 'rollout', 'best', 'copy'
     return [f'{name}_{kind}{end}' for kind in kinds for name in METRICS for end in ends]
 
-  return Eval({'test': extract}, finish, names, {'given': given, 'futures': futures})
+  return Eval({'test': extract}, finish, names, {'given': given, 'futures': futures, 'draw': draw})

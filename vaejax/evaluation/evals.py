@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vaejax.config import eval_settings
 from vaejax.core.passes import Values
-from vaejax.data import sources
+from vaejax.data import left_out, sources
 from vaejax.data.labels import Count
 from vaejax.errors import UserError
 from vaejax.lookup import lookup, nearest
@@ -150,12 +150,16 @@ def make_protocol(
   code = code_version()
 
   def protocol(split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:
-    origin = provenance[split]
+    origin, without = provenance[split], {}
+    if left_out.FIELD in config.hyper and 'test' in left_out.streams(split):
+      without = {'left_out': f'class hyper.{left_out.FIELD}, which n counts'}
     return {
       name: {
         'split': split,
         'read': origin['read'],
         'n': n or origin['rows'],
+        'content': origin.get('content', ''),
+        **without,
         **e.protocol,
         'binarisation': binarisation,
         'likelihood': likelihood,

@@ -13,10 +13,11 @@ from vaejax.core import optim, sharding
 from vaejax.core.devices import make_mesh
 from vaejax.core.passes import Values, make_pass
 from vaejax.core.step import scheduled
-from vaejax.data import sources, splits
+from vaejax.data import left_out, sources, splits
 from vaejax.errors import RunError, UserError
 from vaejax.estimates import Estimate
 from vaejax.evaluation.evals import fit_split, make_evals, make_protocol, record
+from vaejax.evaluation.streams import open_others
 from vaejax.lookup import lookup
 from vaejax.reporting import report
 from vaejax.runs import trained, workdir
@@ -62,6 +63,33 @@ def evaluate(
   mesh = make_mesh()
   run = trained.open_run(folder, log, which, sharding.replicated(mesh), member)
   run = trained.with_data(run, data, data_dir)
+  settings = names, split, seed, overrides, weights, log, progress
+  (values,), protocol, skipped = evaluate_state(run, mesh, *settings)
+  problem = write_values(run.folder, values, protocol(int(run.state.step)))
+  return by_name(values), skipped, problem
+
+
+def by_name(values: Values) -> dict[str, Estimate]:
+  """{name: estimate} of all evals."""
+  return {name: e for of_eval in values.values() for name, e in of_eval.items()}
+
+
+def evaluate_state(
+  run: trained.TrainedRun,
+  mesh,
+  names: Iterable[str],
+  split: str,
+  seed: int,
+  overrides: Iterable[tuple[str, str]],
+  weights: str,
+  log: Callable[[str], None],
+  progress: bool,
+) -> tuple[list[Values], Callable[[int], dict[str, dict]], list[str]]:
+  """The values of a run, or of each member of a stack, whose state is on a mesh.
+
+  Returns them with protocol(step) -> {eval: its protocol}, and a line for each eval that does not
+  fit. Raises UserError, also if none fits. For the arguments see `evaluate`.
+  """
   config = run.config.copy_and_resolve_references()
   for field, text in overrides:
     set_field(config, field, text)
@@ -76,19 +104,22 @@ def evaluate(
     train_table, train = trained.open_split(run, 'train', put, log)
     labels[1] = sources.count_labels(config.data, train_table)
   evals, lines = fit_split(evals, config, run.method, source.example, split, labels)
-  skipped += lines
+  evals, others, missing = open_others(evals, config.data, run.data_dir, source.example, put)
+  skipped += lines + missing
   if not evals:
     raise UserError('; '.join(skipped))
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
-  split_pass = make_pass(evals, run.method, source, config.eval.batch_size, mesh, train=train)
-  show = report_progress(', '.join(evals), log) if progress else None
-  (values,) = split_pass.finish(split_pass.start(variables, hyper, jax.random.key(seed), show=show))
+  stacked = bool(run.members)
+  leave_out = left_out.streams(split) if left_out.FIELD in config.hyper else ()
+  size = config.eval.batch_size
+  split_pass = make_pass(evals, run.method, source, size, mesh, stacked, train, leave_out, others)
+  # It waits for each batch: many programs with collectives at once can block each other on CPUs.
+  show = report_progress(', '.join(evals), log if progress else lambda text: None)
+  values = split_pass.finish(split_pass.start(variables, hyper, jax.random.key(seed), show=show))
   protocol = make_protocol(config, evals, {split: workdir.provenance(table)}, seed)
   ema = weights == 'ema' and run.state.ema is not None
-  problem = write_values(run.folder, values, protocol(split, int(run.state.step), ema))
-  estimates = {name: e for of_eval in values.values() for name, e in of_eval.items()}
-  return estimates, skipped, problem
+  return values, lambda step: protocol(split, step, ema), skipped
 
 
 def write_values(folder: Path, values: Values, protocols: dict[str, dict]) -> Exception | None:

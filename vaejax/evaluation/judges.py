@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from vaejax.core.passes import map_examples
-from vaejax.data import settings
+from vaejax.data import settings, sources
 from vaejax.data.device.styles import STYLES
 from vaejax.errors import UserError
 from vaejax.evaluation.judge_cache import (
@@ -50,6 +50,7 @@ class Judge(NamedTuple):
     train, test: moments of its features of these splits.
     shares: proportions of the classes that it predicts on the test split, [classes].
     target: the field that it predicts, 'label' or 'style'.
+    labelled: the number of labelled rows of its test split.
   """
 
   name: str
@@ -63,6 +64,7 @@ class Judge(NamedTuple):
   test: Moments
   shares: np.ndarray
   target: str = 'label'
+  labelled: int = 0
 
 
 def find(path: str, data, target: str = 'label') -> Judge:
@@ -94,6 +96,7 @@ def make_judge(run: TrainedRun) -> Judge:
   """The judge of a trained run, with the statistics of its data."""
   table, _ = open_split(run, 'test')
   arrays = cached_statistics(run)
+  count = sources.count_labels(run.config.data, table)
   moments_of = lambda split: Moments(arrays[f'{split}/mean'], arrays[f'{split}/covariance'])
   return Judge(
     name=dataset_name(run.config.data),
@@ -107,6 +110,7 @@ def make_judge(run: TrainedRun) -> Judge:
     test=moments_of('test'),
     shares=arrays['shares'],
     target=predicted_field(run.config),
+    labelled=count.labelled if count else table.size,
   )
 
 

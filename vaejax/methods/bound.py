@@ -11,14 +11,15 @@ from vaejax.compound import divergence
 from vaejax.distributions import per_example
 from vaejax.errors import UserError
 from vaejax.lookup import choice
+from vaejax.methods import lpips
 from vaejax.methods.limits import LIMITS, Objective, objective
 from vaejax.nets.heads import Target
 from vaejax.objectives.elbo import log_mean_exp
-from vaejax.types import BatchMeans, Latent, Variables
+from vaejax.types import BatchMeans, Example, Latent, Variables
 
 
-def settings(config) -> dict[str, Any]:
-  """The arguments of `bound` from a config's `objective`. Raises UserError."""
+def settings(config, example: Example) -> dict[str, Any]:
+  """The arguments of `bound` from a config's `objective` and data. Raises UserError."""
   objective = config.objective
   choice('objective.name', objective.name, {'elbo', 'iwae'})
   choice('objective.kl', objective.kl, {'analytic', 'sampled'})
@@ -32,6 +33,7 @@ def settings(config) -> dict[str, Any]:
     'importance': importance,
     'analytic': analytic,
     'fitted_scale': config.model.likelihood == 'sigma_vae',
+    'perceptual': lpips.term(config, example),
   }
 
 
@@ -65,16 +67,18 @@ def terms(
   importance=False,
   analytic=True,
   fitted_scale=False,
+  perceptual=None,
 ) -> Bound:
   """The bound of every row of a batch, in nats.
 
   Args:
-    hyper: 'beta', and optionally 'capacity' and 'free_bits'.
+    hyper: 'beta', and optionally 'capacity', 'free_bits', and the weight of `perceptual`.
     whole: see limits.objective.
     samples: K, the draws of z per example. Their bounds are averaged, or with `importance` combined
       to the importance-weighted bound IWAE-K.
     analytic: whether the KL is computed in closed form where possible, rather than at the draws.
     fitted_scale: whether the likelihood fits its scale to the batch.
+    perceptual: a further term, from the means of p(x|z) and x, see lpips.term; None for none.
   """
   x, given = batch[model.data], latent.conditions(model, batch)
   n = x.shape[0]
@@ -101,6 +105,9 @@ def terms(
   else:
     values['kl_terms'] = rows(jax.tree.map(lambda a: a.mean(0), kl_terms))
     value = values['recon'] + hyper['beta'] * values['kl']
+  if perceptual:
+    values['lpips'] = perceptual(p.mean, x).reshape(samples, n).mean(0)
+    value = value + hyper[lpips.WEIGHT] * values['lpips']
   return Bound(value, values, q, z, v)
 
 

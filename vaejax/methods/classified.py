@@ -28,7 +28,7 @@ def make(config, example: Example) -> Method:
       f'the classifier needs two classes or more, but {config.data.name} has one. Choose another '
       'dataset, or another field with data.label'
     )
-  objective = bound.settings(config)
+  objective = bound.settings(config, example)
   return classified(**arguments(config, example), **objective)
 
 

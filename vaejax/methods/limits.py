@@ -22,8 +22,25 @@ class Objective(NamedTuple):
   pooled: Callable
 
 
-def objective(evaluate) -> Objective:
-  """The objective of a loss, to which it adds capacity and free bits.
+class OfMeans(NamedTuple):
+  """A term of a loss that is a function of means over the batch.
+
+  Attributes:
+    rows: the name of what it needs of each example among the terms of a loss; no metric.
+    means: rows -> their means over the batch.
+    terms: (rows, means over the whole batch, hyper) -> [B], which have the mean and the gradient of
+      the term.
+    name: of the term among the metrics.
+  """
+
+  rows: str
+  means: Callable
+  terms: Callable
+  name: str
+
+
+def objective(evaluate, of_means: OfMeans | None = None) -> Objective:
+  """The objective of a loss, to which it adds capacity and free bits, and a term of means.
 
   evaluate: (variables, batch, key, hyper, train, whole) -> (the loss [B], its named terms [B], the
     updated variables). `whole` is the BatchMeans of a microbatch, None for a whole batch. Among the
@@ -40,8 +57,19 @@ def objective(evaluate) -> Objective:
     excess = rate_terms(kl_terms, mean_kl, **limits(hyper)) - jnp.sum(kl_terms, axis=-1)
     return value + hyper['beta'] * excess
 
+  def add_term(value, values, hyper, means=None):
+    """The loss and its named terms with the term of means, which are by default those of these
+    rows."""
+    if of_means is None:
+      return value, values
+    rows = values.pop(of_means.rows)
+    term = of_means.terms(rows, of_means.means(rows) if means is None else means, hyper)
+    return value + term, {**values, of_means.name: term}
+
   def loss(v, batch, key, hyper, whole=None):
     value, values, v = evaluate(v, batch, key, hyper, True, whole)
+    means = None if whole is None else whole.values.get('of_means')
+    value, values = add_term(value, values, hyper, means)
     kl_terms, _ = values.pop('kl_terms', None), values.pop('squared_error', None)
     if kl_terms is not None and limits(hyper):
       mean_kl = jnp.mean(kl_terms, axis=0) if whole is None else whole.values['kl_terms']
@@ -52,10 +80,13 @@ def objective(evaluate) -> Objective:
     def compute():
       _, values, after = evaluate(v, batch, key, hyper, True, None)
       kept = ['squared_error', *(['kl_terms'] if limits(hyper) else [])]
-      return {k: jnp.mean(values[k], axis=0) for k in kept if k in values}, after.extra
+      means = {k: jnp.mean(values[k], axis=0) for k in kept if k in values}
+      if of_means:
+        means['of_means'] = of_means.means(values[of_means.rows])
+      return means, after.extra
 
     shapes, _ = jax.eval_shape(compute)
-    if 'squared_error' in shapes or not shapes:
+    if 'squared_error' in shapes or of_means or not shapes:
       return compute()
     # Without limits the loss is linear in the KL, so any means will do.
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
@@ -73,6 +104,7 @@ def objective(evaluate) -> Objective:
     kl_terms = values.pop('kl_terms', None)
     if kl_terms is not None:
       values['loss'] = limited(values['loss'], kl_terms, jnp.mean(kl_terms, axis=0), hyper)
-    return values
+    value, values = add_term(values['loss'], values, hyper)
+    return {**values, 'loss': value}
 
   return Objective(loss, means, metrics, pooled)

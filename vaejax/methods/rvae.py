@@ -11,6 +11,7 @@ from vaejax.compound import Path
 from vaejax.distributions import Gaussian, per_example, standard
 from vaejax.errors import UserError
 from vaejax.lookup import choice
+from vaejax.methods import lpips
 from vaejax.methods.bound import fit_target, rows, squared_error
 from vaejax.methods.limits import objective
 from vaejax.nets import lens, recurrent, trunk
@@ -31,10 +32,13 @@ def make(config, example: Example) -> Method:
     analytic=config.objective.kl == 'analytic',
     dims=discrete(config.model.likelihood, example),
     fitted_scale=config.model.likelihood == 'sigma_vae',
+    perceptual=lpips.term(config, example),
   )
 
 
-def rvae(nets, latents, example, analytic=True, dims=0, fitted_scale=False) -> Method:
+def rvae(
+  nets, latents, example, analytic=True, dims=0, fitted_scale=False, perceptual=None
+) -> Method:
   """A recurrent VAE of the nets 'encoder', 'core' and 'decoder' of nets/recurrent.py.
 
   The latents of its `latent` are the innovations e of all frames, [B, T, latents]. The latent of a
@@ -45,7 +49,7 @@ def rvae(nets, latents, example, analytic=True, dims=0, fitted_scale=False) -> M
     latents: the dimension of z of one frame.
     analytic: whether the KL of a frame is computed in closed form, rather than at the draw of z.
     dims: see Method.
-    fitted_scale: see bound.terms.
+    fitted_scale, perceptual: see bound.terms.
   """
   apply, core = partial(lens.apply, nets), nets['core']
   length, *shape = example.fields['video'].shape
@@ -62,7 +66,7 @@ def rvae(nets, latents, example, analytic=True, dims=0, fitted_scale=False) -> M
   def init(key, batch):
     x = batch['video']
     features, noise = (jnp.zeros((*x.shape[:2], size)) for size in (*feature_shape, latents))
-    z_and_h = jnp.zeros((x.shape[0], latents + core.width))
+    z_and_h = jnp.zeros((x.shape[0], (core.width if core.codes else latents) + core.width))
     inputs = {'encoder': (frames(x),), 'core': (features, noise), 'decoder': (z_and_h,)}
     return lens.init(nets, key, inputs)
 
@@ -73,7 +77,8 @@ def rvae(nets, latents, example, analytic=True, dims=0, fitted_scale=False) -> M
 
   def decode(v, z, h, target=None, train=False):
     """p(x|z, h) for z [N, latents] and h [N, width], and the updated variables."""
-    return apply('decoder', v, jnp.concatenate([z, h], axis=-1), target=target, train=train)
+    inputs, v = apply('core', v, z, h, method='decoder_input', train=train)
+    return apply('decoder', v, inputs, target=target, train=train)
 
   def generate(v, carry, first, noise, x_key):
     """Frames [B, T, H, W, C] that continue a video from `carry`, in the range of the data.
@@ -116,7 +121,11 @@ def rvae(nets, latents, example, analytic=True, dims=0, fitted_scale=False) -> M
     values['kl_terms'] = rows(kl)
     if fitted_scale:
       values['squared_error'] = jnp.mean(videos(squared_error(p, frames(x)), x), axis=1)
-    return recon + hyper['beta'] * total, values, v
+    value = recon + hyper['beta'] * total
+    if perceptual:
+      values['lpips'] = perceptual(videos(p.mean, x), x)
+      value = value + hyper[lpips.WEIGHT] * values['lpips']
+    return value, values, v
 
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
     """Videos, or continuations of the first frames given['video'] [n, k, H, W, C].

@@ -10,13 +10,13 @@ from vaejax.errors import UserError
 from vaejax.lookup import lookup
 from vaejax.methods import bound
 from vaejax.nets import autoencoder, lens
-from vaejax.nets.heads import discrete
+from vaejax.nets.heads import centred, discrete
 from vaejax.types import Example, Latent, Method, Player
 
 
 def make(config, example: Example) -> Method:
   """The method of a config. Raises UserError for a setting that does not fit."""
-  objective = bound.settings(config)
+  objective = bound.settings(config, example)
   return vae(**arguments(config, example), **objective)
 
 
@@ -40,10 +40,11 @@ def arguments(config, example: Example) -> dict:
     'example': example,
     'classes': classes,
     'dims': discrete(model.likelihood, example),
+    'centred': centred(model),
   }
 
 
-def vae(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method:
+def vae(nets, prior, latents, example, classes=0, dims=0, centred=False, **objective) -> Method:
   """A VAE.
 
   Args:
@@ -52,7 +53,7 @@ def vae(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method
     prior: p(z), see nets/priors.
     latents: the dimension of z.
     classes: the number of classes of the label that the model is conditioned on; 0 for none.
-    dims: see Method.
+    dims, centred: see Method.
     objective: see bound.terms.
   """
   nets = nets | prior.nets
@@ -60,7 +61,8 @@ def vae(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method
 
   def init(key, batch):
     x, label = batch['image'], batch.get('label')
-    inputs = {'encoder': (x, label), 'decoder': (jnp.zeros((x.shape[0], latents)), label)}
+    z = jnp.zeros((x.shape[0], latents))
+    inputs = {'encoder': (x, label), 'decoder': (z, label, None, x)}
     return lens.init(nets, key, inputs | prior.inputs(x.shape[0], label))
 
   def posterior(v, batch, train=False):
@@ -74,4 +76,5 @@ def vae(nets, prior, latents, example, classes=0, dims=0, **objective) -> Method
   made = bound.bound(model, **objective)
   players = (Player('vae', made.loss, tuple(nets), means=made.means),)
   method = Method(init, players, None, made.metrics, {}, dims, latent=model, pooled=made.pooled)
+  method = method._replace(centred=centred)
   return latent.complete(method, example)

@@ -5,6 +5,7 @@ both share is a separate net, whose kernel is passed to both.
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,9 @@ from flax import linen as nn
 
 from vaejax.errors import UserError
 from vaejax.nets import trunk
+from vaejax.nets.blocks import LECUN
 from vaejax.nets.heads import GaussianHead, LikelihoodHead, features, likelihood
+from vaejax.nets.mlp import initial
 from vaejax.types import Example
 
 MAX_CROSSED = 2**22  # values of an example, 16 MiB
@@ -25,13 +28,15 @@ class Encoder(nn.Module):
   trunk: nn.Module
   latents: int
   classes: int = 0
+  initial: Callable = LECUN
 
   @nn.compact
   def __call__(self, x, label=None, shared=None, train=False):
     features = self.trunk(x, train)
     if shared is not None:
       features = features.astype(jnp.float32) @ shared
-    return GaussianHead(self.latents, name='head')(one_hot_outer(features, label, self.classes))
+    head = GaussianHead(self.latents, self.initial, name='head')
+    return head(one_hot_outer(features, label, self.classes))
 
 
 class Decoder(nn.Module):
@@ -96,7 +101,7 @@ def make(model, example: Example, classes: int = 0) -> dict[str, nn.Module]:
   Raises UserError for a net, likelihood or size that does not exist or does not fit the data.
   """
   shape = example.fields['image'].shape
-  encoder = Encoder(trunk.to_vector(model, shape), model.latents, classes)
+  encoder = Encoder(trunk.to_vector(model, shape), model.latents, classes, initial(model))
   (width,) = trunk.output_shape(encoder.trunk, shape) if classes else (0,)
   if (inputs := classes * (1 + max(width, model.latents))) > MAX_CROSSED:
     raise UserError(

@@ -23,6 +23,10 @@ ACTIVATIONS = {
   'abs': jnp.abs,
 }
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+# The first kernels of dense layers: normal with variance 1 / inputs, or uniform with variance
+# 2 / (inputs + outputs) (Glorot & Bengio 2010).
+LECUN = nn.initializers.lecun_normal()
+INITIAL = {'lecun': LECUN, 'glorot': nn.initializers.glorot_uniform()}
 NORMS = ('none', 'batch', 'group', 'spectral')
 # Norms that subtract the mean of a channel. A bias directly before one only gets rounding errors as
 # its gradient, which Adam would amplify.

@@ -1,6 +1,7 @@
 """Heads: the last layer of a net, from features to the parameters of a distribution in float32."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,9 +18,11 @@ from vaejax.distributions import (
 )
 from vaejax.errors import UserError
 from vaejax.lookup import choice
+from vaejax.nets.blocks import LECUN
 from vaejax.types import Example
 from vaejax.units import Units
 
+MIN_MEAN = 0.001  # as in Burda et al.'s code, see LikelihoodHead.centred
 LOG_SCALE = 7.0  # log scales are clipped to ±7, where float32 is far from overflow
 
 # The number of features per image channel for each likelihood; None is one per level.
@@ -73,7 +76,20 @@ def likelihood(model, example: Example) -> 'LikelihoodHead':
     model.scale,
     model.floor,
     example.units,
+    centred(model),
   )
+
+
+def centred(model) -> bool:
+  """Whether the first biases of a config's `model` are the logits of the data's means, in
+  `model.bias`. Raises UserError for a likelihood without logits of pixels."""
+  bias = choice('model.bias', model.get('bias', 'zero'), {'zero', 'data'})
+  if bias == 'data' and model.likelihood != 'bernoulli':
+    raise UserError(
+      f'model.bias=data needs model.likelihood=bernoulli, but it is {model.likelihood}. Set it to '
+      'zero'
+    )
+  return bias == 'data'
 
 
 def check_range(kind: str, example: Example) -> None:
@@ -100,14 +116,23 @@ class Target(NamedTuple):
   microbatches: int
 
 
+def mean_logits(x) -> jax.Array:
+  """The logits [H, W, C] of the mean over rows of x [B, H, W, C] in [0, 1], clipped to MIN_MEAN."""
+  mean = jnp.clip(jnp.mean(x, axis=0), MIN_MEAN, 1 - MIN_MEAN)
+  return jnp.log(mean) - jnp.log1p(-mean)
+
+
 class GaussianHead(nn.Module):
-  """[B, F] -> a diagonal Gaussian over [B, latents]. The layer outputs mean and log variance."""
+  """[B, F] -> a diagonal Gaussian over [B, latents]. The layer outputs mean and log variance.
+  `initial` is the initialiser of its kernel."""
 
   latents: int
+  initial: Callable = LECUN
 
   @nn.compact
   def __call__(self, x):
-    mean, log_variance = jnp.split(nn.Dense(2 * self.latents)(x.astype(jnp.float32)), 2, axis=-1)
+    layer = nn.Dense(2 * self.latents, kernel_init=self.initial)
+    mean, log_variance = jnp.split(layer(x.astype(jnp.float32)), 2, axis=-1)
     return Gaussian(mean, jnp.clip(0.5 * log_variance, -LOG_SCALE, LOG_SCALE))
 
 
@@ -123,6 +148,10 @@ class LikelihoodHead(nn.Module):
       (Rybkin et al. 2021, section 3.3). It alone uses `target`, the data in training or a Target.
     logistic: discretised, with mean and scale per element.
 
+  With `centred`, which is for bernoulli, the logits of the mean of `target` when the net is
+  initialised, clipped to MIN_MEAN, are added to x for good: for most optimizers that equals them as
+  the first biases of the layer before.
+
   Densities of real numbers are in their own units; scales are of the data inside a method.
   """
 
@@ -133,10 +162,14 @@ class LikelihoodHead(nn.Module):
   scale: float = 1.0
   floor: float = 0.01
   units: Units | None = None
+  centred: bool = False
 
   @nn.compact
   def __call__(self, x, target=None, train=False):
-    p = self.parameters_of(x.astype(jnp.float32), target, train)
+    x = x.astype(jnp.float32)
+    if self.centred:
+      x = x + self.variable('data', 'logits', lambda: mean_logits(target)).value
+    p = self.parameters_of(x, target, train)
     return InUnits(p, self.units) if self.units and self.kind not in DISCRETE else p
 
   def parameters_of(self, x, target, train):

@@ -30,6 +30,8 @@ class Core(nn.Module):
 
   The carry is the cell's, and `state` is its h, [B, width]. Without recurrence (cell 'none') h is
   always zero, and the model is a VAE of independent frames with a learned prior.
+
+  With `codes`, the decoder is given the features of z, and not z (equation 6).
   """
 
   latents: int
@@ -37,6 +39,7 @@ class Core(nn.Module):
   cell: str = 'gru'
   activation: str = 'relu'
   dtype: Any = jnp.float32
+  codes: bool = False
 
   def setup(self):
     hidden = partial(Mlp, (self.width,), self.activation, self.dtype)
@@ -63,6 +66,10 @@ class Core(nn.Module):
     inputs = jnp.concatenate([self.state(carry), features.astype(jnp.float32)], axis=-1)
     return self.posterior_head(self.posterior_trunk(inputs, train))
 
+  def decoder_input(self, z, h, train=False) -> jax.Array:
+    """What the decoder of a frame is given, [B, F], for z [B, latents] and the state h."""
+    return jnp.concatenate([self.code_trunk(z, train) if self.codes else z, h], axis=-1)
+
   def advance(self, carry, features, z, train=False):
     """The carry of the next frame."""
     if self.cell == 'none':
@@ -75,6 +82,8 @@ class Core(nn.Module):
     features, noise = inputs
     q, prior = self.posterior(carry, features, train), self.prior(carry, train)
     z = reparameterise(prior if replay else q, noise)
+    if self.is_initializing():
+      self.decoder_input(z, self.state(carry))  # has parameters, also where no cell uses them
     return self.advance(carry, features, z, train), (q, prior, z, self.state(carry))
 
   def __call__(self, features, noise, train=False, replay=False):
@@ -96,13 +105,18 @@ class Core(nn.Module):
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:
-  """The nets 'encoder' (frames [N, H, W, C] -> features [N, F]), 'core' and 'decoder' (z and h
-  [N, latents + state] -> p(x|z, h)) of a config's `model`. Raises UserError."""
+  """The nets 'encoder' (frames [N, H, W, C] -> features [N, F]), 'core' and 'decoder' (the core's
+  decoder_input [N, F] -> p(x|z, h)) of a config's `model`. Raises UserError."""
   choice('model.cell', model.cell, CELLS)
+  # The default is for configs of runs from before the field existed.
+  decoder_input = model.get('decoder_input', 'latents')
+  choice('model.decoder_input', decoder_input, {'features', 'latents'})
   shape = example.fields['video'].shape[1:]
   dtype = choice('model.dtype', model.dtype, DTYPES)
   return {
     'encoder': trunk.to_vector(model, shape),
-    'core': Core(model.latents, model.state, model.cell, model.activation, dtype),
+    'core': Core(
+      model.latents, model.state, model.cell, model.activation, dtype, decoder_input == 'features'
+    ),
     'decoder': autoencoder.decoder(model, example, shape),
   }

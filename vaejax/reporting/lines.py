@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import io
 import sys
 
 PLAIN = {'±': '+-', '–': '-', '·': '-', '×': 'x', '…': '...'}
@@ -31,3 +32,17 @@ def replace(error: UnicodeError) -> tuple[str, int]:
   characters = error.object[error.start : error.end]
   escape = lambda c: c.encode('ascii', 'backslashreplace').decode()
   return ''.join(PLAIN.get(c) or escape(c) for c in characters), error.end
+
+
+def aligned(head, rows, left: int = 1) -> str:
+  """A table of texts with aligned columns, the first `left` of them to the left."""
+  from rich.console import Console
+  from rich.table import Column, Table
+
+  columns = (Column(name, justify='right' if i >= left else 'left') for i, name in enumerate(head))
+  table = Table(*columns, box=None, pad_edge=False)
+  for row in rows:
+    table.add_row(*row)
+  console = Console(file=io.StringIO(), width=10_000, markup=False, color_system=None)
+  console.print(table)
+  return console.file.getvalue().rstrip()

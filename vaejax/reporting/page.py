@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 from vaejax.config import fields
 
 COLORS = ('#2b6cd9', '#d4581f', '#2f9e62', '#8e4ec6', '#c2255c', '#0c8599', '#946c00', '#687076')
 INK = '#888888'  # of axes: visible on light and on dark pages
 THUMBNAIL = 192  # pixels
+SHORT = 20  # characters of a cell that stay on one line
 EARLIER = 7  # earlier pictures of a kind, shown as thumbnails
 CHART_LOCK = threading.Lock()  # runs may end in several threads, but Matplotlib has one style
 CHART_STYLE = {
@@ -30,6 +32,10 @@ CHART_STYLE = {
   **dict.fromkeys(('grid.color', 'axes.edgecolor', 'xtick.color', 'ytick.color'), INK),
 }
 
+Curves = Mapping[str, list[tuple[int, float]]]  # {color: [(step, value)]}
+Bands = Mapping[str, list[tuple[int, float, float]]]  # {color: [(step, low, high)]}
+EMPTY = MappingProxyType({})
+
 
 def render(title: str, subtitle: str, parts: Iterable[str]) -> bytes:
   """The HTML file of a report from its parts, which are HTML themselves."""
@@ -39,9 +45,17 @@ def render(title: str, subtitle: str, parts: Iterable[str]) -> bytes:
 
 def table(head: Iterable, rows: Iterable[Iterable]) -> str:
   """A table of texts or other values, which are escaped."""
-  row = lambda tag, values: ''.join(f'<{tag}>{escape(str(x))}</{tag}>' for x in values)
+  short = lambda x: ' class="short"' * (len(str(x)) <= SHORT)
+  cell = lambda tag, x: f'<{tag}{short(x)}>{escape(str(x))}</{tag}>'
+  row = lambda tag, values: ''.join(cell(tag, x) for x in values)
   body = ''.join(f'<tr>{row("td", values)}</tr>' for values in rows)
   return f'<div class="card"><table><tr>{row("th", head)}</tr>{body}</table></div>'
+
+
+def section(heading: str, lines: Iterable[str]) -> str:
+  """A heading and a list of texts, which are escaped."""
+  items = ''.join(f'<li>{escape(line)}</li>' for line in lines)
+  return f'<h2>{escape(heading)}</h2><ul>{items}</ul>'
 
 
 def config_table(config) -> str:
@@ -57,19 +71,20 @@ def legend(labels: Iterable[tuple[str, str]]) -> str:
   )
 
 
-def chart_card(title: str, note: str, curves: Mapping[str, list[tuple[int, float]]]) -> str:
+def chart_card(title: str, note: str, curves: Curves, bands: Bands = EMPTY) -> str:
   """A chart with its title, and a note that is HTML."""
   caption = f'<figcaption><h3>{escape(title)}</h3>{note}</figcaption>'
-  return f'<figure class="card">{caption}{chart(curves)}</figure>'
+  return f'<figure class="card">{caption}{chart(curves, bands)}</figure>'
 
 
-def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
+def chart(curves: Curves, bands: Bands = EMPTY) -> str:
   """Curves over steps as an SVG element.
 
   If the values of the first twentieth of the steps would flatten the rest, they are cut off.
 
   Args:
     curves: {color: [(step, value)]}, in the order of the steps. Values are finite.
+    bands: {color: [(step, low, high)]}, filled behind the curves.
   """
   # Matplotlib takes 0.3 s to import, so only reports import it. At first it lists all fonts, and
   # warns of that on a slow machine.
@@ -83,6 +98,8 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
   with CHART_LOCK, rc_context(CHART_STYLE):
     figure = Figure(figsize=(4.2, 2.4))
     axes = figure.add_axes((0.15, 0.12, 0.83, 0.83))
+    for color, band in bands.items():
+      axes.fill_between(*zip(*band, strict=True), color=color, alpha=0.2, linewidth=0)
     for color, curve in curves.items():
       few = len(curve) <= 30
       axes.plot(*zip(*curve, strict=True), color=color, marker='o' if few else None, markersize=3)
@@ -98,22 +115,32 @@ def chart(curves: Mapping[str, list[tuple[int, float]]]) -> str:
 
 def pictures(folder: Path) -> str:
   """The newest picture of each kind, and up to 7 earlier ones as thumbnails."""
-  kinds = {}
-  for path in folder.glob('*.png'):
-    if match := re.fullmatch(r'(.+)_(\d{8,})', path.stem):
-      kinds.setdefault(match[1], []).append((int(match[2]), path))
   cards = []
-  for name, files in sorted(kinds.items()):
-    *earlier, (step, path) = sorted(files)
+  for name, files in pictures_of(folder).items():
+    *earlier, (step, path) = files
     places = {i * (len(earlier) - 1) // (EARLIER - 1) for i in range(EARLIER)} if earlier else ()
     strip = ''.join(
       f'<figure>{_image(_thumbnail(path))}<figcaption>{at:,}</figcaption></figure>'
       for at, path in (earlier[i] for i in sorted(places, reverse=True))
     )
-    caption = f'<figcaption><h3>{escape(name)}</h3>step {step:,}</figcaption>'
-    picture = f'{caption}{_image(path.read_bytes())}<div class="strip">{strip}</div>'
-    cards.append(f'<figure class="card">{picture}</figure>')
+    strip = f'<div class="strip">{strip}</div>'
+    cards.append(picture_card(name, f'step {step:,}', path.read_bytes(), strip))
   return f'<h2>Pictures</h2><div class="cards">{"".join(cards)}</div>' if cards else ''
+
+
+def pictures_of(folder: Path) -> dict[str, list[tuple[int, Path]]]:
+  """{kind: [(step, file)]} of the pictures of a run, sorted."""
+  kinds = {}
+  for path in folder.glob('*.png'):
+    if match := re.fullmatch(r'(.+)_(\d{8,})', path.stem):
+      kinds.setdefault(match[1], []).append((int(match[2]), path))
+  return {name: sorted(files) for name, files in sorted(kinds.items())}
+
+
+def picture_card(title: str, note: str, png: bytes, more: str = '') -> str:
+  """A picture with its title and note; `more` is HTML."""
+  caption = f'<figcaption><h3>{escape(title)}</h3>{escape(note)}</figcaption>'
+  return f'<figure class="card">{caption}{_image(png)}{more}</figure>'
 
 
 def is_number(value) -> bool:
@@ -167,6 +194,8 @@ p, figcaption, th { color: var(--soft); }
 figcaption { display: flex; gap: 14px; align-items: baseline; font-size: 13px;
   padding-bottom: 10px; }
 i { display: inline-block; width: 10px; height: 3px; margin-right: 5px; vertical-align: middle; }
+ul { padding-left: 20px; overflow-wrap: anywhere; }
+.warning { color: #b3420f; } @media (prefers-color-scheme: dark) { .warning { color: #f0945f; } }
 h2 + p { padding-bottom: 12px; } p span { margin-right: 18px; }
 img { display: block; width: 100%; image-rendering: pixelated; border-radius: 4px; }
 .strip { display: flex; gap: 10px; padding-top: 14px; }
@@ -176,5 +205,6 @@ svg { display: block; width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th, td { text-align: left; padding: 6px 20px 6px 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; } tr:last-child td { border: 0; }
+.short { white-space: nowrap; } .warning { margin-top: 10px; }
 details { margin-top: 40px; } summary { cursor: pointer; font-weight: 600; }
 </style>"""

@@ -4,7 +4,7 @@ import datetime
 from html import escape
 from pathlib import Path
 
-from vaejax.reporting import page
+from vaejax.reporting import page, values
 from vaejax.reporting.page import format_number, is_number
 from vaejax.runs.files import read_json, read_rows, write_atomic
 from vaejax.runs.workdir import read_config
@@ -38,7 +38,7 @@ def write_report(workdir) -> Path:
     _tiles(results),
     page.pictures(workdir / 'images'),
     f'<h2>Training</h2><div class="cards">{_charts(rows) or "No rows yet."}</div>',
-    f'<h2>Evaluation</h2>{_results_table(results) if results else "None yet."}',
+    f'<h2>Evaluation</h2>{page.table(*values.table_of(results)) if results else "None yet."}',
     page.config_table(config),
   ]
   title = f'{config.method} on {config.data.name}'
@@ -63,19 +63,16 @@ def _charts(rows) -> str:
 
 
 def _tiles(results) -> str:
-  """The first results, large."""
+  """The first results, large, with their errors."""
   tiles = ''.join(
     f'<div class="card"><p>{escape(name)}</p><b>{format_number(result["value"])}</b>'
-    f'<p>{escape(str(result.get("split")))} · step {result.get("step")}</p></div>'
+    f'<p>{_error(result)}{escape(str(result.get("split")))} · step {result.get("step")}</p></div>'
     for name, result in list(results.items())[:6]
     if is_number(result['value'])
   )
   return f'<div class="tiles">{tiles}</div>'
 
 
-def _results_table(results) -> str:
-  """All results with their protocols."""
-  fields = dict.fromkeys(field for result in results.values() for field in result)
-  show = lambda x: '–' if x is None else format_number(x) if type(x) is float else x
-  rows = [[name, *(show(r.get(field, '')) for field in fields)] for name, r in results.items()]
-  return page.table(['metric', *fields], rows)
+def _error(result) -> str:
+  """The standard error of a result, '' if it is unknown."""
+  return f'± {result["error"]:.2g} · ' if is_number(result.get('error')) else ''

@@ -1,10 +1,11 @@
 """The files of a sweep: sweep.json, the workdir of each stack, and its results.json."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from vaejax.core.passes import Values
 from vaejax.core.stack import Member
 from vaejax.errors import UserError
 from vaejax.runs.files import read_json, write_json
@@ -82,17 +83,53 @@ def read_run_config(path: Path):
   return member_config(saved.config, saved.members[place]) if saved.members else saved.config
 
 
-def write_results(folder: Path, members: Sequence[Member], steps, values, protocols: dict) -> None:
-  """Writes the members' test values, and the protocol of each eval, to results.json; `steps` [M]
-  are the steps of the stack's state."""
-  rows = [
-    {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0, 'values': numbers}
-    for member, step, numbers in zip(members, np.asarray(steps).tolist(), values, strict=True)
-  ]
-  write_json(folder / 'results.json', {'protocols': protocols, 'members': rows})
+def write_results(
+  folder: Path,
+  members: Sequence[Member],
+  steps: Sequence[int],
+  values: Sequence[Values],
+  protocols: Mapping[str, dict],
+  prefix: str = '',
+) -> None:
+  """Writes test values of members of a stack, and their protocols, to results.json. Other values of
+  the same weights stay.
+
+  Args:
+    steps: of the members' states [M]; ~step if a member is frozen.
+    values: of each member.
+    protocols: of each eval.
+    prefix: of the names of the values.
+  """
+  path = folder / 'results.json'
+  saved = read_json(path) if path.is_file() else {'protocols': {}, 'members': []}
+  rows, of_values = {row['member']: row for row in saved['members']}, {}
+  for member, step, of_evals in zip(members, np.asarray(steps).tolist(), values, strict=True):
+    row = {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0}
+    same = row.items() <= rows.get(member.number, {}).items()
+    old = rows[member.number] if same else {}
+    of_values |= saved['protocols'] if same else {}
+    named = {f'{prefix}{k}': e for of_eval in of_evals.values() for k, e in of_eval.items()}
+    row['values'] = {**old.get('values', {}), **{name: e.value for name, e in named.items()}}
+    # Standard errors over examples.
+    row['errors'] = {**old.get('errors', {}), **{name: e.error for name, e in named.items()}}
+    rows[member.number] = row
+  for of_evals in values:
+    of_values |= {f'{prefix}{k}': protocols[e] for e, of_eval in of_evals.items() for k in of_eval}
+  members = [rows[number] for number in sorted(rows)]
+  write_json(path, {'protocols': of_values, 'members': members})
 
 
 def read_results(stack: Path) -> dict[int, dict]:
-  """{member: its 'step', 'frozen' and 'values'} of a stack; {} before it has finished."""
+  """{member: its 'step', 'frozen', 'values' and 'errors'} of a stack; {} before it has finished."""
   path = stack / 'results.json'
-  return {row['member']: row for row in read_json(path)['members']} if path.is_file() else {}
+  rows = read_json(path)['members'] if path.is_file() else []
+  return {row['member']: {'errors': {}, **row} for row in rows}
+
+
+def read_protocols(workdir: Path) -> dict[str, dict]:
+  """{value: its protocol} of a sweep, of the first stack that has it."""
+  protocols = {}
+  for number in range(len(read_sweep(workdir)['stacks'])):
+    path = stack_folder(workdir, number) / 'results.json'
+    protocols = {**(read_json(path)['protocols'] if path.is_file() else {}), **protocols}
+  return protocols

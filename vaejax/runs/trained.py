@@ -5,15 +5,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from vaejax.core import stack
 from vaejax.core.factory import initial_state, make_method
+from vaejax.core.stack import Member
 from vaejax.data import sources, splits
 from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.runs import checkpoint, restore, same_data
-from vaejax.runs.sweep_files import is_sweep, member_config, parse_member, place_of, stack_of
+from vaejax.runs.sweep_files import (
+  is_sweep,
+  member_config,
+  parse_member,
+  place_of,
+  read_results,
+  stack_folder,
+  stack_of,
+)
 from vaejax.runs.workdir import check_name, provenance, read_config
 from vaejax.types import Example, Method, State
 
@@ -24,6 +35,7 @@ class TrainedRun(NamedTuple):
   Attributes:
     folder: for outputs: the workdir, or SWEEP/members/K of a member.
     data: {split: its provenance} of the rows that it was trained on.
+    members: of a stack of runs, whose state has a leading axis of them; () for a run.
   """
 
   folder: Path
@@ -33,6 +45,7 @@ class TrainedRun(NamedTuple):
   method: Method
   state: State
   data: dict
+  members: tuple[Member, ...] = ()
 
 
 def open_run(
@@ -70,6 +83,47 @@ def open_run(
   return TrainedRun(
     workdir, config, example, saved.data_dir, method, jax.device_put(state, sharding), saved.data
   )
+
+
+def open_stack(
+  workdir: Path, number: int, log: Callable[[str], None], which: str = 'latest'
+) -> TrainedRun:
+  """A stack of a sweep without its frozen members, each at checkpoint `which`.
+
+  The state is on the first device, None if all members are frozen. Raises UserError like
+  `open_run`.
+  """
+  check_name(workdir)
+  folder = stack_folder(workdir, number)
+  if not (folder / 'config.json').exists():
+    raise UserError(f'{workdir}: stack {number} is not trained yet. Resume the sweep first')
+  saved, results = read_config(folder), read_results(folder)
+  config, members = saved.config, saved.members
+  method = make_method(config, saved.example)
+  create = lambda: initial_state(method, config, saved.example, members)
+  abstract = checkpoint.abstract_state(create, opt=False)
+  places = {}  # {step of a checkpoint, None for the latest: places of members}
+  for place, member in enumerate(members):
+    if not results.get(member.number, {}).get('frozen'):
+      step = restore.select_step(folder, which, config.checkpoint.best, place)
+      places.setdefault(step, []).append(place)
+  states, chosen = [], []
+  for step, of_step in places.items():
+    tree = restore.newest(folder, abstract, log, step)
+    if tree is None:
+      raise UserError(f'{folder} has no checkpoint yet. Train it first')
+    state = checkpoint.decode(tree)
+    active = [place for place in of_step if place not in stack.frozen_members(state)]
+    if active:
+      states.append(jax.tree.map(lambda x, active=active: x[np.asarray(active)], state))
+      chosen += active
+  state = None
+  if states:
+    order = np.argsort(chosen)
+    state = jax.tree.map(lambda *parts: jnp.concatenate(parts)[order], *states)
+  members = tuple(members[place] for place in sorted(chosen))
+  data = saved.data_dir, method, state, saved.data
+  return TrainedRun(workdir, config, saved.example, *data, members)
 
 
 def with_data(run: TrainedRun, name: str | None, data_dir: splits.Location) -> TrainedRun:

@@ -1,22 +1,24 @@
-"""Summary files of a sweep: metrics.jsonl, results.csv, table.csv and report.html."""
+"""Summary files of a sweep: metrics.jsonl, results.csv, table.csv, paired.csv and report.html."""
 
 import csv
 import fcntl
 import io
 import math
-import statistics
+from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from vaejax.estimates import Estimate
 from vaejax.reporting import page
+from vaejax.reporting.lines import aligned
 from vaejax.reporting.log import filter_rows
-from vaejax.reporting.page import format_number, is_number
+from vaejax.reporting.values import with_error
 from vaejax.runs import sweep_files
 from vaejax.runs.files import read_rows, write_atomic
 from vaejax.runs.workdir import read_config
+from vaejax.sweeps import paired, sections
 
 MAX_SHOWN = 8  # settings in a chart and in the printed table
-NOT_METRICS = ('step', 'split', 'seconds', 'member', 'steps_per_s', 'final')
 
 
 class Setting(NamedTuple):
@@ -27,12 +29,20 @@ class Setting(NamedTuple):
     members: their numbers.
     frozen: how many of them were frozen.
     means: {metric: (mean, its standard error)} over the other members; None if unknown.
+    errors: {metric: standard error over examples} of a single member; {} of several.
   """
 
   fields: dict[str, str]
   members: list[int]
   frozen: int
   means: dict[str, tuple[float | None, float | None]]
+  errors: dict[str, float | None]
+
+  @property
+  def label(self) -> str:
+    """The setting in words: 'beta=4, lr=0.001'."""
+    words = (f'{field.split(".")[-1]}={text}' for field, text in self.fields.items())
+    return ', '.join(words) or 'all'
 
 
 def write_summary(folder: Path) -> str:
@@ -52,20 +62,46 @@ def write_summary(folder: Path) -> str:
     settings = group_settings(values, results, names, order, best.startswith('-'))
     write_results(folder, values, results, names)
     write_settings(folder, settings, names)
+    comparisons = paired.compare(settings, values, results, names)
+    write_csv(folder / 'paired.csv', paired.HEAD, map(paired.as_csv, comparisons))
     title = f'{config.method} on {config.data.name}: {len(values)} members'
     subtitle = f'{folder.resolve().name} · {len(settings)} settings'
     subtitle += f', the first {MAX_SHOWN} shown' if len(settings) > MAX_SHOWN else ''
     parts = [
-      f'<h2>Settings{", best first" if order else ""}</h2>',
+      f'<h2>Settings{", best first" if order else ""}</h2><p>{escape(caption(settings))}</p>',
       page.table(*format_settings(settings, names)),
-      curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
+      sections.paired_section(settings[:MAX_SHOWN], comparisons),
+      sections.curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
       page.pictures(logs[0].parent / 'images'),
+      sections.protocol_section(sweep_files.read_protocols(folder)),
       page.config_table(config),
     ]
     write_atomic(folder / 'report.html', page.render(title, subtitle, parts))
   extreme = 'smallest' if best.startswith('-') else 'largest'
-  caption = 'mean ± standard error over seeds' + (f', {extreme} {order} first' if order else '')
-  return f'{caption}\n{settings_text(*format_settings(settings, names))}'
+  about = caption(settings) + (f', {extreme} {order} first' if order else '')
+  return f'{about}\n{settings_text(*format_settings(settings, names))}'
+
+
+def caption(settings: list[Setting]) -> str:
+  """What the errors of a table are."""
+  texts = ['mean ± standard error over seeds'] * any(not s.errors for s in settings)
+  if any(s.errors for s in settings):
+    texts.append('with one seed, value ± standard error over examples')
+  return '; '.join(texts)
+
+
+def estimates_text(folder: Path, estimates: dict[int, dict[str, Estimate]]) -> str:
+  """A table of new values of members as text, a line for each setting."""
+  values, names = sweep_files.read_sweep(folder)['values'], {}
+  results = {}
+  for number, named in estimates.items():
+    names |= dict.fromkeys(named)
+    of_member = {name: e.value for name, e in named.items() if math.isfinite(e.value)}
+    errors = {name: e.error for name, e in named.items()}
+    results[number] = {'frozen': False, 'values': of_member, 'errors': errors}
+  settings = group_settings(values, results, list(names))
+  head, rows = format_settings(settings, list(names))
+  return f'{caption(settings)}\n{settings_text(head, rows)}'
 
 
 def read_results(folder: Path) -> dict[int, dict]:
@@ -92,10 +128,11 @@ def group_settings(
   settings = []
   for fields, members in numbers.items():
     finished = [results[number] for number in members if number in results]
-    active = [row['values'] for row in finished if not row['frozen']]
-    of_name = {n: [v for row in active if (v := row.get(n)) is not None] for n in names}
-    means = {name: mean_and_error(finite) for name, finite in of_name.items()}
-    settings.append(Setting(dict(fields), members, len(finished) - len(active), means))
+    active = [row for row in finished if not row['frozen']]
+    of_name = {n: [v for row in active if (v := row['values'].get(n)) is not None] for n in names}
+    means = {name: sections.mean_and_error(finite) for name, finite in of_name.items()}
+    errors = active[0].get('errors', {}) if len(active) == 1 else {}
+    settings.append(Setting(dict(fields), members, len(finished) - len(active), means, errors))
 
   def rank(setting: Setting) -> float:
     mean, _ = setting.means.get(order, (None, None))
@@ -104,31 +141,31 @@ def group_settings(
   return sorted(settings, key=rank)
 
 
-def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
-  """The mean and its standard error; None if there are too few values."""
-  error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-  return statistics.fmean(values) if values else None, error
-
-
 def write_results(folder: Path, values: list[dict], results: dict, names: list[str]) -> None:
-  """Writes results.csv: a row for each member that has finished."""
+  """Writes results.csv: a row for each member that has finished, whose errors are standard errors
+  over examples."""
   rows = [
     [number, *values[number].values(), row['step'], int(row['frozen'])]
-    + [row['values'].get(name) for name in names]
+    + [row[kind].get(name) for name in names for kind in ('values', 'errors')]
     for number, row in sorted(results.items())
   ]
-  write_csv(folder / 'results.csv', ['member', *values[0], 'step', 'frozen', *names], rows)
+  head = ['member', *values[0], 'step', 'frozen', *with_errors(names)]
+  write_csv(folder / 'results.csv', head, rows)
 
 
 def write_settings(folder: Path, settings: list[Setting], names: list[str]) -> None:
-  """Writes table.csv: a row for each setting."""
-  head = [*settings[0].fields, 'members', 'frozen']
-  head += [f'{name}{end}' for name in names for end in ('', '_error')]
+  """Writes table.csv: a row for each setting, whose errors are standard errors over seeds."""
+  head = [*settings[0].fields, 'members', 'frozen', *with_errors(names)]
   rows = [
     [*s.fields.values(), len(s.members), s.frozen, *(x for name in names for x in s.means[name])]
     for s in settings
   ]
   write_csv(folder / 'table.csv', head, rows)
+
+
+def with_errors(names: list[str]) -> list[str]:
+  """The columns of values and their errors."""
+  return [f'{name}{end}' for name in names for end in ('', '_error')]
 
 
 def write_csv(path: Path, head: list[str], rows: list[list]) -> None:
@@ -139,17 +176,18 @@ def write_csv(path: Path, head: list[str], rows: list[list]) -> None:
 
 
 def format_settings(settings: list[Setting], names: list[str]) -> tuple[list[str], list[list[str]]]:
-  """The head and rows of the settings as texts, with frozen members if there are any."""
+  """The head and rows of the settings as texts, with frozen members if there are any. The error of
+  a setting with one seed is that over examples, see caption."""
   any_frozen = any(s.frozen for s in settings)
 
-  def cell(mean, error) -> str:
-    texts = (format_number(x) for x in (mean, error) if x is not None)
-    return ' ± '.join(texts) or '–'
+  def cell(setting: Setting, name: str) -> str:
+    mean, error = setting.means[name]
+    return with_error(mean, setting.errors.get(name) if error is None else error)
 
   head = [*settings[0].fields, 'members', *['frozen'] * any_frozen, *names]
   rows = [
     [*s.fields.values(), str(len(s.members)), *[str(s.frozen)] * any_frozen]
-    + [cell(*s.means[name]) for name in names]
+    + [cell(s, name) for name in names]
     for s in settings
   ]
   return head, rows
@@ -157,37 +195,7 @@ def format_settings(settings: list[Setting], names: list[str]) -> tuple[list[str
 
 def settings_text(head: list[str], rows: list[list[str]]) -> str:
   """The first rows of a table as aligned text."""
-  from rich.console import Console
-  from rich.table import Column, Table
-
-  table = Table(*(Column(name, justify='right') for name in head), box=None, pad_edge=False)
-  for row in rows[:MAX_SHOWN]:
-    table.add_row(*row)
-  console = Console(file=io.StringIO(), width=10_000, markup=False, color_system=None)
-  console.print(table)
   more = len(rows) - MAX_SHOWN
-  return console.file.getvalue().rstrip() + (f'\n... and {more} more in table.csv' * (more > 0))
-
-
-def curves(settings: list[Setting], rows: list[dict]) -> str:
-  """A chart for each split and metric, with a curve for each setting: the mean over its members."""
-  colors = {n: page.COLORS[i] for i, s in enumerate(settings) for n in s.members}
-  points = {}  # {(split, name): {color: {step: values}}}
-  for row in rows:
-    for name, value in row.items():
-      if name not in NOT_METRICS and row['member'] in colors and is_number(value):
-        steps = points.setdefault((row['split'], name), {}).setdefault(colors[row['member']], {})
-        steps.setdefault(row['step'], []).append(value)
-  cards = []
-  for (split, name), steps_of in sorted(points.items()):
-    means = {
-      color: [(step, statistics.fmean(values)) for step, values in sorted(steps.items())]
-      for color, steps in steps_of.items()
-    }
-    cards.append(page.chart_card(name, split, means))
-  labels = [
-    (color, ', '.join(f'{f.split(".")[-1]}={text}' for f, text in s.fields.items()) or 'all')
-    for color, s in zip(page.COLORS, settings, strict=False)
-  ]
-  legend = f'<p>{page.legend(labels)}</p>'
-  return f'<h2>Curves, mean over seeds</h2>{legend}<div class="cards">{"".join(cards)}</div>'
+  return aligned(head, rows[:MAX_SHOWN], left=0) + (
+    f'\n... and {more} more in table.csv' * (more > 0)
+  )

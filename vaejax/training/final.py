@@ -9,8 +9,9 @@ import jax
 from vaejax.core import passes, sharding, stack
 from vaejax.core.step import scheduled
 from vaejax.distributed import processes
+from vaejax.estimates import Estimate
 from vaejax.evaluation.evals import record
-from vaejax.evaluation.evaluate import report_progress
+from vaejax.evaluation.evaluate import by_name, report_progress
 from vaejax.reporting import report
 from vaejax.runs import sweep_files
 from vaejax.training.boundary import EVAL_SEED, BoundaryHandler
@@ -36,11 +37,16 @@ def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
     handler.write_row('test', [passes.flat(v) for v in values], final=True)
   protocol = lambda split, n=0: setup.protocol(split, step, state.ema is not None, n)
   if setup.members:
-    flat = [passes.flat(v) for v in values]
+    rows, protocols = list(values), protocol('test')
     if best := setup.best.lstrip('-'):  # the value by which members are ordered
-      for row, validation in zip(flat, watched, strict=True):
-        row[f'validation/{best}'] = passes.flat(validation).get(best, math.nan)
-    sweep_files.write_results(folder, setup.members, steps, flat, protocol('test'))
+      of_best = next((e for e, of_eval in watched[0].items() if best in of_eval), '')
+      protocols['validation'] = protocol('validation', setup.watch_size).get(of_best, {})
+      name, none = f'validation/{best}', Estimate(math.nan)
+      rows = [
+        {**of_test, 'validation': {name: by_name(v).get(best, none)}}
+        for of_test, v in zip(values, watched, strict=True)
+      ]
+    sweep_files.write_results(folder, setup.members, steps, rows, protocols)
     return values
   if setup.watched == 'validation':
     record(folder, watched[0], protocol('validation', setup.watch_size))

@@ -10,8 +10,8 @@ from vaejax.core import factory, optim, sharding
 from vaejax.core.devices import ANY_LAYOUT, Layout, make_mesh
 from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
-from vaejax.data import sources, splits
-from vaejax.data.labels import Count, sample
+from vaejax.data import left_out, means, sources, splits
+from vaejax.data.labels import Count, read, sample
 from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
@@ -23,6 +23,7 @@ from vaejax.evaluation.evals import (
   make_protocol,
   needs_labels,
 )
+from vaejax.evaluation.streams import open_others
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
 from vaejax.runs import checkpoint, same_data, workdir
@@ -109,11 +110,14 @@ def set_up(
   method = factory.make_method(config, sources.example(config.data, tables['train']))
   labels = check_training_labels(config, method, tables['train'])
   weigh_labels = 'label' in tables['train'].row and not (labels and not labels.unlabelled)
-  turns = max(player.turns for player in method.players)
-  source = sources.train(config.data, tables['train'], config.batch_size * turns, config.seed, put)
+  count = config.batch_size * method.batches
+  leaves_out = check_left_out(config, members, tables['train'])
+  source = sources.train(config.data, tables['train'], count, config.seed, put, bool(leaves_out))
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
   evals, skipped = make_evals(config.evals, config, method, source.example)
+  evals, others, missing = open_others(evals, config.data, data_dir, source.example, put)
+  skipped += missing
   watched = 'validation' if 'validation' in tables else 'test'
   evals_of, lines = fit_evals(config, method, evals, source.example, tables, labels)
   skipped += lines
@@ -123,7 +127,15 @@ def set_up(
   ordered = {name: sources.test(config.data, table, put) for name, table in tables.items()}
   passes = {
     name: make_pass(
-      of_split, method, ordered[name], config.eval.batch_size, mesh, bool(members), ordered['train']
+      of_split,
+      method,
+      ordered[name],
+      config.eval.batch_size,
+      mesh,
+      bool(members),
+      ordered['train'],
+      left_out.streams(name) if leaves_out else (),
+      others,
     )
     for name, of_split in evals_of.items()
   }
@@ -132,7 +144,10 @@ def set_up(
     name: {**workdir.provenance(table), 'sample': same_data.sample(table)}
     for name, table in tables.items()
   }
-  create = lambda taken=None: factory.initial_state(method, config, source.example, members, taken)
+  first = means.first_batch(tables['train'], source.example) if method.centred else None
+  create = lambda taken=None: factory.initial_state(
+    method, config, source.example, members, taken, first
+  )
   leaf_sharding = sharding.state_sharding(mesh, bool(members), layout.fsdp)
   state_sharding = jax.tree.map(leaf_sharding, jax.eval_shape(create))
   return Setup(
@@ -141,7 +156,12 @@ def set_up(
     ),
     method=method,
     source=source,
-    about=f'{config.data.name}: ' + sources.summary(tables['train'], source.resident, labels),
+    about=', '.join(
+      [
+        f'{config.data.name}: ' + sources.summary(tables['train'], source.resident, labels),
+        *([left_out.in_words(leaves_out, source.example.class_names)] if leaves_out else []),
+      ]
+    ),
     notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
@@ -167,8 +187,23 @@ def set_up(
     keep=config.checkpoint.keep,
     best=config.checkpoint.best,
     patience=patient,
-    images_per_step=config.batch_size * turns * max(1, len(members)),
+    images_per_step=count * max(1, len(members)),
   )
+
+
+def check_left_out(config, members: tuple[Member, ...], train: Table) -> list[float]:
+  """The classes that are left out of training, by the run or by members; [] if none is. Raises
+  UserError."""
+  name = left_out.FIELD
+  if name not in config.hyper:
+    return []
+  if config.schedule.get(name, 'constant') != 'constant':
+    raise UserError(f'schedule.{name} must be constant: a run leaves out one class')
+  if not train.classes:
+    raise UserError(f'hyper.{name} needs classes, but {train.origin} has none')
+  values = [member.hyper[name] for member in members] or [config.hyper[name]]
+  left_out.check(values, read(train, math.inf), train.classes, train.origin)
+  return values
 
 
 def check_training_labels(config, method: Method, train: Table) -> Count | None:

@@ -1,5 +1,6 @@
 """Random changes of training images on the device, each drawn by the key of its row."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ from vaejax.errors import UserError
 from vaejax.plural import counted
 
 # Each change folds its own number into the key of a row. Styles fold 2 and 3.
-FLIP, CROP, ROTATE, SHIFT, COLOUR, CUTOUT = 1, 4, 5, 6, 7, 8
+FLIP, CROP, ROTATE, SHIFT, COLOUR, CUTOUT, MUTATE = 1, 4, 5, 6, 7, 8, 9
 
 
 class Augment(NamedTuple):
@@ -28,6 +29,7 @@ class Augment(NamedTuple):
     brightness, contrast, saturation: a factor is drawn from 1 - x to 1 + x.
     hue: largest change of the hue, each way, in turns of the colour circle.
     cutout: side of a square that is set to zero.
+    mutate: probability with which an element is replaced by a uniform one.
     centre: take the crop's centre and draw nothing, as evaluation does.
   """
 
@@ -41,6 +43,7 @@ class Augment(NamedTuple):
   saturation: float = 0.0
   hue: float = 0.0
   cutout: int = 0
+  mutate: float = 0.0
   centre: bool = False
 
   @property
@@ -93,6 +96,11 @@ def check(
         f'data.augment.{name}={getattr(settings, name)} is too large for images of '
         f'{"x".join(map(str, output_shape(settings, shape)[-3:-1]))}. Use at most {most}'
       )
+  if settings.mutate and real:
+    raise UserError(
+      f'data.augment.mutate={settings.mutate:g} needs 8-bit images, but the data is real numbers. '
+      'Set data.augment.mutate=0'
+    )
   for name, value in settings.colour.items():
     allowed = (3,) if name in ('saturation', 'hue') else (1, 3)
     needs = f'data.augment.{name}={value:g} needs {" or ".join(map(str, allowed))} channels of 8 '
@@ -110,7 +118,8 @@ def check(
 def augment(settings: Augment, image: jax.Array, keys: jax.Array, levels: int = 256) -> jax.Array:
   """Rows [N, (T,) H, W, C] with the changes that are on, one draw for each row.
 
-  The order is crop, flip, rotate, shift, colour, cutout. What moves in from outside is zero.
+  The order is crop, flip, rotate, shift, colour, cutout, mutate. What moves in from outside is
+  zero.
 
   Args:
     image: uint8 with `levels` evenly spaced values from 0 to 255, or float32 of any range.
@@ -140,6 +149,8 @@ def augment(settings: Augment, image: jax.Array, keys: jax.Array, levels: int = 
     image = round_to(coloured * 255, image.dtype, levels)
   if settings.cutout:
     image = cutout(image, settings.cutout, draws(CUTOUT, 2))
+  if settings.mutate:
+    image = mutate(image, settings.mutate, fold(MUTATE), levels)
   return image
 
 
@@ -224,3 +235,14 @@ def cutout(image: jax.Array, side: int, draws: jax.Array) -> jax.Array:
   hidden = rows[:, :, None] & columns[:, None, :]
   hidden = hidden.reshape(-1, *[1] * (image.ndim - 4), height, width, 1)
   return jnp.where(hidden, jnp.zeros((), image.dtype), image)
+
+
+def mutate(image: jax.Array, rate: float, keys: jax.Array, levels: int) -> jax.Array:
+  """Images [N, ..., H, W, C], uint8 or float32 in [0, 1], of which each element is replaced with
+  probability `rate` by one of `levels` values, all as likely: the data of a background model (Ren
+  et al. 2019, arXiv:1906.02845, section 4)."""
+  drawn = bits(keys, math.prod(image.shape[1:])).reshape(image.shape)
+  value = ((drawn & 0xFFFF) * np.uint32(levels) >> 16).astype(jnp.float32) / (levels - 1)
+  if not jnp.issubdtype(image.dtype, jnp.floating):
+    value = jnp.round(value * 255)
+  return jnp.where((drawn >> 16) < round(rate * 2**16), value.astype(image.dtype), image)

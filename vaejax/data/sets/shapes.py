@@ -78,4 +78,4 @@ def table(split: str, size: int | None = None, channels=None, fit='resize', fram
     image = jnp.repeat(render(values, size or 64), channels or 1, axis=-1)
     return {'image': image, 'label': values[:, 0], 'factors': values}
 
-  return rendered(count, rows, 3, f'shapes {split}')
+  return rendered(count, rows, 3, f'shapes {split}')._replace(factors=FACTORS)

@@ -1,0 +1,161 @@
+"""The results of README and configs/README.md: one cell for each row.
+
+  python launch.py reproduce --table=readme --data_dir=DIR
+  python launch.py reproduce --table=readme --cells=vae,gan
+
+Source: none; these are results of this project. Every cell that is done writes its record to
+configs/tables/results/readme/ and renders configs/README.md anew. Rows that take less than three
+minutes have 3 seeds. --short has the rows of digits alone.
+
+Cost on two CPU cores: about 4 minutes for the rows of digits, and about 3 hours for all.
+"""
+
+from vaejax.config.table import Cell, Table
+
+PAPER = 'the settings of the paper'
+DEFAULT = 'none was chosen: the defaults of the config'
+SOURCE = 'the settings of the source'
+FIRST = 'the first settings that were tried'
+# Values and their headings. A heading that begins with % is of a share.
+ELBO = {'elbo': 'nats ELBO', 'bits_per_dim': 'bits/dim'}
+ACCURACY = {'accuracy': '% accuracy'}
+FRECHET = {'frechet_mnist': 'Fréchet distance', 'sharpness': 'sharpness'}
+PIXELS = {'psnr': 'dB PSNR'}
+STYLE = {
+  'transfer_content': '% content recognised in transfers',
+  'content_kept': '% of that in reconstructions',
+  'transfer_style': '% style recognised',
+}
+
+
+def digits() -> tuple[Cell, ...]:
+  """The rows of the data set that needs no download."""
+  return (
+    Cell('vae', 'configs/vae.py', seeds=3, values=ELBO, chosen=DEFAULT),
+    Cell('first_stage', 'configs/vae.py', fixed_seeds=True, hidden=True),
+    Cell(
+      'prior',
+      'configs/prior.py:{first_stage},prior=mixture',
+      seeds=3,
+      values=ELBO,
+      chosen='100 components, the first number that was tried; one first stage for all seeds',
+    ),
+    Cell('beta_vae', 'configs/beta_vae.py', seeds=3, values=ELBO, chosen=DEFAULT),
+    Cell('judge', 'configs/judge.py', seeds=3, values=ACCURACY, chosen=DEFAULT),
+    Cell('cvae', 'configs/cvae.py', seeds=3, values=ELBO, chosen=DEFAULT),
+    Cell('m2', 'configs/m2.py', seeds=3, values=ACCURACY, chosen=FIRST),
+    Cell('gan', 'configs/gan.py', seeds=3, values={'sharpness': 'sharpness'}, chosen=FIRST),
+    Cell(
+      'vaegan',
+      'configs/vaegan.py',
+      seeds=3,
+      values=PIXELS | {'sharpness': 'sharpness'},
+      chosen=FIRST,
+    ),
+  )
+
+
+def mnist() -> tuple[Cell, ...]:
+  """The rows of MNIST, after the judges that some of them are evaluated by."""
+  judge = {'fixed_seeds': True}
+  return (
+    Cell(
+      'judge_mnist', 'configs/judge.py:mnist', values=ACCURACY, chosen=DEFAULT, **judge
+    ),  # one seed: the judge of the evals below
+    Cell('vae_mnist', 'configs/vae.py:mnist', values=ELBO, chosen=DEFAULT),
+    Cell('beta_vae_shapes', 'configs/beta_vae.py:shapes,steps=2000', values=ELBO, chosen=DEFAULT),
+    Cell(
+      'iwae_mnist',
+      'configs/iwae.py:mnist,samples=1',
+      evals=('elbo', 'nll'),
+      fields={'eval.nll.samples': '5000'},
+      values={'nll': 'nats −log p(x)', 'elbo': 'nats ELBO'},
+      chosen=PAPER,
+    ),
+    Cell(
+      'cvae_mnist',
+      'configs/cvae.py:mnist',
+      evals=('elbo', 'judge'),
+      values={'label_agreement': '% label agreement', 'elbo': 'nats ELBO of x given its label'},
+      chosen=DEFAULT,
+    ),
+    Cell('m2_mnist', 'configs/m2.py:mnist', seeds=3, values=ACCURACY, chosen=FIRST),
+    Cell(
+      'm2_mnist_1000', 'configs/m2.py:mnist,labels=1000', seeds=3, values=ACCURACY, chosen=FIRST
+    ),
+    Cell(
+      'gan_mnist',
+      'configs/gan.py:mnist',
+      seeds=3,
+      evals=('image', 'judge'),
+      values=FRECHET,
+      chosen=FIRST,
+    ),
+    Cell(
+      'vaegan_mnist',
+      'configs/vaegan.py:mnist',
+      evals=('elbo', 'image', 'judge'),
+      values=FRECHET,
+      chosen=FIRST,
+    ),
+    Cell(
+      'rvae',
+      'configs/rvae.py',
+      evals=('elbo', 'video'),
+      values={'elbo_frame': 'nats ELBO a frame', 'psnr_1': 'dB PSNR one frame ahead'},
+      chosen=FIRST,
+    ),
+    Cell('judge_content', 'configs/judge.py:mnist,content', hidden=True, **judge),
+    Cell('judge_style', 'configs/judge.py:mnist,style', hidden=True, **judge),
+    Cell('style_mnist', 'configs/style.py:mnist', evals=('style',), values=STYLE, chosen=FIRST),
+  )
+
+
+def sources() -> tuple[Cell, ...]:
+  """The systems of the sources, most with fewer epochs."""
+  named = {'values': ELBO, 'chosen': SOURCE}
+  image = {'evals': ('elbo', 'image', 'judge'), 'values': ELBO | FRECHET, 'chosen': SOURCE}
+  return (
+    Cell('source_conv28', 'configs/source.py:conv28,epochs=2', **named),
+    Cell(
+      'source_shared_mlp',
+      'configs/source.py:shared_mlp,epochs=10',
+      seeds=3,
+      evals=('elbo', 'probe'),
+      values=ACCURACY | {'probe_accuracy': '% accuracy of a linear probe'},
+      chosen=SOURCE,
+    ),
+    Cell('source_mlp', 'configs/source.py:mlp', **image),
+    Cell(
+      'source_gan',
+      'configs/source.py:gan,epochs=12',
+      seeds=3,
+      evals=('image', 'judge'),
+      values=FRECHET,
+      chosen=SOURCE,
+    ),
+    Cell(
+      'source_style',
+      'configs/source.py:style,epochs=2',
+      evals=('style',),
+      values=STYLE,
+      chosen=SOURCE,
+    ),
+  )
+
+
+def get_table(mode):
+  cells = digits() if mode != 'whole' else digits() + mnist() + sources()
+  if mode == 'smoke':
+    smoke = lambda text: f'{text}{"," if ":" in text else ":"}smoke'
+    cells = tuple(cell._replace(config=smoke(cell.config)) for cell in cells[:4])
+  return Table(
+    title='Results of the configs',
+    source='this project',
+    differences=('Nothing was chosen on the test split.',),
+    cells=cells,
+    values={'elbo': 'ELBO (nats)', 'accuracy': 'accuracy'},
+    cost='about 4 minutes for digits and 3 hours for all, on two CPU cores',
+    committed='configs/tables/results/readme',
+    page='configs/README.md',
+  )

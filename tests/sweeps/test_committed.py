@@ -1,0 +1,81 @@
+"""Committed results, and the page that they are rendered into."""
+
+import json
+
+import pytest
+
+from vaejax.config.load import PROJECT
+from vaejax.config.table import Cell, Table
+from vaejax.config.tables import available_tables, load_table
+from vaejax.errors import UserError
+from vaejax.sweeps import committed
+
+KEPT = [name for name in available_tables() if load_table(name, 'whole').committed]
+
+
+def make_record(name, values, errors):
+  members = [
+    {'setting': '', 'seed': s, 'frozen': False, 'values': v, 'errors': e}
+    for s, (v, e) in enumerate(zip(values, errors, strict=True))
+  ]
+  about = {'hardware': {'devices': 1, 'device': 'cpu', 'cores': 2}, 'versions': {'jax': '0.10'}}
+  costs = {'wall_seconds': 6.0, 'processor_seconds': 9.0, 'starts': 1, 'code': '0.1', 'date': 'D'}
+  return {'cell': name, 'members': members, 'protocols': {}, 'skipped': [], **about, **costs}
+
+
+@pytest.mark.parametrize('name', KEPT)
+def test_the_committed_table_is_what_the_committed_results_render_to(name):
+  table = load_table(name, 'whole')
+  page = (PROJECT / table.page).read_text(encoding='utf-8')
+  assert committed.replace(page, name, committed.render(table, committed.read(table))) == page
+
+
+@pytest.mark.parametrize('name', KEPT)
+def test_committed_results_are_of_the_cells_as_they_are(name):
+  table = load_table(name, 'whole')
+  files = {path.stem for path in (PROJECT / table.committed).glob('*.json')}
+  assert files <= {cell.name for cell in table.cells}
+  for cell in table.cells:
+    if cell.name in files:
+      record = json.loads((PROJECT / table.committed / f'{cell.name}.json').read_text())
+      now = cell.config, dict(cell.fields), list(cell.axes), list(cell.evals), cell.seeds
+      then = (record[k] for k in ('config', 'fields', 'axes', 'evals'))
+      # A sweep's config may name the workdir of another cell.
+      assert '{' in cell.config or (*then, len(record['members'])) == now
+
+
+def test_rows_have_command_seeds_cost_values_and_choice():
+  cells = (
+    Cell('a', 'configs/vae.py:mnist', {'hyper.beta': '2'}, seeds=2, values={'elbo': 'nats'}),
+    Cell('b', 'configs/judge.py', chosen='first try', values={'accuracy': '% accuracy'}),
+    Cell('c', 'configs/prior.py:{b}', hidden=True),
+  )
+  table = Table('t', 's', ('A note.',), cells, {'elbo': 'ELBO'})
+  records = {
+    'a': make_record('a', [{'elbo': -90.0}, {'elbo': -92.0}], [{'elbo': 1.0}] * 2),
+    'b': make_record('b', [{'accuracy': 0.97}], [{'accuracy': 0.002}]),
+    'c': make_record('c', [{'elbo': 1.0}], [{}]),
+  }
+  lines = committed.render(table, records).splitlines()
+  assert lines[2:4] == [
+    '| `python launch.py sweep --config=configs/vae.py:mnist --config.hyper.beta=2 --grid seed=0:2`'
+    ' | 2 | 6.0 s (processors 9.0 s) | -91 ± 1 nats |  |',
+    '| `python launch.py train --config=configs/judge.py` | 1 | 6.0 s (processors 9.0 s) '
+    '| 97 ± 0.2 % accuracy | first try |',
+  ]
+  assert '- A note.' in lines and not any('prior.py' in line for line in lines)
+  assert committed.commands(cells[2]._replace(evals=('elbo', 'nll')), table) == [
+    'python launch.py train --config=configs/judge.py --workdir=runs/b',
+    'python launch.py train --config=configs/prior.py:runs/b --workdir=runs/c',
+    'python launch.py evaluate --workdir=runs/c --evals=elbo,nll',
+  ]
+  assert committed.render(table, {}).splitlines()[2:3] == ['']
+
+
+def test_a_page_keeps_all_but_the_table():
+  page = f'A\n<!-- reproduce --table=x -->\nold\n{committed.END}\nB'
+  new = committed.replace(page, 'x', '| a |\n')
+  assert new == f'A\n<!-- reproduce --table=x -->\n\n| a |\n\n{committed.END}\nB'
+  assert committed.replace(new, 'x', '| a |\n') == new
+  with pytest.raises(UserError, match='has no lines'):
+    committed.replace(page, 'y', '')

@@ -1,0 +1,233 @@
+"""Tables as programs: trained, compared, resumed cell by cell and within a cell."""
+
+import json
+import signal
+
+import pytest
+from running import ROOT, reached, wait_for
+
+from vaejax.cli.main import main
+from vaejax.config.table import Cell, Claim, Published, Table
+from vaejax.metrics import seeds
+from vaejax.sweeps import table_text
+
+TABLE = """
+from vaejax.config.table import Cell, Claim, Published, Table
+
+SMOKE = 'configs/vae.py:digits,smoke'
+
+
+def measure(folder, seeds, data_dir):
+  return {'elbo': [float(seed) for seed in range(seeds)]}
+
+
+def get_table(mode):
+  known = {'beta=1': {'elbo': Published(-235.0, 1.0), 'nll': Published(0.0)}}
+  cells = (
+    Cell('first', SMOKE, {'hyper.beta': '2', 'steps': 'STEPS'}, fixed_seeds=True),
+    Cell('prior', 'configs/prior.py:{first},prior=mixture', {'steps': '5'}, fixed_seeds=True),
+    Cell('betas', SMOKE, {'eval.nll.samples': '4'}, ('hyper.beta=1,4',), 2, ('elbo', 'nll'), known),
+    Cell('measured', measure=measure, seeds=3),
+  )
+  values = {'elbo': 'ELBO (nats)', 'nll': '-log p(x) (nats)'}
+  claims = (
+    Claim('the seeds are in order', lambda r: r['measured', '']['elbo'] == [0.0, 1.0, 2.0]),
+    Claim('a large beta has a better elbo', lambda r: r['betas', 'beta=4']['elbo'][0] > 0),
+  )
+  return Table('Two betas', 'nobody', ('all of it',), cells, values, claims, 'seconds')
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+  """The file of a small table."""
+  path = tmp_path / 'tiny.py'
+  path.write_text(TABLE.replace('STEPS', '6'))
+  return path
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path, program):
+  """Runs reproduce here: exit status, stdout and stderr."""
+  monkeypatch.chdir(ROOT)
+
+  def command(*words, table=program):
+    status = main(['reproduce', f'--table={table}', f'--workdir={tmp_path / "t"}', *words])
+    shown = capsys.readouterr()
+    return status, shown.out, shown.err
+
+  return command
+
+
+def test_a_table_is_trained_compared_and_resumed(command, tmp_path, program):
+  status, shown, log = command('--smoke')
+  assert status == 0, log
+  cells = {p.stem: json.loads(p.read_text()) for p in (tmp_path / 't' / 'cells').glob('*.json')}
+  assert cells.keys() == {'first', 'prior', 'betas', 'measured'}
+  betas = cells['betas']
+  assert [(m['setting'], m['seed']) for m in betas['members']] == [
+    (f'beta={b}', s) for b in (1, 4) for s in (0, 1)
+  ]
+  # The values are those that the members' own files have.
+  for number, member in enumerate(betas['members']):
+    own = tmp_path / 't' / 'runs' / f'betas-{betas["key"]}' / 'members' / str(number)
+    recorded = json.loads((own / 'evaluation.json').read_text())
+    for name in ('elbo', 'nll'):
+      assert member['values'][name] == recorded[name]['value']
+      assert member['errors'][name] == recorded[name]['error']
+  assert betas['protocols']['nll']['samples'] == 4 and betas['protocols']['elbo']['split'] == 'test'
+  assert cells['first']['protocols']['elbo']['step'] == 6 and cells['first']['wall_seconds'] > 0
+  assert {'hardware', 'versions', 'code', 'date', 'starts', 'processor_seconds'} <= betas.keys()
+  table = json.loads((tmp_path / 't' / 'table.json').read_text())
+  row = next(r for r in table['rows'] if (r['row'], r['value']) == ('betas, beta=1', 'elbo'))
+  values = [m['values']['elbo'] for m in betas['members'][:2]]
+  assert row['ours'] == seeds.mean(values).to_json() | {'interval': row['ours']['interval']}
+  assert row['published'] == {'value': -235.0, 'error': 1.0, 'source': ''}
+  assert row['covers'] == (row['ours']['interval'][0] <= -235 <= row['ours']['interval'][1])
+  for text in (shown, (tmp_path / 't' / 'table.md').read_text()):
+    assert '-235 ± 1' in text and 'all of it' in text and 'not checked' in text
+  assert b'nobody' in (tmp_path / 't' / 'report.html').read_bytes()
+
+  # Nothing is done again, unless it has changed.
+  before = {p: p.stat().st_mtime_ns for p in (tmp_path / 't' / 'cells').glob('*.json')}
+  status, again, log = command('--smoke')
+  assert status == 0 and again == shown and log.count('is done already') == 4
+  program.write_text(program.read_text().replace("'hyper.beta=1,4'", "'hyper.beta=1,3'"))
+  status, shown, log = command('--smoke', '--seeds=3')
+  assert log.count('is done already') == 3, log  # measured has three seeds already
+  assert 'betas: is done again' in log and 'seeds: 2 -> 3' in log and 'axes' in log
+  changed = {p.stem for p, time in before.items() if p.stat().st_mtime_ns != time}
+  assert changed == {'betas'} and 'betas, beta=3' in shown
+  program.write_text(program.read_text().replace("'hyper.beta': '2'", "'hyper.beta': '5'"))
+  status, shown, log = command('--smoke', '--seeds=3')
+  assert 'hyper.beta: 2.0 -> 5.0' in log
+  assert 'prior: is done again' in log  # it uses the first one
+
+
+def test_claims_are_checked_and_the_status_says_so(command, program):
+  text = program.read_text().replace('SEEDS', '1')
+  only = text.replace("Cell('first'", "*() and Cell('first'")
+  assert only != text
+  start, end = text.index('  cells = ('), text.index("    Cell('measured'")
+  program.write_text(text[:start] + '  cells = (\n' + text[end:])
+  status, shown, log = command('--short')
+  assert status == 0 and 'holds: the seeds are in order' in shown  # the other cannot be checked
+  assert 'not checked: a large beta' in shown
+  program.write_text(program.read_text().replace('[0.0, 1.0, 2.0]', '[2.0, 1.0]'))
+  status, shown, log = command('--short')
+  assert status == 1 and 'does not hold: the seeds' in shown
+  assert 'does not hold that the seeds are in order' in log
+
+
+def test_an_eval_that_does_not_fit_is_one_line_and_the_others_run(command, program):
+  text = program.read_text()
+  start, end = text.index("    Cell('first'"), text.index("    Cell('betas'")
+  program.write_text((text[:start] + text[end:]).replace("('elbo', 'nll')", "('nll', 'style')"))
+  status, shown, log = command('--smoke', '--seeds=1')
+  assert status == 1 and 'betas: style is skipped' in log
+  assert 'betas, beta=1' in shown and '-log p(x)' in shown
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (('hyper.beta=1,4', 'hyper.bta=1,4'), "cell betas: unknown config field 'hyper.bta'"),
+    (('configs/prior.py:{first}', 'configs/prior.py:{betas}'), "no workdir '{betas}'"),
+    (("'hyper.beta': '2'", "'data.name': 'no_such_set'"), 'no_such_set'),
+    (("Cell('prior'", "Cell('first'"), 'has two cells first'),
+    (('get_table(mode)', 'get_tabel(mode)'), 'has no get_table(mode)'),
+  ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_trained(command, program, tmp_path, change, message):
+  text = program.read_text()
+  assert change[0] in text
+  program.write_text(text.replace(*change))
+  status, _, log = command('--smoke')
+  assert status == 2 and message in log.splitlines()[-1], log
+  assert not (tmp_path / 't' / 'cells' / 'first.json').exists()
+
+
+def test_an_unknown_table_lists_those_there_are(command):
+  status, _, log = command('--smoke', table='spede')
+  assert status == 2 and "did you mean 'speed'" in log and 'readme' in log
+  assert main(['reproduce']) == 2
+
+
+def start(launch, program, tmp_path):
+  return launch.start('reproduce', f'--table={program}', '--smoke', f'--workdir={tmp_path / "t"}')
+
+
+@pytest.mark.slow
+def test_a_killed_table_resumes_between_cells_and_within_one(launch, tmp_path, program):
+  program.write_text(TABLE.replace('STEPS', "600', 'checkpoint.every': '20"))
+  full = tmp_path / 'full'
+  words = 'reproduce', f'--table={program}', '--smoke'
+  assert launch.end(launch.start(*words, f'--workdir={full}'), 900).status == 0
+  process = start(launch, program, tmp_path)
+  run = lambda: next(iter((tmp_path / 't' / 'runs').glob('first-*/metrics.jsonl')), None)
+  wait_for(lambda: (tmp_path / 't' / 'runs').is_dir() and run(), 300)
+  saved = lambda: any(run().parent.glob('checkpoints/[1-9]*'))
+  wait_for(lambda: saved() or process.poll() is not None, 300)
+  process.kill()  # within the first cell
+  assert launch.end(process).status == -signal.SIGKILL and max(reached(run().parent)) < 600
+  process = start(launch, program, tmp_path)
+  done = tmp_path / 't' / 'cells' / 'first.json'
+  wait_for(lambda: done.exists() or process.poll() is not None, 300)
+  process.kill()  # between cells, or soon after
+  result = launch.end(process)
+  assert 'resuming at step' in result.err and result.status == -signal.SIGKILL
+  result = launch.end(launch.start(*words, f'--workdir={tmp_path / "t"}'), 900)
+  assert result.status == 0 and 'first: is done already' in result.err
+  cells = [json.loads((f / 'cells' / 'first.json').read_text()) for f in (full, tmp_path / 't')]
+  assert cells[0]['members'] == cells[1]['members'] and cells[1]['starts'] == 2
+  tables = [json.loads((f / 'table.json').read_text())['rows'] for f in (full, tmp_path / 't')]
+  assert tables[0] == tables[1]
+
+
+@pytest.mark.slow
+def test_the_table_of_speed_goes_on_without_its_peers(tmp_path, monkeypatch, capsys):
+  """Its rows are measured by real processes; here no peer can be imported."""
+  monkeypatch.chdir(ROOT)
+  monkeypatch.setenv('PEER_PYTHON', '/bin/false')
+  words = '--table=speed', '--smoke', f'--workdir={tmp_path / "t"}'
+  assert main(['reproduce', *words]) == 0
+  shown = capsys.readouterr()
+  assert shown.err.count('is not measured') == 6 and 'PEER_PYTHON' in shown.err
+  rows = json.loads((tmp_path / 't' / 'table.json').read_text())['rows']
+  assert {(row['row'], row['value']) for row in rows} == {
+    ('product', 'gflops'),
+    *((f'ours-{n}', value) for n in (1, 2) for value in ('seconds', 'images_s', 'gflops')),
+  }
+  assert all(row['ours']['value'] > 0 for row in rows)
+
+
+def make_record(values, errors=None):
+  members = [
+    {'setting': '', 'seed': s, 'frozen': v is None, 'values': {'elbo': v}, 'errors': {'elbo': e}}
+    for s, (v, e) in enumerate(zip(values, errors or values, strict=True))
+  ]
+  costs = {'wall_seconds': 61.0, 'processor_seconds': 7300.0, 'starts': 1}
+  return {'members': members, 'protocols': {}, 'skipped': [], 'cell': 'a', **costs}
+
+
+def test_rows_have_the_mean_over_seeds_and_students_interval():
+  known = {'': {'elbo': Published(2.5)}}
+  table = Table('t', 's', (), (Cell('a', published=known),), {'elbo': 'ELBO'})
+  (row,) = table_text.make_rows(table, {'a': make_record([1.0, 2.0, 3.0, None])})
+  # t of 2 degrees of freedom is 4.30265 (Student's table): 2 ± 4.30265 / sqrt(3).
+  assert row.ours.value == 2 and row.ours.error == pytest.approx(1 / 3**0.5)
+  assert row.ours.interval == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
+  assert row.covers and row.seeds == 3 and row.frozen == 1
+  assert table_text.cells_of(row)[-2:] == ['3 (1 frozen)', '1 min 1 s (processors 2 h 1 min)']
+  (row,) = table_text.make_rows(table, {'a': make_record([9.0], [0.5])})
+  assert row.ours == (9.0, 0.5, None, None, '') and row.covers is None
+  (row,) = table_text.make_rows(table, {'a': make_record([None])})
+  assert row.ours is None and table_text.cells_of(row)[3] == 'none finite'
+
+
+def test_a_claim_on_missing_values_is_not_checked():
+  claims = (Claim('a', lambda r: r['b', '']['elbo'] > 0), Claim('b', lambda r: r['a', '']['elbo']))
+  table = Table('t', 's', (), (Cell('a'),), {'elbo': 'ELBO'}, claims)
+  records = {'a': make_record([1.0])}
+  assert table_text.claims(table, records, 'short') == [('a', None), ('b', True)]
+  assert table_text.claims(table, records, 'smoke') == [('a', None), ('b', None)]

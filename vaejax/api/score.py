@@ -1,0 +1,118 @@
+"""Anomaly scores of a split, or of the user's own pictures, written to a CSV file."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from vaejax import scores
+from vaejax.api.files import check_out, labelled, rows_of
+from vaejax.api.run import Run
+from vaejax.data import splits
+from vaejax.data.source import Source
+from vaejax.data.table import Table
+from vaejax.errors import UserError
+from vaejax.evaluation.evaluate import report_progress
+from vaejax.evaluation.streams import open_other
+from vaejax.runs import trained
+from vaejax.runs.files import write_atomic
+
+ROWS_AT_ONCE = 512  # between two lines of progress
+
+
+def write_scores(
+  run: Run,
+  inputs: str | None = None,
+  split: str | None = None,
+  out: Path | None = None,
+  background: Run | None = None,
+  draws: int = scores.DRAWS,
+  samples: int = scores.SAMPLES,
+) -> Path:
+  """Writes the scores of all rows of a split to a .csv, a row each, and returns its path.
+
+  The columns are 'file', or 'index' where rows have no files, 'label' if rows have labels, and the
+  scores of `Run.score`. The file is the same each time.
+
+  Args:
+    inputs: the name or path of other data, whose images get the run's size and channels; None: the
+      run's data.
+    split: by default test, or all rows of `inputs`.
+    out: by default scores.csv in the run's folder.
+    background, draws, samples: see Run.score.
+
+  Raises UserError.
+  """
+  out = check_out(run, out, 'scores.csv', ('.csv',))
+  run.check_score()
+  if inputs:
+    table, source = open_inputs(run, inputs, split)
+    batches = rows_of(run, source, None, ROWS_AT_ONCE)
+  else:
+    split = split or 'test'
+    table, source = trained.open_split(run, split, log=run.log)
+    batches = labelled(run, split, rows_of(run, source, None, ROWS_AT_ONCE))
+  columns = {}
+  for batch in scored(run, batches, table, background, draws, samples):
+    for name, values in batch.items():
+      columns.setdefault(name, []).extend(values)
+  write_csv(out, first_column(table) | columns)
+  return out
+
+
+def scored(run: Run, batches: Iterator, table: Table, background, draws, samples) -> Iterator[dict]:
+  """Yields {'label' if there is one, and the names of scores: values} of each batch as texts."""
+  show, done = report_progress('scores', run.log), 0
+  for batch in batches:
+    x, fields = batch[run.example.data], run.conditions(batch)
+    values = run.score(x, draws=draws, samples=samples, background=background, **fields)
+    texts = {name: [f'{value:.9g}' for value in of_name] for name, of_name in values.items()}
+    label = {'label': name_labels(batch['label'], table)} if 'label' in batch else {}
+    yield label | texts
+    done += len(x)
+    show(None, done, table.size)
+
+
+def name_labels(label: np.ndarray, table: Table) -> list[str]:
+  """The name of each label's class, or its number; '' for none."""
+  names = table.class_names or range(int(label.max(initial=-1)) + 1)
+  return [str(names[number]) if number >= 0 else '' for number in label]
+
+
+def open_inputs(run: Run, inputs: str, split: str | None) -> tuple[Table, Source]:
+  """A split of other data, None: all of its rows, with its source. Raises UserError."""
+  if run.method.conditional:
+    raise UserError(
+      f'{inputs} has no labels of {run.config.data.name}, which this conditional run is given. '
+      'Use --split'
+    )
+  height, width, channels = run.example.fields[run.example.data].shape[-3:]
+  if height != width:
+    raise UserError(f'--inputs needs a run on square images, but this one has {height}x{width}')
+  data = run.config.data.copy_and_resolve_references()
+  data.update({'name': inputs, 'size': height, 'channels': channels, 'field': ''})
+  data.update({'label': '', 'validation': 0.0})
+  if not split:
+    split = '+'.join(dict.fromkeys(splits.names(data, run.data_dir)))
+  table = splits.table(data, split, run.data_dir)
+  for note in table.notes:
+    run.log(note)
+  return table, open_other(table, data, run.example, None)
+
+
+def first_column(table: Table) -> dict[str, list]:
+  """{'file': names}, or {'index': numbers} of a table without files."""
+  return {'file': list(table.names())} if table.names else {'index': list(range(table.size))}
+
+
+def write_csv(path: Path, columns: dict[str, list]) -> None:
+  """Writes {heading: column}. Rows of files are in the order of their names, each once."""
+  rows = list(zip(*columns.values(), strict=True))
+  if 'file' in columns:
+    rows = [row for _, row in sorted({row[0]: row for row in rows}.items())]
+  text = io.StringIO()
+  csv.writer(text, lineterminator='\n').writerows([list(columns), *rows])
+  path.parent.mkdir(parents=True, exist_ok=True)
+  write_atomic(path, text.getvalue().encode('utf-8', 'surrogateescape'))

@@ -1,0 +1,149 @@
+"""Detection of outliers by anomaly scores: AUROC, average precision, FPR at 95 % TPR."""
+
+import re
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax import scores
+from vaejax.data import arrays, classes, left_out, splits
+from vaejax.errors import UserError
+from vaejax.estimates import Estimate
+from vaejax.evaluation import background as backgrounds
+from vaejax.metrics.detection import STATISTICS, detection
+from vaejax.types import Eval, Example, Method
+
+SETTINGS = {
+  'outliers': '',  # another dataset, whose test split are the outliers: its name or path
+  'label': '',  # or a class of the tested split, or FACTOR=VALUE; '': hyper.left_out
+  'background': '',  # workdir of a background model, for the likelihood ratio
+  'draws': scores.DRAWS,  # of the latents, for the ELBO and its terms
+  'samples': scores.SAMPLES,  # importance samples
+}
+SMOKE = {'draws': 2, 'samples': 4}
+RANGES = {'draws': (1, 2**16), 'samples': (1, 2**31)}
+
+STREAM = 'anomaly_outliers'  # of another dataset
+OUTLIER, UNKNOWN = 'anomaly_outlier', -1  # rows: 1 for an outlier, 0 for others
+
+
+def make(method: Method, config, example: Example) -> Eval:
+  """Values of each score of vaejax/scores.py, `auroc_SCORE`, `ap_SCORE` and `fpr95_SCORE` (see
+  metrics/detection.py), and `anomaly_outliers` and `anomaly_inliers`, the numbers of rows. Outliers
+  are the rows of the class that the run left out, those of the class or factor value
+  `eval.anomaly.label`, or the test split of the dataset `eval.anomaly.outliers`; inliers are the
+  other rows of the tested split. Rows without a label are left out.
+
+  Raises UserError for a method without scores, and for outliers that cannot be told.
+  """
+  section = config.eval.anomaly
+  known = scores.names(method)
+  if not known:
+    raise UserError(
+      f'the anomaly eval needs p(x|z) or reconstructions, but the method {config.method!r} has none'
+    )
+  others = {STREAM: other_data(method, config, example)} if section.outliers else {}
+  is_outlier, what = (None, section.outliers) if others else labelled(config, example)
+  score = scores.make(method, section.draws, section.samples)
+  ratio = None
+  if section.background:
+    ratio = backgrounds.make(section.background, example, section.samples)
+    known = *known, scores.RATIO
+
+  def scored(v, batch, hyper):
+    fields = {name: x for name, x in batch.items() if name != 'mask'}
+    values = score(v, fields)
+    if ratio:
+      values = values | {scores.RATIO: values['neg_log_prob'] - ratio(fields, hyper)}
+    return {f'anomaly_{name}': x for name, x in values.items()}
+
+  def extract(v, batch, key, hyper):
+    rows = scored(v, batch, hyper)
+    if is_outlier:
+      rows[OUTLIER] = is_outlier(batch, hyper)
+    return {}, rows
+
+  def finish(sums, rows):
+    inner = outer = rows['test']
+    if is_outlier:
+      flag = np.asarray(inner[OUTLIER])
+      select = lambda value: {k: x[flag == value] for k, x in rows['test'].items()}
+      outer, inner = select(1), select(0)
+    else:
+      outer = rows[STREAM]
+    result = {}
+    for name in known:
+      pair = [np.asarray(part[f'anomaly_{name}'], np.float64) for part in (outer, inner)]
+      if all(len(x) for x in pair) and all(np.isfinite(x).all() for x in pair):
+        values = detection(*pair)
+        result |= {f'{kind}_{name}': estimate for kind, estimate in values.items()}
+    first = f'anomaly_{known[0]}'
+    counts = {'anomaly_outliers': len(outer[first]), 'anomaly_inliers': len(inner[first])}
+    return result | {name: Estimate(float(count)) for name, count in counts.items()}
+
+  def value_names():
+    of_scores = [f'{kind}_{name}' for name in known for kind in STATISTICS]
+    return [*of_scores, 'anomaly_outliers', 'anomaly_inliers']
+
+  protocol = {'outliers': what, 'draws': section.draws, 'samples': section.samples}
+  protocol |= {'background': section.background} if section.background else {}
+  streams = {'test': extract, **({STREAM: extract} if others else {})}
+  return Eval(streams, finish, value_names, protocol, others=others)
+
+
+def labelled(config, example: Example):
+  """((batch, hyper) -> 1 for an outlier, 0 for an inlier, UNKNOWN without a label: [B]) for the
+  outliers of `eval.anomaly.label` or hyper.left_out, and which they are. Raises UserError."""
+  text = config.eval.anomaly.label
+  flag = lambda known, outlier: jnp.where(known, outlier.astype(jnp.int32), UNKNOWN)
+  if match := re.fullmatch(r'([^=]+)=(\d+)', text):
+    names, value = [name for name, _ in example.factors], int(match[2])
+    if match[1] not in names or value >= dict(example.factors)[match[1]]:
+      known = ', '.join(f'{name}=0 to {number - 1}' for name, number in example.factors)
+      hint = f'Use {known}' if known else f'{config.data.name} has no factors'
+      raise UserError(f'eval.anomaly.label={text!r} is no factor of the data. {hint}')
+    place = names.index(match[1])
+    all_known = lambda factor: jnp.ones_like(factor, bool)
+    of_factor = lambda factor: flag(all_known(factor), factor == value)
+    return (lambda batch, hyper: of_factor(batch['factors'][:, place])), text
+  if 'label' not in example.fields or not example.classes:
+    raise UserError(
+      f'the anomaly eval needs labels or factors, but the dataset {config.data.name!r} has no '
+      'labels. Give another dataset by eval.anomaly.outliers=NAME'
+    )
+  if text:
+    number = classes.index(text, example.class_names, example.classes)
+    of_class = lambda label, hyper: label == number
+  elif left_out.FIELD in config.hyper:
+    of_class = lambda label, hyper: ~left_out.is_kept(label, hyper[left_out.FIELD])
+    text = f'class hyper.{left_out.FIELD}'
+  else:
+    raise UserError(
+      'the anomaly eval needs outliers, and this run left out no class. Give '
+      'eval.anomaly.outliers=NAME, another dataset, or eval.anomaly.label=CLASS'
+    )
+  return (lambda b, hyper: flag(b['label'] >= 0, of_class(b['label'], hyper))), text
+
+
+def other_data(method: Method, config, example: Example):
+  """(folder of datasets) -> the test split of `eval.anomaly.outliers`, in the run's size and
+  channels. Raises UserError."""
+  section, shape = config.eval.anomaly, example.fields[example.data].shape
+  if section.label:
+    raise UserError('eval.anomaly.outliers and eval.anomaly.label exclude each other. Give one')
+  if method.conditional:
+    raise UserError(
+      f'eval.anomaly.outliers has no labels of {config.data.name}, which this conditional run is '
+      'given. Use eval.anomaly.label'
+    )
+  if section.outliers == arrays.NAME:
+    raise UserError('eval.anomaly.outliers cannot be arrays. Give the name or path of a dataset')
+  data = config.data.copy_and_resolve_references()
+  path = Path(section.outliers).expanduser()
+  height, width, channels = shape[-3:]
+  if height != width:
+    raise UserError(f'eval.anomaly.outliers needs square images, but the data has {height}x{width}')
+  data.update({'name': str(path) if path.exists() else section.outliers, 'size': height})
+  data.update({'channels': channels, 'field': '', 'label': '', 'validation': 0.0})
+  return lambda data_dir: splits.table(data, 'test', data_dir)

@@ -1,0 +1,59 @@
+"""Background models of the likelihood ratio (Ren et al. 2019, arXiv:1906.02845): other runs, whose
+log p(x) an anomaly score compares with."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax import scores
+from vaejax.data import left_out
+from vaejax.errors import UserError
+from vaejax.runs import same_data, sweep_files, trained
+from vaejax.types import Batch, Example, Hyper, averaged
+
+
+def make(workdir: str, example: Example, samples: int) -> Callable[[Batch, Hyper], jax.Array]:
+  """Returns (batch, hyper) -> -log p(x) under the run in a workdir, in nats, [B]. Pure.
+
+  Of a sweep, the member that left out the class hyper['left_out'] is used, so that the members of
+  another sweep each have their own. Raises UserError if there is no such run, or if it has other
+  data or no likelihood.
+  """
+  folder = Path(workdir).expanduser()
+  runs = open_runs(folder)
+  first = runs[0]
+  same_data.check_fits(str(folder), first.example, example)
+  if 'log_weight' not in first.method.predict:
+    raise UserError(f'the background model {folder} needs a likelihood, but it has none')
+  nll = scores.make_nll(first.method, samples)
+  if len(runs) == 1:
+    return lambda batch, hyper: nll(averaged(first.state), batch)
+  # Arrays in memory and not constants of the program.
+  variables = jax.tree.map(lambda *x: jnp.stack(x), *(averaged(run.state) for run in runs))
+  classes = np.asarray([run.config.hyper[left_out.FIELD] for run in runs], np.float32)
+
+  def of_member(batch: Batch, hyper: Hyper):
+    place = jnp.argmax(classes == hyper[left_out.FIELD])
+    return nll(jax.tree.map(lambda x: x[place], variables), batch)
+
+  return of_member
+
+
+def open_runs(folder: Path) -> list[trained.TrainedRun]:
+  """The run in a workdir, or the members of a sweep, each of which left out another class. Raises
+  UserError."""
+  silent = lambda line: None
+  if not sweep_files.is_sweep(folder):
+    return [trained.open_run(folder, silent)]
+  numbers = [n for stack in sweep_files.read_sweep(folder)['stacks'] for n in stack]
+  runs = [trained.open_run(folder, silent, member=number) for number in sorted(numbers)]
+  values = [run.config.hyper.get(left_out.FIELD) for run in runs]
+  if None in values or len(set(values)) < len(values):
+    raise UserError(
+      f'the background sweep {folder} must have one member for each left-out class. Give a member, '
+      f'{folder}/members/K'
+    )
+  return runs

@@ -1,0 +1,58 @@
+"""Evals that compare features of samples with those of the tested split by one number."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from vaejax.estimates import Estimate
+from vaejax.evaluation.features import Features, pictures
+from vaejax.types import Eval, Example
+
+Statistic = Callable[[np.ndarray, np.ndarray], Estimate]  # of samples [N, F], of a reference [M, F]
+
+
+def make(
+  name: str,
+  statistic: Statistic,
+  features: Features,
+  example: Example,
+  protocol: Mapping | None = None,
+) -> Eval:
+  """An eval with two values: `name`, of samples and the tested split, of as many rows each, and
+  `name`_floor, of rows of the training split instead of samples.
+
+  No sampler is expected to be below the floor. It has as many training rows as the split has,
+  evenly spaced, because a distance falls with the number of rows. With a smaller training split,
+  both sides of the floor have its number of rows, and a note says so.
+  """
+
+  def extract(variables, batch, key, hyper):
+    return {}, features.rows(pictures(batch, example))
+
+  def finish(sums, rows):
+    of = {stream: named[features.row] for stream, named in rows.items()}
+    n = min(len(of['test']), len(of['train']))
+    floor = statistic(evenly(of['train'], n), evenly(of['test'], n))
+    if n < len(of['test']):
+      note = f'of {n:,} rows each, all that the training split has'
+      floor = floor._replace(note='; '.join(filter(None, (floor.note, note))))
+    return {name: statistic(of['samples'], of['test']), f'{name}_floor': floor}
+
+  return Eval(
+    {'samples': extract, 'test': extract, 'train': extract},
+    finish,
+    lambda: [name, f'{name}_floor'],
+    {
+      **features.protocol,
+      'reference': 'the tested split',
+      'floor': 'as many rows of the training split, evenly spaced',
+      'images': 'in [0, 1], not binarised; of decoders the means of p(x|z)',
+      **(protocol or {}),
+    },
+    spaced=True,
+  )
+
+
+def evenly(rows: np.ndarray, n: int) -> np.ndarray:
+  """n of the rows, evenly spaced, as passes.spaced takes them."""
+  return rows[:: max(len(rows) // n, 1)][:n]

@@ -1,0 +1,252 @@
+"""A cell of a table: trained, evaluated, and recorded so that it is done once."""
+
+import contextlib
+import datetime
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import math
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from vaejax.config.load import load_config
+from vaejax.config.serialise import config_to_json
+from vaejax.config.table import Cell
+from vaejax.errors import UserError
+from vaejax.evaluation.evaluate import evaluate
+from vaejax.reporting.values import protocol_of
+from vaejax.runs import sweep_files
+from vaejax.runs.files import plain, read_json, write_json
+from vaejax.runs.workdir import PACKAGES
+from vaejax.sweeps import axes, sweep
+from vaejax.sweeps.evaluate import evaluate_sweep
+from vaejax.training.train import train
+from vaejax.version import code_version
+
+
+class Plan(NamedTuple):
+  """What a cell does.
+
+  Attributes:
+    cell: the cell, with its number of seeds.
+    members: ((setting, seed), ...) of its members; a setting is a text such as 'left_out=3'.
+    key: a hash of all that its values depend on, but for the data and the code of the package.
+    about: what the key is made of, for people and for messages.
+    folder: of its run or sweep.
+  """
+
+  cell: Cell
+  members: tuple[tuple[str, int], ...]
+  key: str
+  about: dict
+  folder: Path
+
+  @property
+  def single(self) -> bool:
+    """Whether it is a plain run, not a sweep."""
+    return self.cell.seeds == 1 and not self.cell.axes
+
+
+def uses(cell: Cell, cells: Iterable[Cell]) -> list[str]:
+  """The names of the cells that a cell refers to by {NAME}."""
+  texts = ' '.join((cell.config, *cell.fields.values(), *cell.axes))
+  return [other.name for other in cells if f'{{{other.name}}}' in texts]
+
+
+def plan_cell(cell: Cell, earlier: Mapping[str, Plan], workdir: Path) -> Plan:
+  """The plan of a cell that uses the cells `earlier`. Raises UserError."""
+  for name, plan in earlier.items():
+    if not plan.single:
+      raise UserError(f'cell {cell.name}: {{{name}}} has several members. Give it one seed')
+  paths = {f'{{{name}}}': str(plan.folder) for name, plan in earlier.items()}
+  resolve = lambda text: functools.reduce(lambda t, pair: t.replace(*pair), paths.items(), text)
+  cell = cell._replace(
+    config=resolve(cell.config),
+    fields={field: resolve(text) for field, text in cell.fields.items()},
+    axes=tuple(map(resolve, cell.axes)),
+  )
+  about = {'seeds': cell.seeds, 'axes': list(cell.axes), 'evals': list(cell.evals)}
+  about['uses'] = {name: plan.key for name, plan in earlier.items()}
+  if cell.measure:
+    about['measure'] = source_of(cell.measure)
+    members = tuple(('', seed) for seed in range(cell.seeds))
+  else:
+    plan = make_sweep(cell)
+    about['config'] = config_to_json(plan.groups[0].config)
+    members = tuple((setting_of(fields), int(fields['seed'])) for fields in plan.values)
+  text = json.dumps(plain(about), sort_keys=True)
+  for name, path in paths.items():
+    text = text.replace(path, name)  # the workdir may move
+  key = hashlib.sha256(text.encode()).hexdigest()[:8]
+  return Plan(cell, members, key, json.loads(text), workdir / 'runs' / f'{cell.name}-{key}')
+
+
+def source_of(function: Callable) -> str:
+  """The code of a function, also of a partial one with its arguments."""
+  if isinstance(function, functools.partial):
+    return f'{source_of(function.func)} {function.args} {function.keywords}'
+  with contextlib.suppress(OSError, TypeError):
+    return inspect.getsource(function)
+  return repr(getattr(function, '__qualname__', function))
+
+
+def make_sweep(cell: Cell) -> axes.Sweep:
+  """The members of a cell: its axes, and then the seeds, which vary fastest. Raises UserError."""
+  grid = [('grid', axis) for axis in (*cell.axes, f'seed=0:{cell.seeds}')]
+  try:
+    return axes.make_sweep(cell.config, cell.fields.items(), grid)
+  except UserError as error:
+    raise UserError(f'cell {cell.name}: {error}') from None
+
+
+def setting_of(fields: Mapping[str, str]) -> str:
+  """The setting of a member: its swept fields but the seed, 'left_out=3, lr=0.1'."""
+  return ', '.join(f'{f.rpartition(".")[2]}={text}' for f, text in fields.items() if f != 'seed')
+
+
+def run_cell(plan: Plan, data_dir: Any, log, stream) -> dict:
+  """Trains and evaluates a cell, or resumes it, and returns its record, see `record`.
+
+  Raises UserError, RunError and Stopped as training does.
+  """
+  cell, skipped = plan.cell, []
+  with timed(plan.folder) as costs:
+    if cell.measure:
+      plan.folder.mkdir(parents=True, exist_ok=True)
+      measured = cell.measure(plan.folder, cell.seeds, data_dir)
+      values = [
+        {name: (v[seed], None) for name, v in measured.items() if seed < len(v)}
+        for seed in range(max(cell.seeds, *map(len, measured.values()), 1))
+      ]
+      members = [('', seed) for seed in range(len(values))]
+      rows, protocols = list(zip(members, values, strict=True)), {}
+    elif plan.single:
+      values, protocols, skipped = run_single(cell, plan.folder, data_dir, log, stream)
+      rows = [(plan.members[0], values)]
+    else:
+      values, protocols, skipped = run_sweep(cell, plan.folder, data_dir, log, stream)
+      rows = [(member, values.get(number)) for number, member in enumerate(plan.members)]
+  return record(plan, rows, protocols, skipped, costs)
+
+
+def run_single(cell: Cell, folder: Path, data_dir, log, stream):
+  """Trains and evaluates a plain run. Returns {name: (value, error)}, the protocols by value, and
+  lines about evals that do not fit."""
+  config = load_config(cell.config, [*cell.fields.items(), ('seed', '0')])
+  train(config, folder, data_dir, stream)
+  skipped = []
+  if cell.evals:
+    skipped = evaluate(folder, cell.evals, data_dir=data_dir, log=log)[1]
+  results = read_json(folder / 'evaluation.json')
+  results = {name: r for name, r in results.items() if not name.startswith('validation/')}
+  protocols = {name: protocol_of(r) for name, r in results.items()}
+  return {name: (r['value'], r['error']) for name, r in results.items()}, protocols, skipped
+
+
+def run_sweep(cell: Cell, folder: Path, data_dir, log, stream):
+  """Trains and evaluates the members of a cell as a sweep. Returns {member: {name: (value, error)}}
+  of those that are not frozen, the protocols by value, and lines about evals that do not fit."""
+  sweep.sweep(make_sweep(cell), folder, data_dir, stream=stream)
+  skipped = []
+  if cell.evals:
+    _, skipped, problem = evaluate_sweep(folder, cell.evals, data_dir=data_dir, log=log)
+    if problem:
+      raise problem
+  values = {}
+  for number in range(len(sweep_files.read_sweep(folder)['stacks'])):
+    for member, row in sweep_files.read_results(sweep_files.stack_folder(folder, number)).items():
+      if not row['frozen']:
+        named = row['values'].items()
+        values[member] = {name: (value, row['errors'].get(name)) for name, value in named}
+  return values, sweep_files.read_protocols(folder), skipped
+
+
+@contextlib.contextmanager
+def timed(folder: Path) -> Iterator[dict]:
+  """Measures what is done within: the yielded dict gets wall_seconds and processor_seconds over all
+  starts of a cell, and `starts`. A start that was killed counts, without its time."""
+  path = folder.with_name(f'{folder.name}.cost.json')
+  path.parent.mkdir(parents=True, exist_ok=True)
+  costs = read_json(path) if path.is_file() else {}
+  costs = {'starts': 0, 'wall_seconds': 0.0, 'processor_seconds': 0.0} | costs
+  costs['starts'] += 1
+  write_json(path, costs)
+  wall, processor = time.monotonic(), processor_seconds()
+  try:
+    yield costs
+  finally:
+    costs['wall_seconds'] += time.monotonic() - wall
+    costs['processor_seconds'] += processor_seconds() - processor
+    write_json(path, costs)
+
+
+def processor_seconds() -> float:
+  """Processor time so far, with that of child processes which have ended."""
+  times = os.times()
+  return times.user + times.system + times.children_user + times.children_system
+
+
+def record(plan: Plan, rows, protocols: dict, skipped: list[str], costs: dict) -> dict:
+  """All that is known about a finished cell, as cells/NAME.json has it.
+
+  Its 'members' have setting, seed, frozen, and {name: value} and {name: standard error over
+  examples}; values that are not finite are None.
+  """
+  return plain(
+    {
+      'cell': plan.cell.name,
+      'key': plan.key,
+      'config': plan.cell.config,
+      'fields': dict(plan.cell.fields),
+      'axes': list(plan.cell.axes),
+      'evals': list(plan.cell.evals),
+      'about': plan.about,
+      'members': [
+        {
+          'setting': setting,
+          'seed': seed,
+          'frozen': named is None,
+          'values': {name: value for name, (value, _) in (named or {}).items()},
+          'errors': {name: error for name, (_, error) in (named or {}).items()},
+        }
+        for (setting, seed), named in rows
+      ],
+      'protocols': protocols,
+      'skipped': skipped,
+      **costs,
+      'hardware': hardware(),
+      'versions': {'python': platform.python_version()}
+      | {name: importlib.metadata.version(name) for name in PACKAGES},
+      'code': code_version(),
+      'date': datetime.date.today().isoformat(),
+    }
+  )
+
+
+def hardware() -> dict:
+  """The devices of this process, and the processor of this machine."""
+  devices = jax.devices()
+  with contextlib.suppress(OSError, StopIteration):
+    lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
+    name = next(line.partition(':')[2].strip() for line in lines if line.startswith('model name'))
+    return {'devices': len(devices), 'device': devices[0].device_kind, 'processor': name} | cores()
+  return {'devices': len(devices), 'device': devices[0].device_kind} | cores()
+
+
+def cores() -> dict:
+  """The number of cores that this process may use."""
+  allowed = getattr(os, 'sched_getaffinity', None)
+  return {'cores': len(allowed(0)) if allowed else os.cpu_count()}
+
+
+def finite(values) -> list[float]:
+  """The values that are finite numbers."""
+  return [v for v in values if v is not None and math.isfinite(v)]

@@ -1,0 +1,147 @@
+"""A published table: its cells are trained and evaluated one after the other, and compared.
+
+The workdir has runs/CELL-KEY with the run or the sweep of each cell, cells/CELL.json with its
+values, by which the table resumes, and table.md, table.json and report.html.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vaejax.config.table import Table
+from vaejax.config.tables import load_table
+from vaejax.data import splits
+from vaejax.errors import UserError
+from vaejax.lookup import nearest
+from vaejax.plural import counted
+from vaejax.reporting.lines import print_line
+from vaejax.runs.files import read_json, write_atomic, write_json
+from vaejax.runs.workdir import locked
+from vaejax.sweeps import cells, committed, table_text
+from vaejax.version import code_version
+
+
+def reproduce(
+  name: str,
+  mode: str,
+  workdir: Path,
+  seeds: int = 0,
+  data_dir: Any = None,
+  stream=None,
+  only: Sequence[str] = (),
+) -> tuple[str, list[str]]:
+  """Trains and evaluates the cells of a table that are not done yet.
+
+  Returns the table as text, and a line for each eval that did not fit its cell, and for each claim
+  that does not hold.
+
+  Args:
+    name: of the table, or the path of its file.
+    mode: 'whole', 'short' or 'smoke'.
+    workdir: its folder, which is created.
+    seeds: the number of seeds of every cell, but those with fixed seeds; 0: that of the table.
+    data_dir: the folder of prepared datasets.
+    stream: for progress.
+    only: names of cells, which alone are trained if they are not done, with those that they use.
+
+  Raises UserError, RunError and Stopped as training does.
+  """
+  log = lambda text: print_line(text, stream)
+  table, workdir = load_table(name, mode), workdir.absolute()
+  if seeds:
+    table = table._replace(
+      cells=tuple(c if c.fixed_seeds else c._replace(seeds=seeds) for c in table.cells)
+    )
+  only = chosen(table, only)
+  check_data(table._replace(cells=tuple(c for c in table.cells if c.name in only)), data_dir)
+  plans, records, text = {}, {}, ''
+  with locked(workdir):
+    for number, cell in enumerate(table.cells):
+      earlier, path = cells.uses(cell, table.cells[:number]), workdir / f'cells/{cell.name}.json'
+      if cell.name not in only and not (path.is_file() and plans.keys() >= set(earlier)):
+        continue
+      plan = cells.plan_cell(cell, {n: plans[n] for n in earlier}, workdir)
+      plans[cell.name] = plan
+      place = f'cell {number + 1} of {len(table.cells)}, {cell.name}'
+      record = finished(path, plan, lambda text, place=place: log(f'{place}: {text}'))
+      if record is None and cell.name not in only:
+        continue
+      if record is None:
+        log(f'{place}: {counted(len(plan.members), "member")} in {plan.folder}')
+        record = cells.run_cell(plan, data_dir, log, stream)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, record)
+      records[cell.name] = record
+      text = write_tables(workdir, name, mode, table, records)
+      if mode == 'whole' and table.committed and not seeds:
+        committed.write(Path(name).stem, table, record)
+  return text, table_text.problems(table, records, mode)
+
+
+def chosen(table: Table, only: Sequence[str]) -> list[str]:
+  """The names of cells and of those that they use; all for (). Raises UserError."""
+  known = [cell.name for cell in table.cells]
+  for name in only:
+    if name not in known:
+      raise UserError(f'no cell {name!r}{nearest(name, known)}. Choose from {", ".join(known)}')
+  names = set(only or known)
+  for number in reversed(range(len(table.cells))):
+    if known[number] in names:
+      names.update(cells.uses(table.cells[number], table.cells[:number]))
+  return [name for name in known if name in names]
+
+
+def check_data(table: Table, data_dir: Any) -> None:
+  """Plans the cells that use no other, and reads their data, so that mistakes show at once. Raises
+  UserError."""
+  read = set()
+  for number, cell in enumerate(table.cells):
+    if cell.measure or cells.uses(cell, table.cells[:number]):
+      continue
+    cells.plan_cell(cell, {}, Path())
+    for group in cells.make_sweep(cell).groups:
+      data = group.config.data
+      if (key := data.to_json_best_effort()) not in read:
+        splits.table(data, 'train', data_dir)
+        read.add(key)
+
+
+def finished(path: Path, plan: cells.Plan, log: Callable[[str], None]) -> dict | None:
+  """The record of a finished cell, None if it must be done; logs what is used or done again."""
+  if not path.is_file():
+    return None
+  record = read_json(path)
+  if not isinstance(record, dict) or record.get('key') != plan.key:
+    changed = differences(record.get('about', {}) if isinstance(record, dict) else {}, plan.about)
+    log(f'is done again, because it has changed ({changed})')
+    return None
+  code = '' if record['code'] == code_version() else f' with code {record["code"]}'
+  log(f'is done already, on {record["date"]}{code}')
+  return record
+
+
+def differences(old: Mapping, new: Mapping, prefix: str = '') -> str:
+  """The first three fields that differ, 'seeds: 3 -> 5'."""
+  changes = []
+
+  def compare(old, new, name: str) -> None:
+    if isinstance(old, dict) and isinstance(new, dict):
+      for key in {**old, **new}:
+        compare(old.get(key), new.get(key), f'{name}.{key}' if name else key)
+    elif old != new:
+      show = lambda x: text if len(text := json.dumps(x)) < 40 else '...'
+      changes.append(f'{name.removeprefix("config.")}: {show(old)} -> {show(new)}')
+
+  compare(dict(old), dict(new), prefix)
+  return ', '.join(changes[:3]) + (f' and {len(changes) - 3} more' if len(changes) > 3 else '')
+
+
+def write_tables(workdir: Path, name: str, mode: str, table: Table, records: dict) -> str:
+  """Writes table.md, table.json and report.html of the cells that are done, and returns the table
+  as text."""
+  rows = table_text.make_rows(table, records)
+  write_json(workdir / 'table.json', table_text.as_json(name, mode, table, rows, records))
+  write_atomic(workdir / 'table.md', table_text.markdown(name, mode, table, rows, records))
+  write_atomic(workdir / 'report.html', table_text.page(name, mode, table, rows, records))
+  return table_text.text(mode, table, rows, records)
