@@ -104,6 +104,48 @@ def test_a_table_is_trained_compared_and_resumed(command, tmp_path, program):
   assert 'prior: is done again' in log  # it uses the first one
 
 
+DERIVED = """
+from vaejax.config.table import Cell, Published, Table
+
+
+def measure(folder, seeds, data_dir):
+  return {'elbo': [1.0, FIRST][:seeds], 'nll': [float('nan'), 7.0][:seeds]}
+
+
+FACTOR = 2
+
+
+def times(pairs):
+  product = {name: [(FACTOR * x, 0.5) for x, _ in of] for name, of in pairs['measured'][''].items()}
+  return {'twice': product}, {'elbo': {'factor': FACTOR}}
+
+
+def get_table(mode):
+  known = {'twice': {'elbo': Published(5.0)}}
+  first = Cell('measured', measure=measure, seeds=2, hidden=True)
+  cells = first, Cell('d', derive=times, published=known)
+  return Table('t', 's', (), cells, {'elbo': 'ELBO', 'nll': '-log p'})
+"""
+
+
+def test_a_derived_cell_is_made_of_earlier_ones_and_follows_them(command, tmp_path, program):
+  program.write_text(DERIVED.replace('FIRST', '3.0'))
+  status, _, log = command()
+  assert status == 0, log
+  rows = {r['value']: r for r in json.loads((tmp_path / 't' / 'table.json').read_text())['rows']}
+  assert {row['row'] for row in rows.values()} == {'d, twice'}
+  assert rows['elbo']['ours']['value'] == 4 and rows['elbo']['seeds'] == 2
+  assert rows['elbo']['published']['value'] == 5 and rows['elbo']['protocol'] == {'factor': 2}
+  # Of values that are not finite only the others are given, with their errors.
+  assert rows['nll']['ours'] == {'value': 14, 'error': 0.5}
+  # It is derived anew, also if only what its function uses has changed.
+  program.write_text(DERIVED.replace('FIRST', '3.0').replace('FACTOR = 2', 'FACTOR = 3'))
+  status, _, log = command('--cells=d')
+  rows = {r['value']: r for r in json.loads((tmp_path / 't' / 'table.json').read_text())['rows']}
+  assert status == 0 and 'measured: is done already' in log
+  assert rows['elbo']['ours']['value'] == 6 and rows['elbo']['protocol'] == {'factor': 3}
+
+
 def test_claims_are_checked_and_the_status_says_so(command, program):
   text = program.read_text().replace('SEEDS', '1')
   only = text.replace("Cell('first'", "*() and Cell('first'")

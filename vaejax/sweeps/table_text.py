@@ -107,7 +107,10 @@ def cells_of(row: Row) -> list[str]:
 
 
 def cost(record: dict) -> str:
-  """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members."""
+  """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members; '–' of one
+  that is derived from others."""
+  if not record['starts']:
+    return '–'
   wall, processor = duration(record['wall_seconds']), duration(record['processor_seconds'])
   starts = f', {record["starts"]} starts' if record['starts'] > 1 else ''
   return f'{wall} (processors {processor}{starts})'
