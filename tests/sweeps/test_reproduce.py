@@ -273,3 +273,14 @@ def test_a_claim_on_missing_values_is_not_checked():
   records = {'a': make_record([1.0])}
   assert table_text.claims(table, records, 'short') == [('a', None), ('b', True)]
   assert table_text.claims(table, records, 'smoke') == [('a', None), ('b', None)]
+
+
+def test_values_with_one_protocol_share_its_line():
+  table = Table('t', 's', (), (Cell('a'),), {'elbo': 'ELBO', 'nll': '-log p', 'kl': 'KL'})
+  same = {'split': 'test', 'n': 5, 'content': {'image': 'f00', 'label': 'ba4'}}
+  protocols = {'elbo': same, 'nll': same | {'n': 6}, 'kl': dict(same)}
+  records = {'a': make_record([1.0]) | {'protocols': protocols}}
+  assert table_text.protocols(records, table) == [
+    'elbo, kl: split test, n 5, content image f00, label ba4',
+    'nll: split test, n 6, content image f00, label ba4',
+  ]

@@ -168,12 +168,14 @@ def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str
 
 
 def protocols(records: Records, table: Table) -> list[str]:
-  """A line for each value that is shown: what it depends on, with all values of a field."""
-  lines = []
+  """What the values that are shown depend on, with all values of a field: a line for those with the
+  same."""
+  values = {}
   for value in table.values:
     of_value = [r['protocols'][value] for r in records.values() if value in r['protocols']]
-    lines += [f'{value}: {lines_of(of_value)}'] if of_value else []
-  return lines
+    if of_value:
+      values.setdefault(lines_of(of_value), []).append(value)
+  return [f'{", ".join(names)}: {text}' for text, names in values.items()]
 
 
 def costs(records: Records) -> list[str]:
