@@ -63,11 +63,14 @@ def get_table(mode):
     for latents in PUBLISHED
     for digit in digits
   }
-  known = {'mean-mnist': of_mean, 'by-digit': of_digit} if mode != 'smoke' else {}
-  derive = {f'mean-{data}': partial(means, data) for data in DATA} | {'by-digit': by_digit}
-  derived = [
-    Cell(name, derive=function, published=known.get(name, {})) for name, function in derive.items()
-  ]
+  if mode == 'smoke':
+    of_mean = of_digit = {}
+  auroc = {'auroc_chosen': CHOSEN['auroc_chosen']}
+  derived = (
+    Cell('mean', derive=partial(means, 'mnist'), published=of_mean),
+    Cell('by-digit', derive=by_digit, published=of_digit, values=auroc),
+    *(Cell(f'mean-{half}', derive=partial(means, half)) for half in HALVES),
+  )
   return Table(
     'Anomaly detection: one MNIST digit left out',
     "Tonnaer's thesis, table 3.3",
@@ -78,7 +81,7 @@ def get_table(mode):
       'that of 5 to 9 by 0 to 4: training images of these five digits alone, each left out in turn',
     ),
     (Cell('halves', measure=partial(write_halves, mode), hidden=True), *models, *derived),
-    AUROC | CHOSEN,
+    CHOSEN | AUROC,
     tuple(beats(latents) for latents in PUBLISHED) if mode != 'smoke' else (),
     'whole: 30 minutes on one GPU, an estimate',
   )
@@ -171,7 +174,7 @@ def means(data: str, pairs):
         (fmean(value for value, _ in of_seed), None)
         for of_seed in zip(*(of.get(name, ()) for of in members), strict=True)
       ]
-      for name in AUROC | CHOSEN
+      for name in CHOSEN | AUROC
       if name in members[0]
     }
   return values, {}
@@ -182,5 +185,5 @@ def beats(latents: int) -> Claim:
   published = fmean(PUBLISHED[latents])
   return Claim(
     f'the mean over digits is above the published {published:.3f} with {latents} latents',
-    lambda results: fmean(results['mean-mnist', f'latents={latents}']['auroc_chosen']) > published,
+    lambda results: fmean(results['mean', f'latents={latents}']['auroc_chosen']) > published,
   )

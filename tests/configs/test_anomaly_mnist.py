@@ -118,7 +118,7 @@ def test_means_are_over_digits_and_claims_are_of_them():
   assert [fmean(x) for x in TABLE.PUBLISHED.values()] == pytest.approx([0.855, 0.718])
   two, many = load_table('anomaly_mnist', 'short').claims
   results = {
-    ('mean-mnist', setting): {name: [x for x, _ in of] for name, of in named.items()}
+    ('mean', setting): {name: [x for x, _ in of] for name, of in named.items()}
     for setting, named in values.items()
   }
   assert not two.holds(results) and many.holds(results)
