@@ -33,7 +33,14 @@ def test_a_split_has_a_row_a_picture_and_is_the_same_each_time(project, trained,
   assert [row['index'] for row in rows] == [str(i) for i in range(len(images))]
   assert {row['label'] for row in rows} == {str(i) for i in range(10)}
   found = vaejax.load(trained).score(images, draws=2, samples=4)
-  assert list(found) == ['neg_elbo', 'neg_log_prob', 'recon', 'kl', 'squared_error']
+  assert list(found) == [
+    'neg_elbo',
+    'neg_log_prob',
+    'recon',
+    'kl',
+    'squared_error',
+    'error_per_variation',
+  ]
   for name, values in found.items():
     assert [float(row[name]) for row in rows] == pytest.approx(values.tolist(), rel=1e-6)
 

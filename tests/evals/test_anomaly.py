@@ -57,7 +57,7 @@ class Case:
 
 def check(found, case, is_outlier, mask=None):
   want = case.expected(is_outlier, mask)
-  assert len(want) == 15
+  assert len(want) == 18
   for name, value in want.items():
     # float32 scores of another program may swap two neighbours.
     assert found[name] == pytest.approx(value, abs=0.01), name
