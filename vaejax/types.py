@@ -188,7 +188,8 @@ class Eval(NamedTuple):
       {name: [B, ...]}, one for each example; the evals of a pass share the rows of a stream that
       have the same name, which are computed once.
     finish: ({stream: sums}, {stream: {name: [N, ...]}}) -> {name: Estimate, or
-      (value, its standard error or None)}, on the host.
+      (value, its standard error or None)}, on the host. Raises UserError if nothing can be computed
+      from these rows, for example because they are too few; then the others still run.
     names: () -> the names of the values, without a pass.
     protocol: what else a value depends on.
     limit: number of examples that are tested, from the first on: further ones are masked, and

@@ -185,7 +185,7 @@ def score(flags, overrides) -> int:
 
 
 def evaluate(flags, overrides) -> int:
-  """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
+  """The verb `evaluate`. Its status is 1 if an eval has no value."""
   from vaejax.estimates import in_words
   from vaejax.evaluation.evaluate import evaluate as run
   from vaejax.runs.sweep_files import is_sweep
@@ -205,11 +205,7 @@ def evaluate(flags, overrides) -> int:
     raise problem
   else:
     print(f'recorded in {folder / "evaluation.json"}')
-  if flags.evals and skipped:
-    raise RunError('; '.join(skipped))
-  for line in skipped:
-    log(line)
-  return 0
+  return log_errors(skipped)
 
 
 def evaluate_sweep(flags, overrides) -> int:
@@ -226,11 +222,14 @@ def evaluate_sweep(flags, overrides) -> int:
   print(f'recorded in {folder / "members"}/K/evaluation.json')
   if flags.checkpoint == 'latest':
     print(f'and in {folder / "results.csv"}, {folder / "table.csv"}')
-  if skipped and flags.evals:
-    raise RunError('; '.join(skipped))
-  for line in skipped:
-    log(line)
-  return 0
+  return log_errors(skipped)
+
+
+def log_errors(lines) -> int:
+  """Logs a line for each part of a command that failed, and returns the exit status."""
+  for line in lines:
+    log(f'error: {line}')
+  return int(bool(lines))
 
 
 def prepare(flags, overrides) -> int:

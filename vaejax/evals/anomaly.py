@@ -72,15 +72,20 @@ def make(method: Method, config, example: Example) -> Eval:
       outer, inner = select(1), select(0)
     else:
       outer = rows[STREAM]
+    outliers, inliers = (len(part[f'anomaly_{known[0]}']) for part in (outer, inner))
+    if not outliers or not inliers:
+      raise UserError(
+        f'it needs outliers and inliers, but there are {outliers:,} and {inliers:,} tested'
+      )
     result = {}
     for name in known:
       pair = [np.asarray(part[f'anomaly_{name}'], np.float64) for part in (outer, inner)]
-      if all(len(x) for x in pair) and all(np.isfinite(x).all() for x in pair):
+      if all(np.isfinite(x).all() for x in pair):
         values = detection(*pair)
         result |= {f'{kind}_{name}': estimate for kind, estimate in values.items()}
-    first = f'anomaly_{known[0]}'
-    counts = {'anomaly_outliers': len(outer[first]), 'anomaly_inliers': len(inner[first])}
-    return result | {name: Estimate(float(count)) for name, count in counts.items()}
+    counts = {'anomaly_outliers': outliers, 'anomaly_inliers': inliers}
+    result |= {name: Estimate(float(count)) for name, count in counts.items()}
+    return {name: e._replace(n=outliers + inliers) for name, e in result.items()}
 
   def value_names():
     of_scores = [f'{kind}_{name}' for name in known for kind in STATISTICS]

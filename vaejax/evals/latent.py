@@ -12,6 +12,7 @@ from vaejax.distributions import Gaussian, kl, per_example
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, mean, resampled
 from vaejax.evals import codes
+from vaejax.evaluation.enough import check_rows
 from vaejax.metrics.disentanglement.aggregate import densities
 from vaejax.types import Eval, Example, Method
 
@@ -76,10 +77,8 @@ def make(method: Method, config, example: Example) -> Eval:
     return {}, rows
 
   def finish(sums, rows):
+    check_rows(rows, MIN_ROWS)
     rows = rows['test']
-    count = len(rows['code_mean'])
-    if count < MIN_ROWS:
-      return {'latent_rows': Estimate(float(count), note=f'too few rows: {MIN_ROWS} are needed')}
     values = of_means(np.asarray(rows['code_mean'], np.float64))
     if listed:
       values |= {f'kl_dim_{j}': mean(x) for j, x in enumerate(rows['code_kl'].T)}

@@ -48,18 +48,18 @@ def fit_split(
   example: Example,
   split: str,
   labels: Sequence[Count | None],
-) -> tuple[dict[str, Eval], list[str]]:
-  """The evals that can be computed on a split, and lines about those that cannot and
-  about rows without a label.
+) -> tuple[dict[str, Eval], list[str], list[str]]:
+  """The evals that can be computed on a split, a line for each that cannot, and notes on rows
+  without a label.
 
   Args:
     evals: from `make_evals`, for data with labels.
     labels: how many rows have one, of the split and of the training split; None: unknown.
   """
   if 'label' not in example.fields:
-    return evals, []
+    return evals, [], []
   of_split, of_train = labels
-  lines, fitting = [], {}
+  lines, notes, fitting = [], [], {}
   without = example._replace(fields={k: f for k, f in example.fields.items() if k != 'label'})
   for name, e in evals.items():
     counts = [of_split] + [of_train] * ('train' in e.extract)
@@ -75,11 +75,11 @@ def fit_split(
     fitting |= new
     lines += [f'{line} (on {split})' for line in skipped]
   if of_split and of_split.unlabelled and fitting and needs_labels(config, method):
-    lines.append(
+    notes.append(
       f'{of_split.unlabelled:,} of {of_split.rows:,} rows of {split} have no label: values that '
       'need one leave them out'
     )
-  return fitting, lines
+  return fitting, lines, notes
 
 
 def make_evals_without_labels(name: str, config, method: Method, example: Example):
@@ -139,25 +139,24 @@ def check_best(
 def make_protocol(
   config, evals: dict[str, Eval], provenance: dict[str, dict], seed: int = 0
 ) -> Callable[..., dict[str, dict]]:
-  """protocol(split, step, ema, n=0) -> {eval: everything that its values depend on}.
+  """protocol(split, step, ema) -> {eval: everything that its values depend on}, but for the number
+  of examples, which each value has itself.
 
-  `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, n the
-  number of examples if not all were evaluated, and `seed` the seed of random draws. `code` is the
-  version of the code that evaluates.
+  `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, and
+  `seed` the seed of random draws. `code` is the version of the code that evaluates.
   """
   binarisation = sources.binarisation(config.data)
   likelihood = config.model.get('likelihood', 'none')
   code = code_version()
 
-  def protocol(split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:
+  def protocol(split: str, step: int, ema: bool) -> dict[str, dict]:
     origin, without = provenance[split], {}
     if left_out.FIELD in config.hyper and 'test' in left_out.streams(split):
-      without = {'left_out': f'class hyper.{left_out.FIELD}, which n counts'}
+      without = {'left_out': f'class hyper.{left_out.FIELD}'}
     return {
       name: {
         'split': split,
         'read': origin['read'],
-        'n': n or origin['rows'],
         'content': origin.get('content', ''),
         **without,
         **e.protocol,

@@ -45,7 +45,7 @@ class Setup(NamedTuple):
     evals: {name: Eval}; skipped_evals: a line for each eval that does not fit.
     passes: {split: a pass of all evals over it}, for 'test', and 'validation' if the data has it.
     watched: the split that is tested while training; watch_size: how many of its examples.
-    protocol: (split, step, ema, n) -> {eval: everything its values depend on}.
+    protocol: (split, step, ema) -> {eval: everything its values depend on}.
     make_pictures: () -> the function of reporting.previews.make; it loads test images.
     mesh, program, schedules: the devices, the compiled steps, {entry of hyper: step -> factor}.
     members: of a stack of runs; () for a single run.
@@ -119,7 +119,7 @@ def set_up(
   evals, others, missing = open_others(evals, config.data, data_dir, source.example, put)
   skipped += missing
   watched = 'validation' if 'validation' in tables else 'test'
-  evals_of, lines = fit_evals(config, method, evals, source.example, tables, labels)
+  evals_of, lines, notes = fit_evals(config, method, evals, source.example, tables, labels)
   skipped += lines
   check_best(
     config.checkpoint.best, evals_of[watched], skipped, config.data.name, 'validation' in tables
@@ -162,7 +162,7 @@ def set_up(
         *([left_out.in_words(leaves_out, source.example.class_names)] if leaves_out else []),
       ]
     ),
-    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
+    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)) + notes,
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
     evals=evals,
@@ -218,16 +218,16 @@ def check_training_labels(config, method: Method, train: Table) -> Count | None:
 
 
 def fit_evals(config, method: Method, evals, example, tables, labels: Count | None) -> tuple:
-  """{split: its evals} of the splits that are tested, and a line for each eval that does not fit
-  one, where `labels` are those of the training split."""
+  """{split: its evals} of the splits that are tested, a line for each eval that does not fit one,
+  and notes, where `labels` are those of the training split."""
   # Reading labels may decode a split, so they are read only if they are needed.
   used = needs_labels(config, method) or any('train' in e.extract for e in evals.values())
-  fitting, skipped = {}, []
+  fitting, skipped, notes = {}, [], []
   for split in (split for split in tables if split != 'train'):
     counts = sources.count_labels(config.data, tables[split]) if used else None, labels
-    fitting[split], lines = fit_split(evals, config, method, example, split, counts)
-    skipped += lines
-  return fitting, skipped
+    fitting[split], *lines = fit_split(evals, config, method, example, split, counts)
+    skipped, notes = skipped + lines[0], notes + lines[1]
+  return fitting, skipped, notes
 
 
 def microbatch(config) -> int:
