@@ -13,8 +13,8 @@ from vaejax.core.devices import make_mesh
 from vaejax.core.row_noise import row_key
 from vaejax.data import sources, splits
 from vaejax.data.subset import subset
+from vaejax.eval_type import Eval
 from vaejax.evaluation.evals import make_evals
-from vaejax.types import Eval
 
 ROWS = 50
 STYLE = 'style.py:smoke,model.channels=4,model.style.channels=4'

@@ -16,7 +16,7 @@ SMOKE = 'configs/vae.py:digits,smoke'
 TOY = """
 import jax.numpy as jnp
 import numpy as np
-from vaejax.types import Eval
+from vaejax.eval_type import Eval
 
 SETTINGS, RANGES = {'scale': 2.0}, {'scale': (0, 10)}
 

@@ -14,10 +14,11 @@ from vaejax.core.passes import flat, make_pass
 from vaejax.data import sources, splits
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
+from vaejax.eval_type import Eval
 from vaejax.evaluation.evaluate import evaluate, record
 from vaejax.lookup import lookup
 from vaejax.runs.trained import open_run
-from vaejax.types import Eval, Method, averaged
+from vaejax.types import Method, averaged
 from vaejax.version import code_version
 
 

@@ -13,9 +13,11 @@ from vaejax.data import source
 from vaejax.data.labels import Count
 from vaejax.data.table import of_arrays
 from vaejax.errors import UserError
+from vaejax.eval_type import Eval
 from vaejax.evals import elbo
-from vaejax.evaluation.evals import check_labels, fit_split
-from vaejax.types import Eval, Example, Latent, Method
+from vaejax.evaluation.evals import fit_split
+from vaejax.training.checks import check_labels
+from vaejax.types import Example, Latent, Method
 
 CONFIG = ConfigDict(
   {'method': 'toy', 'data': {'name': 'set'}, 'model': {}, 'hyper': {}, 'evals': ('elbo',)}

@@ -9,7 +9,7 @@ from running import ROOT, reached, wait_for
 from vaejax.cli.main import main
 from vaejax.config.table import Cell, Claim, Published, Table
 from vaejax.metrics import seeds
-from vaejax.sweeps import table_text
+from vaejax.sweeps import table_rows, table_text
 
 TABLE = """
 from vaejax.config.table import Cell, Claim, Published, Table
@@ -213,15 +213,15 @@ def make_record(values, errors=None):
 def test_rows_have_the_mean_over_seeds_and_students_interval():
   known = {'': {'elbo': Published(2.5)}}
   table = Table('t', 's', (), (Cell('a', published=known),), {'elbo': 'ELBO'})
-  (row,) = table_text.make_rows(table, {'a': make_record([1.0, 2.0, 3.0, None])})
+  (row,) = table_rows.make_rows(table, {'a': make_record([1.0, 2.0, 3.0, None])})
   # t of 2 degrees of freedom is 4.30265 (Student's table): 2 ± 4.30265 / sqrt(3).
   assert row.ours.value == 2 and row.ours.error == pytest.approx(1 / 3**0.5)
   assert row.ours.interval == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
   assert row.covers and row.seeds == 3 and row.frozen == 1
   assert table_text.cells_of(row)[-2:] == ['3 (1 frozen)', '1 min 1 s (processors 2 h 1 min)']
-  (row,) = table_text.make_rows(table, {'a': make_record([9.0], [0.5])})
+  (row,) = table_rows.make_rows(table, {'a': make_record([9.0], [0.5])})
   assert row.ours == (9.0, 0.5, None, None, '') and row.covers is None
-  (row,) = table_text.make_rows(table, {'a': make_record([None])})
+  (row,) = table_rows.make_rows(table, {'a': make_record([None])})
   assert row.ours is None and table_text.cells_of(row)[3] == 'none finite'
 
 
@@ -229,5 +229,5 @@ def test_a_claim_on_missing_values_is_not_checked():
   claims = (Claim('a', lambda r: r['b', '']['elbo'] > 0), Claim('b', lambda r: r['a', '']['elbo']))
   table = Table('t', 's', (), (Cell('a'),), {'elbo': 'ELBO'}, claims)
   records = {'a': make_record([1.0])}
-  assert table_text.claims(table, records, 'short') == [('a', None), ('b', True)]
-  assert table_text.claims(table, records, 'smoke') == [('a', None), ('b', None)]
+  assert table_rows.claims(table, records, 'short') == [('a', None), ('b', True)]
+  assert table_rows.claims(table, records, 'smoke') == [('a', None), ('b', None)]

@@ -13,7 +13,8 @@ from vaejax.core.batch_program import IS_TESTED, make_batch_program
 from vaejax.data.source import Source
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
-from vaejax.types import Eval, Hyper, Method, Variables
+from vaejax.eval_type import Eval
+from vaejax.types import Hyper, Method, Variables
 
 Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 

@@ -10,9 +10,10 @@ from vaejax import scores
 from vaejax.data import arrays, classes, left_out, splits
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
+from vaejax.eval_type import Eval
 from vaejax.evaluation import background as backgrounds
 from vaejax.metrics.detection import STATISTICS, detection
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 SETTINGS = {
   'outliers': '',  # another dataset, whose test split are the outliers: its name or path

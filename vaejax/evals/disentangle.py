@@ -4,11 +4,12 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, resampled
+from vaejax.eval_type import Eval
 from vaejax.evals import codes
 from vaejax.evaluation.enough import check_rows
 from vaejax.lookup import choice
 from vaejax.metrics.disentanglement import aggregate, information, prediction, votes
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 LIMIT = 10_000  # rows
 MIN_ROWS = 200

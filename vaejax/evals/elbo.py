@@ -9,7 +9,8 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.estimates import mean, mean_of_draws
-from vaejax.types import Eval, Example, Method, zeros
+from vaejax.eval_type import Eval
+from vaejax.types import Example, Method, zeros
 
 SETTINGS = {'draws': 4}  # of the latents of each example
 SMOKE = {'draws': 2}

@@ -5,9 +5,10 @@ import numpy as np
 from vaejax.data import classes
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, bootstrap, mean, proportion
+from vaejax.eval_type import Eval
 from vaejax.evaluation import judge_cache, judges
 from vaejax.evaluation.features import check_judge, judge_row, judge_rows, pictures
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 SETTINGS = {'workdir': ''}  # of the judge; '' is the cached one
 

@@ -11,10 +11,11 @@ from vaejax import latent
 from vaejax.distributions import Gaussian, kl, per_example
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, mean, resampled
+from vaejax.eval_type import Eval
 from vaejax.evals import codes
 from vaejax.evaluation.enough import check_rows
 from vaejax.metrics.disentanglement.aggregate import densities
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 ACTIVE = 0.01  # variance of the posterior's mean above which a unit is active
 LIMIT = 10_000  # rows

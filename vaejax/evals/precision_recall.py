@@ -2,13 +2,14 @@
 
 from vaejax.errors import UserError
 from vaejax.estimates import means
+from vaejax.eval_type import Eval
 from vaejax.evaluation import features
 from vaejax.evaluation.enough import check_rows
 from vaejax.evaluation.features import Features
 from vaejax.lookup import choice
 from vaejax.metrics.manifold import manifold
 from vaejax.perceptual import weights
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # The features: auto, judge, vgg16 or pixels; the workdir of the judge, '' is the cached one; the
 # neighbours that a ball reaches to; and the number of rows.

@@ -7,7 +7,8 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, mean
-from vaejax.types import Eval, Example, Method
+from vaejax.eval_type import Eval
+from vaejax.types import Example, Method
 
 SETTINGS = {'neighbours': 5}
 RANGES = {'neighbours': (1, 10_000)}

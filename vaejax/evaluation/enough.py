@@ -8,8 +8,8 @@ KINDS = {'test': 'tested rows', 'train': 'training rows'}
 
 
 def check_rows(rows: Mapping[str, Mapping], least: int) -> None:
-  """Raises UserError if a stream has fewer rows than `least`. `rows` is as `finish` of a types.Eval
-  gets it."""
+  """Raises UserError if a stream has fewer rows than `least`. `rows` are those that `finish` of an
+  Eval is given."""
   for stream, named in rows.items():
     count = len(next(iter(named.values())))
     if count < least:

@@ -8,9 +8,10 @@ from vaejax.core.passes import Values
 from vaejax.data import left_out, sources
 from vaejax.data.labels import Count
 from vaejax.errors import UserError
+from vaejax.eval_type import Eval
 from vaejax.lookup import lookup, nearest
 from vaejax.runs.files import read_json, write_json
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 from vaejax.version import code_version
 
 
@@ -34,7 +35,7 @@ def make_evals(
       skipped.append(f'{name} is skipped: {error}')
       continue
     if not isinstance(new, Eval):
-      raise TypeError(f'make of {name} returned {new!r}, which is not a vaejax.types.Eval')
+      raise TypeError(f'make of {name} returned {new!r}, which is not a vaejax.eval_type.Eval')
     evals[name] = new
   if not evals:
     raise UserError('; '.join(skipped))
@@ -95,23 +96,6 @@ def needs_labels(config, method: Method) -> bool:
   """Whether a method is given labels, or learns to predict them."""
   of_styles = config.get('objective', {}).get('target') == 'style'
   return method.conditional or ('classify' in method.predict and not of_styles)
-
-
-def check_labels(config, method: Method, origin: str, count: Count | None) -> None:
-  """Raises UserError if training needs labels that rows of the training split lack."""
-  if count is None or not count.unlabelled:
-    return
-  if method.conditional:
-    raise UserError(
-      f'{count.unlabelled:,} of {count.rows:,} rows of {origin} have no label, but '
-      'model.conditional=True needs one for each row. Label them, choose others with data.label, '
-      'or set model.conditional=False. configs/m2.py learns from a few labels'
-    )
-  if needs_labels(config, method) and not count.labelled:
-    raise UserError(
-      f'{config.method} needs labels, but no row of {origin} has one. Label some of them, or '
-      'choose another field with data.label'
-    )
 
 
 def check_best(

@@ -1,4 +1,4 @@
-"""Streams of other data that evals bring, see types.Eval."""
+"""Streams of other data that evals bring, see eval_type.Eval."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from vaejax.data import sources
 from vaejax.data.source import Source
 from vaejax.errors import UserError
-from vaejax.types import Eval, Example
+from vaejax.eval_type import Eval
+from vaejax.types import Example
 
 
 def open_others(

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from vaejax.estimates import Estimate
+from vaejax.eval_type import Eval
 from vaejax.evaluation.enough import check_rows
 from vaejax.evaluation.features import Features, pictures
-from vaejax.types import Eval, Example
+from vaejax.types import Example
 
 Statistic = Callable[[np.ndarray, np.ndarray], Estimate]  # of samples [N, F], of a reference [M, F]
 

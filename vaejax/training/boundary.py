@@ -21,7 +21,6 @@ from vaejax.objectives.classification import over_labelled
 from vaejax.reporting import previews
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore
-from vaejax.runs.resume import member_in_words
 from vaejax.training import divergence, patience
 from vaejax.training.setup import Setup
 from vaejax.types import Metrics, State, averaged
@@ -75,7 +74,7 @@ class BoundaryHandler:
     self.earlier, self.began = seconds, time.monotonic()
     self.row_step, self.row_time = stack.current_step(state), self.began  # of the last row
     self.frozen = stack.frozen_members(state)
-    self.skipped = set()  # evals that could not be computed, which are logged once
+    self.skipped = set()  # evals that could not be computed
     self.test_values = None  # of the last test while training
     self.early = None  # the state of the test after which the run stops early
     self.tests = []  # the history of setup.patience
@@ -249,8 +248,4 @@ class BoundaryHandler:
       divergence.fail(reasons[0], setup.hyper, self.checkpoints)
     self.frozen |= reasons.keys()
     for place, reason in reasons.items() if self.log else ():
-      member = setup.members[place]
-      others = 'all members are frozen now' if self.all_frozen else 'the others go on'
-      self.log.print(
-        f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {others}'
-      )
+      self.log.print(divergence.freezing(setup.members[place], reason, self.all_frozen))
