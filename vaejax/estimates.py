@@ -86,9 +86,7 @@ def proportion(count, total) -> Estimate:
   return Estimate(value, error, n=int(total))
 
 
-def bootstrap(
-  statistic: Callable[..., float], *sizes: int, seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
+def bootstrap(statistic: Callable[..., float], *sizes: int) -> Estimate:
   """A statistic of one or more independent samples, with its error by the bootstrap (Efron &
   Tibshirani 1993, chapters 6 and 13).
 
@@ -96,13 +94,11 @@ def bootstrap(
     statistic: (indices of rows of sample 1 [N1], of sample 2 [N2], ...) -> the statistic of these
       rows, which may be repeated.
     sizes: N1, N2, ...
-    seed: of the resampling.
-    resamples: number of bootstrap samples.
   """
-  random = np.random.default_rng(seed)
+  random = np.random.default_rng(0)
   value = float(statistic(*map(np.arange, sizes)))
   return resampled(
-    value, [statistic(*(random.integers(n, size=n) for n in sizes)) for _ in range(resamples)]
+    value, [statistic(*(random.integers(n, size=n) for n in sizes)) for _ in range(RESAMPLES)]
   )
 
 

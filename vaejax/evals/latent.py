@@ -125,7 +125,7 @@ def of_aggregate(rows, draws: int, compare: bool) -> dict[str, Estimate]:
   q = densities(rows['code_mean'], rows['code_scale'], rows['code_sample'][:draws])
   log_p = np.asarray(rows['code_log_prior'][:draws], np.float64)
   product = q.marginals.sum(axis=1)
-  lower, upper = mean(q.own - q.joint), mean(q.own - q.joint_others)
+  lower, upper = mean(q.conditional - q.joint), mean(q.conditional - q.joint_others)
   most = math.log(len(rows['code_mean']))
   if lower.value > most - 1:
     note = f'near its limit, log N = {most:.2f} nats: the truth may be up to {upper.value:.2f}'

@@ -32,6 +32,18 @@ def open_others(
   return fitting, streams, lines
 
 
+def other_section(data, name: str, example: Example):
+  """That section of a config for other data, whose images get the size and channels of the run's.
+  Raises UserError."""
+  height, width, channels = example.fields[example.data].shape[-3:]
+  if height != width:
+    raise UserError(f'{name} needs a run on square images, but this one has {height}x{width}')
+  other = data.copy_and_resolve_references()
+  other.update({'name': name, 'size': height, 'channels': channels, 'field': '', 'label': ''})
+  other.validation = 0.0
+  return other
+
+
 def open_other(table, data, example: Example, put) -> Source:
   """The source of a table's rows in order, prepared as a run's. Raises UserError if their images
   are not like the run's."""

@@ -38,9 +38,9 @@ def replace(page: str, name: str, table: str) -> str:
   """A page with another table between the lines of a table. Raises UserError if they are
   missing."""
   begin = f'<!-- reproduce --table={name} -->'
-  before, found, rest = page.partition(begin)
+  before, opening, rest = page.partition(begin)
   _, end, after = rest.partition(END)
-  if not found or not end:
+  if not opening or not end:
     raise UserError(f'the page has no lines {begin} and {END}. Add them where the table belongs')
   return f'{before}{begin}\n\n{table}\n{END}{after}'
 
