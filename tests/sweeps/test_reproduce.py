@@ -8,6 +8,7 @@ from running import ROOT, reached, wait_for
 
 from vaejax.cli.main import main
 from vaejax.config.table import Cell, Claim, Published, Table
+from vaejax.estimates import Estimate
 from vaejax.metrics import seeds
 from vaejax.sweeps import table_rows, table_text
 
@@ -220,7 +221,7 @@ def test_rows_have_the_mean_over_seeds_and_students_interval():
   assert row.covers and row.seeds == 3 and row.frozen == 1
   assert table_text.cells_of(row)[-2:] == ['3 (1 frozen)', '1 min 1 s (processors 2 h 1 min)']
   (row,) = table_rows.make_rows(table, {'a': make_record([9.0], [0.5])})
-  assert row.ours == (9.0, 0.5, None, None, '') and row.covers is None
+  assert row.ours == Estimate(9.0, 0.5) and row.covers is None
   (row,) = table_rows.make_rows(table, {'a': make_record([None])})
   assert row.ours is None and table_text.cells_of(row)[3] == 'none finite'
 
