@@ -59,9 +59,8 @@ CRITICS = {
 }
 
 COST = (
-  'short: 4 minutes of processor time a cell on two cores (vae: 215 s measured, 40 s of it for the '
-  'evals of three members); whole, not run: 1.6e16 FLOP a cell, so an estimate of 2 to 3 hours on '
-  'one H100'
+  'short: 4 minutes of processor time a cell on two cores (vae: 215 s measured); whole, not run: '
+  '1.6e16 FLOP a cell, so an estimate of 2 to 3 hours on one H100'
 )
 
 # {cell: (words of the config, fields, published FactorVAE score, MIG and DCI)}.
