@@ -15,7 +15,8 @@ from vaejax.version import code_version
 
 Records = Mapping[str, dict]  # {name of a cell: its record, see cells.record}
 
-HEAD = 'row', 'value', 'published', 'ours', '95 % interval', 'covers it', 'seeds', 'cost'
+HEAD = 'row', 'value', 'published', 'ours', '95 % interval', 'covers it', 'seeds', 'time'
+HEAD += ('processor time',)
 
 
 class Row(NamedTuple):
@@ -96,11 +97,11 @@ def make_rows(table: Table, records: Records) -> list[Row]:
 
 
 def body(rows: list[Row]) -> list[list[str]]:
-  """The texts of all rows. The cost of a cell is in its first row alone."""
+  """The texts of all rows. The time of a cell is in its first row alone."""
   lines = [cells_of(row) for row in rows]
   for before, row, line in zip(rows, rows[1:], lines[1:], strict=False):
     if row.record is before.record:
-      line[-1] = ''
+      line[-2:] = '', ''
   return lines
 
 
@@ -120,7 +121,8 @@ def cells_of(row: Row) -> list[str]:
     f'{format_number(interval[0])} to {format_number(interval[1])}' if interval else '–',
     covers,
     f'{row.seeds}{frozen}',
-    cost(row.record),
+    duration(row.record['wall_seconds']),
+    duration(row.record['processor_seconds']) + starts(row.record),
   ]
 
 
@@ -132,8 +134,12 @@ def is_of_other_code(record: dict) -> bool:
 def cost(record: dict) -> str:
   """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members."""
   wall, processor = duration(record['wall_seconds']), duration(record['processor_seconds'])
-  starts = f', {record["starts"]} starts' if record['starts'] > 1 else ''
-  return f'{wall} (processors {processor}{starts})'
+  return f'{wall} (processors {processor}{starts(record)})'
+
+
+def starts(record: dict) -> str:
+  """', 2 starts' of a cell that was resumed."""
+  return f', {record["starts"]} starts' if record['starts'] > 1 else ''
 
 
 def duration(seconds: float) -> str:
