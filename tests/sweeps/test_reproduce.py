@@ -1,6 +1,7 @@
 """Tables as programs: trained, compared, resumed cell by cell and within a cell."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -107,16 +108,16 @@ def test_a_table_is_trained_compared_and_resumed(command, tmp_path, program):
 
 
 def test_a_row_that_other_code_has_made_is_marked_and_kept(command, tmp_path):
-  status, _, log = command('--smoke', '--cells=measured')
+  status, before, _ = command('--smoke', '--cells=measured')
   path = tmp_path / 't' / 'cells' / 'measured.json'
   path.write_text(path.read_text().replace(code_version(), '0.1.0+1234567'))
-  status, shown, log = command('--smoke')
+  status, shown, log = command('--smoke', '--cells=measured')
   assert status == 0 and 'is done already' in log and 'with code 0.1.0+1234567' in log
+  assert '†' not in before
   for text in (shown, *((tmp_path / 't' / f).read_text() for f in ('table.md', 'report.html'))):
-    assert 'measured †' in text and 'betas, beta=1 †' not in text
+    assert 'measured †' in text
     assert f'another version of the code than {code_version()}' in text
-    assert 'measured: 1 cpu' in text and '0.1.0+1234567' in text
-    assert 'first, prior, betas: 1 cpu' in text
+    assert re.search(r'measured: \d+ cpu.* vaejax 0\.1\.0\+1234567', text)
 
 
 def test_claims_are_checked_and_the_status_says_so(command, program):
