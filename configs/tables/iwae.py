@@ -38,8 +38,8 @@ CELLS = {
   'by-class-5': ('conditional,latents=100,samples=5', None, 81.41),
   'by-class-50': ('conditional,latents=100,samples=50', None, 80.78),
 }
-# {cell of the short table: (cell of the whole one, seeds, epochs)}. 20 epochs of IWAE-50 would be 50
-# minutes of processor time; the VAE beside it has as few epochs, to compare.
+# {cell of the short table: (cell of the whole one, seeds, epochs)}. 20 epochs of IWAE-50 would be
+# 50 minutes of processor time. The early VAE is there to compare.
 SHORT = {
   'vae-1': ('vae-1', 3, 20),
   'iwae-5': ('iwae-5', 3, 20),
