@@ -118,7 +118,6 @@ def test_commands(name, place):
   if name.startswith('tests'):
     if not importlib.util.find_spec('torch'):
       shell = [b for b in shell if 'speed.py' not in b.lines[0]]
-    shell = [*(b for b in page('configs/README.md') if 'runs/three' in b.lines[0]), *shell]
   wrong = [text for block in shell for text in place.run(block)]
   assert not wrong, '\n\n'.join(wrong)
 

@@ -88,7 +88,7 @@ def cell(name: str, mode: str) -> Cell:
   words, paper, rerun = CELLS[whole]
   if mode == 'smoke':
     config, fields, seeds = f'configs/iwae.py:digits,paper,smoke,{words}', {}, 2
-    fields = {'samples': '2'}
+    fields = {'samples': '2', 'eval.nll.samples': '50'}
     if 'latents' in words:
       fields['latents'] = '4'
   else:

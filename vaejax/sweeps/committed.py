@@ -59,6 +59,7 @@ def render(table: Table, records: Mapping[str, dict]) -> str:
     measured.setdefault(table_text.measured_on(row.record), []).append(row.record['cell'])
   notes = [
     '± is the standard error over seeds or, with one seed, over test examples.',
+    'Cost is processor time of all cores, for all seeds and evals.',
     *table.differences,
     *(f'{", ".join(f"`{c}`" for c in dict.fromkeys(cs))}: {how}.' for how, cs in measured.items()),
   ]
@@ -73,7 +74,8 @@ def cells_of(cell: Cell, rows: list[table_text.Row], table: Table) -> list[str]:
   seeds = f'{rows[0].seeds}' + f' ({rows[0].frozen} frozen)' * (rows[0].frozen > 0)
   how = f'{setting}: {values}' if setting else values
   how_made = ', '.join(f'`{line}`' for line in commands(cell, table))
-  return [how_made, seeds, table_text.cost(rows[0].record), how, cell.chosen]
+  cost = table_text.duration(rows[0].record['processor_seconds'])
+  return [how_made, seeds, cost, how, cell.chosen]
 
 
 def value_text(row: table_text.Row) -> str:
