@@ -80,10 +80,10 @@ def cells_of(cell: Cell, rows: list[Row], table: Table) -> list[str]:
 
 
 def value_text(row: Row) -> str:
-  """A value with its error and heading; a heading that begins with % is of a share."""
+  """A value with its error and heading."""
   if not row.ours:
     return f'none finite {row.heading}'
-  ours = row.ours.scaled(100) if row.heading.startswith('%') else row.ours
+  ours = row.ours.scaled(row.scale)
   return f'{with_error(ours.value, ours.error)} {row.heading}'
 
 

@@ -34,6 +34,11 @@ class Row(NamedTuple):
   record: dict
 
   @property
+  def scale(self) -> float:
+    """100 if the heading begins with %: the value is a proportion, and shown in percent."""
+    return 100.0 if self.heading.startswith('%') else 1.0
+
+  @property
   def covers(self) -> bool | None:
     """Whether our interval covers the published value; None if one of them is missing."""
     if not self.published or not self.ours or not self.ours.interval:
@@ -97,8 +102,14 @@ def claims(table: Table, records: Records, mode: str) -> list[tuple[str, bool | 
 
 
 def problems(table: Table, records: Records, mode: str) -> list[str]:
-  """What keeps a table from being as it should: evals that did not fit, claims that do not hold."""
+  """What keeps a table from being as it should: evals that did not fit, values that a cell should
+  show and does not have, claims that do not hold."""
   lines = [f'{name}: {line}' for name, r in records.items() for line in r['skipped']]
+  for cell in table.cells:
+    members = records[cell.name]['members'] if cell.name in records and not cell.measure else []
+    known = {value for member in members for value in member['values']}
+    missing = [value for value in cell.values if known and value not in known]
+    lines += [f'{cell.name}: it has no value {value!r}' for value in missing]
   return lines + [
     f'it does not hold that {t}' for t, holds in claims(table, records, mode) if holds is False
   ]

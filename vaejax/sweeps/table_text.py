@@ -1,37 +1,62 @@
 """A published table beside our results: as text, Markdown, JSON and a page."""
 
 from vaejax.config.table import Table
+from vaejax.estimates import Estimate
 from vaejax.reporting import page as pages
 from vaejax.reporting.lines import aligned
 from vaejax.reporting.page import format_number
 from vaejax.reporting.values import lines_of, with_error
 from vaejax.sweeps.table_rows import Records, Row, claims, members_of
+from vaejax.version import code_version
 
-HEAD = 'row', 'value', 'published', 'ours', '95 % interval', 'covers it', 'seeds', 'cost'
+HEAD = 'row', 'value', 'published', 'ours', '95 % interval', 'covers it', 'seeds', 'time'
+HEAD += ('processor time',)
+
+
+def body(rows: list[Row]) -> list[list[str]]:
+  """The texts of all rows. The time of a cell is in its first row alone."""
+  lines = [cells_of(row) for row in rows]
+  for before, row, line in zip(rows, rows[1:], lines[1:], strict=False):
+    if row.record is before.record:
+      line[-2:] = '', ''
+  return lines
 
 
 def cells_of(row: Row) -> list[str]:
   """The texts of a row, see HEAD."""
-  interval = row.ours and row.ours.interval
+  published, ours = row.published, row.ours and row.ours.scaled(row.scale)
+  if published:
+    published = Estimate(published.value, published.error).scaled(row.scale)
+  interval = ours and ours.interval
   covers = {True: 'yes', False: 'no', None: '–'}[row.covers]
   frozen = f' ({row.frozen} frozen)' if row.frozen else ''
   return [
-    row.label,
+    row.label + ' †' * is_of_other_code(row.record),
     row.heading,
-    with_error(row.published.value, row.published.error) if row.published else '–',
-    with_error(row.ours.value, row.ours.error) if row.ours else 'none finite',
+    with_error(published.value, published.error) if published else '–',
+    with_error(ours.value, ours.error) if ours else 'none finite',
     f'{format_number(interval[0])} to {format_number(interval[1])}' if interval else '–',
     covers,
     f'{row.seeds}{frozen}',
-    cost(row.record),
+    duration(row.record['wall_seconds']),
+    duration(row.record['processor_seconds']) + starts(row.record),
   ]
+
+
+def is_of_other_code(record: dict) -> bool:
+  """Whether a cell was made by another version of the code, which does not redo it."""
+  return record['code'] != code_version()
 
 
 def cost(record: dict) -> str:
   """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members."""
   wall, processor = duration(record['wall_seconds']), duration(record['processor_seconds'])
-  starts = f', {record["starts"]} starts' if record['starts'] > 1 else ''
-  return f'{wall} (processors {processor}{starts})'
+  return f'{wall} (processors {processor}{starts(record)})'
+
+
+def starts(record: dict) -> str:
+  """', 2 starts' of a cell that was resumed."""
+  return f', {record["starts"]} starts' if record['starts'] > 1 else ''
 
 
 def duration(seconds: float) -> str:
@@ -50,6 +75,8 @@ def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str
   kinds += [
     'With one seed, ± is the standard error over test examples, without an interval.'
   ] * one_seed
+  if any(map(is_of_other_code, records.values())):
+    kinds.append(f'† was made by another version of the code than {code_version()}, see Cost.')
   if mode != 'whole':
     kinds.append(f'This is the {mode} size of the table, not its whole.')
   sections = [
@@ -65,24 +92,29 @@ def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str
 
 
 def protocols(records: Records, table: Table) -> list[str]:
-  """A line for each value that is shown: what it depends on, with all values of a field."""
-  lines = []
+  """What the values that are shown depend on, with all values of a field; a line for all values
+  of the same protocol."""
+  names = {}
   for value in table.values:
     of_value = [r['protocols'][value] for r in records.values() if value in r['protocols']]
-    lines += [f'{value}: {lines_of(of_value)}'] if of_value else []
-  return lines
+    if of_value:
+      names.setdefault(lines_of(of_value), []).append(value)
+  return [f'{", ".join(values)}: {line}' for line, values in names.items()]
 
 
 def costs(records: Records) -> list[str]:
-  """The sum of the costs, and a line for each hardware, software and code."""
+  """The sum of the costs, and a line for each hardware, software, code and date, with its cells."""
   if not records:
     return []
   total = {
     name: sum(r[name] for r in records.values())
     for name in ('starts', 'wall_seconds', 'processor_seconds')
   }
-  lines = [f'All cells: {cost(total | {"starts": 1})}.']
-  return list(dict.fromkeys([*lines, *map(measured_on, records.values())]))
+  measured = {}
+  for name, record in records.items():
+    measured.setdefault(measured_on(record), []).append(name)
+  lines = [f'{", ".join(names)}: {how}' for how, names in measured.items()]
+  return [f'All cells: {cost(total | {"starts": 1})}.', *lines]
 
 
 def measured_on(record: dict) -> str:
@@ -95,7 +127,7 @@ def measured_on(record: dict) -> str:
 
 def text(mode: str, table: Table, rows: list[Row], records: Records) -> str:
   """The table as aligned text, with its notes."""
-  parts = [table.title, aligned(HEAD, [cells_of(row) for row in rows])]
+  parts = [table.title, aligned(HEAD, body(rows))]
   parts += [
     f'{h}:\n' + '\n'.join(f'  {line}' for line in lines) for h, lines in notes(mode, table, records)
   ]
@@ -105,7 +137,7 @@ def text(mode: str, table: Table, rows: list[Row], records: Records) -> str:
 def markdown(name: str, mode: str, table: Table, rows: list[Row], records: Records) -> str:
   """The table as Markdown, with its command."""
   lines = [f'# {table.title}', '', f'`python launch.py reproduce {command(name, mode)}`', '']
-  lines += markdown_table(HEAD, [cells_of(row) for row in rows])
+  lines += markdown_table(HEAD, body(rows))
   for heading, texts in notes(mode, table, records):
     lines += ['', f'## {heading}', '', *(f'- {line}' for line in texts)]
   return '\n'.join(lines) + '\n'
@@ -154,6 +186,6 @@ def as_json(name: str, mode: str, table: Table, rows: list[Row], records: Record
 
 def page(name: str, mode: str, table: Table, rows: list[Row], records: Records) -> bytes:
   """The table as an HTML page."""
-  parts = [pages.table(HEAD, [cells_of(row) for row in rows])]
+  parts = [pages.table(HEAD, body(rows))]
   parts += [pages.section(heading, lines) for heading, lines in notes(mode, table, records)]
   return pages.render(table.title, f'python launch.py reproduce {command(name, mode)}', parts)
