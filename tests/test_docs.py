@@ -166,15 +166,6 @@ def test_the_reading_order_is_short():
   assert sum(len((ROOT / file).read_text().splitlines()) for file in files) <= 1300
 
 
-def test_numbers_of_methods_are_those_of_the_configs():
-  """README repeats figures, configs/README.md says how they were measured."""
-  text = (ROOT / 'README.md').read_text()
-  rows = re.findall(r'^\| `configs/\w+\.py` \|[^|]*\|([^|]*)\|', text, re.M)
-  source = (ROOT / 'configs' / 'README.md').read_text()
-  figures = [figure for row in rows for figure in re.findall(r'\d+\.\d+', row)]
-  assert len(figures) > 8 and not [figure for figure in figures if figure not in source]
-
-
 def test_a_page_is_read():
   text = '```bash\npython a.py\n```\n\n```text\nx 1\n```\n| `python launch.py train` | 3 |\n'
   expected = [Block('bash', ('python a.py',), ('x 1',)), Block('bash', ('python launch.py train',))]
