@@ -59,9 +59,8 @@ CRITICS = {
 }
 
 COST = (
-  'short: 4 minutes of processor time a cell on two cores (vae: 215 s measured, 40 s of it for the '
-  'evals of three members); whole, not run: 1.6e16 FLOP a cell, so an estimate of 2 to 3 hours on '
-  'one H100'
+  'short: 4 minutes of processor time a cell on two cores (vae: 215 s measured); whole, not run: '
+  '1.6e16 FLOP a cell, so an estimate of 2 to 3 hours on one H100'
 )
 
 # {cell: (words of the config, fields, published FactorVAE score, MIG and DCI)}.
@@ -83,7 +82,7 @@ def mean(results, cell: str, value: str) -> float:
 
 def higher(value: str, cell: str, *others: str) -> Claim:
   """The claim that a cell's mean is above those of others."""
-  text = f'{cell} has a higher {VALUES[value]} than {" and ".join(others)}'
+  text = f'{cell} has a higher {VALUES[value]} than {", ".join(others)}'
   holds = lambda r: all(mean(r, cell, value) > mean(r, other, value) for other in others)
   return Claim(text, holds)
 
@@ -121,7 +120,7 @@ def get_table(mode: str) -> Table:
   )
   if mode != 'whole':
     differences += (
-      'images are drawn by `shapes` at 32x32; dense nets; 5000 steps at 1e-3; 3 seeds',
+      'images are of the data set shapes at 32x32; dense nets; 5000 steps at 1e-3; 3 seeds',
     )
   return Table(
     'Disentanglement on dSprites',

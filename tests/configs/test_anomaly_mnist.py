@@ -9,7 +9,7 @@ from vaejax.config.load import PROJECT, import_file, load_config
 from vaejax.config.table import MODES
 from vaejax.config.tables import load_table
 from vaejax.data import splits
-from vaejax.sweeps import cells
+from vaejax.sweeps import plan
 
 TABLE = import_file(PROJECT / 'configs/tables/anomaly_mnist.py')
 
@@ -47,8 +47,8 @@ PAIRS = pairs_of(
 def test_models_use_the_data_and_the_background_of_their_own(project, tmp_path, mode):
   table, plans = load_table('anomaly_mnist', mode), {}
   for number, cell in enumerate(table.cells):
-    uses = cells.uses(cell, table.cells[:number])
-    plans[cell.name] = cells.plan_cell(cell, {name: plans[name] for name in uses}, tmp_path)
+    uses = plan.uses(cell, table.cells[:number])
+    plans[cell.name] = plan.plan_cell(cell, {name: plans[name] for name in uses}, tmp_path)
     data, _, of = cell.name.partition('-')
     if data in TABLE.DATA:
       first = ['halves'] if data in TABLE.HALVES else []

@@ -15,7 +15,7 @@ from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.evaluation.evaluate import report_progress
-from vaejax.evaluation.streams import open_other
+from vaejax.evaluation.streams import open_other, other_section
 from vaejax.plural import counted
 from vaejax.runs import same_data, trained
 from vaejax.runs.files import write_atomic
@@ -96,21 +96,16 @@ def open_inputs(
       f'{inputs} has no labels of {run.config.data.name}, which this conditional run is given. '
       'Use --split'
     )
-  height, width, channels = run.example.fields[run.example.data].shape[-3:]
-  if height != width:
-    raise UserError(f'--inputs needs a run on square images, but this one has {height}x{width}')
-  data = run.config.data.copy_and_resolve_references()
-  data.update({'name': inputs, 'size': height, 'channels': channels, 'field': ''})
-  data.update({'label': '', 'validation': 0.0, 'skip_damaged': skip_damaged})
+  data = other_section(run.config.data, inputs, run.example)
+  data.skip_damaged = skip_damaged
   every = not split
   if every:
     split = '+'.join(dict.fromkeys(splits.names(data, run.data_dir)))
   try:
     table = splits.table(data, split, run.data_dir)
   except UserError as error:
-    raise UserError(
-      str(error).replace('set data.skip_damaged=True', 'add --skip_damaged')
-    ) from None
+    text = str(error).replace('set data.skip_damaged=True', 'add --skip_damaged')
+    raise UserError(text) from None
   for note in table.notes:
     run.log(note)
   if every:

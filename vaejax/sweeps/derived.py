@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from vaejax.config.table import Pairs
 from vaejax.sweeps import cells
-from vaejax.sweeps.cells import Plan
+from vaejax.sweeps.plan import Plan
+from vaejax.sweeps.table_rows import finite
 
 
 def record(plan: Plan, records: Mapping[str, dict]) -> dict:
@@ -30,6 +31,6 @@ def pairs(record: dict) -> Pairs:
     of_setting = settings.setdefault(member['setting'], {})
     for name, value in member['values'].items():
       of_value = of_setting.setdefault(name, [])
-      if cells.finite([value]):
+      if finite([value]):
         of_value.append((value, member['errors'].get(name)))
   return settings
