@@ -22,7 +22,9 @@ Nothing else was chosen: training stops after a number of steps, and the backgro
 likelihood ratio have 2 latents and the rate of mutations of configs/anomaly.py. They leave out the
 same digit as the model that they are compared with.
 
-Cost: whole, an estimate: 30 minutes on one GPU. --short, on two shared CPU cores: see RESULTS.
+Cost: whole, an estimate: 30 minutes on one GPU. --short, on two shared CPU cores: 14
+minutes of processor time, see RESULTS. There the claim with 32 latents holds, and that with 2 does
+not: .80, and .83 after 10,000 steps.
 """
 
 from functools import partial

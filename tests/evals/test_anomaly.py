@@ -143,6 +143,7 @@ def test_another_data_set_and_a_background(project, runs, capsys):
   import vaejax
 
   settings = {'anomaly.outliers': 'shapes', 'anomaly.background': f'{runs}/sweep'}
+  settings |= {'anomaly.draws': 2, 'anomaly.samples': 4}
   found = vaejax.evaluate(runs / 'run', 'anomaly', settings=settings)
   assert found['anomaly_inliers'].value == 297
   run = vaejax.load(runs / 'run')
