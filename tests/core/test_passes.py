@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from run_eval import near
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from vaejax import previous
 from vaejax.config.load import load_config
@@ -201,3 +202,19 @@ def test_other_data_is_a_stream_of_its_own(project):
   for name, t in (('test', rows), ('mine', others)):
     image = t.load()['image'].astype(np.float64) / 255
     assert found['e'][name].value == pytest.approx(image.sum(), rel=0.01), name
+
+
+def test_statistics_on_the_host_have_one_thread_of_each_blas(project):
+  threads = lambda: [x['num_threads'] for x in threadpool_info() if x['user_api'] == 'blas']
+  config, seen = load_config('configs/vae.py:digits,smoke'), []
+  rows = subset(splits.table(config.data, 'test', None), np.arange(8))
+  method = factory.make_method(config, sources.example(config.data, rows))
+  extract = lambda v, batch, key, hyper: ({}, {'label': batch['label']})
+  e = Eval({'test': extract}, lambda sums, rows: seen.extend(threads()) or {}, list)
+  mesh = make_mesh(0, devices=jax.devices()[:1])
+  with threadpool_limits(2, 'blas'):
+    before = threads()
+    made = passes.make_pass({'e': e}, method, sources.test(config.data, rows), 8, mesh)
+    made.finish(made.start({'x': jnp.zeros(1)}, {}, jax.random.key(0)))
+    assert before and threads() == before
+  assert seen == [1] * len(before)
