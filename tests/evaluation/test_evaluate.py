@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
+from vaejax.config.load import load_config
 from vaejax.core import sharding
 from vaejax.core.devices import make_mesh
 from vaejax.core.passes import flat, make_pass
 from vaejax.data import sources, splits
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
-from vaejax.evaluation.evaluate import evaluate, record
+from vaejax.evaluation.evals import make_protocol
+from vaejax.evaluation.evaluate import evaluate, record, report_progress
 from vaejax.lookup import lookup
 from vaejax.runs.trained import open_run
 from vaejax.types import Eval, Method, averaged
@@ -209,3 +211,22 @@ def test_data_of_another_shape_is_refused(copied):
     UserError, match=r'images of \(10, 10, 1\), but the run was trained on images of \(8, 8, 1\)'
   ):
     evaluate(copied, ['elbo'])
+
+
+def test_the_time_that_is_left_is_that_of_the_current_split(monkeypatch):
+  """1,000 s for 10 examples of one split, then 20 s for each of the next."""
+  lines, times = [], iter([0.0, 500.0, 1000.0, 1020.0, 1040.0])
+  monkeypatch.setattr('time.monotonic', lambda: next(times))
+  show = report_progress('mse', lines.append)
+  for done, total in ((5, 10), (10, 10), (1, 4), (2, 4)):
+    show(jnp.zeros(1), done, total)
+  assert [line.split(', ')[1] for line in lines] == [f'{n} s left' for n in (500, 0, 60, 40)]
+
+
+def test_n_is_the_number_of_examples_that_an_eval_tests(project):
+  config = load_config('configs/vae.py:digits,smoke')
+  evals = {'all': sums(), 'some': sums()._replace(limit=17)}
+  protocol = make_protocol(config, evals, {'test': {'read': 'digits test', 'rows': 297}})
+  n = lambda *limit: {name: x['n'] for name, x in protocol('test', 5, False, *limit).items()}
+  assert n() == {'all': 297, 'some': 17}
+  assert n(40) == {'all': 40, 'some': 17} and n(9) == {'all': 9, 'some': 9}

@@ -90,8 +90,9 @@ def make_pass(
   about n. `leave_out` are the streams without the left-out class, `others` the streams of other
   data that evals bring.
 
-  `start(variables, hyper, key, limit, show)` covers the first `limit` examples (0: all). It calls
-  `show(output, done, total)` after each batch, and waits for the device only if `show` does.
+  `start(variables, hyper, key, limit, show)` covers the first `limit` examples (0: all) of those
+  that any eval tests. It calls `show(output, done, total)` after each batch, and waits for the
+  device only if `show` does.
 
   `finish` lets products and decompositions on the host have one thread. Several threads of OpenBLAS
   wait for each other in busy loops: beside other jobs, eigenvalues of 512x512 took 20 times the
@@ -104,6 +105,9 @@ def make_pass(
     evals = {name: read_spaced(e) if e.spaced else e for name, e in evals.items()}
   streams = {stream for e in evals.values() for stream in e.extract}
   leave_out = {*leave_out, *[SPACED] * ('train' in leave_out)}
+  # Of each stream, the number of examples that any eval tests.
+  limits = {s: [e.limit or np.inf for e in evals.values() if s in e.extract] for s in streams}
+  row_limits = {stream: max(values) for stream, values in limits.items()}
   loops = []
   splits = dict(zip(LOOPS, (source, train, few), strict=True))
   splits |= {(s,): x for s, x in others.items()}
@@ -112,14 +116,13 @@ def make_pass(
       size = -(-min(n, split.size) // mesh.shape['data']) * mesh.shape['data']
       leaves_out = together[0] in leave_out
       program = make_batch_program(evals, method, split, together, size, mesh, stacked, leaves_out)
-      loops.append((split, size, *program))
-  limits = {s: [e.limit or np.inf for e in evals.values() if s in e.extract] for s in streams}
-  row_limits = {stream: max(values) for stream, values in limits.items()}
+      last = min(split.size, max(row_limits[s] for s in streams & set(together)))
+      loops.append((split, last, size, *program))
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, limit: int = 0, show=None):
     sums, rows, counts = {}, {stream: {} for stream in streams}, {}
-    for split, n, program, _, before in loops:
-      size, total = min(limit, split.size) if limit else split.size, None
+    for split, last, n, program, _, before in loops:
+      size, total = min(limit, last) if limit else last, None
       for number, buffer in zip(range(-(-size // n)), split.blocks(n), strict=False):
         of_batch = np.int32(number), np.int32(size), before
         *output, before = program(variables, hyper, key, buffer, *of_batch)

@@ -142,8 +142,8 @@ def make_protocol(
   """protocol(split, step, ema, n=0) -> {eval: everything that its values depend on}.
 
   `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, n the
-  number of examples if not all were evaluated, and `seed` the seed of random draws. `code` is the
-  version of the code that evaluates.
+  number of examples if not all were evaluated, and `seed` the seed of random draws. The 'n' of an
+  eval with a limit is not above it. `code` is the version of the code that evaluates.
   """
   binarisation = sources.binarisation(config.data)
   likelihood = config.model.get('likelihood', 'none')
@@ -157,7 +157,7 @@ def make_protocol(
       name: {
         'split': split,
         'read': origin['read'],
-        'n': n or origin['rows'],
+        'n': min(filter(None, (n, origin['rows'], e.limit))),
         'content': origin.get('content', ''),
         **without,
         **e.protocol,
