@@ -4,9 +4,7 @@
   python launch.py train --config=configs/m2.py:mnist,labels=1000 --workdir=runs/m --data_dir=DIR
   python launch.py sample --workdir=runs/m2 --label=7
 
-Cost on two CPU cores and expected number, seed 0: mnist 2 min 54 s of processor time (AMD EPYC,
-busy), test error 10.0 % with 100 labels (the paper: 11.97 +- 1.71 %) and 4.5 % with 1000; digits
-18 s, 11.4 % with 100.
+Values and costs are in configs/README.md.
 
 The classifier is part of a generative model p(y) p(z) p(x|y, z), in which most labels are unknown.
 Each step has `batch_size` images of the training split without their labels, and

@@ -5,15 +5,9 @@
   python launch.py sample --workdir=runs/r --n=8 --given=5 --rollout --out=rollout.png
   python launch.py evaluate --workdir=runs/r --evals=elbo,video
 
-Cost on two CPU cores and expected number, seed 0: moving 10 min of processor time (5 min if both
-cores are free), test ELBO per frame -76.4 nats, and -93.9 with `none`, the same nets without
-recurrence (half the cost). The rollout after 5 given frames, compared with copying the last of
-them: PSNR 27.4 and 17.2 dB one frame ahead, 19.4 and 11.9 dB ten ahead; SSIM 0.956 and 0.702, 0.769
-and 0.354. It is better at every horizon.
-
-These figures are of a decoder that is given z itself, which is now
-model.decoder_input=latents. By default it is given features of z, as in the paper, which was not
-measured yet.
+Values and costs are in configs/README.md. `none` has the same nets without recurrence,
+at half the cost. The decoder is given features of z, as in the paper, or with
+model.decoder_input=latents z itself.
 
 A continuation feeds its frames back: their means by default, or with --draw (eval.video.draw=True)
 frames drawn from p(x|z), as in the paper. For grey levels draws are black or white.

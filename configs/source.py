@@ -3,18 +3,7 @@
   python launch.py train --config=configs/source.py:conv28 --workdir=runs/conv28 --data_dir=DIR
   python launch.py train --config=configs/source.py:gan,epochs=20 --workdir=runs/gan --data_dir=DIR
 
-Cost on two CPU cores (AMD EPYC, busy, processor time) and expected number, seed 0:
-
-  mlp                          9 min 29 s   ELBO -97.9 nats
-  conv28,epochs=2              4 min 14 s   ELBO -119.7 nats
-  shared_mlp,epochs=10         1 min 14 s   98.3 % of classes, 98.4 % by a linear probe
-  conv32,cifar10,epochs=8      1 min  2 s   PSNR 21.4 dB (on CIFAR-10 stored as JPEG)
-  gan,epochs=12                2 min 57 s   frechet_mnist 220, all classes covered
-  rvae,epochs=1                6 min  4 s   ELBO -77.9 nats a frame; PSNR of the rollout 26.3 dB one
-                                            frame ahead, 16.2 ten ahead (copying: 17.2, 11.9)
-  style,epochs=2              12 min 18 s   95.7 % of contents and 98.6 % of styles recognised
-
-The full lengths would take: conv28 and style 10 hours, conv32 30 min, gan 25 min, rvae 12 min.
+Values and costs are in configs/README.md.
 
 conv28: MNIST; conv 32, conv 64, latents 32, three transposed convolutions; RMSprop, batch 256, 100
   epochs. Corrected: the decoder starts from 7x7x64, since 8x8 ends at 32x32; the cross-entropy is
@@ -45,7 +34,7 @@ style: style transfer, of MNIST in five styles (vaejax/data/device/styles.py); A
   feature statistics ties z_s to it.
 
 RMSprop has Keras' epsilon, 1e-7, which optax adds inside the root as Keras does; optax's default is
-1e-8. The figures above of conv28 and conv32 were measured with 1e-8.
+1e-8.
 
 Words after the colon: a system (default mlp), a dataset in place of its own, epochs=N, smoke,
 key=value.

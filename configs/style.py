@@ -6,13 +6,7 @@
   python launch.py train --config=configs/judge.py:mnist,style --workdir=runs/js --data_dir=DIR
   python launch.py evaluate --workdir=runs/style --evals=style
 
-Cost on two CPU cores (AMD EPYC) and expected number, seed 0, on 10,000 test images. mnist, 3 min
-34 s of processor time: the content judge (97.9 % on test images) recognises 95.0 % of transfers and
-95.1 % of reconstructions, the style judge (99.2 %) 98.3 % of transfers: thin 95 %, slanted 98 %,
-thick 99 %, inverted and coloured 100 %. CIFAR-10 as JPEG, 8 min 8 s (4 min 32 s of wall time): the
-content judge (62.3 %) recognises 57.4 % of transfers and 60.6 % of reconstructions, a ratio of
-95 %; the style judge (99.1 %) 94.0 %: contrast 88 %, tone 94 %, posterised 96 %, blurred 98 %. With
-steps=3500, 19 min 4 s on a busy machine: 58.3 % of 60.9 %, and 95.7 %, contrast 92 %.
+Values and costs are in configs/README.md.
 
 The decoder takes the style by AdaIN (Huang & Belongie 2017), and losses on feature statistics tie
 z_s to it, see methods/style.py. hyper.beta_content and hyper.beta_style weight the two KLs. Digits
@@ -28,8 +22,8 @@ Photographs need four things (see nets/style.py). In trials of 600 steps on 2000
 style judge recognised 87 % with all of them, posterised 95 %; without curves of tones 57 %, 0 %;
 without histograms 61 %, 1 %; with a Gaussian likelihood, whose best guess is a mean of steps, 59 %,
 0 %; and with a content encoder that does not see the whole image, 79 %, high contrast 34 %
-instead of 64 %. So these four were chosen on test images, and the values on CIFAR-10 above are not
-independent of that choice.
+instead of 64 %. So these four were chosen on test images of CIFAR-10 (stored as JPEG), and no value
+on its test split is independent of that choice.
 
 Words after the colon: a dataset with classes (digits, mnist, cifar10, ... any TFDS name),
 smoke, key=value.

@@ -7,10 +7,11 @@ Whole: 25 Gaussians on a grid, and stacked MNIST with DCGAN's nets, each with pa
 images and 10 seeds. Short: the grid alone, with smaller nets. Both follow the released code
 (fjxmlzn/PacGAN), whose batches have as many packs whatever their size.
 
-A critic of packs takes longer to find the narrow Gaussians, because its input has more dimensions.
-In trials of 6000 steps with 3 seeds, packs of 2 covered 17.7 +- 3.3 modes and single points 16.0 +-
-2.1, but 10 +- 2 % of the samples were good rather than 58 +- 3 %. In the paper, too, the share of
-good samples is not higher with packing.
+The table claims that packing covers more modes. It claims nothing of good samples: with packing
+their share is not higher in the paper either, .948 without and .913 to .942 with packs. In our
+trials of 6000 steps with 3 seeds, 10 +- 2 % of the samples were good with packs of 2, and 58 +- 3 %
+without, since a critic of packs, whose input has more dimensions, takes longer to see the narrow
+Gaussians.
 
 Source: stacked MNIST as in the paper's table 2. The values of the grid were written down from
 memory, and are to be verified before they are cited.
@@ -81,9 +82,7 @@ def get_table(mode):
     'good_samples': '% good samples',
     'mode_kl': 'reverse KL (nats)',
   }
-  claims = [Claim('packing covers more modes of the grid', rises('modes_covered', packs))]
-  if mode != 'whole':  # the published shares do not rise
-    claims.append(Claim('packing gives more good samples', rises('good_samples', packs)))
+  claims = (Claim('packing covers more modes of the grid', rises('modes_covered', packs)),)
   if mode == 'whole':
     cells.append(Cell('judge', 'configs/judge.py:mnist', fixed_seeds=True))
     cells += [stacked_cell(packing, seeds) for packing in packs]
@@ -93,7 +92,7 @@ def get_table(mode):
     DIFFERENCES + (SHORT if mode != 'whole' else ()),
     tuple(cells),
     values,
-    tuple(claims),
+    claims,
     'whole: about 9 hours on one H100, an estimate',
   )
 

@@ -13,6 +13,7 @@ from vaejax.core.passes import make_pass
 from vaejax.data import source
 from vaejax.data.arrays import tables
 from vaejax.errors import UserError
+from vaejax.eval_type import Eval
 from vaejax.evals import fid, frechet, frechet_vgg16, kernel, kernel_vgg16, kid, precision_recall
 from vaejax.evaluation import features
 from vaejax.evaluation.judges import Judge
@@ -20,7 +21,7 @@ from vaejax.metrics import frechet as frechet_metric
 from vaejax.metrics import kernel as kernel_metric
 from vaejax.metrics.manifold import manifold
 from vaejax.perceptual import inception_weights, weights
-from vaejax.types import Eval, Example, Method, Variables
+from vaejax.types import Example, Method, Variables
 
 SHAPE = (2, 3, 1)
 EXAMPLE = example_of(SHAPE)
@@ -129,12 +130,15 @@ def test_the_features_of_precision_and_recall_are_the_best_that_are_there(judge,
     named(precision_recall={'features': 'other'})
 
 
-def test_few_rows_have_no_neighbours(judge):
-  e = precision_recall.make(toy(), config(), EXAMPLE)
-  given = streams(n=4)
-  got = with_errors(e, samples=given['samples'], test=given['test'])
-  assert np.isnan(got['recall_mnist'].value)
-  assert got['recall_mnist'].note == '4 rows have no 5 neighbours'
+@pytest.mark.parametrize(
+  ('module', 'n', 'least'), [(precision_recall, 5, 6), (frechet, 1, 2), (kernel, 1, 2)]
+)
+def test_rows_that_are_too_few(judge, module, n, least):
+  e = module.make(toy(), config(), EXAMPLE)
+  of = lambda n: {name: x for name, x in streams(n=n).items() if name in e.extract}
+  with pytest.raises(UserError, match=f'needs {least} (tested|training) rows|samples or more'):
+    with_errors(e, **of(n))
+  assert all(np.isfinite(x.value) for x in with_errors(e, **of(least)).values())
 
 
 @pytest.mark.skipif(not weights.is_installed(), reason='needs the extra perceptual')

@@ -1,6 +1,7 @@
 """Tables as programs: trained, compared, resumed cell by cell and within a cell."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -8,8 +9,10 @@ from running import ROOT, reached, wait_for
 
 from vaejax.cli.main import main
 from vaejax.config.table import Cell, Claim, Published, Table
+from vaejax.estimates import Estimate
 from vaejax.metrics import seeds
-from vaejax.sweeps import table_text
+from vaejax.sweeps import table_rows, table_text
+from vaejax.version import code_version
 
 TABLE = """
 from vaejax.config.table import Cell, Claim, Published, Table
@@ -92,6 +95,7 @@ def test_a_table_is_trained_compared_and_resumed(command, tmp_path, program):
   before = {p: p.stat().st_mtime_ns for p in (tmp_path / 't' / 'cells').glob('*.json')}
   status, again, log = command('--smoke')
   assert status == 0 and again == shown and log.count('is done already') == 4
+  assert '†' not in shown
   program.write_text(program.read_text().replace("'hyper.beta=1,4'", "'hyper.beta=1,3'"))
   status, shown, log = command('--smoke', '--seeds=3')
   assert log.count('is done already') == 3, log  # measured has three seeds already
@@ -102,6 +106,19 @@ def test_a_table_is_trained_compared_and_resumed(command, tmp_path, program):
   status, shown, log = command('--smoke', '--seeds=3')
   assert 'hyper.beta: 2.0 -> 5.0' in log
   assert 'prior: is done again' in log  # it uses the first one
+
+
+def test_a_row_that_other_code_has_made_is_marked_and_kept(command, tmp_path):
+  status, before, _ = command('--smoke', '--cells=measured')
+  path = tmp_path / 't' / 'cells' / 'measured.json'
+  path.write_text(path.read_text().replace(code_version(), '0.1.0+1234567'))
+  status, shown, log = command('--smoke', '--cells=measured')
+  assert status == 0 and 'is done already' in log and 'with code 0.1.0+1234567' in log
+  assert '†' not in before
+  for text in (shown, *((tmp_path / 't' / f).read_text() for f in ('table.md', 'report.html'))):
+    assert 'measured †' in text
+    assert f'another version of the code than {code_version()}' in text
+    assert re.search(r'measured: \d+ cpu.* vaejax 0\.1\.0\+1234567', text)
 
 
 def test_claims_are_checked_and_the_status_says_so(command, program):
@@ -194,10 +211,9 @@ def test_the_table_of_speed_goes_on_without_its_peers(tmp_path, monkeypatch, cap
   shown = capsys.readouterr()
   assert shown.err.count('is not measured') == 6 and 'PEER_PYTHON' in shown.err
   rows = json.loads((tmp_path / 't' / 'table.json').read_text())['rows']
-  assert {(row['row'], row['value']) for row in rows} == {
-    ('product', 'gflops'),
-    *((f'ours-{n}', value) for n in (1, 2) for value in ('seconds', 'images_s', 'gflops')),
-  }
+  assert [(row['row'], row['value']) for row in rows] == [
+    (f'runs-{n}', value) for n in (1, 2) for value in ('product', 'gflops', 'images_s', 'ours')
+  ]
   assert all(row['ours']['value'] > 0 for row in rows)
 
 
@@ -207,27 +223,56 @@ def make_record(values, errors=None):
     for s, (v, e) in enumerate(zip(values, errors or values, strict=True))
   ]
   costs = {'wall_seconds': 61.0, 'processor_seconds': 7300.0, 'starts': 1}
-  return {'members': members, 'protocols': {}, 'skipped': [], 'cell': 'a', **costs}
+  code = {'code': code_version()}
+  return {'members': members, 'protocols': {}, 'skipped': [], 'cell': 'a', **costs, **code}
 
 
 def test_rows_have_the_mean_over_seeds_and_students_interval():
   known = {'': {'elbo': Published(2.5)}}
   table = Table('t', 's', (), (Cell('a', published=known),), {'elbo': 'ELBO'})
-  (row,) = table_text.make_rows(table, {'a': make_record([1.0, 2.0, 3.0, None])})
+  (row,) = table_rows.make_rows(table, {'a': make_record([1.0, 2.0, 3.0, None])})
   # t of 2 degrees of freedom is 4.30265 (Student's table): 2 ± 4.30265 / sqrt(3).
   assert row.ours.value == 2 and row.ours.error == pytest.approx(1 / 3**0.5)
   assert row.ours.interval == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
   assert row.covers and row.seeds == 3 and row.frozen == 1
-  assert table_text.cells_of(row)[-2:] == ['3 (1 frozen)', '1 min 1 s (processors 2 h 1 min)']
-  (row,) = table_text.make_rows(table, {'a': make_record([9.0], [0.5])})
-  assert row.ours == (9.0, 0.5, None, None, '') and row.covers is None
-  (row,) = table_text.make_rows(table, {'a': make_record([None])})
+  assert table_text.cells_of(row)[-3:] == ['3 (1 frozen)', '1 min 1 s', '2 h 1 min']
+  (row,) = table_rows.make_rows(table, {'a': make_record([9.0], [0.5])})
+  assert row.ours == Estimate(9.0, 0.5) and row.covers is None
+  (row,) = table_rows.make_rows(table, {'a': make_record([None])})
   assert row.ours is None and table_text.cells_of(row)[3] == 'none finite'
+
+
+def test_a_share_is_shown_in_percent_and_the_time_of_a_cell_once():
+  known = {'': {'elbo': Published(0.88, 0.0171)}}
+  cells = Cell('a', published=known, values={'elbo': '% accuracy', 'nll': 'nats'}), Cell('b')
+  records = {name: make_record([0.5, 0.7]) for name in 'ab'}
+  for member in records['a']['members']:
+    member['values']['nll'] = 1.0
+  rows = table_rows.make_rows(Table('t', 's', (), cells, {'elbo': 'ELBO'}), records)
+  share, nll, other = table_text.body(rows)
+  assert share[1:4] == ['% accuracy', '88 ± 1.7', '60 ± 10'] and rows[0].covers
+  # t of 1 degree of freedom is 12.7062: 60 ± 127.062.
+  assert share[4] == '-67.06 to 187.1' and rows[0].ours.value == 0.6
+  assert share[-2:] == other[-2:] == ['1 min 1 s', '2 h 1 min'] and nll[-2:] == ['', '']
+
+
+def test_values_of_one_protocol_share_a_line():
+  protocol = {'split': 'test', 'seed': 0}
+  record = make_record([1.0]) | {'protocols': {'a': protocol, 'b': protocol, 'c': {'seed': 1}}}
+  table = Table('t', 's', (), (Cell('x'),), {'a': 'A', 'c': 'C', 'b': 'B'})
+  assert table_text.protocols({'x': record}, table) == ['a, b: split test, seed 0', 'c: seed 1']
+
+
+def test_a_value_that_a_cell_does_not_have_is_a_problem():
+  cells = Cell('a', values={'elbo': 'ELBO', 'psnr': 'PSNR'}), Cell('b', values={'psnr': 'PSNR'})
+  table = Table('t', 's', (), cells, {})
+  records = {'a': make_record([1.0])}
+  assert table_rows.problems(table, records, 'whole') == ["a: it has no value 'psnr'"]
 
 
 def test_a_claim_on_missing_values_is_not_checked():
   claims = (Claim('a', lambda r: r['b', '']['elbo'] > 0), Claim('b', lambda r: r['a', '']['elbo']))
   table = Table('t', 's', (), (Cell('a'),), {'elbo': 'ELBO'}, claims)
   records = {'a': make_record([1.0])}
-  assert table_text.claims(table, records, 'short') == [('a', None), ('b', True)]
-  assert table_text.claims(table, records, 'smoke') == [('a', None), ('b', None)]
+  assert table_rows.claims(table, records, 'short') == [('a', None), ('b', True)]
+  assert table_rows.claims(table, records, 'smoke') == [('a', None), ('b', None)]

@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
+NO_LABEL = 'none'  # the value of data.label that ignores labels
+
 
 class Settings(NamedTuple):
   """How a dataset is read. None, '' and 0 leave a choice to the dataset.

@@ -17,7 +17,8 @@ from vaejax.data import (
 )
 from vaejax.data.device import transforms
 from vaejax.data.device.styles import STYLES
-from vaejax.data.table import Table
+from vaejax.data.settings import NO_LABEL
+from vaejax.data.table import Table, without_labels
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 
@@ -132,6 +133,8 @@ def read(data, split: str, data_dir: Location) -> Table:
     if split not in (known := names(data, data_dir)):
       raise UserError(f'{data.name} has no split {split!r}. Choose {" or ".join(known)}')
     rows = module.table(split, **of_data.for_drawing(module.table, data_dir))
+    if of_data.label == NO_LABEL:
+      rows = without_labels(rows)
   else:
     rows = readers.find(data.name, of_data).table(data.name, split, of_data, data_dir)
   if of_data.skip_damaged and not rows.names:

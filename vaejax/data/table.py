@@ -81,6 +81,21 @@ def rendered(size: int, render: Callable, classes: int | None, origin: str) -> T
   )
 
 
+def without_labels(table: Table) -> Table:
+  """The same rows without the field 'label'."""
+  drop = lambda rows: {name: x for name, x in rows.items() if name != 'label'}
+  return table._replace(
+    row=drop(table.row),
+    classes=None,
+    load=lambda: drop(table.load()),
+    fetch=lambda index: drop(table.fetch(index)),
+    render=table.render and (lambda index: drop(table.render(index))),
+    class_names=(),
+    content=table.content and (lambda: drop(table.content())),
+    labels=None,
+  )
+
+
 def digests(arrays: Mapping[str, np.ndarray], rows: int | None = None) -> dict[str, str]:
   """{field: digest of its values in the first `rows` rows, None: in all}."""
   result = {}

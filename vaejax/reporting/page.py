@@ -16,7 +16,7 @@ from vaejax.config import fields
 COLORS = ('#2b6cd9', '#d4581f', '#2f9e62', '#8e4ec6', '#c2255c', '#0c8599', '#946c00', '#687076')
 INK = '#888888'  # of axes: visible on light and on dark pages
 THUMBNAIL = 192  # pixels
-SHORT = 20  # characters of a cell that stay on one line
+SHORT = 24  # characters of a cell that stay on one line
 EARLIER = 7  # earlier pictures of a kind, shown as thumbnails
 CHART_LOCK = threading.Lock()  # runs may end in several threads, but Matplotlib has one style
 CHART_STYLE = {
@@ -181,6 +181,7 @@ HEAD = """<!doctype html><html lang="en"><meta charset="utf-8">
 * { box-sizing: border-box; margin: 0; }
 body { max-width: 1240px; margin: auto; padding: 40px 24px 64px; background: var(--page);
   color: var(--ink); font: 15px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums; }
+header { margin-bottom: 16px; }
 h1 { font-size: 30px; line-height: 1.2; overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 40px 0 14px; }
 h3 { font-size: 14px; margin-right: auto; color: var(--ink); overflow-wrap: anywhere; }
@@ -206,5 +207,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th, td { text-align: left; padding: 6px 20px 6px 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; } tr:last-child td { border: 0; }
 .short { white-space: nowrap; } .warning { margin-top: 10px; }
+@media (max-width: 600px) { body { padding: 24px 12px 48px; } .card { padding: 12px; }
+  th, td { padding-right: 12px; } }
 details { margin-top: 40px; } summary { cursor: pointer; font-weight: 600; }
 </style>"""

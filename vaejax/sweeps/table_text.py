@@ -1,116 +1,62 @@
 """A published table beside our results: as text, Markdown, JSON and a page."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
-from vaejax.config.table import Published, Table
+from vaejax.config.table import Table
 from vaejax.estimates import Estimate
-from vaejax.metrics import seeds
 from vaejax.reporting import page as pages
 from vaejax.reporting.lines import aligned
 from vaejax.reporting.page import format_number
 from vaejax.reporting.values import lines_of, with_error
-from vaejax.sweeps.cells import finite
+from vaejax.sweeps.table_rows import Records, Row, claims, members_of
+from vaejax.version import code_version
 
-Records = Mapping[str, dict]  # {name of a cell: its record, see cells.record}
-
-HEAD = 'row', 'value', 'published', 'ours', '95 % interval', 'covers it', 'seeds', 'cost'
-
-
-class Row(NamedTuple):
-  """One value of one row.
-
-  Attributes:
-    label: of the row, 'iwae-5' or 'anomaly, left_out=3'.
-    value, heading: the name of the value, and its heading.
-    published: None if the source has none.
-    ours: the mean over seeds; of one seed its error is that over examples. None without a finite
-      value.
-    seeds, frozen: numbers of members.
-    record: of the cell.
-  """
-
-  label: str
-  value: str
-  heading: str
-  published: Published | None
-  ours: Estimate | None
-  seeds: int
-  frozen: int
-  record: dict
-
-  @property
-  def covers(self) -> bool | None:
-    """Whether our interval covers the published value; None if one of them is missing."""
-    if not self.published or not self.ours or not self.ours.interval:
-      return None
-    low, high = self.ours.interval
-    return low <= self.published.value <= high
+HEAD = 'row', 'value', 'published', 'ours', '95 % interval', 'covers it', 'seeds', 'time'
+HEAD += ('processor time',)
 
 
-def members_of(record: dict) -> dict[str, list[dict]]:
-  """{setting: its members}."""
-  settings = {}
-  for member in record['members']:
-    settings.setdefault(member['setting'], []).append(member)
-  return settings
-
-
-def results_of(records: Records) -> dict[tuple[str, str], dict[str, list[float]]]:
-  """The Results of config.table: {(cell, setting): {value: [of each seed]}}."""
-  results = {}
-  for name, record in records.items():
-    for setting, members in members_of(record).items():
-      values = dict.fromkeys(v for member in members for v in member['values'])
-      results[name, setting] = {v: finite(m['values'].get(v) for m in members) for v in values}
-  return results
-
-
-def make_rows(table: Table, records: Records) -> list[Row]:
-  """The rows of the cells that are done, in the order of the table."""
-  rows = []
-  for cell in table.cells:
-    record = records.get(cell.name)
-    for setting, members in members_of(record).items() if record else ():
-      published = cell.published.get(setting, {})
-      shown = {} if cell.hidden else cell.values or table.values
-      for value, heading in shown.items():
-        pairs = [(m['values'].get(value), m['errors'].get(value)) for m in members]
-        of_seeds = finite(v for v, _ in pairs)
-        if not any(value in m['values'] for m in members) and value not in published:
-          continue
-        ours = seeds.mean(of_seeds) if of_seeds else None
-        if len(of_seeds) == 1:
-          ours = Estimate(*next(pair for pair in pairs if pair[0] == of_seeds[0]))
-        label = ', '.join(filter(None, (cell.name, setting)))
-        frozen = sum(m['frozen'] for m in members)
-        known = published.get(value)
-        rows.append(Row(label, value, heading, known, ours, len(of_seeds), frozen, record))
-  return rows
+def body(rows: list[Row]) -> list[list[str]]:
+  """The texts of all rows. The time of a cell is in its first row alone."""
+  lines = [cells_of(row) for row in rows]
+  for before, row, line in zip(rows, rows[1:], lines[1:], strict=False):
+    if row.record is before.record:
+      line[-2:] = '', ''
+  return lines
 
 
 def cells_of(row: Row) -> list[str]:
   """The texts of a row, see HEAD."""
-  interval = row.ours and row.ours.interval
+  published, ours = row.published, row.ours and row.ours.scaled(row.scale)
+  if published:
+    published = Estimate(published.value, published.error).scaled(row.scale)
+  interval = ours and ours.interval
   covers = {True: 'yes', False: 'no', None: '–'}[row.covers]
   frozen = f' ({row.frozen} frozen)' if row.frozen else ''
   return [
-    row.label,
+    row.label + ' †' * is_of_other_code(row.record),
     row.heading,
-    with_error(row.published.value, row.published.error) if row.published else '–',
-    with_error(row.ours.value, row.ours.error) if row.ours else 'none finite',
+    with_error(published.value, published.error) if published else '–',
+    with_error(ours.value, ours.error) if ours else 'none finite',
     f'{format_number(interval[0])} to {format_number(interval[1])}' if interval else '–',
     covers,
     f'{row.seeds}{frozen}',
-    cost(row.record),
+    duration(row.record['wall_seconds']),
+    duration(row.record['processor_seconds']) + starts(row.record),
   ]
+
+
+def is_of_other_code(record: dict) -> bool:
+  """Whether a cell was made by another version of the code, which does not redo it."""
+  return record['code'] != code_version()
 
 
 def cost(record: dict) -> str:
   """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members."""
   wall, processor = duration(record['wall_seconds']), duration(record['processor_seconds'])
-  starts = f', {record["starts"]} starts' if record['starts'] > 1 else ''
-  return f'{wall} (processors {processor}{starts})'
+  return f'{wall} (processors {processor}{starts(record)})'
+
+
+def starts(record: dict) -> str:
+  """', 2 starts' of a cell that was resumed."""
+  return f', {record["starts"]} starts' if record['starts'] > 1 else ''
 
 
 def duration(seconds: float) -> str:
@@ -121,27 +67,6 @@ def duration(seconds: float) -> str:
   return f'{minutes // 60} h {minutes % 60} min' if minutes >= 60 else f'{minutes} min {rest} s'
 
 
-def claims(table: Table, records: Records, mode: str) -> list[tuple[str, bool | None]]:
-  """(text, whether it holds) of each claim; None if it cannot be checked."""
-  if mode == 'smoke' or len(records) < len(table.cells):
-    return [(claim.text, None) for claim in table.claims]
-  results, checked = results_of(records), []
-  for claim in table.claims:
-    try:
-      checked.append((claim.text, bool(claim.holds(results))))
-    except (LookupError, ValueError, ZeroDivisionError):  # values are missing
-      checked.append((claim.text, None))
-  return checked
-
-
-def problems(table: Table, records: Records, mode: str) -> list[str]:
-  """What keeps a table from being as it should: evals that did not fit, claims that do not hold."""
-  lines = [f'{name}: {line}' for name, r in records.items() for line in r['skipped']]
-  return lines + [
-    f'it does not hold that {t}' for t, holds in claims(table, records, mode) if holds is False
-  ]
-
-
 def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str]]]:
   """(heading, lines) below a table."""
   words = {True: 'holds', False: 'does not hold', None: 'not checked'}
@@ -150,6 +75,8 @@ def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str
   kinds += [
     'With one seed, ± is the standard error over test examples, without an interval.'
   ] * one_seed
+  if any(map(is_of_other_code, records.values())):
+    kinds.append(f'† was made by another version of the code than {code_version()}, see Cost.')
   if mode != 'whole':
     kinds.append(f'This is the {mode} size of the table, not its whole.')
   sections = [
@@ -165,24 +92,29 @@ def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str
 
 
 def protocols(records: Records, table: Table) -> list[str]:
-  """A line for each value that is shown: what it depends on, with all values of a field."""
-  lines = []
+  """What the values that are shown depend on, with all values of a field; a line for all values
+  of the same protocol."""
+  names = {}
   for value in table.values:
     of_value = [r['protocols'][value] for r in records.values() if value in r['protocols']]
-    lines += [f'{value}: {lines_of(of_value)}'] if of_value else []
-  return lines
+    if of_value:
+      names.setdefault(lines_of(of_value), []).append(value)
+  return [f'{", ".join(values)}: {line}' for line, values in names.items()]
 
 
 def costs(records: Records) -> list[str]:
-  """The sum of the costs, and a line for each hardware, software and code."""
+  """The sum of the costs, and a line for each hardware, software, code and date, with its cells."""
   if not records:
     return []
   total = {
     name: sum(r[name] for r in records.values())
     for name in ('starts', 'wall_seconds', 'processor_seconds')
   }
-  lines = [f'All cells: {cost(total | {"starts": 1})}.']
-  return list(dict.fromkeys([*lines, *map(measured_on, records.values())]))
+  measured = {}
+  for name, record in records.items():
+    measured.setdefault(measured_on(record), []).append(name)
+  lines = [f'{", ".join(names)}: {how}' for how, names in measured.items()]
+  return [f'All cells: {cost(total | {"starts": 1})}.', *lines]
 
 
 def measured_on(record: dict) -> str:
@@ -195,7 +127,7 @@ def measured_on(record: dict) -> str:
 
 def text(mode: str, table: Table, rows: list[Row], records: Records) -> str:
   """The table as aligned text, with its notes."""
-  parts = [table.title, aligned(HEAD, [cells_of(row) for row in rows])]
+  parts = [table.title, aligned(HEAD, body(rows))]
   parts += [
     f'{h}:\n' + '\n'.join(f'  {line}' for line in lines) for h, lines in notes(mode, table, records)
   ]
@@ -205,7 +137,7 @@ def text(mode: str, table: Table, rows: list[Row], records: Records) -> str:
 def markdown(name: str, mode: str, table: Table, rows: list[Row], records: Records) -> str:
   """The table as Markdown, with its command."""
   lines = [f'# {table.title}', '', f'`python launch.py reproduce {command(name, mode)}`', '']
-  lines += markdown_table(HEAD, [cells_of(row) for row in rows])
+  lines += markdown_table(HEAD, body(rows))
   for heading, texts in notes(mode, table, records):
     lines += ['', f'## {heading}', '', *(f'- {line}' for line in texts)]
   return '\n'.join(lines) + '\n'
@@ -254,6 +186,6 @@ def as_json(name: str, mode: str, table: Table, rows: list[Row], records: Record
 
 def page(name: str, mode: str, table: Table, rows: list[Row], records: Records) -> bytes:
   """The table as an HTML page."""
-  parts = [pages.table(HEAD, [cells_of(row) for row in rows])]
+  parts = [pages.table(HEAD, body(rows))]
   parts += [pages.section(heading, lines) for heading, lines in notes(mode, table, records)]
   return pages.render(table.title, f'python launch.py reproduce {command(name, mode)}', parts)

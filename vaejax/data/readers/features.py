@@ -8,10 +8,9 @@ import numpy as np
 from vaejax.data import axes
 from vaejax.data.axes import Axes
 from vaejax.data.readers import clips
-from vaejax.data.settings import Settings
+from vaejax.data.settings import NO_LABEL, Settings
 from vaejax.errors import UserError
 
-NO_LABEL = 'none'  # the value of data.label that ignores labels
 LEVELS = {'bool': 2, 'uint8': 256, 'uint16': 65536}
 
 

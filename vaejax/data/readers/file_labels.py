@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vaejax.data.readers import groups, labels_csv, listing
-from vaejax.data.settings import Settings
+from vaejax.data.settings import NO_LABEL, Settings
 from vaejax.errors import UserError
 from vaejax.plural import counted
 
@@ -39,7 +39,7 @@ def find(
 ) -> tuple[FileLabels, list[str]]:
   """The labels of a listing, and lines for the user, which call a file a `noun`. Raises UserError
   if labels.csv is wrong, or has no column `data.label`."""
-  if settings.label == 'none':
+  if settings.label == NO_LABEL:
     return FileLabels(None, (), {}), []
   columns, ignored, notes = labels_csv.read(files.root, files.names, noun)
   if ignored:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaejax.data.settings import Settings
+from vaejax.data.settings import NO_LABEL, Settings
 from vaejax.errors import UserError
 from vaejax.plural import counted
 
@@ -26,7 +26,6 @@ LABELS = ('label', 'labels', 'y', 'class', 'classes', 'target', 'targets', 'ans'
 PER_ROW = ('label', 'labels', 'y', 'target', 'targets')
 FACTORS = ('factors', 'latents_classes')
 SPLIT = 'split', 'splits'
-NO_LABEL = 'none'  # the value of data.label that ignores labels
 
 
 class Name(NamedTuple):

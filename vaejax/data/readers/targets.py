@@ -8,7 +8,7 @@ import numpy as np
 from vaejax.data import classes, factors
 from vaejax.data.readers import factored, named, stores
 from vaejax.data.readers.stores import Array
-from vaejax.data.settings import Settings
+from vaejax.data.settings import NO_LABEL, Settings
 from vaejax.errors import UserError
 
 
@@ -40,7 +40,7 @@ def read(
   if known:
     numbers = factored.encode(known, stores.everything(stored[known.factors]))
     label = settings.label or known.label
-    if label == named.NO_LABEL:
+    if label == NO_LABEL:
       return {}, (), dict.fromkeys(parts, numbers), dict(known.counts), ()
     if label not in known.counts:
       raise UserError(
