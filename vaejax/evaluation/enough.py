@@ -1,4 +1,4 @@
-"""The errors of an eval that has fewer rows than its statistic needs, or rows that are not finite."""
+"""The errors of an eval that has too few rows for its statistic, or rows that are not finite."""
 
 from collections.abc import Mapping
 
