@@ -11,7 +11,8 @@ Source: the value with 100 labels as later papers quote it. Those with 600, 1000
 were written down from memory, and are to be verified before they are cited. What is after the +- is
 not stated, and taken as a standard error here.
 
-Cost: whole, an estimate for one H100: 3 hours. --short, on two shared CPU cores: see RESULTS.
+Cost: whole, an estimate for one H100: 3 hours. --short, 15 minutes of processor time on two shared
+CPU cores. After its 2000 steps `paper` is still near chance, see tests/benchmarks/RESULTS.md.
 """
 
 from vaejax.config.table import Cell, Claim, Published, Table
@@ -84,5 +85,5 @@ def get_table(mode):
     cells,
     {'accuracy': '% accuracy', 'elbo': 'nats ELBO'},
     tuple(claims),
-    'whole: about 3 hours on one H100, an estimate',
+    'short: 15 minutes of processor time; whole: about 3 hours on one H100, an estimate',
   )
