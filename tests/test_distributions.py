@@ -15,9 +15,9 @@ from vaejax.distributions import (
   Laplace,
   kl,
   per_example,
-  softplus,
   standard,
 )
+from vaejax.softplus import softplus
 
 # One program each, rather than one for every operation.
 log_prob = jax.jit(lambda p, x: p.log_prob(x))

@@ -17,8 +17,8 @@ def test_a_mean_has_the_standard_error_of_scipy():
 
 
 def test_a_proportion_is_the_mean_of_zeros_and_ones():
-  assert proportion(3, 8) == Estimate(*map(pytest.approx, mean([1] * 3 + [0] * 5)[:2]))
-  assert proportion(1, 1) == Estimate(1.0, None)
+  assert proportion(3, 8) == Estimate(*map(pytest.approx, mean([1] * 3 + [0] * 5)[:2]), n=8)
+  assert proportion(1, 1) == Estimate(1.0, None, n=1)
 
 
 def test_the_error_of_draws_adds_variances():
@@ -51,13 +51,12 @@ def test_the_interval_of_a_distance_is_around_the_distance():
 def test_the_same_seed_gives_the_same_interval():
   x = np.random.default_rng(0).normal(size=30)
   statistic = lambda i: np.median(x[i])
-  assert bootstrap(statistic, 30, seed=1) == bootstrap(statistic, 30, seed=1)
-  assert bootstrap(statistic, 30, seed=1) != bootstrap(statistic, 30, seed=2)
+  assert bootstrap(statistic, 30) == bootstrap(statistic, 30)
 
 
 def test_scaling_and_words():
-  estimate = Estimate(2.0, 0.5, (1.0, 4.0), 0.25, 'few draws')
-  assert estimate.scaled(-2) == Estimate(-4.0, 1.0, (-8.0, -2.0), 0.5, 'few draws')
+  estimate = Estimate(2.0, 0.5, (1.0, 4.0), 0.25, 'few draws', 9)
+  assert estimate.scaled(-2) == Estimate(-4.0, 1.0, (-8.0, -2.0), 0.5, 'few draws', 9)
   assert in_words(estimate) == '2.0000 ± 0.5000 [1.0000, 4.0000] (few draws)'
   assert in_words(Estimate(2.0)) == '2.0000'
   assert Estimate(2.0).to_json() == {'value': 2.0, 'error': None}

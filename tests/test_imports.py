@@ -11,9 +11,10 @@ ROOT = Path(__file__).parent.parent
 # by name (methods, evals, sets, nets and their priors) is imported by nobody above it.
 LAYERS = (
   ('errors', 'estimates', 'plural', 'version'),
-  ('lookup', 'distributed'),
+  ('lookup', 'distributed', 'softplus'),
   ('units',),
   ('types',),
+  ('eval_type',),
   ('distributions', 'previous'),
   ('compound',),
   ('objectives', 'metrics'),

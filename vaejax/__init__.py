@@ -15,7 +15,8 @@ from vaejax.errors import RunError, UserError
 
 if TYPE_CHECKING:
   from vaejax.api.evaluate import evaluate
-  from vaejax.api.run import Run, load
+  from vaejax.api.load import load
+  from vaejax.api.run import Run
   from vaejax.api.train import get_config, sweep, train
 
 __all__ = ['Run', 'RunError', 'UserError', 'evaluate', 'get_config', 'load', 'sweep', 'train']
@@ -24,7 +25,7 @@ _MODULES = {
   'Run': 'vaejax.api.run',
   'evaluate': 'vaejax.api.evaluate',
   'get_config': 'vaejax.api.train',
-  'load': 'vaejax.api.run',
+  'load': 'vaejax.api.load',
   'sweep': 'vaejax.api.train',
   'train': 'vaejax.api.train',
 }

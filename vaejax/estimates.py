@@ -21,6 +21,7 @@ class Estimate(NamedTuple):
     draws_error: the part of `error` that is due to random draws alone, so the standard error for
       these examples; None if nothing is drawn, or if it is unknown.
     note: a warning about the value; '' for none.
+    n: number of examples that the value is of; None: as many as its eval was given.
   """
 
   value: float
@@ -28,6 +29,7 @@ class Estimate(NamedTuple):
   interval: tuple[float, float] | None = None
   draws_error: float | None = None
   note: str = ''
+  n: int | None = None
 
   def to_json(self) -> dict:
     """The fields of the estimate that are known; `error` always."""
@@ -39,12 +41,12 @@ class Estimate(NamedTuple):
     times = lambda x: None if x is None else abs(factor) * x
     ends = self.interval and tuple(sorted(factor * end for end in self.interval))
     error, draws_error = times(self.error), times(self.draws_error)
-    return Estimate(factor * self.value, error, ends, draws_error, self.note)
+    return Estimate(factor * self.value, error, ends, draws_error, self.note, self.n)
 
 
 def in_words(estimate: Estimate) -> str:
   """Such as '98.4312 ± 0.0512 (still 0.1 nats lower than with 50 draws)'."""
-  value, error, interval, _, note = estimate
+  value, error, interval, _, note, _ = estimate
   text = f'{value:.4f}' + (f' ± {error:.4f}' if error is not None else '')
   text += f' [{interval[0]:.4f}, {interval[1]:.4f}]' if interval else ''
   return text + (f' ({note})' if note else '')
@@ -81,12 +83,10 @@ def proportion(count, total) -> Estimate:
   total = float(total)
   value = float(count) / total
   error = math.sqrt(max(value * (1 - value), 0.0) / (total - 1)) if total > 1 else None
-  return Estimate(value, error)
+  return Estimate(value, error, n=int(total))
 
 
-def bootstrap(
-  statistic: Callable[..., float], *sizes: int, seed: int = 0, resamples: int = RESAMPLES
-) -> Estimate:
+def bootstrap(statistic: Callable[..., float], *sizes: int) -> Estimate:
   """A statistic of one or more independent samples, with its error by the bootstrap (Efron &
   Tibshirani 1993, chapters 6 and 13).
 
@@ -94,13 +94,11 @@ def bootstrap(
     statistic: (indices of rows of sample 1 [N1], of sample 2 [N2], ...) -> the statistic of these
       rows, which may be repeated.
     sizes: N1, N2, ...
-    seed: of the resampling.
-    resamples: number of bootstrap samples.
   """
-  random = np.random.default_rng(seed)
+  random = np.random.default_rng(0)
   value = float(statistic(*map(np.arange, sizes)))
   return resampled(
-    value, [statistic(*(random.integers(n, size=n) for n in sizes)) for _ in range(resamples)]
+    value, [statistic(*(random.integers(n, size=n) for n in sizes)) for _ in range(RESAMPLES)]
   )
 
 

@@ -1,7 +1,6 @@
 """The interface: a method is nets plus a tuple of players; a step is one round of their turns."""
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +8,6 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-from vaejax.estimates import Estimate
 from vaejax.units import Units
 
 Batch = Mapping[str, jax.Array]  # 'image' [B, H, W, C], 'video' [B, T, H, W, C], 'label' [B], ...
@@ -174,42 +172,6 @@ class Prior(NamedTuple):
   nets: Mapping[str, Any]
   inputs: Callable[..., Mapping[str, tuple]]
   of: Callable[..., Callable[..., tuple[Any, Variables]]]
-
-
-class Eval(NamedTuple):
-  """A family of test values: sums and rows on the device, values and errors from them on the host.
-
-  Attributes:
-    extract: {stream: (variables, batch, key, hyper) -> (sums, rows)}, pure, vmapped over the
-      members of a sweep. Streams are 'test', the tested split in its order; 'train', the training
-      split in its order; and 'samples', as many samples of the method as the tested split has rows,
-      in the data's own range, with the fields that they were given, for example 'label'. Rows where
-      batch['mask'] [B] is 0 are padding. sums: a tree that is added up over batches. rows:
-      {name: [B, ...]}, one for each example; the evals of a pass share the rows of a stream that
-      have the same name, which are computed once.
-    finish: ({stream: sums}, {stream: {name: [N, ...]}}) -> {name: Estimate, or
-      (value, its standard error or None)}, on the host.
-    names: () -> the names of the values, without a pass.
-    protocol: what else a value depends on.
-    limit: number of examples that are tested, from the first on: further ones are masked, and
-      their rows are not collected; 0: all.
-    spaced: whether as many rows of 'train' as of 'test', evenly spaced, are enough for it. It gets
-      all of them if another eval of the pass needs them.
-    previous: number of rows of a split that `extract` needs before each row, as
-      batch['previous_image'] [B, previous, H, W, C] and so on, the nearest last. Before the first
-      row of the split, they are that row.
-    others: {stream: (folder of prepared datasets) -> data.table.Table} of streams of other data
-      that this eval brings, which is prepared as the run's.
-  """
-
-  extract: Mapping[str, Callable[..., tuple[Any, Batch]]]
-  finish: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Estimate]]
-  names: Callable[[], Sequence[str]]
-  protocol: Mapping[str, Any] = MappingProxyType({})
-  limit: int = 0
-  spaced: bool = False
-  previous: int = 0
-  others: Mapping[str, Callable[[Any], Any]] = MappingProxyType({})
 
 
 class Example(NamedTuple):

@@ -13,8 +13,8 @@ from vaejax.core.devices import make_mesh
 from vaejax.core.row_noise import row_key
 from vaejax.data import sources, splits
 from vaejax.data.subset import subset
+from vaejax.eval_type import Eval
 from vaejax.evaluation.evals import make_evals
-from vaejax.types import Eval
 
 ROWS = 50
 STYLE = 'style.py:smoke,model.channels=4,model.style.channels=4'
@@ -53,7 +53,9 @@ def values(config, name, batch_size, devices=1, stacked=False):
     variables, hyper = (
       jax.tree.map(lambda *x: jnp.stack(x), *pair) for pair in ((variables,) * 2, (double, hyper))
     )
-  return made.finish(made.start(variables, hyper, jax.random.key(3)))
+  found, skipped = made.finish(made.start(variables, hyper, jax.random.key(3)))
+  assert not skipped
+  return found
 
 
 def config_of(case):
@@ -178,10 +180,11 @@ def test_a_left_out_class_is_not_tested_where_it_is_left_out(project, batch_size
   ink, label = data['image'].sum((1, 2, 3)), data['label']
   for streams in ((), ('test',)):
     made = passes.make_pass({'e': e}, method, source, batch_size, mesh, True, None, streams)
-    both = made.finish(made.start(variables, {'left_out': left_out}, jax.random.key(0)))
+    both, _ = made.finish(made.start(variables, {'left_out': left_out}, jax.random.key(0)))
     for number, found in zip((3, 5), both, strict=True):
       kept = (label != number) | (not streams)
       values = {name: estimate.value for name, estimate in found['e'].items()}
+      assert {estimate.n for estimate in found['e'].values()} == {kept.sum()}
       want = {'sum': ink[kept].sum(), 'n': kept.sum(), 'ink': ink[kept].sum()}
       assert values == pytest.approx(want | {'label': label[kept].sum()}, rel=1e-5)
 
@@ -197,7 +200,7 @@ def test_other_data_is_a_stream_of_its_own(project):
   mesh = make_mesh(0, devices=jax.devices()[:1])
   test, mine = (sources.test(config.data, t) for t in (rows, others))
   made = passes.make_pass({'e': e}, method, test, 8, mesh, others={'mine': mine})
-  (found,) = made.finish(made.start({'x': jnp.zeros(1)}, {}, jax.random.key(0)))
+  (found,), _ = made.finish(made.start({'x': jnp.zeros(1)}, {}, jax.random.key(0)))
   for name, t in (('test', rows), ('mine', others)):
     image = t.load()['image'].astype(np.float64) / 255
     assert found['e'][name].value == pytest.approx(image.sum(), rel=0.01), name

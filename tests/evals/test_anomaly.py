@@ -95,7 +95,8 @@ def test_rows_without_a_label_are_left_out(project):
   assert found['anomaly_outliers'] == np.sum(known & (label == 3))
   assert found['anomaly_inliers'] == np.sum(known & (label != 3))
   case.batch = {**case.batch, 'label': jnp.full(ROWS, -1)}
-  assert case.values() == {'anomaly_outliers': 0, 'anomaly_inliers': 0}
+  with pytest.raises(UserError, match='needs outliers and inliers, but there are 0 and 0 tested'):
+    case.values()
 
 
 @pytest.mark.parametrize(

@@ -129,12 +129,15 @@ def test_the_features_of_precision_and_recall_are_the_best_that_are_there(judge,
     named(precision_recall={'features': 'other'})
 
 
-def test_few_rows_have_no_neighbours(judge):
-  e = precision_recall.make(toy(), config(), EXAMPLE)
-  given = streams(n=4)
-  got = with_errors(e, samples=given['samples'], test=given['test'])
-  assert np.isnan(got['recall_mnist'].value)
-  assert got['recall_mnist'].note == '4 rows have no 5 neighbours'
+@pytest.mark.parametrize(
+  ('module', 'n', 'least'), [(precision_recall, 5, 6), (frechet, 1, 2), (kernel, 1, 2)]
+)
+def test_rows_that_are_too_few(judge, module, n, least):
+  e = module.make(toy(), config(), EXAMPLE)
+  of = lambda n: {name: x for name, x in streams(n=n).items() if name in e.extract}
+  with pytest.raises(UserError, match=f'needs {least} (tested|training) rows|samples or more'):
+    with_errors(e, **of(n))
+  assert all(np.isfinite(x.value) for x in with_errors(e, **of(least)).values())
 
 
 @pytest.mark.skipif(not weights.is_installed(), reason='needs the extra perceptual')

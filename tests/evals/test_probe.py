@@ -63,7 +63,7 @@ def test_it_finds_what_a_line_separates(sklearn, classes):
   wrong = {**test, 'label': np.where(np.arange(50) < 10, 99, test['label'])}
   # The ten that are wrong count, the ten that are masked do not.
   found = probed(np.eye(5)[::-1], train, wrong, mask)
-  want = Estimate(0.75, pytest.approx((0.75 * 0.25 / 39) ** 0.5))
+  want = Estimate(0.75, pytest.approx((0.75 * 0.25 / 39) ** 0.5), n=40)
   assert found == {'probe_accuracy': want, 'knn_accuracy': want}
 
 
@@ -71,12 +71,15 @@ def test_rows_without_a_label_are_left_out_and_told_of(sklearn):
   train, test = clouds(300, (0, 1, 2), 0.3), clouds(50, (0, 1, 2), 0.3, 1)
   hide = lambda x, n: {**x, 'label': np.where(np.arange(len(x['label'])) < n, -1, x['label'])}
   found = probed(np.eye(5), hide(train, 200), hide(test, 10))
-  assert found['probe_accuracy'][0] == 1 and found['probe_unlabelled'] == Estimate(10)
+  assert found['probe_accuracy'][::5] == (1, 40) and found['probe_unlabelled'] == Estimate(10)
   # Nothing to learn from, one class, and nothing to be tested on.
-  assert probed(np.eye(5), hide(train, 300), test) == {'probe_classes': Estimate(0)}
-  assert probed(np.eye(5), clouds(300, (1,), 0.3), test) == {'probe_classes': Estimate(1)}
-  found = probed(np.eye(5), train, hide(test, 50))
-  assert found == {'probe_classes': Estimate(3), 'probe_unlabelled': Estimate(50)}
+  for rows, line in (
+    ((hide(train, 300), test), 'there are 0 and 50'),
+    ((clouds(300, (1,), 0.3), test), 'there are 1 and 50'),
+    ((train, hide(test, 50)), 'there are 3 and 0'),
+  ):
+    with pytest.raises(UserError, match=line):
+      probed(np.eye(5), *rows)
 
 
 def test_it_says_what_scikit_learn_says(sklearn):

@@ -16,7 +16,7 @@ SMOKE = 'configs/vae.py:digits,smoke'
 TOY = """
 import jax.numpy as jnp
 import numpy as np
-from vaejax.types import Eval
+from vaejax.eval_type import Eval
 
 SETTINGS, RANGES = {'scale': 2.0}, {'scale': (0, 10)}
 
@@ -123,6 +123,44 @@ def test_evals_may_change_on_a_resume_and_the_last_row_has_them(command, finishe
   assert [row['split'] for row in rows(run)] == [row['split'] for row in rows(finished)]
   assert 'twice' in rows(run)[-1] and 'twice' not in rows(run)[-2]
   assert command('train', f'--config={SMOKE},evals=style', f'--workdir={run}')[0] == 2
+
+
+def test_an_eval_with_too_few_rows_is_a_line_and_a_status(command, finished, tmp_path):
+  run = shutil.copytree(finished, tmp_path / 'run')
+  words = '--evals=elbo,nll,latent', '--split=test[:5]', '--config.eval.nll.images=3'
+  status, shown, lines = command('evaluate', f'--workdir={run}', *words)
+  line = 'latent is skipped: it needs 10 tested rows or more, but there are 5. Use a larger split'
+  assert status == 1 and lines == [f'error: {line}']
+  recorded = json.loads((run / 'evaluation.json').read_text())
+  n = {name: recorded[f'test[:5]/{name}']['n'] for name in ('elbo', 'nll', 'nll_effective')}
+  assert n == {'elbo': 5, 'nll': 3, 'nll_effective': 3} and 'elbo' in shown
+  assert not any('latent' in name or 'active' in name for name in recorded)
+  # If nothing can be recorded, it is a mistake.
+  status, _, lines = command('evaluate', f'--workdir={run}', '--evals=latent', words[1])
+  assert status == 2 and lines == [f'error: {line}']
+
+
+@pytest.mark.parametrize('verb', ['train', 'sweep'])
+def test_an_eval_with_too_few_rows_does_not_end_training(command, tmp_path, verb):
+  folder, words = tmp_path / 'run', f'--config={SMOKE},evals=elbo+latent,eval.size=5'
+  axis = ['--grid', 'seed=0:2'] if verb == 'sweep' else []
+  status, _, lines = command(verb, words, *axis, f'--workdir={folder}')
+  assert status == 0, lines
+  assert [line for line in lines if 'latent' in line] == [
+    'latent is skipped: it needs 10 tested rows or more, but there are 5. Use a larger split '
+    '(on test)'
+  ]
+  *tests, last = rows_of(folder / 'stacks' / '0' if axis else folder, 'test')
+  assert 'active_units' in last and not any(
+    'active_units' in row for row in tests if 'final' not in row
+  )
+  if not axis:
+    return
+  few = command('evaluate', f'--workdir={folder}', '--evals=elbo,latent', '--split=test[:5]')
+  assert few[0] == 1 and [line for line in few[2] if 'latent' in line] == few[2]
+  saved = json.loads((folder / 'stacks' / '0' / 'results.json').read_text())['protocols']
+  assert (saved['elbo']['n'], saved['test[:5]/elbo']['n']) == (297, 5)
+  assert '>n</th>' in (folder / 'report.html').read_text()
 
 
 @pytest.mark.slow

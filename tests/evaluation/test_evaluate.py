@@ -14,10 +14,11 @@ from vaejax.core.passes import flat, make_pass
 from vaejax.data import sources, splits
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
+from vaejax.eval_type import Eval
 from vaejax.evaluation.evaluate import evaluate, record
 from vaejax.lookup import lookup
 from vaejax.runs.trained import open_run
-from vaejax.types import Eval, Method, averaged
+from vaejax.types import Method, averaged
 from vaejax.version import code_version
 
 
@@ -68,7 +69,9 @@ def test_every_example_counts_once(mode, devices, n, limit):
   one = make_pass({'pixels': sums()}, METHOD, split, n, mesh(devices))
   show = lambda *progress: seen.append(progress)
   found = one.start({'scale': 2.0}, {}, jax.random.key(0), limit, show)
-  values = flat(one.finish(found)[0])
+  (found,), _ = one.finish(found)
+  values = flat(found)
+  assert {estimate.n for estimate in found['pixels'].values()} == {count}
   # float32 sums of 19,008 grey levels.
   pixels = np.round(raw['image'][:count] * (16 / 255)) / 16  # digits have 17 levels
   np.testing.assert_allclose(values['sum'], 2 * pixels.sum(), rtol=1e-5)
@@ -88,7 +91,8 @@ def test_streamed_values_are_the_resident_ones_on_any_devices(trained, binarise)
     put = sharding.MeshPlacement(mesh(devices))
     one = make_pass(elbo, run.method, source(mode, binarise=binarise), 64, mesh(devices))
     variables = put(averaged(run.state))
-    return flat(one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))[0])
+    (found,), _ = one.finish(one.start(variables, put(run.state.hyper), jax.random.key(0)))
+    return flat(found)
 
   # The same program on the same rows.
   assert values('stream', 1) == pytest.approx(values('resident', 1), rel=1e-6)
@@ -189,7 +193,7 @@ def test_several_evals_share_one_pass_one_trace_and_their_rows():
   evals['d'] = drawn(['samples', 'test', 'train'])
   method = METHOD._replace(sample=sample, given=('label', 'image'))
   one = make_pass(evals, method, source(), 64, mesh(1), train=source())
-  (found,) = one.finish(one.start({'scale': 1.0}, {}, jax.random.key(0), 100))
+  (found,), _ = one.finish(one.start({'scale': 1.0}, {}, jax.random.key(0), 100))
   assert len(traces) == 2 + 1 + 3 and len(made) == 1  # two programs, once each
   assert made[0].keys() == {'label'}  # never the data itself
   assert len(found['a']['rows'][0]) == 100 and len(found['b']['rows'][0]) == 5

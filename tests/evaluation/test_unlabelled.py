@@ -13,9 +13,11 @@ from vaejax.data import source
 from vaejax.data.labels import Count
 from vaejax.data.table import of_arrays
 from vaejax.errors import UserError
+from vaejax.eval_type import Eval
 from vaejax.evals import elbo
-from vaejax.evaluation.evals import check_labels, fit_split
-from vaejax.types import Eval, Example, Latent, Method
+from vaejax.evaluation.evals import fit_split
+from vaejax.training.checks import check_labels
+from vaejax.types import Example, Latent, Method
 
 CONFIG = ConfigDict(
   {'method': 'toy', 'data': {'name': 'set'}, 'model': {}, 'hyper': {}, 'evals': ('elbo',)}
@@ -56,7 +58,7 @@ def evaluate(method, label, n=3, members=0, limit=0):
   variables = {'x': jnp.zeros(members)} if members else {}
   one = make_pass({'elbo': e}, method, split, n, mesh, stacked=bool(members))
   hyper = {'beta': jnp.zeros(members)} if members else {}
-  found = one.finish(one.start(variables, hyper, jax.random.key(0)))
+  found, _ = one.finish(one.start(variables, hyper, jax.random.key(0)))
   return [values['elbo'] for values in found]
 
 
@@ -73,6 +75,7 @@ def test_values_are_those_of_the_labelled_rows(method, n):
   else:  # only what needs a label leaves rows out
     assert found['elbo'][0] == pytest.approx(image.mean(), rel=1e-5)
     assert found['accuracy'][:2] == pytest.approx((0.5, np.sqrt(0.25 / 3)))
+    assert (found['elbo'].n, found['accuracy'].n) == (7, 4)
   (all_labelled,) = evaluate(method, label[kept], n)
   assert set(all_labelled) == set(found)
 
@@ -107,23 +110,24 @@ def test_what_a_split_without_labels_cannot_have_is_skipped_with_a_line():
   none, some, full = Count(4, 0), Count(4, 3), Count(4, 4)
   for method in (CONDITIONAL, CLASSIFIER):
     for count in (full, None):
-      found, lines = fitted(method, count, full)
-      assert list(found) == ['elbo'] and not lines
-    assert fitted(method, some, full)[1] == [
+      found, *lines = fitted(method, count, full)
+      assert list(found) == ['elbo'] and lines == [[], []]
+    assert fitted(method, some, full)[2] == [
       '1 of 4 rows of test have no label: values that need one leave them out'
     ]
-  found, lines = fitted(CONDITIONAL, none, full)
+  found, lines, _ = fitted(CONDITIONAL, none, full)
   assert not found and lines == [
     'elbo is skipped: toy is given the label, and no row of test has one'
   ]
-  found, lines = fitted(CLASSIFIER, none, full)
-  assert found['elbo'].names() == ['elbo'] and '4 of 4 rows of test have no label' in lines[0]
+  found, _, notes = fitted(CLASSIFIER, none, full)
+  assert found['elbo'].names() == ['elbo'] and '4 of 4 rows of test have no label' in notes[0]
   only = CLASSIFIER._replace(
     metrics=lambda *x: {k: v for k, v in metrics(*x).items() if k != 'elbo'}
   )
   assert fitted(only, none, full) == (
     {},
     ['elbo is skipped: the elbo eval needs labels for toy, but the data has none (on test)'],
+    [],
   )
   # Samples need no labels of the split.
   samples = Eval({'samples': None}, None, lambda: ['s'])

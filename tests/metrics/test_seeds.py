@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from vaejax.estimates import Estimate
 from vaejax.metrics import seeds
 
 
@@ -14,7 +15,7 @@ def test_the_mean_and_its_interval_are_those_of_scipy():
   assert mean.error == pytest.approx(stats.sem(values))
   interval = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
   assert mean.interval == pytest.approx(interval)
-  assert seeds.mean([3.0]) == (3.0, None, None, None, '')
+  assert seeds.mean([3.0]) == Estimate(3.0)
 
 
 def test_the_sign_test_is_the_binomial_test():

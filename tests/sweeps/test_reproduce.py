@@ -9,8 +9,9 @@ from running import ROOT, reached, wait_for
 
 from vaejax.cli.main import main
 from vaejax.config.table import Cell, Claim, Published, Table
+from vaejax.estimates import Estimate
 from vaejax.metrics import seeds
-from vaejax.sweeps import table_text
+from vaejax.sweeps import table_rows, table_text
 from vaejax.version import code_version
 
 TABLE = """
@@ -229,15 +230,15 @@ def make_record(values, errors=None):
 def test_rows_have_the_mean_over_seeds_and_students_interval():
   known = {'': {'elbo': Published(2.5)}}
   table = Table('t', 's', (), (Cell('a', published=known),), {'elbo': 'ELBO'})
-  (row,) = table_text.make_rows(table, {'a': make_record([1.0, 2.0, 3.0, None])})
+  (row,) = table_rows.make_rows(table, {'a': make_record([1.0, 2.0, 3.0, None])})
   # t of 2 degrees of freedom is 4.30265 (Student's table): 2 ± 4.30265 / sqrt(3).
   assert row.ours.value == 2 and row.ours.error == pytest.approx(1 / 3**0.5)
   assert row.ours.interval == pytest.approx((2 - 2.48414, 2 + 2.48414), abs=1e-4)
   assert row.covers and row.seeds == 3 and row.frozen == 1
   assert table_text.cells_of(row)[-3:] == ['3 (1 frozen)', '1 min 1 s', '2 h 1 min']
-  (row,) = table_text.make_rows(table, {'a': make_record([9.0], [0.5])})
-  assert row.ours == (9.0, 0.5, None, None, '') and row.covers is None
-  (row,) = table_text.make_rows(table, {'a': make_record([None])})
+  (row,) = table_rows.make_rows(table, {'a': make_record([9.0], [0.5])})
+  assert row.ours == Estimate(9.0, 0.5) and row.covers is None
+  (row,) = table_rows.make_rows(table, {'a': make_record([None])})
   assert row.ours is None and table_text.cells_of(row)[3] == 'none finite'
 
 
@@ -247,7 +248,7 @@ def test_a_share_is_shown_in_percent_and_the_time_of_a_cell_once():
   records = {name: make_record([0.5, 0.7]) for name in 'ab'}
   for member in records['a']['members']:
     member['values']['nll'] = 1.0
-  rows = table_text.make_rows(Table('t', 's', (), cells, {'elbo': 'ELBO'}), records)
+  rows = table_rows.make_rows(Table('t', 's', (), cells, {'elbo': 'ELBO'}), records)
   share, nll, other = table_text.body(rows)
   assert share[1:4] == ['% accuracy', '88 ± 1.7', '60 ± 10'] and rows[0].covers
   # t of 1 degree of freedom is 12.7062: 60 ± 127.062.
@@ -265,9 +266,16 @@ def test_values_of_one_protocol_share_a_line():
   ]
 
 
+def test_a_value_that_a_cell_does_not_have_is_a_problem():
+  cells = Cell('a', values={'elbo': 'ELBO', 'psnr': 'PSNR'}), Cell('b', values={'psnr': 'PSNR'})
+  table = Table('t', 's', (), cells, {})
+  records = {'a': make_record([1.0])}
+  assert table_rows.problems(table, records, 'whole') == ["a: it has no value 'psnr'"]
+
+
 def test_a_claim_on_missing_values_is_not_checked():
   claims = (Claim('a', lambda r: r['b', '']['elbo'] > 0), Claim('b', lambda r: r['a', '']['elbo']))
   table = Table('t', 's', (), (Cell('a'),), {'elbo': 'ELBO'}, claims)
   records = {'a': make_record([1.0])}
-  assert table_text.claims(table, records, 'short') == [('a', None), ('b', True)]
-  assert table_text.claims(table, records, 'smoke') == [('a', None), ('b', None)]
+  assert table_rows.claims(table, records, 'short') == [('a', None), ('b', True)]
+  assert table_rows.claims(table, records, 'smoke') == [('a', None), ('b', None)]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from vaejax.api import inputs
 from vaejax.api.data import Data, locate
-from vaejax.api.run import check_run
+from vaejax.api.load import check_run
 from vaejax.estimates import Estimate
 from vaejax.evaluation import evaluate as evaluation
 from vaejax.runs.sweep_files import is_sweep

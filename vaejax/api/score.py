@@ -15,7 +15,7 @@ from vaejax.data.source import Source
 from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.evaluation.evaluate import report_progress
-from vaejax.evaluation.streams import open_other
+from vaejax.evaluation.streams import open_other, other_section
 from vaejax.runs import trained
 from vaejax.runs.files import write_atomic
 
@@ -88,12 +88,7 @@ def open_inputs(run: Run, inputs: str, split: str | None) -> tuple[Table, Source
       f'{inputs} has no labels of {run.config.data.name}, which this conditional run is given. '
       'Use --split'
     )
-  height, width, channels = run.example.fields[run.example.data].shape[-3:]
-  if height != width:
-    raise UserError(f'--inputs needs a run on square images, but this one has {height}x{width}')
-  data = run.config.data.copy_and_resolve_references()
-  data.update({'name': inputs, 'size': height, 'channels': channels, 'field': ''})
-  data.update({'label': '', 'validation': 0.0})
+  data = other_section(run.config.data, inputs, run.example)
   if not split:
     split = '+'.join(dict.fromkeys(splits.names(data, run.data_dir)))
   table = splits.table(data, split, run.data_dir)

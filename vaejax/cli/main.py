@@ -8,12 +8,13 @@ import sys
 import traceback
 import warnings
 
-from vaejax.cli import verbs
+from vaejax.cli import trained, training
 from vaejax.cli.parse import parse
 from vaejax.data.cache import cache_folder
 from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 from vaejax.reporting.lines import accept_any_text
+from vaejax.reporting.lines import print_line as log
 
 
 def main(argv: list[str]) -> int:
@@ -48,7 +49,8 @@ def run(argv: list[str]) -> int:
     if flags.verb in ('train', 'sweep'):
       join(flags, overrides)
     prepare_jax()
-    status = getattr(verbs, flags.verb)(flags, overrides)
+    verb = getattr(training, flags.verb, None) or getattr(trained, flags.verb)
+    status = verb(flags, overrides)
     processes.close()
     return status
   except SystemExit as end:  # argparse has printed its help
@@ -56,14 +58,14 @@ def run(argv: list[str]) -> int:
   except (UserError, RunError) as error:
     if '--traceback' in argv:
       traceback.print_exc()
-    verbs.log(f'error: {" ".join(str(error).splitlines())}')
+    log(f'error: {" ".join(str(error).splitlines())}')
     return processes.leave(2 if isinstance(error, UserError) else 1)
   except Exception as error:
     if processes.count() == 1:
       raise
     if processes.is_lost_peer(error):
       reason = str(error).strip().partition('\n')[0]
-      verbs.log(
+      log(
         'error: another process has ended, see its output. Unless it reports a mistake, the same '
         f'commands resume from the last checkpoint ({reason})'
       )
@@ -75,7 +77,7 @@ def run(argv: list[str]) -> int:
 def join(flags, overrides) -> None:
   """Joins the other processes of the program, if there are any."""
   given = flags.coordinator, flags.processes, flags.process
-  place = processes.find_place(*given, os.environ, verbs.log)
+  place = processes.find_place(*given, os.environ, log)
   if not place:
     return
   shared = 'config', 'workdir', 'mesh', 'fsdp', 'slice', 'random', 'random_seed', 'group'

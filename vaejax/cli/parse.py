@@ -3,7 +3,7 @@
 import argparse
 import re
 
-from vaejax.cli import verbs
+from vaejax.cli import training
 from vaejax.cli.flags import make_parser
 from vaejax.config.tables import available_tables
 from vaejax.errors import UserError
@@ -80,9 +80,9 @@ def expand(flags: argparse.Namespace, commands: list[list[str]]) -> list[list[st
     inner, overrides = parse(command)
     groups = None
     if inner.verb == 'train':
-      folders.append(verbs.resolve_run(inner, overrides)[1])
+      folders.append(training.resolve_run(inner, overrides)[1])
     elif inner.verb == 'sweep':
-      plan, folder = verbs.plan_sweep(inner, overrides)
+      plan, folder = training.plan_sweep(inner, overrides)
       folders.append(folder)
       groups = range(len(plan.groups)) if inner.group is None and len(plan.groups) > 1 else None
     elif flags.nodes > 1:

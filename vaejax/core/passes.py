@@ -11,8 +11,10 @@ import numpy as np
 from vaejax.core import stack
 from vaejax.core.batch_program import IS_TESTED, make_batch_program
 from vaejax.data.source import Source
+from vaejax.errors import UserError
 from vaejax.estimates import Estimate
-from vaejax.types import Eval, Hyper, Method, Variables
+from vaejax.eval_type import Eval
+from vaejax.types import Hyper, Method, Variables
 
 Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 
@@ -37,11 +39,14 @@ class Pending(NamedTuple):
 
 
 class Pass(NamedTuple):
-  """A pass over a split of `size` examples: `start` dispatches it, `finish` waits for it and
-  returns a list of Values: one for each member of a stack, or one for a run."""
+  """A pass over a split of `size` examples: `start` dispatches it, `finish` waits for it.
+
+  `finish` returns a list of Values, one for each member of a stack, or one for a run, and
+  {eval: a line} of those that cannot be computed from these examples.
+  """
 
   start: Callable[..., Pending]
-  finish: Callable[[Pending], list[Values]]
+  finish: Callable[[Pending], tuple[list[Values], dict[str, str]]]
   size: int
 
 
@@ -111,49 +116,52 @@ def make_pass(
     members = len(jax.tree.leaves(variables)[0]) if stacked else 0
     return Pending(sums, rows, counts, members)
 
-  def finish(pending: Pending) -> list[Values]:
+  def finish(pending: Pending) -> tuple[list[Values], dict[str, str]]:
     sums, rows = jax.device_get((pending.sums, pending.rows))
     axis = int(stacked)
     rows = {s: {k: np.concatenate(v, axis) for k, v in r.items()} for s, r in rows.items()}
     parts = stack.unstack((sums, rows), pending.members) if stacked else [(sums, rows)]
-    return [
-      {
-        name: estimates(e.finish(sums[name], select(name, e, rows, pending)))
-        if is_tested(e, rows, pending)
-        else {}
-        for name, e in evals.items()
-      }
-      for sums, rows in parts
-    ]
+    values, reasons = [], {}
+    for sums, rows in parts:
+      values.append({})
+      for name, e in evals.items():
+        try:
+          values[-1][name] = estimates(name, e, sums[name], rows, pending.counts)
+        except UserError as error:
+          values[-1][name] = {}
+          reasons.setdefault(name, []).append(str(error))
+    return values, {name: skipped(name, of_eval, len(parts)) for name, of_eval in reasons.items()}
 
-  def estimates(values: Mapping) -> dict[str, Estimate]:
-    """The values of an eval, which may be (value, error) too."""
-    return {name: Estimate(*value) for name, value in values.items()}
-
-  def end(stream: str, e: Eval, pending: Pending) -> int:
-    """The number of examples whose rows an eval gets."""
-    return min(pending.counts[stream], e.limit or pending.counts[stream])
-
-  def is_tested(e: Eval, rows, pending: Pending) -> bool:
-    """Whether a method could be tested on any example of the split."""
-    tested = rows.get('test', {}).get(IS_TESTED)
-    if tested is None or 'test' not in e.extract:
-      return True
-    return tested[: end('test', e, pending)].any()
-
-  def select(name: str, e: Eval, rows, pending: Pending) -> dict:
-    """The rows that an eval extracted, without padding, up to its limit, and without examples that
-    were not tested."""
+  def estimates(name: str, e: Eval, sums, rows, counts) -> dict[str, Estimate]:
+    """The values of an eval, from the rows that it extracted: without padding, up to its limit, and
+    without examples that are not tested. Raises UserError."""
+    used = {stream: tested(stream, e, rows[stream], counts[stream]) for stream in e.extract}
+    _, n = used.get('test', next(iter(used.values())))
+    if 'test' in used and not n:
+      raise UserError('no tested row has a label, or each is of the left-out class')
     names = {key: row_names for *_, of_loop, _ in loops for key, row_names in of_loop.items()}
+    selected = {
+      stream: {k: rows[stream][k][index] for k in names[name, stream]}
+      for stream, (index, _) in used.items()
+    }
+    values = {k: Estimate(*value) for k, value in e.finish(sums, selected).items()}
+    return {k: value._replace(n=n) if value.n is None else value for k, value in values.items()}
 
-    def of_stream(stream: str) -> dict:
-      last, tested = end(stream, e, pending), rows[stream].get(IS_TESTED)
-      cut = slice(last) if tested is None else np.flatnonzero(tested[:last])
-      return {k: rows[stream][k][cut] for k in names[name, stream]}
-
-    return {stream: of_stream(stream) for stream in e.extract}
+  def tested(stream: str, e: Eval, rows, count: int) -> tuple[slice | np.ndarray, int]:
+    """The examples of a stream that an eval tests, as an index, and their number."""
+    last = min(count, e.limit or count)
+    if IS_TESTED not in rows:
+      return slice(last), last
+    index = np.flatnonzero(rows[IS_TESTED][:last])
+    return index, len(index)
 
   return Pass(start, finish, source.size)
+
+
+def skipped(name: str, reasons: list[str], members: int) -> str:
+  """The line about an eval that some members, or all, or a run, cannot have."""
+  some = f' for {len(reasons)} of {members} members' if len(reasons) < members else ''
+  return f'{name} is skipped{some}: {reasons[0]}'
 
 
 def map_examples(extract, source: Source, n: int) -> Iterator[dict[str, np.ndarray]]:

@@ -42,7 +42,7 @@ def is_kept(label: jax.Array, left_out: jax.Array) -> jax.Array:
 
 
 def streams(split: str) -> tuple[str, ...]:
-  """The streams of a pass over a split (see types.Eval) that leave the class out: those of the
+  """The streams of a pass over a split (see eval_type.Eval) that leave the class out: those of the
   rows that a run is trained on or chosen by, but not of others, which are tested."""
   of_training = all(part.split in ('train', 'validation') for part in slices.parse(split))
   return ('train', 'test') if of_training else ('train',)

@@ -10,9 +10,11 @@ from vaejax import scores
 from vaejax.data import arrays, classes, left_out, splits
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
+from vaejax.eval_type import Eval
 from vaejax.evaluation import background as backgrounds
+from vaejax.evaluation import streams
 from vaejax.metrics.detection import STATISTICS, detection
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 SETTINGS = {
   'outliers': '',  # another dataset, whose test split are the outliers: its name or path
@@ -35,20 +37,20 @@ def make(method: Method, config, example: Example) -> Eval:
   `eval.anomaly.label`, or the test split of the dataset `eval.anomaly.outliers`; inliers are the
   other rows of the tested split. Rows without a label are left out.
 
-  Raises UserError for a method without scores, and for outliers that cannot be told.
+  Raises UserError for a method without scores, and for outliers that are unknown.
   """
-  section = config.eval.anomaly
+  settings = config.eval.anomaly
   known = scores.names(method)
   if not known:
     raise UserError(
       f'the anomaly eval needs p(x|z) or reconstructions, but the method {config.method!r} has none'
     )
-  others = {STREAM: other_data(method, config, example)} if section.outliers else {}
-  is_outlier, what = (None, section.outliers) if others else labelled(config, example)
-  score = scores.make(method, section.draws, section.samples)
+  others = {STREAM: other_data(method, config, example)} if settings.outliers else {}
+  is_outlier, what = (None, settings.outliers) if others else labelled(config, example)
+  score = scores.make(method, settings.draws, settings.samples)
   ratio = None
-  if section.background:
-    ratio = backgrounds.make(section.background, example, section.samples)
+  if settings.background:
+    ratio = backgrounds.make(settings.background, example, settings.samples)
     known = *known, scores.RATIO
 
   def scored(v, batch, hyper):
@@ -72,24 +74,29 @@ def make(method: Method, config, example: Example) -> Eval:
       outer, inner = select(1), select(0)
     else:
       outer = rows[STREAM]
+    outliers, inliers = (len(part[f'anomaly_{known[0]}']) for part in (outer, inner))
+    if not outliers or not inliers:
+      raise UserError(
+        f'it needs outliers and inliers, but there are {outliers:,} and {inliers:,} tested'
+      )
     result = {}
     for name in known:
       pair = [np.asarray(part[f'anomaly_{name}'], np.float64) for part in (outer, inner)]
-      if all(len(x) for x in pair) and all(np.isfinite(x).all() for x in pair):
+      if all(np.isfinite(x).all() for x in pair):
         values = detection(*pair)
         result |= {f'{kind}_{name}': estimate for kind, estimate in values.items()}
-    first = f'anomaly_{known[0]}'
-    counts = {'anomaly_outliers': len(outer[first]), 'anomaly_inliers': len(inner[first])}
-    return result | {name: Estimate(float(count)) for name, count in counts.items()}
+    counts = {'anomaly_outliers': outliers, 'anomaly_inliers': inliers}
+    result |= {name: Estimate(float(count)) for name, count in counts.items()}
+    return {name: e._replace(n=outliers + inliers) for name, e in result.items()}
 
   def value_names():
     of_scores = [f'{kind}_{name}' for name in known for kind in STATISTICS]
     return [*of_scores, 'anomaly_outliers', 'anomaly_inliers']
 
-  protocol = {'outliers': what, 'draws': section.draws, 'samples': section.samples}
-  protocol |= {'background': section.background} if section.background else {}
-  streams = {'test': extract, **({STREAM: extract} if others else {})}
-  return Eval(streams, finish, value_names, protocol, others=others)
+  protocol = {'outliers': what, 'draws': settings.draws, 'samples': settings.samples}
+  protocol |= {'background': settings.background} if settings.background else {}
+  extracts = {'test': extract, **({STREAM: extract} if others else {})}
+  return Eval(extracts, finish, value_names, protocol, others=others)
 
 
 def labelled(config, example: Example):
@@ -135,21 +142,17 @@ def factor_place(text: str, name: str, example: Example, dataset: str) -> int:
 def other_data(method: Method, config, example: Example):
   """(folder of datasets) -> the test split of `eval.anomaly.outliers`, in the run's size and
   channels. Raises UserError."""
-  section, shape = config.eval.anomaly, example.fields[example.data].shape
-  if section.label:
+  settings = config.eval.anomaly
+  if settings.label:
     raise UserError('eval.anomaly.outliers and eval.anomaly.label exclude each other. Give one')
   if method.conditional:
     raise UserError(
       f'eval.anomaly.outliers has no labels of {config.data.name}, which this conditional run is '
       'given. Use eval.anomaly.label'
     )
-  if section.outliers == arrays.NAME:
+  if settings.outliers == arrays.NAME:
     raise UserError('eval.anomaly.outliers cannot be arrays. Give the name or path of a dataset')
-  data = config.data.copy_and_resolve_references()
-  path = Path(section.outliers).expanduser()
-  height, width, channels = shape[-3:]
-  if height != width:
-    raise UserError(f'eval.anomaly.outliers needs square images, but the data has {height}x{width}')
-  data.update({'name': str(path) if path.exists() else section.outliers, 'size': height})
-  data.update({'channels': channels, 'field': '', 'label': '', 'validation': 0.0})
+  path = Path(settings.outliers).expanduser()
+  name = str(path) if path.exists() else settings.outliers
+  data = streams.other_section(config.data, name, example)
   return lambda data_dir: splits.table(data, 'test', data_dir)

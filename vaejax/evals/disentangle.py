@@ -4,10 +4,12 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, resampled
+from vaejax.eval_type import Eval
 from vaejax.evals import codes
+from vaejax.evaluation.enough import check_rows
 from vaejax.lookup import choice
 from vaejax.metrics.disentanglement import aggregate, information, prediction, votes
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 LIMIT = 10_000  # rows
 MIN_ROWS = 200
@@ -79,10 +81,9 @@ def make(method: Method, config, example: Example) -> Eval:
     return {}, {**rows_of(variables, batch, key), 'factors': batch['factors']}
 
   def finish(sums, rows):
+    check_rows(rows, MIN_ROWS)
     rows = rows['test']
     factors, note = prepare(rows['factors'][:, used], [example.factors[i][0] for i in used])
-    if factors is None:
-      return {'disentangle_rows': Estimate(float(len(rows['factors'])), note=note)}
     values = {}
     if gaussian:
       values['mig_chen'] = chen(rows, factors, settings.draws)
@@ -125,13 +126,11 @@ def check_factors(config, example: Example) -> list[int]:
   return used
 
 
-def prepare(factors: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, str]:
+def prepare(factors: np.ndarray, names: list[str]) -> tuple[np.ndarray, str]:
   """The factors that vary in these rows and have two rows or more for each value on average, each
-  with the values 0 to K - 1, and a note; None if nothing can be computed from them."""
+  with the values 0 to K - 1, and a note. Raises UserError if they are fewer than two."""
   count = len(factors)
   columns = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in factors.T]
-  if count < MIN_ROWS:
-    return None, f'too few rows: the disentangle eval needs {MIN_ROWS}'
   kept, notes = [], []
   for name, column in zip(names, columns, strict=True):
     values = column.max() + 1
@@ -144,7 +143,9 @@ def prepare(factors: np.ndarray, names: list[str]) -> tuple[np.ndarray | None, s
       if count < ROWS_OF_A_VALUE * values:
         notes.append(f'{name} has fewer than {ROWS_OF_A_VALUE} rows for each value')
   if len(kept) < 2:
-    return None, '; '.join(['fewer than two factors vary in these rows', *notes])
+    raise UserError(
+      f'it compares factors, but fewer than two vary in these rows: {"; ".join(notes)}'
+    )
   return np.stack(kept, axis=1), '; '.join(notes)
 
 

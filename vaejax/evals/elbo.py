@@ -9,7 +9,8 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.estimates import mean, mean_of_draws
-from vaejax.types import Eval, Example, Method, zeros
+from vaejax.eval_type import Eval
+from vaejax.types import Example, Method, zeros
 
 SETTINGS = {'draws': 4}  # of the latents of each example
 SMOKE = {'draws': 2}
@@ -58,7 +59,8 @@ def make(method: Method, config, example: Example) -> Eval:
     for name, x in values.items():
       # A value that depends on the mean over the split has another variance.
       drawn = name + VARIANCE in rows and x is rows[name]
-      metrics[name] = mean_of_draws(x, rows[name + VARIANCE]) if drawn else mean(x)
+      estimate = mean_of_draws(x, rows[name + VARIANCE]) if drawn else mean(x)
+      metrics[name] = estimate._replace(n=len(x))
     if method.dims and 'elbo' in metrics:
       metrics['bits_per_dim'] = metrics['elbo'].scaled(-1 / (method.dims * math.log(2)))
     return metrics

@@ -1,8 +1,9 @@
 """FID (Heusel et al. 2017, arXiv:1706.08500): the Fréchet distance of Inception features."""
 
+from vaejax.eval_type import Eval
 from vaejax.evaluation import features, two_sample
 from vaejax.metrics.frechet import between
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # The user's file of the Inception weights, and the number of bootstrap samples.
 SETTINGS = {'weights': '', 'resamples': 20}

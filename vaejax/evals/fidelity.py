@@ -4,9 +4,10 @@ import jax.numpy as jnp
 
 from vaejax.errors import UserError
 from vaejax.estimates import means
+from vaejax.eval_type import Eval
 from vaejax.metrics.similarity import WINDOW, psnr, ssim
 from vaejax.perceptual import images, lpips, weights
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # {name of a value: the net}. Both need the extra `perceptual`.
 LPIPS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}

@@ -1,8 +1,9 @@
 """The Fréchet distance between the judge's features of samples and of the tested split."""
 
+from vaejax.eval_type import Eval
 from vaejax.evaluation import features, two_sample
 from vaejax.metrics.frechet import between
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # The workdir of the judge, '' is the cached one, and the number of bootstrap samples.
 SETTINGS = {'workdir': '', 'resamples': 50}

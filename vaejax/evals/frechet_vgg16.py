@@ -1,8 +1,9 @@
 """The Fréchet distance between VGG16's features of samples and of the tested split."""
 
+from vaejax.eval_type import Eval
 from vaejax.evaluation import features, two_sample
 from vaejax.metrics.frechet import between
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 SETTINGS = {'resamples': 30}  # number of bootstrap samples
 SMOKE = {'resamples': 2}

@@ -7,8 +7,9 @@ import numpy as np
 from vaejax.data import sets
 from vaejax.errors import UserError
 from vaejax.estimates import proportion
+from vaejax.eval_type import Eval
 from vaejax.metrics.modes import coverage
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 SETTINGS = {'deviations': 3.0, 'samples': 2500}
 RANGES = {'deviations': (0.01, 100), 'samples': (2, 2**31)}

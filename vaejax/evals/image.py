@@ -5,7 +5,8 @@ import jax.numpy as jnp
 
 from vaejax.errors import UserError
 from vaejax.estimates import means
-from vaejax.types import Eval, Example, Method
+from vaejax.eval_type import Eval
+from vaejax.types import Example, Method
 
 
 def sharpness(image: jax.Array) -> jax.Array:

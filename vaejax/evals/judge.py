@@ -5,9 +5,10 @@ import numpy as np
 from vaejax.data import classes
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, bootstrap, mean, proportion
+from vaejax.eval_type import Eval
 from vaejax.evaluation import judge_cache, judges
 from vaejax.evaluation.features import check_judge, judge_row, judge_rows, pictures
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 SETTINGS = {'workdir': ''}  # of the judge; '' is the cached one
 
@@ -81,7 +82,7 @@ def make(method: Method, config, example: Example) -> Eval:
     if judge.accuracy is not None:
       n = judge.labelled
       error = proportion(judge.accuracy * n, n).error if n else None
-      metrics['judge_accuracy'] = Estimate(judge.accuracy, error)
+      metrics['judge_accuracy'] = Estimate(judge.accuracy, error, n=n)
     metrics |= {'classes_absent': Estimate(float(len(absent)))} if len(absent) else {}
     metrics |= agreement(of_class, rows['label']) if labelled else {}
     return metrics | {'confidence': mean(rows[confidence])}
@@ -122,9 +123,10 @@ def agreement(predicted: np.ndarray, label: np.ndarray) -> dict[str, Estimate]:
   # A class of one sample has no error.
   error = None if None in errors else float(np.linalg.norm(errors)) / len(errors)
   least = lambda *rows: min(x[i].mean() for x, i in zip(by_class, rows, strict=True))
+  value, n = float(np.mean([share.value for share in shares])), int(known.sum())
   return metrics | {
-    'label_agreement': Estimate(float(np.mean([share.value for share in shares])), error),
-    'label_agreement_least': bootstrap(least, *map(len, by_class)),
+    'label_agreement': Estimate(value, error, n=n),
+    'label_agreement_least': bootstrap(least, *map(len, by_class))._replace(n=n),
   }
 
 

@@ -1,8 +1,9 @@
 """The kernel distance between the judge's features of samples and of the tested split."""
 
+from vaejax.eval_type import Eval
 from vaejax.evaluation import features, two_sample
 from vaejax.metrics.kernel import between
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # The workdir of the judge, '' is the cached one, and the number and size of the random subsets.
 SETTINGS = {'workdir': '', 'subsets': 100, 'subset_size': 1000}

@@ -1,8 +1,9 @@
 """KID (Bińkowski et al. 2018, arXiv:1801.01401): the kernel distance of Inception features."""
 
+from vaejax.eval_type import Eval
 from vaejax.evaluation import features, two_sample
 from vaejax.metrics.kernel import between
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # The user's file of the Inception weights, and the number and size of the random subsets.
 SETTINGS = {'weights': '', 'subsets': 100, 'subset_size': 1000}

@@ -11,9 +11,11 @@ from vaejax import latent
 from vaejax.distributions import Gaussian, kl, per_example
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, mean, resampled
+from vaejax.eval_type import Eval
 from vaejax.evals import codes
+from vaejax.evaluation.enough import check_rows
 from vaejax.metrics.disentanglement.aggregate import densities
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 ACTIVE = 0.01  # variance of the posterior's mean above which a unit is active
 LIMIT = 10_000  # rows
@@ -76,10 +78,8 @@ def make(method: Method, config, example: Example) -> Eval:
     return {}, rows
 
   def finish(sums, rows):
+    check_rows(rows, MIN_ROWS)
     rows = rows['test']
-    count = len(rows['code_mean'])
-    if count < MIN_ROWS:
-      return {'latent_rows': Estimate(float(count), note=f'too few rows: {MIN_ROWS} are needed')}
     values = of_means(np.asarray(rows['code_mean'], np.float64))
     if listed:
       values |= {f'kl_dim_{j}': mean(x) for j, x in enumerate(rows['code_kl'].T)}
@@ -125,7 +125,7 @@ def of_aggregate(rows, draws: int, compare: bool) -> dict[str, Estimate]:
   q = densities(rows['code_mean'], rows['code_scale'], rows['code_sample'][:draws])
   log_p = np.asarray(rows['code_log_prior'][:draws], np.float64)
   product = q.marginals.sum(axis=1)
-  lower, upper = mean(q.own - q.joint), mean(q.own - q.joint_others)
+  lower, upper = mean(q.conditional - q.joint), mean(q.conditional - q.joint_others)
   most = math.log(len(rows['code_mean']))
   if lower.value > most - 1:
     note = f'near its limit, log N = {most:.2f} nats: the truth may be up to {upper.value:.2f}'

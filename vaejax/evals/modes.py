@@ -6,9 +6,10 @@ import numpy as np
 from vaejax.data import stacked
 from vaejax.data.classes import in_words
 from vaejax.errors import UserError
+from vaejax.eval_type import Eval
 from vaejax.evaluation import judge_cache, judges
 from vaejax.metrics.modes import coverage
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 MAX_MODES = 10**7
 # workdir: of the judge of one channel; '' is the cached one. samples: how many are counted.

@@ -6,8 +6,9 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, mean, mean_of_draws
+from vaejax.eval_type import Eval
 from vaejax.latent import log_likelihood
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # Importance samples, and the number of examples from the first on; 0: all of the split.
 SETTINGS = {'samples': 5000, 'images': 0}

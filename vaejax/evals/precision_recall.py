@@ -1,13 +1,15 @@
 """Fidelity and variety of samples: improved precision and recall, density and coverage."""
 
 from vaejax.errors import UserError
-from vaejax.estimates import Estimate, means
+from vaejax.estimates import means
+from vaejax.eval_type import Eval
 from vaejax.evaluation import features
+from vaejax.evaluation.enough import check_rows
 from vaejax.evaluation.features import Features
 from vaejax.lookup import choice
 from vaejax.metrics.manifold import manifold
 from vaejax.perceptual import weights
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # The features: auto, judge, vgg16 or pixels; the workdir of the judge, '' is the cached one; the
 # neighbours that a ball reaches to; and the number of rows.
@@ -36,13 +38,9 @@ def make(method: Method, config, example: Example) -> Eval:
     return {}, chosen.rows(features.pictures(batch, example))
 
   def finish(sums, rows):
-    reference, samples = (rows[stream][chosen.row] for stream in ('test', 'samples'))
-    n = min(len(reference), len(samples))
-    names = [f'{name}_{chosen.name}' for name in ('precision', 'density', 'recall', 'coverage')]
-    if n <= k:
-      note = f'{n} rows have no {k} neighbours'
-      return {name: Estimate(float('nan'), note=note) for name in names}
-    return means(dict(zip(names, manifold(reference, samples, k), strict=True)))
+    check_rows(rows, k + 1)
+    terms = manifold(rows['test'][chosen.row], rows['samples'][chosen.row], k)
+    return means({f'{name}_{chosen.name}': x for name, x in terms._asdict().items()})
 
   return Eval(
     {'samples': extract, 'test': extract},

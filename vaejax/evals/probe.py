@@ -7,7 +7,8 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, mean
-from vaejax.types import Eval, Example, Method
+from vaejax.eval_type import Eval
+from vaejax.types import Example, Method
 
 SETTINGS = {'neighbours': 5}
 RANGES = {'neighbours': (1, 10_000)}
@@ -21,9 +22,7 @@ def make(method: Method, config, example: Example) -> Eval:
     knn_accuracy: of a majority of the `config.eval.probe.neighbours` nearest training rows, or of
       all if there are fewer.
 
-  Rows without a label are ignored; `probe_unlabelled` is their number in the tested split. Without
-  a label in the tested split, or with fewer than two classes in the training split, there is no
-  accuracy, and `probe_classes` is the number of classes to learn from.
+  Rows without a label are ignored; `probe_unlabelled` is their number in the tested split.
 
   Raises UserError for a method without latents or with a posterior that depends on the label, for
   data without labels, and if scikit-learn is not installed.
@@ -60,19 +59,22 @@ def make(method: Method, config, example: Example) -> Eval:
   def finish(sums, rows):
     labelled = lambda fields: {k: x[fields['label'] >= 0] for k, x in fields.items()}
     train, test = labelled(rows['train']), labelled(rows['test'])
-    classes = len(np.unique(train['label']))
-    if classes > 1 and len(test['label']):
-      models = {
-        'probe_accuracy': LogisticRegression(max_iter=1000),
-        'knn_accuracy': KNeighborsClassifier(min(neighbours, len(train['label']))),
-      }
-      metrics = {}
-      for name, model in models.items():
-        model.fit(train['latents'], train['label'])
-        metrics[name] = mean(model.predict(test['latents']) == test['label'])
-    else:
-      metrics = {'probe_classes': Estimate(float(classes))}
-    unlabelled = len(rows['test']['label']) - len(test['label'])
+    classes, n = len(np.unique(train['label'])), len(test['label'])
+    if classes < 2 or not n:
+      raise UserError(
+        f'it needs labelled training rows of two classes and labelled tested rows, but there are '
+        f'{classes} and {n}'
+      )
+    models = {
+      'probe_accuracy': LogisticRegression(max_iter=1000),
+      'knn_accuracy': KNeighborsClassifier(min(neighbours, len(train['label']))),
+    }
+    metrics = {}
+    for name, model in models.items():
+      model.fit(train['latents'], train['label'])
+      right = model.predict(test['latents']) == test['label']
+      metrics[name] = mean(right)._replace(n=n)
+    unlabelled = len(rows['test']['label']) - n
     return metrics | ({'probe_unlabelled': Estimate(float(unlabelled))} if unlabelled else {})
 
   protocol = {'probe': 'logistic regression', 'neighbours': neighbours}

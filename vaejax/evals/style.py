@@ -7,8 +7,9 @@ from vaejax.data import settings
 from vaejax.data.device.styles import names
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate, proportion
+from vaejax.eval_type import Eval
 from vaejax.evaluation import judges
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 
 def make(method: Method, config, example: Example) -> Eval:

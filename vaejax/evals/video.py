@@ -6,8 +6,9 @@ import jax.numpy as jnp
 
 from vaejax.errors import UserError
 from vaejax.estimates import mean
+from vaejax.eval_type import Eval
 from vaejax.metrics.similarity import WINDOW, psnr, ssim
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 
 # The number of given frames, and of sampled continuations of each video.
 # `draw`: whether `best` draws frames from p(x|z), rather than takes and feeds back their means.

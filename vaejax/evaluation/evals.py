@@ -8,9 +8,10 @@ from vaejax.core.passes import Values
 from vaejax.data import left_out, sources
 from vaejax.data.labels import Count
 from vaejax.errors import UserError
+from vaejax.eval_type import Eval
 from vaejax.lookup import lookup, nearest
 from vaejax.runs.files import read_json, write_json
-from vaejax.types import Eval, Example, Method
+from vaejax.types import Example, Method
 from vaejax.version import code_version
 
 
@@ -34,7 +35,7 @@ def make_evals(
       skipped.append(f'{name} is skipped: {error}')
       continue
     if not isinstance(new, Eval):
-      raise TypeError(f'make of {name} returned {new!r}, which is not a vaejax.types.Eval')
+      raise TypeError(f'make of {name} returned {new!r}, which is not a vaejax.eval_type.Eval')
     evals[name] = new
   if not evals:
     raise UserError('; '.join(skipped))
@@ -48,18 +49,18 @@ def fit_split(
   example: Example,
   split: str,
   labels: Sequence[Count | None],
-) -> tuple[dict[str, Eval], list[str]]:
-  """The evals that can be computed on a split, and lines about those that cannot and
-  about rows without a label.
+) -> tuple[dict[str, Eval], list[str], list[str]]:
+  """The evals that can be computed on a split, a line for each that cannot, and notes on rows
+  without a label.
 
   Args:
     evals: from `make_evals`, for data with labels.
     labels: how many rows have one, of the split and of the training split; None: unknown.
   """
   if 'label' not in example.fields:
-    return evals, []
+    return evals, [], []
   of_split, of_train = labels
-  lines, fitting = [], {}
+  lines, notes, fitting = [], [], {}
   without = example._replace(fields={k: f for k, f in example.fields.items() if k != 'label'})
   for name, e in evals.items():
     counts = [of_split] + [of_train] * ('train' in e.extract)
@@ -75,11 +76,11 @@ def fit_split(
     fitting |= new
     lines += [f'{line} (on {split})' for line in skipped]
   if of_split and of_split.unlabelled and fitting and needs_labels(config, method):
-    lines.append(
+    notes.append(
       f'{of_split.unlabelled:,} of {of_split.rows:,} rows of {split} have no label: values that '
       'need one leave them out'
     )
-  return fitting, lines
+  return fitting, lines, notes
 
 
 def make_evals_without_labels(name: str, config, method: Method, example: Example):
@@ -95,23 +96,6 @@ def needs_labels(config, method: Method) -> bool:
   """Whether a method is given labels, or learns to predict them."""
   of_styles = config.get('objective', {}).get('target') == 'style'
   return method.conditional or ('classify' in method.predict and not of_styles)
-
-
-def check_labels(config, method: Method, origin: str, count: Count | None) -> None:
-  """Raises UserError if training needs labels that rows of the training split lack."""
-  if count is None or not count.unlabelled:
-    return
-  if method.conditional:
-    raise UserError(
-      f'{count.unlabelled:,} of {count.rows:,} rows of {origin} have no label, but '
-      'model.conditional=True needs one for each row. Label them, choose others with data.label, '
-      'or set model.conditional=False. configs/m2.py learns from a few labels'
-    )
-  if needs_labels(config, method) and not count.labelled:
-    raise UserError(
-      f'{config.method} needs labels, but no row of {origin} has one. Label some of them, or '
-      'choose another field with data.label'
-    )
 
 
 def check_best(
@@ -139,25 +123,24 @@ def check_best(
 def make_protocol(
   config, evals: dict[str, Eval], provenance: dict[str, dict], seed: int = 0
 ) -> Callable[..., dict[str, dict]]:
-  """protocol(split, step, ema, n=0) -> {eval: everything that its values depend on}.
+  """protocol(split, step, ema) -> {eval: everything that its values depend on}, but for the number
+  of examples, which each value has itself.
 
-  `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, n the
-  number of examples if not all were evaluated, and `seed` the seed of random draws. `code` is the
-  version of the code that evaluates.
+  `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, and
+  `seed` the seed of random draws. `code` is the version of the code that evaluates.
   """
   binarisation = sources.binarisation(config.data)
   likelihood = config.model.get('likelihood', 'none')
   code = code_version()
 
-  def protocol(split: str, step: int, ema: bool, n: int = 0) -> dict[str, dict]:
+  def protocol(split: str, step: int, ema: bool) -> dict[str, dict]:
     origin, without = provenance[split], {}
     if left_out.FIELD in config.hyper and 'test' in left_out.streams(split):
-      without = {'left_out': f'class hyper.{left_out.FIELD}, which n counts'}
+      without = {'left_out': f'class hyper.{left_out.FIELD}'}
     return {
       name: {
         'split': split,
         'read': origin['read'],
-        'n': n or origin['rows'],
         'content': origin.get('content', ''),
         **without,
         **e.protocol,

@@ -103,7 +103,9 @@ def evaluate_state(
   if any('train' in e.extract for e in evals.values()):
     train_table, train = trained.open_split(run, 'train', put, log)
     labels[1] = sources.count_labels(config.data, train_table)
-  evals, lines = fit_split(evals, config, run.method, source.example, split, labels)
+  evals, lines, notes = fit_split(evals, config, run.method, source.example, split, labels)
+  for note in notes:
+    log(note)
   evals, others, missing = open_others(evals, config.data, run.data_dir, source.example, put)
   skipped += lines + missing
   if not evals:
@@ -116,7 +118,11 @@ def evaluate_state(
   split_pass = make_pass(evals, run.method, source, size, mesh, stacked, train, leave_out, others)
   # It waits for each batch: many programs with collectives at once can block each other on CPUs.
   show = report_progress(', '.join(evals), log if progress else lambda text: None)
-  values = split_pass.finish(split_pass.start(variables, hyper, jax.random.key(seed), show=show))
+  pending = split_pass.start(variables, hyper, jax.random.key(seed), show=show)
+  values, lines = split_pass.finish(pending)
+  skipped += lines.values()
+  if not any(map(by_name, values)):
+    raise UserError('; '.join(skipped))
   protocol = make_protocol(config, evals, {split: workdir.provenance(table)}, seed)
   ema = weights == 'ema' and run.state.ema is not None
   return values, lambda step: protocol(split, step, ema), skipped

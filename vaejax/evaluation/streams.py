@@ -1,4 +1,4 @@
-"""Streams of other data that evals bring, see types.Eval."""
+"""Streams of other data that evals bring, see eval_type.Eval."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from vaejax.data import sources
 from vaejax.data.source import Source
 from vaejax.errors import UserError
-from vaejax.types import Eval, Example
+from vaejax.eval_type import Eval
+from vaejax.types import Example
 
 
 def open_others(
@@ -29,6 +30,18 @@ def open_others(
     fitting[name] = e
     streams |= opened
   return fitting, streams, lines
+
+
+def other_section(data, name: str, example: Example):
+  """That section of a config for other data, whose images get the size and channels of the run's.
+  Raises UserError."""
+  height, width, channels = example.fields[example.data].shape[-3:]
+  if height != width:
+    raise UserError(f'{name} needs a run on square images, but this one has {height}x{width}')
+  other = data.copy_and_resolve_references()
+  other.update({'name': name, 'size': height, 'channels': channels, 'field': '', 'label': ''})
+  other.validation = 0.0
+  return other
 
 
 def open_other(table, data, example: Example, put) -> Source:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from vaejax.estimates import Estimate
+from vaejax.eval_type import Eval
+from vaejax.evaluation.enough import check_rows
 from vaejax.evaluation.features import Features, pictures
-from vaejax.types import Eval, Example
+from vaejax.types import Example
 
 Statistic = Callable[[np.ndarray, np.ndarray], Estimate]  # of samples [N, F], of a reference [M, F]
 
@@ -30,9 +32,11 @@ def make(
     return {}, features.rows(pictures(batch, example))
 
   def finish(sums, rows):
+    check_rows(rows, 2)
     of = {stream: named[features.row] for stream, named in rows.items()}
     n = min(len(of['test']), len(of['train']))
     floor = statistic(evenly(of['train'], n), evenly(of['test'], n))
+    floor = floor._replace(n=n)
     if n < len(of['test']):
       note = f'of {n:,} rows each, all that the training split has'
       floor = floor._replace(note='; '.join(filter(None, (floor.note, note))))

@@ -64,8 +64,8 @@ def factorvae(base: Method, critic: nn.Module, **terms) -> Method:
     base_key, key = jax.random.split(key)
     v = base.init(base_key, batch)
     z, _ = codes(v, batch, key, False)
-    own = lens.init(nets, key, {'critic': (z,)})
-    return v.replace(params={**v.params, **own.params}, extra={**v.extra, **own.extra})
+    added = lens.init(nets, key, {'critic': (z,)})
+    return v.replace(params={**v.params, **added.params}, extra={**v.extra, **added.extra})
 
   def evaluate(v, batch, key, hyper, train, whole=None):
     result = bound.terms(model, v, batch, key, hyper, train, whole, **terms)

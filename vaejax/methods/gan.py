@@ -81,15 +81,13 @@ def critic_objective(apply, loss, penalty, v, real, fake, key, hyper, weight=1.0
   value = jnp.mean(real_loss(loss, real_logit)) + weight * jnp.mean(fake_loss(loss, fake_logit))
   metrics = {'logit_real': jnp.mean(real_logit), 'logit_fake': jnp.mean(fake_logit)}
   if penalty != 'none':
-    x, label = real
+    images, label = real if penalty == 'r1' else fake
+    logits = lambda x: apply('critic', v, x, label)[0][0]
     if penalty == 'r1':
-      logits = lambda x: apply('critic', v, x, label)[0][0]
-      term = jnp.mean(0.5 * squared_gradient_norm(logits, x))
+      term = jnp.mean(0.5 * squared_gradient_norm(logits, images))
     else:
-      samples, label = fake
-      logits = lambda x: apply('critic', v, x, label)[0][0]
-      repeated = jnp.concatenate([x] * (len(samples) // len(x)))
-      term = jnp.mean(gradient_penalty(logits, repeated, samples, key))
+      x = jnp.concatenate([real[0]] * (len(images) // len(real[0])))
+      term = jnp.mean(gradient_penalty(logits, x, images, key))
     value, metrics = value + hyper['penalty'] * term, {**metrics, 'slope_penalty': term}
   return value, metrics, after
 

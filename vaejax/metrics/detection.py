@@ -24,7 +24,11 @@ class Counts(NamedTuple):
 
 def counts(outliers, inliers) -> Counts:
   """The Counts of the scores of outliers [P] and of inliers [N]."""
-  places, size = places_of(outliers, inliers)
+  return count_places(*places_of(outliers, inliers))
+
+
+def count_places(places, size: int) -> Counts:
+  """The Counts of the places of outliers and of inliers, among `size` of them."""
   return Counts(*(np.bincount(p, minlength=size) for p in places))
 
 
@@ -65,20 +69,18 @@ STATISTICS: dict[str, Callable[[Counts], float]] = {
 }
 
 
-def detection(outliers, inliers, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, Estimate]:
+def detection(outliers, inliers, resamples: int = RESAMPLES) -> dict[str, Estimate]:
   """{name: Estimate} of STATISTICS, with bootstrap intervals: outliers and inliers are resampled,
   each among themselves.
 
   Args:
     outliers, inliers: finite scores [P] and [N], at least one of each.
-    seed: of the resampling.
   """
   places, size = places_of(outliers, inliers)
-  of_all = Counts(*(np.bincount(p, minlength=size) for p in places))
-  random, values = np.random.default_rng(seed), {name: [] for name in STATISTICS}
+  of_all = count_places(places, size)
+  random, values = np.random.default_rng(0), {name: [] for name in STATISTICS}
   for _ in range(resamples):
-    drawn = (p[random.integers(len(p), size=len(p))] for p in places)
-    again = Counts(*(np.bincount(p, minlength=size) for p in drawn))
+    again = count_places((p[random.integers(len(p), size=len(p))] for p in places), size)
     for name, statistic in STATISTICS.items():
       values[name].append(statistic(again))
   estimates = {}

@@ -15,17 +15,13 @@ class Moments(NamedTuple):
   covariance: np.ndarray
 
 
-def moments(count, total, products, centre=0.0) -> Moments:
-  """The moments of `count` rows x, from the sums of x - centre [F] and of its outer products [F,
-  F].
-
-  With a centre near the mean, sums in float32 are accurate enough. Otherwise the covariance is a
-  small difference of large numbers.
-  """
+def moments(count, total, products) -> Moments:
+  """The moments of `count` rows, from their sum [F] and the sum of their outer products [F, F],
+  which must be in float64 unless the mean is near zero."""
   total, products = (np.asarray(sums, np.float64) for sums in (total, products))
   mean = total / count
   covariance = (products - count * np.outer(mean, mean)) / max(count - 1, 1)
-  return Moments(mean + centre, covariance)
+  return Moments(mean, covariance)
 
 
 def distance(a: Moments, b: Moments) -> float:
@@ -64,7 +60,7 @@ def moments_of(rows) -> Moments:
   return Moments(mean, centred.T @ centred / max(len(rows) - 1, 1))
 
 
-def between(a, b, resamples: int = 0, seed: int = 0) -> Estimate:
+def between(a, b, resamples: int = 0) -> Estimate:
   """The distance between rows a [N, F] and b [M, F], with the error and interval of the bootstrap
   over both, from `resamples` samples; 0: without them. With fewer rows than features, it has a
   note.
@@ -75,7 +71,7 @@ def between(a, b, resamples: int = 0, seed: int = 0) -> Estimate:
   a, b = (np.asarray(x - np.mean(a, axis=0), np.float32) for x in (a, b))
   rows, features = max(len(a), len(b)), a.shape[1]
   of_draws = _distance_of_draws if rows > features else _distance_of_few
-  random = np.random.default_rng(seed)
+  random = np.random.default_rng(0)
   draw = lambda x: np.bincount(random.integers(len(x), size=len(x)), minlength=len(x))
   values = [of_draws(a, b, draw(a), draw(b)) for _ in range(resamples)]
   estimate = resampled(value, values) if resamples > 1 else Estimate(value)

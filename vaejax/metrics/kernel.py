@@ -24,10 +24,10 @@ def unbiased(a: np.ndarray, b: np.ndarray) -> float:
   return float(within(a) + within(b) - 2 * kernel(a, b).mean())
 
 
-def between(a, b, subsets: int = 100, size: int = 1000, seed: int = SEED) -> Estimate:
+def between(a, b, subsets: int = 100, size: int = 1000) -> Estimate:
   """The mean of the unbiased estimate over random subsets of rows a [N, F] and b [M, F].
 
-  With the default seed it has the subsets of torch-fidelity. Its standard error is that of
+  The subsets are those of torch-fidelity. Its standard error is that of
   subsampling (Politis, Romano & Wolf 1999, chapter 2): the deviation over subsets is scaled from
   their size m to all rows n by sqrt(m / (n - m)), because subsets of the same rows overlap;
   draws_error is the part that the choice of the subsets adds. If there are not more rows than
@@ -36,7 +36,7 @@ def between(a, b, subsets: int = 100, size: int = 1000, seed: int = SEED) -> Est
   a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
   rows = min(len(a), len(b))
   used = size if rows > size else max(rows // 2, 2)
-  random = np.random.RandomState(seed)
+  random = np.random.RandomState(SEED)
   values = np.asarray(
     [
       unbiased(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from vaejax.distributions import softplus
+from vaejax.softplus import softplus
 
 # minimax, non_saturating: Goodfellow et al. 2014 (arXiv:1406.2661), equation 1 and section 3;
 # least_squares: Mao et al. 2017 (arXiv:1611.04076), equation 9; hinge: Lim & Ye 2017

@@ -35,9 +35,9 @@ def penalty(kind: str, moments: Moments, off_diagonal, diagonal) -> jax.Array:
   covariance = moments.product - jnp.outer(moments.mean, moments.mean)
   if kind == 'ii':
     covariance = covariance + jnp.diag(moments.variance)
-  own = jnp.diag(covariance)
-  rest = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(own))
-  return off_diagonal * rest + diagonal * jnp.sum(jnp.square(own - 1))
+  variances = jnp.diag(covariance)
+  rest = jnp.sum(jnp.square(covariance)) - jnp.sum(jnp.square(variances))
+  return off_diagonal * rest + diagonal * jnp.sum(jnp.square(variances - 1))
 
 
 def penalty_terms(kind: str, q: Gaussian, whole: Moments, off_diagonal, diagonal) -> jax.Array:

@@ -33,7 +33,7 @@ def log_weights(estimator: str, batch: int, rows: int = 0) -> jax.Array:
   Args:
     estimator: 'weighted', where each is 1 / (N B) (equation 5); or 'stratified', where those of a
       row are 1/N for k = i, 1/M for M - 1 others and (N - M) / (N M) for one, with M = B - 1
-      (appendix C.2). The released code has the last two in fixed columns instead of beside k = i.
+      (appendix C.2). The released code has the last two in fixed columns instead of next to k = i.
     batch: B.
     rows: N, the number of training examples, at least B. 0: far more than B. `weighted` then leaves
       out the factor 1 / N, a constant of the logarithm.
@@ -41,9 +41,9 @@ def log_weights(estimator: str, batch: int, rows: int = 0) -> jax.Array:
   if estimator == 'weighted':
     return jnp.full((batch, batch), -math.log(max(rows, 1) * batch))
   m = batch - 1
-  own, last = (1 / rows, (rows - m) / (rows * m)) if rows else (0.0, 1 / m)
+  same, last = (1 / rows, (rows - m) / (rows * m)) if rows else (0.0, 1 / m)
   index = jnp.arange(batch)
-  weights = jnp.full((batch, batch), 1 / m).at[index, index].set(own)
+  weights = jnp.full((batch, batch), 1 / m).at[index, index].set(same)
   return jnp.log(weights.at[index, (index + 1) % batch].set(last))
 
 
@@ -72,7 +72,7 @@ def decompose(z: jax.Array, q: Gaussian, log_prior: jax.Array, estimator: str, r
 def permute(z: jax.Array, key: jax.Array, mask: jax.Array | None = None) -> jax.Array:
   """The codes z [B, L] with each dimension permuted independently over the rows: draws from the
   product of the marginals (Kim & Mnih 2018, arXiv:1802.05983, algorithm 1). Rows where `mask` [B]
-  is 0 come last in z and stay apart."""
+  is 0 come last in z and are permuted among themselves."""
   order = jax.random.uniform(key, z.shape)
   order = order if mask is None else order + 2 * (mask == 0)[:, None]
   return jnp.take_along_axis(z, jnp.argsort(order, axis=0), axis=0)

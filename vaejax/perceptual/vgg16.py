@@ -7,7 +7,6 @@ from vaejax.perceptual import stages, weights
 from vaejax.perceptual.images import rgb
 
 SMALLEST = 16  # side in pixels; smaller images are enlarged to this
-WIDTH = 512
 
 
 def features(image: jax.Array) -> jax.Array:

@@ -102,7 +102,7 @@ def write_results(
   """
   path = folder / 'results.json'
   saved = read_json(path) if path.is_file() else {'protocols': {}, 'members': []}
-  rows, of_values = {row['member']: row for row in saved['members']}, {}
+  rows, of_values, counts = {row['member']: row for row in saved['members']}, {}, {}
   for member, step, of_evals in zip(members, np.asarray(steps).tolist(), values, strict=True):
     row = {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0}
     same = row.items() <= rows.get(member.number, {}).items()
@@ -114,9 +114,20 @@ def write_results(
     row['errors'] = {**old.get('errors', {}), **{name: e.error for name, e in named.items()}}
     rows[member.number] = row
   for of_evals in values:
-    of_values |= {f'{prefix}{k}': protocols[e] for e, of_eval in of_evals.items() for k in of_eval}
+    for eval_name, of_eval in of_evals.items():
+      for name, estimate in of_eval.items():
+        of_values[f'{prefix}{name}'] = protocols[eval_name]
+        counts.setdefault(f'{prefix}{name}', set()).add(estimate.n)
+  for name, of_members in counts.items():
+    of_values[name] = {'n': span(of_members), **of_values[name]}
   members = [rows[number] for number in sorted(rows)]
   write_json(path, {'protocols': of_values, 'members': members})
+
+
+def span(counts: set[int | None]) -> int | str | None:
+  """The number of examples of a value, or 'A to B' if members have different ones."""
+  known = sorted(counts - {None})
+  return f'{known[0]} to {known[-1]}' if len(known) > 1 else next(iter(known), None)
 
 
 def read_results(stack: Path) -> dict[int, dict]:

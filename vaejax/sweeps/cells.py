@@ -2,114 +2,28 @@
 
 import contextlib
 import datetime
-import functools
-import hashlib
 import importlib.metadata
-import inspect
-import json
-import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
 from vaejax.config.load import load_config
-from vaejax.config.serialise import config_to_json
 from vaejax.config.table import Cell
-from vaejax.errors import UserError
 from vaejax.evaluation.evaluate import evaluate
 from vaejax.reporting.values import protocol_of
 from vaejax.runs import sweep_files
 from vaejax.runs.files import plain, read_json, write_json
 from vaejax.runs.workdir import PACKAGES
-from vaejax.sweeps import axes, sweep
+from vaejax.sweeps import sweep
 from vaejax.sweeps.evaluate import evaluate_sweep
+from vaejax.sweeps.plan import Plan, make_sweep
 from vaejax.training.train import train
 from vaejax.version import code_version
-
-
-class Plan(NamedTuple):
-  """What a cell does.
-
-  Attributes:
-    cell: the cell, with its number of seeds.
-    members: ((setting, seed), ...) of its members; a setting is a text such as 'left_out=3'.
-    key: a hash of all that its values depend on, but for the data and the code of the package.
-    about: what the key is made of, for people and for messages.
-    folder: of its run or sweep.
-  """
-
-  cell: Cell
-  members: tuple[tuple[str, int], ...]
-  key: str
-  about: dict
-  folder: Path
-
-  @property
-  def single(self) -> bool:
-    """Whether it is a plain run, not a sweep."""
-    return self.cell.seeds == 1 and not self.cell.axes
-
-
-def uses(cell: Cell, cells: Iterable[Cell]) -> list[str]:
-  """The names of the cells that a cell refers to by {NAME}."""
-  texts = ' '.join((cell.config, *cell.fields.values(), *cell.axes))
-  return [other.name for other in cells if f'{{{other.name}}}' in texts]
-
-
-def plan_cell(cell: Cell, earlier: Mapping[str, Plan], workdir: Path) -> Plan:
-  """The plan of a cell that uses the cells `earlier`. Raises UserError."""
-  for name, plan in earlier.items():
-    if not plan.single:
-      raise UserError(f'cell {cell.name}: {{{name}}} has several members. Give it one seed')
-  paths = {f'{{{name}}}': str(plan.folder) for name, plan in earlier.items()}
-  resolve = lambda text: functools.reduce(lambda t, pair: t.replace(*pair), paths.items(), text)
-  cell = cell._replace(
-    config=resolve(cell.config),
-    fields={field: resolve(text) for field, text in cell.fields.items()},
-    axes=tuple(map(resolve, cell.axes)),
-  )
-  about = {'seeds': cell.seeds, 'axes': list(cell.axes), 'evals': list(cell.evals)}
-  about['uses'] = {name: plan.key for name, plan in earlier.items()}
-  if cell.measure:
-    about['measure'] = source_of(cell.measure)
-    members = tuple(('', seed) for seed in range(cell.seeds))
-  else:
-    plan = make_sweep(cell)
-    about['config'] = config_to_json(plan.groups[0].config)
-    members = tuple((setting_of(fields), int(fields['seed'])) for fields in plan.values)
-  text = json.dumps(plain(about), sort_keys=True)
-  for name, path in paths.items():
-    text = text.replace(path, name)  # the workdir may move
-  key = hashlib.sha256(text.encode()).hexdigest()[:8]
-  return Plan(cell, members, key, json.loads(text), workdir / 'runs' / f'{cell.name}-{key}')
-
-
-def source_of(function: Callable) -> str:
-  """The code of a function, also of a partial one with its arguments."""
-  if isinstance(function, functools.partial):
-    return f'{source_of(function.func)} {function.args} {function.keywords}'
-  with contextlib.suppress(OSError, TypeError):
-    return inspect.getsource(function)
-  return repr(getattr(function, '__qualname__', function))
-
-
-def make_sweep(cell: Cell) -> axes.Sweep:
-  """The members of a cell: its axes, and then the seeds, which vary fastest. Raises UserError."""
-  grid = [('grid', axis) for axis in (*cell.axes, f'seed=0:{cell.seeds}')]
-  try:
-    return axes.make_sweep(cell.config, cell.fields.items(), grid)
-  except UserError as error:
-    raise UserError(f'cell {cell.name}: {error}') from None
-
-
-def setting_of(fields: Mapping[str, str]) -> str:
-  """The setting of a member: its swept fields but the seed, 'left_out=3, lr=0.1'."""
-  return ', '.join(f'{f.rpartition(".")[2]}={text}' for f, text in fields.items() if f != 'seed')
 
 
 def run_cell(plan: Plan, data_dir: Any, log, stream) -> dict:
@@ -245,8 +159,3 @@ def cores() -> dict:
   """The number of cores that this process may use."""
   allowed = getattr(os, 'sched_getaffinity', None)
   return {'cores': len(allowed(0)) if allowed else os.cpu_count()}
-
-
-def finite(values) -> list[float]:
-  """The values that are finite numbers."""
-  return [v for v in values if v is not None and math.isfinite(v)]

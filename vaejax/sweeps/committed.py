@@ -9,7 +9,8 @@ from vaejax.errors import UserError
 from vaejax.reporting.values import with_error
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.sweeps import table_text
-from vaejax.sweeps.cells import uses
+from vaejax.sweeps.plan import uses
+from vaejax.sweeps.table_rows import Row, make_rows
 
 HEAD = 'command', 'seeds', 'cost', 'values', 'how its settings were chosen'
 END = '<!-- end of the table -->'
@@ -37,16 +38,16 @@ def replace(page: str, name: str, table: str) -> str:
   """A page with another table between the lines of a table. Raises UserError if they are
   missing."""
   begin = f'<!-- reproduce --table={name} -->'
-  before, found, rest = page.partition(begin)
+  before, opening, rest = page.partition(begin)
   _, end, after = rest.partition(END)
-  if not found or not end:
+  if not opening or not end:
     raise UserError(f'the page has no lines {begin} and {END}. Add them where the table belongs')
   return f'{before}{begin}\n\n{table}\n{END}{after}'
 
 
 def render(table: Table, records: Mapping[str, dict]) -> str:
   """The table of the committed results as Markdown, and how they were measured."""
-  rows, texts = table_text.make_rows(table, records), {}
+  rows, texts = make_rows(table, records), {}
   for row in rows:
     texts.setdefault((row.record['cell'], row.label), []).append(row)
   lines = []
@@ -67,7 +68,7 @@ def render(table: Table, records: Mapping[str, dict]) -> str:
   return '\n'.join([*text, '', *(f'- {note}' for note in notes)]) + '\n'
 
 
-def cells_of(cell: Cell, rows: list[table_text.Row], table: Table) -> list[str]:
+def cells_of(cell: Cell, rows: list[Row], table: Table) -> list[str]:
   """The texts of a row, see HEAD."""
   setting = rows[0].label.removeprefix(cell.name).removeprefix(', ')
   values = ', '.join(filter(None, map(value_text, rows)))
@@ -78,7 +79,7 @@ def cells_of(cell: Cell, rows: list[table_text.Row], table: Table) -> list[str]:
   return [how_made, seeds, cost, how, cell.chosen]
 
 
-def value_text(row: table_text.Row) -> str:
+def value_text(row: Row) -> str:
   """A value with its error and heading."""
   if not row.ours:
     return f'none finite {row.heading}'

@@ -116,12 +116,12 @@ def read_sweep(folder: Path, label: str) -> list[Entry]:
     for name, (mean, error) in setting.means.items():
       error = setting.errors.get(name) if error is None else error
       values |= {name: (mean, error, note)} if mean is not None else {}
-    own = [row for row in rows if row.get('member') in setting.members]
+    of_members = [row for row in rows if row.get('member') in setting.members]
     images = {f'{label}, stack {stack.name}': stack / 'images'} if stack not in seen else {}
     seen.add(stack)
     name = f'{label}: {setting.label}' if setting.fields else label
     of_values = {n: p for n, p in protocols.items() if n in values}
-    entries.append(Entry(name, values, of_values, config, own, images))
+    entries.append(Entry(name, values, of_values, config, of_members, images))
   if not entries:
     raise UserError(f'{folder} is a sweep without a finished member. Resume it first')
   return entries

@@ -60,8 +60,8 @@ def evaluate_sweep(
     steps = jax.device_get(run.state.step).tolist()
     for member, of_member, step in zip(run.members, values, steps, strict=True):
       estimates[member.number] = by_name(of_member)
-      own = folder / 'members' / str(member.number)
-      problem = problem or write_values(own, of_member, protocol(step))
+      path = folder / 'members' / str(member.number)
+      problem = problem or write_values(path, of_member, protocol(step))
     stack = sweep_files.stack_folder(folder, number)
     prefix = '' if split == 'test' else f'{split}/'
     rows = stack, run.members, steps, values, protocol(steps[0]), prefix

@@ -19,6 +19,8 @@ from vaejax.reporting.lines import print_line
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.runs.workdir import locked
 from vaejax.sweeps import cells, committed, table_text
+from vaejax.sweeps.plan import Plan, make_sweep, plan_cell, uses
+from vaejax.sweeps.table_rows import make_rows, problems
 from vaejax.version import code_version
 
 
@@ -58,10 +60,10 @@ def reproduce(
   plans, records, text = {}, {}, ''
   with locked(workdir):
     for number, cell in enumerate(table.cells):
-      earlier, path = cells.uses(cell, table.cells[:number]), workdir / f'cells/{cell.name}.json'
+      earlier, path = uses(cell, table.cells[:number]), workdir / f'cells/{cell.name}.json'
       if cell.name not in only and not (path.is_file() and plans.keys() >= set(earlier)):
         continue
-      plan = cells.plan_cell(cell, {n: plans[n] for n in earlier}, workdir)
+      plan = plan_cell(cell, {n: plans[n] for n in earlier}, workdir)
       plans[cell.name] = plan
       place = f'cell {number + 1} of {len(table.cells)}, {cell.name}'
       record = finished(path, plan, lambda text, place=place: log(f'{place}: {text}'))
@@ -76,7 +78,7 @@ def reproduce(
       text = write_tables(workdir, name, mode, table, records)
       if mode == 'whole' and table.committed and not seeds:
         committed.write(Path(name).stem, table, record)
-  return text, table_text.problems(table, records, mode)
+  return text, problems(table, records, mode)
 
 
 def chosen(table: Table, only: Sequence[str]) -> list[str]:
@@ -88,7 +90,7 @@ def chosen(table: Table, only: Sequence[str]) -> list[str]:
   names = set(only or known)
   for number in reversed(range(len(table.cells))):
     if known[number] in names:
-      names.update(cells.uses(table.cells[number], table.cells[:number]))
+      names.update(uses(table.cells[number], table.cells[:number]))
   return [name for name in known if name in names]
 
 
@@ -97,17 +99,17 @@ def check_data(table: Table, data_dir: Any) -> None:
   UserError."""
   read = set()
   for number, cell in enumerate(table.cells):
-    if cell.measure or cells.uses(cell, table.cells[:number]):
+    if cell.measure or uses(cell, table.cells[:number]):
       continue
-    cells.plan_cell(cell, {}, Path())
-    for group in cells.make_sweep(cell).groups:
+    plan_cell(cell, {}, Path())
+    for group in make_sweep(cell).groups:
       data = group.config.data
       if (key := data.to_json_best_effort()) not in read:
         splits.table(data, 'train', data_dir)
         read.add(key)
 
 
-def finished(path: Path, plan: cells.Plan, log: Callable[[str], None]) -> dict | None:
+def finished(path: Path, plan: Plan, log: Callable[[str], None]) -> dict | None:
   """The record of a finished cell, None if it must be done; logs what is used or done again."""
   if not path.is_file():
     return None
@@ -140,7 +142,7 @@ def differences(old: Mapping, new: Mapping, prefix: str = '') -> str:
 def write_tables(workdir: Path, name: str, mode: str, table: Table, records: dict) -> str:
   """Writes table.md, table.json and report.html of the cells that are done, and returns the table
   as text."""
-  rows = table_text.make_rows(table, records)
+  rows = make_rows(table, records)
   write_json(workdir / 'table.json', table_text.as_json(name, mode, table, rows, records))
   write_atomic(workdir / 'table.md', table_text.markdown(name, mode, table, rows, records))
   write_atomic(workdir / 'report.html', table_text.page(name, mode, table, rows, records))

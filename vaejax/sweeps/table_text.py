@@ -1,99 +1,16 @@
 """A published table beside our results: as text, Markdown, JSON and a page."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
-from vaejax.config.table import Published, Table
+from vaejax.config.table import Table
 from vaejax.estimates import Estimate
-from vaejax.metrics import seeds
 from vaejax.reporting import page as pages
 from vaejax.reporting.lines import aligned
 from vaejax.reporting.page import format_number
 from vaejax.reporting.values import lines_of, with_error
-from vaejax.sweeps.cells import finite
+from vaejax.sweeps.table_rows import Records, Row, claims, members_of
 from vaejax.version import code_version
-
-Records = Mapping[str, dict]  # {name of a cell: its record, see cells.record}
 
 HEAD = 'row', 'value', 'published', 'ours', '95 % interval', 'covers it', 'seeds', 'time'
 HEAD += ('processor time',)
-
-
-class Row(NamedTuple):
-  """One value of one row.
-
-  Attributes:
-    label: of the row, 'iwae-5' or 'anomaly, left_out=3'.
-    value, heading: the name of the value, and its heading.
-    published: None if the source has none.
-    ours: the mean over seeds; of one seed its error is that over examples. None without a finite
-      value.
-    seeds, frozen: numbers of members.
-    record: of the cell.
-  """
-
-  label: str
-  value: str
-  heading: str
-  published: Published | None
-  ours: Estimate | None
-  seeds: int
-  frozen: int
-  record: dict
-
-  @property
-  def scale(self) -> float:
-    """100 if the heading begins with %: the value is a proportion, and shown in percent."""
-    return 100.0 if self.heading.startswith('%') else 1.0
-
-  @property
-  def covers(self) -> bool | None:
-    """Whether our interval covers the published value; None if one of them is missing."""
-    if not self.published or not self.ours or not self.ours.interval:
-      return None
-    low, high = self.ours.interval
-    return low <= self.published.value <= high
-
-
-def members_of(record: dict) -> dict[str, list[dict]]:
-  """{setting: its members}."""
-  settings = {}
-  for member in record['members']:
-    settings.setdefault(member['setting'], []).append(member)
-  return settings
-
-
-def results_of(records: Records) -> dict[tuple[str, str], dict[str, list[float]]]:
-  """The Results of config.table: {(cell, setting): {value: [of each seed]}}."""
-  results = {}
-  for name, record in records.items():
-    for setting, members in members_of(record).items():
-      values = dict.fromkeys(v for member in members for v in member['values'])
-      results[name, setting] = {v: finite(m['values'].get(v) for m in members) for v in values}
-  return results
-
-
-def make_rows(table: Table, records: Records) -> list[Row]:
-  """The rows of the cells that are done, in the order of the table."""
-  rows = []
-  for cell in table.cells:
-    record = records.get(cell.name)
-    for setting, members in members_of(record).items() if record else ():
-      published = cell.published.get(setting, {})
-      shown = {} if cell.hidden else cell.values or table.values
-      for value, heading in shown.items():
-        pairs = [(m['values'].get(value), m['errors'].get(value)) for m in members]
-        of_seeds = finite(v for v, _ in pairs)
-        if not any(value in m['values'] for m in members) and value not in published:
-          continue
-        ours = seeds.mean(of_seeds) if of_seeds else None
-        if len(of_seeds) == 1:
-          ours = Estimate(*next(pair for pair in pairs if pair[0] == of_seeds[0]))
-        label = ', '.join(filter(None, (cell.name, setting)))
-        frozen = sum(m['frozen'] for m in members)
-        known = published.get(value)
-        rows.append(Row(label, value, heading, known, ours, len(of_seeds), frozen, record))
-  return rows
 
 
 def body(rows: list[Row]) -> list[list[str]]:
@@ -148,27 +65,6 @@ def duration(seconds: float) -> str:
     return f'{seconds:.1f} s'
   minutes, rest = divmod(round(seconds), 60)
   return f'{minutes // 60} h {minutes % 60} min' if minutes >= 60 else f'{minutes} min {rest} s'
-
-
-def claims(table: Table, records: Records, mode: str) -> list[tuple[str, bool | None]]:
-  """(text, whether it holds) of each claim; None if it cannot be checked."""
-  if mode == 'smoke' or len(records) < len(table.cells):
-    return [(claim.text, None) for claim in table.claims]
-  results, checked = results_of(records), []
-  for claim in table.claims:
-    try:
-      checked.append((claim.text, bool(claim.holds(results))))
-    except (LookupError, ValueError, ZeroDivisionError):  # values are missing
-      checked.append((claim.text, None))
-  return checked
-
-
-def problems(table: Table, records: Records, mode: str) -> list[str]:
-  """What keeps a table from being as it should: evals that did not fit, claims that do not hold."""
-  lines = [f'{name}: {line}' for name, r in records.items() for line in r['skipped']]
-  return lines + [
-    f'it does not hold that {t}' for t, holds in claims(table, records, mode) if holds is False
-  ]
 
 
 def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str]]]:

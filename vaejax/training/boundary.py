@@ -21,7 +21,6 @@ from vaejax.objectives.classification import over_labelled
 from vaejax.reporting import previews
 from vaejax.reporting.log import Log
 from vaejax.runs import checkpoint, restore
-from vaejax.runs.resume import member_in_words
 from vaejax.training import divergence, patience
 from vaejax.training.setup import Setup
 from vaejax.types import Metrics, State, averaged
@@ -75,7 +74,7 @@ class BoundaryHandler:
     self.earlier, self.began = seconds, time.monotonic()
     self.row_step, self.row_time = stack.current_step(state), self.began  # of the last row
     self.frozen = stack.frozen_members(state)
-    self.watched = setup.passes[setup.watched]
+    self.skipped = set()  # evals that could not be computed
     self.test_values = None  # of the last test while training
     self.early = None  # the state of the test after which the run stops early
     self.tests = []  # the history of setup.patience
@@ -105,7 +104,8 @@ class BoundaryHandler:
     variables, key = averaged(state), jax.random.key(EVAL_SEED)
     if test:
       hyper = scheduled(state, setup.schedules)
-      pending = pending._replace(test=self.watched.start(variables, hyper, key, setup.watch_size))
+      start = setup.passes[setup.watched].start
+      pending = pending._replace(test=start(variables, hyper, key, setup.watch_size))
     if cadence.is_due(step, cadence.test):
       self.make_pictures = self.make_pictures or setup.make_pictures()
       pending = pending._replace(pictures=sharding.replicate(self.make_pictures(variables, key)))
@@ -138,7 +138,7 @@ class BoundaryHandler:
       self.log.show_progress(step, self.mean_over_members(metrics))
     values = []
     if pending.test is not None:
-      self.test_values = self.watched.finish(pending.test)
+      self.test_values = self.finish_pass(setup.watched, pending.test)
       values = [passes.flat(v) for v in self.test_values]
       if not setup.members and not any(map(math.isfinite, values[0].values())):
         self.check_finite([{f'test {k}': v for k, v in values[0].items()}], first, step)
@@ -155,6 +155,15 @@ class BoundaryHandler:
     if setup.patience and pending.test is not None and step % setup.patience.every == 0:
       self.tests.append((step, values[0].get(setup.patience.metric, math.nan)))
       self.early = patience.early_end(setup, self.tests, pending.snapshot[0], self.log)
+
+  def finish_pass(self, split: str, pending: passes.Pending) -> list[passes.Values]:
+    """Waits for a pass over a split, and logs each eval that cannot be computed, once."""
+    values, skipped = self.setup.passes[split].finish(pending)
+    for name, line in skipped.items():
+      if self.log and name not in self.skipped:
+        self.log.print(f'{line} (on {split})')
+    self.skipped |= skipped.keys()
+    return values
 
   def mean_metrics(self, step: int, sums: Metrics) -> list[dict[str, float]]:
     """The metrics of the steps since the last row, waited for, averaged and checked."""
@@ -239,8 +248,4 @@ class BoundaryHandler:
       divergence.fail(reasons[0], setup.hyper, self.checkpoints)
     self.frozen |= reasons.keys()
     for place, reason in reasons.items() if self.log else ():
-      member = setup.members[place]
-      others = 'all members are frozen now' if self.all_frozen else 'the others go on'
-      self.log.print(
-        f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {others}'
-      )
+      self.log.print(divergence.freezing(setup.members[place], reason, self.all_frozen))

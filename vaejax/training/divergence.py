@@ -4,10 +4,11 @@ import contextlib
 import math
 from collections.abc import Mapping
 
+from vaejax.core.stack import Member
 from vaejax.distributed import processes
 from vaejax.errors import RunError
 from vaejax.runs import checkpoint
-from vaejax.runs.resume import hyper_in_words
+from vaejax.runs.resume import hyper_in_words, member_in_words
 from vaejax.types import Method
 
 
@@ -34,6 +35,12 @@ def reasons(
         f'{first} to {last}'
       )
   return result
+
+
+def freezing(member: Member, reason: str, last: bool) -> str:
+  """The line about a member that is frozen for a reason; `last` if all are frozen now."""
+  others = 'all members are frozen now' if last else 'the others go on'
+  return f'{member_in_words(member)}: {reason}. It is frozen at its last good step; {others}'
 
 
 def fail(

@@ -35,12 +35,12 @@ def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
   if setup.partial or handler.test_values is None:
     handler.row_step = step
     handler.write_row('test', [passes.flat(v) for v in values], final=True)
-  protocol = lambda split, n=0: setup.protocol(split, step, state.ema is not None, n)
+  protocol = lambda split: setup.protocol(split, step, state.ema is not None)
   if setup.members:
     rows, protocols = list(values), protocol('test')
     if best := setup.best.lstrip('-'):  # the value by which members are ordered
       of_best = next((e for e, of_eval in watched[0].items() if best in of_eval), '')
-      protocols['validation'] = protocol('validation', setup.watch_size).get(of_best, {})
+      protocols['validation'] = protocol('validation').get(of_best, {})
       name, none = f'validation/{best}', Estimate(math.nan)
       rows = [
         {**of_test, 'validation': {name: by_name(v).get(best, none)}}
@@ -49,7 +49,7 @@ def final_test(handler: BoundaryHandler, state: State) -> list[passes.Values]:
     sweep_files.write_results(folder, setup.members, steps, rows, protocols)
     return values
   if setup.watched == 'validation':
-    record(folder, watched[0], protocol('validation', setup.watch_size))
+    record(folder, watched[0], protocol('validation'))
   record(folder, values[0], protocol('test'))
   report.write_report(folder)
   return values
@@ -67,7 +67,8 @@ def evaluate(handler: BoundaryHandler, split: str, state: State, limit: int = 0)
       # SIGTERM.
       stop_signal = resources.enter_context(processes.stop_signals())
       show = stopping(show, stop_signal, stack.current_step(state))
-    return split_pass.finish(split_pass.start(averaged(state), hyper, key, limit, show))
+    pending = split_pass.start(averaged(state), hyper, key, limit, show)
+    return handler.finish_pass(split, pending)
 
 
 def stopping(show, stop_signal: Callable[[], int], step: int) -> Callable[..., None]:

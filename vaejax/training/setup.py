@@ -11,26 +11,18 @@ from vaejax.core.devices import ANY_LAYOUT, Layout, make_mesh
 from vaejax.core.passes import Pass, make_pass
 from vaejax.core.stack import Member
 from vaejax.data import left_out, means, sources, splits
-from vaejax.data.labels import Count, read, sample
 from vaejax.data.source import Source
-from vaejax.data.table import Table
 from vaejax.errors import UserError
-from vaejax.evaluation.evals import (
-  check_best,
-  check_labels,
-  fit_split,
-  make_evals,
-  make_protocol,
-  needs_labels,
-)
+from vaejax.eval_type import Eval
+from vaejax.evaluation.evals import check_best, make_evals, make_protocol
 from vaejax.evaluation.streams import open_others
 from vaejax.lookup import lookup
 from vaejax.reporting import previews
 from vaejax.runs import checkpoint, same_data, workdir
-from vaejax.training import patience
+from vaejax.training import checks, patience
 from vaejax.training.cadence import Cadence
 from vaejax.training.program import Program, make_program
-from vaejax.types import Eval, Method, State
+from vaejax.types import Method, State
 
 
 class Setup(NamedTuple):
@@ -45,7 +37,7 @@ class Setup(NamedTuple):
     evals: {name: Eval}; skipped_evals: a line for each eval that does not fit.
     passes: {split: a pass of all evals over it}, for 'test', and 'validation' if the data has it.
     watched: the split that is tested while training; watch_size: how many of its examples.
-    protocol: (split, step, ema, n) -> {eval: everything its values depend on}.
+    protocol: (split, step, ema) -> {eval: everything its values depend on}.
     make_pictures: () -> the function of reporting.previews.make; it loads test images.
     mesh, program, schedules: the devices, the compiled steps, {entry of hyper: step -> factor}.
     members: of a stack of runs; () for a single run.
@@ -108,10 +100,10 @@ def set_up(
     name: table for name, table in splits.tables(config.data, data_dir)._asdict().items() if table
   }
   method = factory.make_method(config, sources.example(config.data, tables['train']))
-  labels = check_training_labels(config, method, tables['train'])
+  labels = checks.check_training_labels(config, method, tables['train'])
   weigh_labels = 'label' in tables['train'].row and not (labels and not labels.unlabelled)
   count = config.batch_size * method.batches
-  leaves_out = check_left_out(config, members, tables['train'])
+  leaves_out = checks.check_left_out(config, members, tables['train'])
   source = sources.train(config.data, tables['train'], count, config.seed, put, bool(leaves_out))
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')
@@ -119,7 +111,7 @@ def set_up(
   evals, others, missing = open_others(evals, config.data, data_dir, source.example, put)
   skipped += missing
   watched = 'validation' if 'validation' in tables else 'test'
-  evals_of, lines = fit_evals(config, method, evals, source.example, tables, labels)
+  evals_of, lines, notes = checks.fit_evals(config, method, evals, source.example, tables, labels)
   skipped += lines
   check_best(
     config.checkpoint.best, evals_of[watched], skipped, config.data.name, 'validation' in tables
@@ -162,7 +154,7 @@ def set_up(
         *([left_out.in_words(leaves_out, source.example.class_names)] if leaves_out else []),
       ]
     ),
-    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)),
+    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)) + notes,
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
     evals=evals,
@@ -189,45 +181,6 @@ def set_up(
     patience=patient,
     images_per_step=count * max(1, len(members)),
   )
-
-
-def check_left_out(config, members: tuple[Member, ...], train: Table) -> list[float]:
-  """The classes that are left out of training, by the run or by members; [] if none is. Raises
-  UserError."""
-  name = left_out.FIELD
-  if name not in config.hyper:
-    return []
-  if config.schedule.get(name, 'constant') != 'constant':
-    raise UserError(f'schedule.{name} must be constant: a run leaves out one class')
-  if not train.classes:
-    raise UserError(f'hyper.{name} needs classes, but {train.origin} has none')
-  values = [member.hyper[name] for member in members] or [config.hyper[name]]
-  left_out.check(values, read(train, math.inf), train.classes, train.origin)
-  return values
-
-
-def check_training_labels(config, method: Method, train: Table) -> Count | None:
-  """Returns how many rows of the training split have a label, None if that is not counted. Raises
-  UserError if the method cannot be trained on them."""
-  labels = sources.count_labels(config.data, train)
-  if labels or not method.conditional:
-    check_labels(config, method, train.origin, labels)
-  else:
-    check_labels(config, method, f'a sample of {train.origin}', sample(train))
-  return labels
-
-
-def fit_evals(config, method: Method, evals, example, tables, labels: Count | None) -> tuple:
-  """{split: its evals} of the splits that are tested, and a line for each eval that does not fit
-  one, where `labels` are those of the training split."""
-  # Reading labels may decode a split, so they are read only if they are needed.
-  used = needs_labels(config, method) or any('train' in e.extract for e in evals.values())
-  fitting, skipped = {}, []
-  for split in (split for split in tables if split != 'train'):
-    counts = sources.count_labels(config.data, tables[split]) if used else None, labels
-    fitting[split], lines = fit_split(evals, config, method, example, split, counts)
-    skipped += lines
-  return fitting, skipped
 
 
 def microbatch(config) -> int:

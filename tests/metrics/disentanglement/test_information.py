@@ -130,7 +130,7 @@ def test_densities_are_means_over_rows():
   for s in (0, 31, 32, 49):
     each = norm.logpdf(z[s], mean, scale)
     total, others = each.sum(1), np.arange(70) != s
-    assert q.own[s] == pytest.approx(total[s], rel=1e-4)
+    assert q.conditional[s] == pytest.approx(total[s], rel=1e-4)
     assert q.joint[s] == pytest.approx(np.log(np.exp(total).mean()), rel=1e-3, abs=1e-4)
     want = np.log(np.exp(total[others]).mean())
     assert q.joint_others[s] == pytest.approx(want, rel=1e-3, abs=1e-4)

@@ -1,5 +1,5 @@
 """Densities of the aggregate posterior q(z) = 1/N Σ_n q(z|x_n) of diagonal Gaussians at draws of z,
-over all rows, and over the rows that share a factor's value with the draw's own."""
+over all rows, and over the rows that share a factor's value with the draw."""
 
 from typing import NamedTuple
 
@@ -16,14 +16,14 @@ class Densities(NamedTuple):
   """Log densities, in nats, at S draws of z, each from the row of its own index.
 
   Attributes:
-    own: log q(z|x) of its own row, [S].
+    conditional: log q(z|x) of that row, [S].
     joint: log q(z), [S].
-    joint_others: the same without its own row, [S].
+    joint_others: the same without that row, [S].
     marginals: log q(z_j), [S, L].
     given: log q(z_j | v_f) over the rows with the same value of factor f, [S, L, F].
   """
 
-  own: np.ndarray
+  conditional: np.ndarray
   joint: np.ndarray
   joint_others: np.ndarray
   marginals: np.ndarray
@@ -53,7 +53,7 @@ def _densities(mean, scale, z, factors):
     log_q = log_norm - 0.5 * jnp.square(error)  # [S, N, L]
     total = jnp.sum(log_q, axis=-1)
     index = start + jnp.arange(CHUNK)
-    own = jnp.take_along_axis(total, jnp.minimum(index, count - 1)[:, None], axis=1)[:, 0]
+    conditional = jnp.take_along_axis(total, jnp.minimum(index, count - 1)[:, None], axis=1)[:, 0]
     others = jnp.where(jnp.arange(count) == index[:, None], -jnp.inf, total)
     joint = jax.nn.logsumexp(total, axis=1) - jnp.log(count)
     joint_others = jax.nn.logsumexp(others, axis=1) - jnp.log(count - 1)
@@ -63,7 +63,7 @@ def _densities(mean, scale, z, factors):
     same = (factors == factors[jnp.minimum(index, count - 1)][:, None]).astype(q.dtype)
     sums = jnp.einsum('snl,snf->slf', q, same, precision='highest')
     given = largest[..., None] + jnp.log(sums / jnp.sum(same, axis=1)[:, None])
-    return own, joint, joint_others, marginals, given
+    return conditional, joint, joint_others, marginals, given
 
   starts = jnp.arange(z.shape[0] // CHUNK) * CHUNK
   chunks = z.reshape(-1, CHUNK, z.shape[1])

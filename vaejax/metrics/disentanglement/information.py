@@ -26,10 +26,11 @@ def bin_indices(codes: np.ndarray, bins: int = BINS) -> np.ndarray:
   return np.minimum(((codes - low) / width * bins).astype(np.int64), bins - 1)
 
 
-def entropy(counts: np.ndarray, axis: int = -1) -> np.ndarray:
-  """The entropy of proportions, in nats, from counts."""
-  p = counts / np.maximum(counts.sum(axis=axis, keepdims=True), 1e-300)
-  return -np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0), axis=axis)
+def entropy(counts: np.ndarray) -> np.ndarray:
+  """The entropy of proportions along the last axis, in nats, from counts or other amounts; 0 if all
+  are 0."""
+  p = counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1e-300)
+  return -np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0), axis=-1)
 
 
 def binned(indices: np.ndarray, factors: np.ndarray, weights: np.ndarray | None = None) -> Tables:

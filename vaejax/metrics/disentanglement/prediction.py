@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
+from vaejax.metrics.disentanglement.information import entropy
+
 REGRESSORS = ('extra_trees', 'boosting', 'lasso')
 MAX_DEPTH = 8  # of extra_trees
 LEAVES = 250  # at most, as rows of a leaf are at least 1 / LEAVES of all
@@ -81,35 +83,32 @@ def dci(importance: np.ndarray, informativeness: float) -> Dci:
 
 def _concentration(rows: np.ndarray) -> np.ndarray:
   """1 - entropy / log(columns) of the proportions of each row; 0 for a row of zeros."""
-  totals = rows.sum(axis=1, keepdims=True)
-  p = rows / np.where(totals > 0, totals, 1.0)
-  entropy = -np.sum(np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0), axis=1)
-  scaled = entropy / np.log(rows.shape[1]) if rows.shape[1] > 1 else entropy
-  return np.where(totals[:, 0] > 0, 1 - scaled, 0.0)
+  largest = np.log(rows.shape[1]) if rows.shape[1] > 1 else 1.0
+  return np.where(rows.sum(axis=1) > 0, 1 - entropy(rows) / largest, 0.0)
 
 
-def sap(train, test, intervals: int = THRESHOLDS) -> float:
+def sap(train, test) -> float:
   """Separated attribute predictability: the mean over factors of the gap between the two latents
   that predict it best (Kumar et al. 2018, arXiv:1711.00848, section 3). A single latent has the gap
   to chance.
 
   A latent predicts by thresholds that maximise the balanced accuracy on `train`, here between
-  `intervals` quantiles; the accuracy is that on `test`. All factors are taken as categorical.
+  THRESHOLDS quantiles; the accuracy is that on `test`. All factors are taken as categorical.
   """
   by_factor = zip(train[1].T, test[1].T, strict=True)
-  scores = np.stack([_by_thresholds(train[0], v, test[0], w, intervals) for v, w in by_factor])
+  scores = np.stack([_by_thresholds(train[0], v, test[0], w) for v, w in by_factor])
   chance = 1 / (train[1].max(axis=0) + 1)
   ordered = np.sort(np.column_stack([scores, chance] if scores.shape[1] < 2 else [scores]), axis=1)
   return float(np.mean(ordered[:, -1] - ordered[:, -2]))
 
 
-def _by_thresholds(z, v, test_z, test_v, intervals: int) -> np.ndarray:
+def _by_thresholds(z, v, test_z, test_v) -> np.ndarray:
   """The balanced accuracy [L] on test rows of the best class of each interval of each latent."""
   values = int(max(v.max(), test_v.max())) + 1
   present = np.bincount(test_v, minlength=values)
   scores = []
   for x, test_x in zip(z.T, test_z.T, strict=True):
-    edges = np.unique(np.quantile(x, np.linspace(0, 1, intervals + 1)[1:-1]))
+    edges = np.unique(np.quantile(x, np.linspace(0, 1, THRESHOLDS + 1)[1:-1]))
     cells = np.searchsorted(edges, x, side='right') * values + v
     counts = np.bincount(cells, minlength=(len(edges) + 1) * values).reshape(-1, values)
     best = (counts / np.maximum(counts.sum(axis=0), 1)).argmax(axis=1)

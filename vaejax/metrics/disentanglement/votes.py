@@ -55,7 +55,7 @@ def draw(grouped: Groups, random, votes: int, width: int) -> tuple[np.ndarray, n
   return fixed, rows
 
 
-def factor_vae_score(codes, grouped: Groups, random, train: int, test: int, batch=BATCH) -> float:
+def factor_vae_score(codes, grouped: Groups, random, train: int, test: int) -> float:
   """The accuracy, on `test` votes, of a majority vote that `train` votes made: for each vote the
   latent whose variance over a batch with one factor fixed, divided by its variance over all rows,
   is least; the majority says which factor that latent stands for.
@@ -66,9 +66,8 @@ def factor_vae_score(codes, grouped: Groups, random, train: int, test: int, batc
   Args:
     codes: [N, L].
     random: a numpy Generator.
-    batch: rows of a vote.
   """
-  fixed, rows = draw(grouped, random, train + test, batch)
+  fixed, rows = draw(grouped, random, train + test, BATCH)
   variance = codes.var(axis=0, ddof=1)
   active = np.flatnonzero(variance > 0)
   if len(active):
@@ -82,9 +81,9 @@ def factor_vae_score(codes, grouped: Groups, random, train: int, test: int, batc
   return float(np.mean(majority[least[train:]] == fixed[train:]))
 
 
-def beta_vae_score(codes, grouped: Groups, random, train: int, test: int, batch=BATCH) -> float:
+def beta_vae_score(codes, grouped: Groups, random, train: int, test: int) -> float:
   """The accuracy, on `test` votes, of a linear classifier of the fixed factor, from the mean of
-  |z - z'| over `batch` pairs of rows that share its value. It is a logistic regression
+  |z - z'| over BATCH pairs of rows that share its value. It is a logistic regression
   of scikit-learn, trained on `train` votes, with features of unit variance and little
   regularisation.
 
@@ -93,9 +92,9 @@ def beta_vae_score(codes, grouped: Groups, random, train: int, test: int, batch=
   from sklearn.exceptions import ConvergenceWarning
   from sklearn.linear_model import LogisticRegression
 
-  fixed, rows = draw(grouped, random, train + test, 2 * batch)
+  fixed, rows = draw(grouped, random, train + test, 2 * BATCH)
   codes = np.float32(codes)
-  gaps = [np.abs(x.take(rows[:, :batch]) - x.take(rows[:, batch:])).mean(1) for x in codes.T]
+  gaps = [np.abs(x.take(rows[:, :BATCH]) - x.take(rows[:, BATCH:])).mean(1) for x in codes.T]
   features = np.stack(gaps, axis=1)
   scale = features[:train].std(axis=0)
   features = (features - features[:train].mean(axis=0)) / np.where(scale > 0, scale, 1.0)

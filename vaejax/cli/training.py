@@ -1,4 +1,5 @@
-"""The verbs: each takes flags and config overrides, and returns the exit status."""
+"""The verbs that train, and those before it: each takes flags and config overrides, and returns the
+exit status."""
 
 import functools
 import shlex
@@ -138,129 +139,6 @@ def show(flags, overrides) -> int:
   return 0
 
 
-def open_run(flags):
-  """Returns the trained run that the flags name. Raises UserError."""
-  from vaejax.api.run import Run
-  from vaejax.runs import trained
-
-  opened = trained.open_run(flags.workdir, log, flags.checkpoint, member=flags.member)
-  return Run(trained.with_data(opened, flags.data, flags.data_dir), flags.weights, log)
-
-
-def sample(flags, overrides) -> int:
-  """The verb `sample`."""
-  from vaejax.api.sample import write_samples
-
-  settings = flags.seed, flags.temperature, flags.draw, flags.label
-  video_settings = flags.given, flags.futures, flags.rollout
-  print(write_samples(open_run(flags), flags.n, flags.out, *settings, *video_settings))
-  return 0
-
-
-def encode(flags, overrides) -> int:
-  """The verb `encode`."""
-  from vaejax.api.files import write_latents
-
-  print(write_latents(open_run(flags), flags.split, flags.n, flags.out))
-  return 0
-
-
-def reconstruct(flags, overrides) -> int:
-  """The verb `reconstruct`."""
-  from vaejax.api.files import write_reconstructions
-
-  print(write_reconstructions(open_run(flags), flags.split, flags.n, flags.out))
-  return 0
-
-
-def score(flags, overrides) -> int:
-  """The verb `score`."""
-  from vaejax.api.run import load
-  from vaejax.api.score import write_scores
-
-  background = load(flags.background) if flags.background else None
-  settings = flags.inputs, flags.split, flags.out, background, flags.draws, flags.samples
-  print(write_scores(open_run(flags), *settings))
-  return 0
-
-
-def evaluate(flags, overrides) -> int:
-  """The verb `evaluate`. Its status is 1 if an eval of --evals does not fit the run."""
-  from vaejax.estimates import in_words
-  from vaejax.evaluation.evaluate import evaluate as run
-  from vaejax.runs.sweep_files import is_sweep
-
-  if flags.member is None and is_sweep(flags.workdir):
-    return evaluate_sweep(flags, overrides)
-  evals = flags.evals, flags.split, flags.seed, overrides
-  which = flags.weights, flags.checkpoint, flags.data_dir, flags.member
-  values, skipped, problem = run(flags.workdir, *evals, *which, log, flags.data)
-  width = max(map(len, values), default=0)
-  for name, estimate in values.items():
-    print(f'{name:>{width}} {in_words(estimate)}')
-  folder = flags.workdir if flags.member is None else flags.workdir / 'members' / str(flags.member)
-  if isinstance(problem, OSError):
-    log(f'not recorded: {folder} cannot be written ({problem.strerror})')
-  elif problem:
-    raise problem
-  else:
-    print(f'recorded in {folder / "evaluation.json"}')
-  if flags.evals and skipped:
-    raise RunError('; '.join(skipped))
-  for line in skipped:
-    log(line)
-  return 0
-
-
-def evaluate_sweep(flags, overrides) -> int:
-  """The verb `evaluate` of all members of a sweep."""
-  from vaejax.sweeps import summary
-  from vaejax.sweeps.evaluate import evaluate_sweep as run
-
-  folder, evals = flags.workdir, (flags.evals, flags.split, flags.seed, overrides)
-  which = flags.weights, flags.checkpoint, flags.data_dir, log, flags.data
-  estimates, skipped, problem = run(folder, *evals, *which)
-  print(summary.estimates_text(folder, estimates))
-  if problem:
-    raise RunError(f'the values are not all recorded in {folder}: {problem}')
-  print(f'recorded in {folder / "members"}/K/evaluation.json')
-  if flags.checkpoint == 'latest':
-    print(f'and in {folder / "results.csv"}, {folder / "table.csv"}')
-  if skipped and flags.evals:
-    raise RunError('; '.join(skipped))
-  for line in skipped:
-    log(line)
-  return 0
-
-
-def prepare(flags, overrides) -> int:
-  """The verb `prepare`."""
-  from vaejax.data.prepare import catalog
-
-  data_dir = flags.data_dir and str(flags.data_dir)
-  print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))
-  return 0
-
-
-def report(flags, overrides) -> int:
-  """The verb `report`."""
-  from vaejax.runs.files import not_writable
-  from vaejax.sweeps.comparison import write_comparison
-
-  out = flags.out
-  if out.suffix != '.html' or out.is_dir():
-    raise UserError(f'cannot write {out}. Use the name of a file that ends in .html')
-  if problem := None if out.absolute().parent.is_dir() else f'there is no folder {out.parent}':
-    raise UserError(f'cannot write {out}: {problem}. Create it first')
-  if problem := not_writable(out.absolute().parent):
-    raise UserError(f'cannot write {out}: {problem}. Choose another place with --out=FILE')
-  path, warnings = write_comparison(flags.runs, out)
-  for line in warnings:
-    log(f'protocols differ: {line}')
-  print(path)
-  return 0
-
-
 @stoppable
 def reproduce(flags, overrides) -> int:
   """The verb `reproduce`."""
@@ -276,6 +154,15 @@ def reproduce(flags, overrides) -> int:
   print(f'\nwritten: {folder / "table.md"}, {folder / "table.json"}, {folder / "report.html"}')
   if problems:
     raise RunError('; '.join(problems))
+  return 0
+
+
+def prepare(flags, overrides) -> int:
+  """The verb `prepare`."""
+  from vaejax.data.prepare import catalog
+
+  data_dir = flags.data_dir and str(flags.data_dir)
+  print(catalog.prepare(flags.name, data_dir) if flags.name else catalog.listing(data_dir))
   return 0
 
 

@@ -1,0 +1,61 @@
+"""What the texts of flags may be: each type parses one, or raises ArgumentTypeError."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from vaejax.data.readers import is_path
+
+
+def integer(low: int, high: int):
+  """Returns the type of a flag that takes a whole number in this range."""
+
+  def parse(text: str) -> int:
+    if not text.isdecimal() or not low <= int(text) <= high:
+      raise argparse.ArgumentTypeError(f'{text!r} is not a whole number from {low} to {high:,}')
+    return int(text)
+
+  return parse
+
+
+count, index, seed = integer(1, 10**6), integer(0, 10**6), integer(0, 2**32 - 1)
+
+
+def nonnegative(text: str) -> float:
+  """The type of a flag that takes a finite number from 0 on."""
+  try:
+    number = float(text)
+  except ValueError:
+    number = -1.0
+  if not 0 <= number < float('inf'):
+    raise argparse.ArgumentTypeError(f'{text!r} is not a number from 0 on')
+  return number
+
+
+def path(text: str) -> Path:
+  """The type of a flag that takes a path; ~ is the user's home, also where the shell leaves it."""
+  return Path(os.path.expanduser(text))
+
+
+def folder(text: str) -> str:
+  """The type of a flag that takes an existing folder."""
+  if not path(text).is_dir():
+    raise argparse.ArgumentTypeError(f'there is no folder {text!r}')
+  return str(path(text))
+
+
+def dataset(text: str) -> str:
+  """The type of a flag that takes the name of a dataset, or a path that exists, which becomes
+  absolute."""
+  if text.startswith(('.', '~', os.sep)) and not path(text).exists():
+    raise argparse.ArgumentTypeError(f'there is no file or folder {text!r}')
+  return str(path(text).absolute()) if is_path(text) else text
+
+
+def names(text: str) -> tuple[str, ...]:
+  """The type of a flag that takes names: elbo,nll or elbo+nll."""
+  parts = tuple(name for name in re.split('[,+]', text) if name)
+  if not parts:
+    raise argparse.ArgumentTypeError(f'{text!r} has no names. Use for example elbo,nll')
+  return parts
