@@ -26,8 +26,7 @@ class Eval(NamedTuple):
     protocol: what else a value depends on.
     limit: number of examples that are tested, from the first on: further ones are masked, and
       their rows are not collected; 0: all.
-    spaced: whether as many rows of 'train' as of 'test', evenly spaced, are enough for it. It gets
-      all of them if another eval of the pass needs them.
+    spaced: whether it gets only as many rows of 'train' as there are of 'test', evenly spaced.
     previous: number of rows of a split that `extract` needs before each row, as
       batch['previous_image'] [B, previous, H, W, C] and so on, the nearest last. Before the first
       row of the split, they are that row.

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from run_eval import near
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from vaejax import previous
 from vaejax.config.load import load_config
@@ -204,3 +205,56 @@ def test_other_data_is_a_stream_of_its_own(project):
   for name, t in (('test', rows), ('mine', others)):
     image = t.load()['image'].astype(np.float64) / 255
     assert found['e'][name].value == pytest.approx(image.sum(), rel=0.01), name
+
+
+def test_statistics_on_the_host_have_one_thread_of_each_blas(project):
+  threads = lambda: [x['num_threads'] for x in threadpool_info() if x['user_api'] == 'blas']
+  config, seen = load_config('configs/vae.py:digits,smoke'), []
+  rows = subset(splits.table(config.data, 'test', None), np.arange(8))
+  method = factory.make_method(config, sources.example(config.data, rows))
+  extract = lambda v, batch, key, hyper: ({}, {'label': batch['label']})
+  e = Eval({'test': extract}, lambda sums, rows: seen.extend(threads()) or {}, list)
+  mesh = make_mesh(0, devices=jax.devices()[:1])
+  with threadpool_limits(2, 'blas'):
+    before = threads()
+    made = passes.make_pass({'e': e}, method, sources.test(config.data, rows), 8, mesh)
+    made.finish(made.start({'x': jnp.zeros(1)}, {}, jax.random.key(0)))
+    assert before and threads() == before
+  assert seen == [1] * len(before)
+
+
+def test_a_pass_ends_where_no_eval_tests_further_examples(project):
+  """Of each split: here 17 of the tested one, and all of other data."""
+  config = load_config('configs/vae.py:digits,smoke')
+  table = splits.table(config.data, 'test', None)
+  rows = subset(table, np.arange(ROWS))
+  method = factory.make_method(config, sources.example(config.data, rows))
+  extract = lambda v, batch, key, hyper: ({'n': batch['mask'].sum()}, {'label': batch['label']})
+  finish = lambda sums, rows: {
+    f'{name}_{s}': (float(x), None)
+    for s in rows
+    for name, x in (('n', sums[s]['n']), ('labels', rows[s]['label'].sum()))
+  }
+  evals = {
+    'a': Eval({'test': extract, 'mine': extract}, finish, list, limit=17),
+    'b': Eval({'test': extract}, finish, list, limit=5),
+    'c': Eval({'mine': extract}, finish, list),
+  }
+  mesh, source = make_mesh(0, devices=jax.devices()[:1]), sources.test(config.data, rows)
+  made = passes.make_pass(evals, method, source, 8, mesh, others={'mine': source})
+  seen = []
+  show = lambda output, done, total: seen.append((done, total))
+  (found,), _ = made.finish(made.start({'x': jnp.zeros(1)}, {}, jax.random.key(0), show=show))
+  label = table.load()['label'][:ROWS].astype(int)
+  first = [(8, 17), (16, 17), (17, 17)]
+  assert seen == first + [(min(8 * k, ROWS), ROWS) for k in range(1, 8)]
+  for name, stream, n in (
+    ('a', 'test', 17),
+    ('a', 'mine', 17),
+    ('b', 'test', 5),
+    ('c', 'mine', 50),
+  ):
+    values = found[name]
+    assert values[f'n_{stream}'].value == n
+    assert values[f'n_{stream}'].n == (17 if name == 'a' else n)
+    assert values[f'labels_{stream}'].value == label[:n].sum()

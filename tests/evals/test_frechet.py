@@ -13,6 +13,7 @@ from vaejax.core.passes import make_pass
 from vaejax.data import source
 from vaejax.data.arrays import tables
 from vaejax.errors import UserError
+from vaejax.eval_type import Eval
 from vaejax.evals import fid, frechet, frechet_vgg16, kernel, kernel_vgg16, kid, precision_recall
 from vaejax.evaluation import features
 from vaejax.evaluation.judges import Judge
@@ -189,9 +190,9 @@ def test_what_has_no_samples_or_is_no_image_is_refused(judge):
       module.make(toy(), config(), example_of((9, *SHAPE), data='video'))
 
 
-@pytest.mark.parametrize('kind', ['none', 'dynamic'])
-def test_a_pass_reads_as_many_training_rows_as_are_tested(judge, kind):
-  """Evenly spaced, and as they were before they were binarised."""
+@pytest.mark.parametrize(('kind', 'beside'), [('none', False), ('dynamic', False), ('none', True)])
+def test_a_pass_reads_as_many_training_rows_as_are_tested(judge, kind, beside):
+  """Evenly spaced, and as they were before they were binarised; beside an eval of all rows too."""
   images = RANDOM.integers(0, 256, (90, *SHAPE), np.uint8)
   split = tables({'train': {'image': images}, 'test': {'image': images[:30]}})
   train, test = (source.make(split[name], 1, kind) for name in ('train', 'test'))
@@ -200,8 +201,14 @@ def test_a_pass_reads_as_many_training_rows_as_are_tested(judge, kind):
   e = frechet.make(method, config(frechet={'resamples': 0}), test.example)
   seen = {}
   kept = e._replace(finish=lambda sums, rows: seen.update(rows) or {})
-  a_pass = make_pass({'frechet': kept}, method, test, 8, make_mesh(), train=train)
+  every = lambda v, batch, key, hyper: ({}, {'pixels': batch['image']})
+  all_rows = Eval({'train': every}, lambda sums, rows: seen.update(all=rows) or {}, list)
+  evals = {'frechet': kept, **({'all': all_rows} if beside else {})}
+  a_pass = make_pass(evals, method, test, 8, make_mesh(), train=train)
   a_pass.finish(a_pass.start(Variables({}, {}), {}, jax.random.key(0)))
+  if beside:
+    np.testing.assert_allclose(seen['all']['train']['pixels'], images / 255, atol=1e-6)
+    assert list(seen['all']['train']) == ['pixels'] and all_rows.extract.keys() == {'train'}
   for stream, rows in (('train', images[::3]), ('test', images[:30])):
     (got,) = (x for name, x in seen[stream].items() if name.endswith('features'))
     np.testing.assert_allclose(got, rows.reshape(30, 6) / 255, atol=1e-6)

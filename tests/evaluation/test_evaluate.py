@@ -15,7 +15,7 @@ from vaejax.data import sources, splits
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
 from vaejax.eval_type import Eval
-from vaejax.evaluation.evaluate import evaluate, record
+from vaejax.evaluation.evaluate import evaluate, record, report_progress
 from vaejax.lookup import lookup
 from vaejax.runs.trained import open_run
 from vaejax.types import Method, averaged
@@ -213,3 +213,13 @@ def test_data_of_another_shape_is_refused(copied):
     UserError, match=r'images of \(10, 10, 1\), but the run was trained on images of \(8, 8, 1\)'
   ):
     evaluate(copied, ['elbo'])
+
+
+def test_the_time_that_is_left_is_that_of_the_current_split(monkeypatch):
+  """1,000 s for 10 examples of one split, then 20 s for each of the next."""
+  lines, times = [], iter([0.0, 500.0, 1000.0, 1020.0, 1040.0])
+  monkeypatch.setattr('time.monotonic', lambda: next(times))
+  show = report_progress('mse', lines.append)
+  for done, total in ((5, 10), (10, 10), (1, 4), (2, 4)):
+    show(jnp.zeros(1), done, total)
+  assert [line.split(', ')[1] for line in lines] == [f'{n} s left' for n in (500, 0, 60, 40)]

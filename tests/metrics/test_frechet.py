@@ -96,6 +96,14 @@ def test_the_bootstrap_has_the_error_of_repeated_draws():
   assert np.mean(errors) == pytest.approx(spread, rel=0.25)
 
 
+def test_the_interval_does_not_depend_on_the_number_of_cores(monkeypatch):
+  a, b = RANDOM.normal(size=(2, 60, 5))
+  want = between(a, b, resamples=12)
+  for cores in (1, 3, None):
+    monkeypatch.setattr('os.cpu_count', lambda cores=cores: cores)
+    assert between(a, b, resamples=12) == want
+
+
 @pytest.mark.parametrize('of_draws', [_distance_of_draws, _distance_of_few])
 def test_resampled_rows_have_the_distance_of_repeated_ones(of_draws):
   """In both forms, with more rows than features and with fewer."""

@@ -140,9 +140,9 @@ class Run:
     """Returns anomaly scores of every image, {name: [N] float32}, larger for less likely ones.
 
     They are 'neg_elbo', 'neg_log_prob' (-log p(x) by importance sampling), 'recon' and 'kl' in
-    nats, and 'squared_error' of the reconstruction, summed over elements in the range inside the
-    method, as far as the method has them. The draws are fixed, so the score of an image is always
-    the same.
+    nats, 'squared_error' of the reconstruction, summed over elements in the range inside the
+    method, and 'error_per_variation', which divides that by the image's total variation, as far as
+    the method has them. The draws are fixed, so the score of an image is always the same.
 
     Args:
       draws: of the latents, for the ELBO and its terms.

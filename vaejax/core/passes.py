@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from vaejax.core import stack
 from vaejax.core.batch_program import IS_TESTED, make_batch_program
@@ -18,8 +19,12 @@ from vaejax.types import Hyper, Method, Variables
 
 Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 
+# The training rows of evals that need as many as there are test rows, see Eval.spaced, if another
+# eval of the pass needs all of them.
+SPACED = 'train, spaced'
+
 # Streams that share a loop; the first is the split that the loop reads.
-LOOPS = ('test', 'samples'), ('train',)
+LOOPS = ('test', 'samples'), ('train',), (SPACED,)
 
 
 class Pending(NamedTuple):
@@ -65,6 +70,16 @@ def spaced(split: Source, n: int) -> Source:
   )
 
 
+def read_spaced(e: Eval) -> Eval:
+  """The eval with the rows of the stream SPACED as its rows of 'train'."""
+  renamed = lambda streams, old, new: {new if k == old else k: x for k, x in streams.items()}
+  original = lambda streams: renamed(streams, SPACED, 'train')
+  return e._replace(
+    extract=renamed(e.extract, 'train', SPACED),
+    finish=lambda sums, rows: e.finish(original(sums), original(rows)),
+  )
+
+
 def make_pass(
   evals: Mapping[str, Eval],
   method: Method,
@@ -80,27 +95,39 @@ def make_pass(
   about n. `leave_out` are the streams without the left-out class, `others` the streams of other
   data that evals bring.
 
-  `start(variables, hyper, key, limit, show)` covers the first `limit` examples (0: all). It calls
-  `show(output, done, total)` after each batch, and waits for the device only if `show` does.
+  `start(variables, hyper, key, limit, show)` covers the first `limit` examples (0: all) of those
+  that any eval tests. It calls `show(output, done, total)` after each batch, and waits for the
+  device only if `show` does.
+
+  `finish` lets products and decompositions on the host have one thread. Several threads of OpenBLAS
+  wait for each other in busy loops: beside other jobs, eigenvalues of 512x512 took 20 times the
+  processor time, and their values would depend on the number of cores.
   """
-  streams = {stream for e in evals.values() for stream in e.extract}
+  few = spaced(train, source.size) if train else None
   if train and all(e.spaced for e in evals.values() if 'train' in e.extract):
-    train = spaced(train, source.size)
+    train = few
+  elif train and few.size < train.size:
+    evals = {name: read_spaced(e) if e.spaced else e for name, e in evals.items()}
+  streams = {stream for e in evals.values() for stream in e.extract}
+  leave_out = {*leave_out, *[SPACED] * ('train' in leave_out)}
+  # Of each stream, the number of examples that any eval tests.
+  limits = {s: [e.limit or np.inf for e in evals.values() if s in e.extract] for s in streams}
+  row_limits = {stream: max(values) for stream, values in limits.items()}
   loops = []
-  splits = dict(zip(LOOPS, (source, train), strict=True)) | {(s,): x for s, x in others.items()}
+  splits = dict(zip(LOOPS, (source, train, few), strict=True))
+  splits |= {(s,): x for s, x in others.items()}
   for together, split in splits.items():
     if streams & set(together):
       size = -(-min(n, split.size) // mesh.shape['data']) * mesh.shape['data']
       leaves_out = together[0] in leave_out
       program = make_batch_program(evals, method, split, together, size, mesh, stacked, leaves_out)
-      loops.append((split, size, *program))
-  limits = {s: [e.limit or np.inf for e in evals.values() if s in e.extract] for s in streams}
-  row_limits = {stream: max(values) for stream, values in limits.items()}
+      last = min(split.size, max(row_limits[s] for s in streams & set(together)))
+      loops.append((split, last, size, *program))
 
   def start(variables: Variables, hyper: Hyper, key: jax.Array, limit: int = 0, show=None):
     sums, rows, counts = {}, {stream: {} for stream in streams}, {}
-    for split, n, program, _, before in loops:
-      size, total = min(limit, split.size) if limit else split.size, None
+    for split, last, n, program, _, before in loops:
+      size, total = min(limit, last) if limit else last, None
       for number, buffer in zip(range(-(-size // n)), split.blocks(n), strict=False):
         of_batch = np.int32(number), np.int32(size), before
         *output, before = program(variables, hyper, key, buffer, *of_batch)
@@ -116,6 +143,7 @@ def make_pass(
     members = len(jax.tree.leaves(variables)[0]) if stacked else 0
     return Pending(sums, rows, counts, members)
 
+  @threadpool_limits.wrap(limits=1, user_api='blas')
   def finish(pending: Pending) -> tuple[list[Values], dict[str, str]]:
     sums, rows = jax.device_get((pending.sums, pending.rows))
     axis = int(stacked)

@@ -143,13 +143,17 @@ def write_values(folder: Path, values: Values, protocols: dict[str, dict]) -> Ex
 
 def report_progress(name: str, log: Callable[[str], None]) -> Callable[..., None]:
   """A function (output, done, total) that waits for an output, and logs the progress of a pass
-  every ten seconds."""
-  began = last = time.monotonic()
+  every ten seconds. The time left is that of the current split."""
+  began = last = before = time.monotonic()
+  seen = 0
 
   def show(output, done: int, total: int) -> None:
-    nonlocal last
+    nonlocal began, last, before, seen
     jax.block_until_ready(output)
     now = time.monotonic()
+    if done <= seen:  # the first batch of another split
+      began = before
+    seen, before = done, now
     if now - last > 10:
       last = now
       left = (now - began) * (total - done) / done

@@ -1,11 +1,16 @@
 """The Fréchet distance between Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500,
 equation 6), in float64 on the host. It is called FID only for features of the Inception network."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from vaejax.estimates import Estimate, resampled
+
+MAX_WORKERS = 8  # bootstrap samples at once: each needs a copy of the rows
 
 
 class Moments(NamedTuple):
@@ -66,14 +71,21 @@ def between(a, b, resamples: int = 0) -> Estimate:
   note.
 
   Covariances of the resampled rows are products in float32, which is accurate enough for an error.
+  The samples are computed in parallel, each by one thread; see core.passes.make_pass.
   """
   value = distance(moments_of(a), moments_of(b))
   a, b = (np.asarray(x - np.mean(a, axis=0), np.float32) for x in (a, b))
   rows, features = max(len(a), len(b)), a.shape[1]
   of_draws = _distance_of_draws if rows > features else _distance_of_few
-  random = np.random.default_rng(0)
-  draw = lambda x: np.bincount(random.integers(len(x), size=len(x)), minlength=len(x))
-  values = [of_draws(a, b, draw(a), draw(b)) for _ in range(resamples)]
+
+  def of_sample(number: int) -> float:
+    random = np.random.default_rng(number)
+    times = (np.bincount(random.integers(len(x), size=len(x)), minlength=len(x)) for x in (a, b))
+    return of_draws(a, b, *times)
+
+  workers = min(os.cpu_count() or 1, MAX_WORKERS)
+  with threadpool_limits(1, 'blas'), ThreadPoolExecutor(workers) as pool:
+    values = list(pool.map(of_sample, range(resamples)))
   estimate = resampled(value, values) if resamples > 1 else Estimate(value)
   rows = min(len(a), len(b))
   short = f'{rows:,} rows for {features:,} features: the covariance is singular'

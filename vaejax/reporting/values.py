@@ -53,7 +53,7 @@ def show(x: Any) -> str:
   if x is None:
     return ''
   if isinstance(x, Mapping):
-    return ', '.join(f'{field} {show(value)}' for field, value in x.items())
+    return ', '.join(f'{name} {show(value)}' for name, value in x.items())
   return format_number(x) if type(x) is float else str(x)
 
 
