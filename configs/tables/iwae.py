@@ -10,11 +10,12 @@ decoder and the prior on the label, with 100 latents.
 Protocol (yburda/iwae at commits 8e601aa and ae2ed90): see configs/iwae.py, word `paper`. What still
 differs is in `differences`.
 
-Cost: `short` is the first 20 of 3280 epochs of three cells. Whole: 9.8 million steps a cell, with
-three seeds as members. On one H200, estimated on paper: 100 to 150 microseconds a step at K = 1 and
-5, bound by launches, which is 16 to 25 minutes a cell; at K = 50, 3000 rows and 4 GFLOP a step, 200
-to 300 microseconds, 35 to 50 minutes. All 13 cells about 7 hours. The nll of a run is 21 TFLOP of
-products: seconds.
+Cost: `short` is the first 20 of 3280 epochs of two cells, 6 and an estimated 20 minutes of
+processor time, and the first 4 of two others, an estimated 11 minutes. Whole: 9.8 million steps a
+cell, with three seeds as members. On one H200, estimated on paper: 100 to 150 microseconds a step
+at K = 1 and 5, bound by launches, which is 16 to 25 minutes a cell; at K = 50, 3000 rows and 4
+GFLOP a step, 200 to 300 microseconds, 35 to 50 minutes. All 13 cells about 7 hours. The nll of a
+run is 21 TFLOP of products: seconds.
 """
 
 from vaejax.config.table import Cell, Claim, Published, Table
@@ -79,7 +80,8 @@ def get_table(mode: str) -> Table:
     cells=tuple(cell(name, mode) for name in names[mode]),
     values={'nll': '-log p(x)'},
     claims=() if mode == 'smoke' else claims(names[mode]),
-    cost='whole: about 7 hours of an H200, estimated on paper',
+    cost='short: about 37 minutes of processor time, an estimate; whole: about 7 hours of an H200, '
+    'estimated on paper',
   )
 
 
