@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import vaejax
+from vaejax.api.score import write_csv
 from vaejax.cli.main import main
 from vaejax.config.load import load_config
 from vaejax.data import splits
@@ -138,3 +139,10 @@ def test_a_background_that_does_not_fit_is_one_line(project, trained, tmp_path, 
     line = capsys.readouterr().err.strip()
     assert message in line and '\n' not in line
   assert main([*score, f'--background={sweep}/members/1']) == 0
+
+
+def test_each_window_of_a_video_has_its_row(tmp_path):
+  columns = {'file': ['b.mp4', 'a.mp4', 'b.mp4', 'a.mp4'], 'recon': ['1', '9', '2', '9']}
+  write_csv(tmp_path / 'a.csv', columns)
+  rows = [(row['file'], row['recon']) for row in read(tmp_path / 'a.csv')]
+  assert rows == [('a.mp4', '9'), ('b.mp4', '1'), ('b.mp4', '2')]

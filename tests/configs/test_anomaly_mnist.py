@@ -122,3 +122,22 @@ def test_means_are_over_digits_and_claims_are_of_them():
     for setting, named in values.items()
   }
   assert not two.holds(results) and many.holds(results)
+
+
+def test_without_a_value_of_a_digit_there_is_no_mean():
+  """A frozen model has no values, and a score that is not finite for some image has no AUROC."""
+  mnist = PAIRS['mnist-2'] | {'left_out=4': {}}
+  values, _ = TABLE.means('mnist', {**PAIRS, 'mnist-2': mnist})
+  assert not values['latents=2'] and values['latents=32']['auroc_chosen'][0][0] == 0.95
+  without = {k: x for k, x in PAIRS['high-32']['left_out=1'].items() if k != 'auroc_ratio'}
+  high = PAIRS['high-32'] | {'left_out=1': without}
+  assert TABLE.chosen({**PAIRS, 'high-32': high}, 32, 3) != 'ratio'
+
+
+def test_the_number_of_seeds_can_be_chosen(project, tmp_path):
+  table, plans = load_table('anomaly_mnist', 'smoke'), {}
+  for number, cell in enumerate(table.cells):
+    cell = cell if cell.fixed_seeds else cell._replace(seeds=2)
+    uses = plan.uses(cell, table.cells[:number])
+    plans[cell.name] = plan.plan_cell(cell, {name: plans[name] for name in uses}, tmp_path)
+  assert {seed for _, seed in plans['low-2'].members} == {0, 1}

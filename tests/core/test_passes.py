@@ -14,6 +14,8 @@ from vaejax.core.devices import make_mesh
 from vaejax.core.row_noise import row_key
 from vaejax.data import sources, splits
 from vaejax.data.subset import subset
+from vaejax.data.table import without_labels
+from vaejax.errors import UserError
 from vaejax.eval_type import Eval
 from vaejax.evaluation.evals import make_evals
 
@@ -258,3 +260,14 @@ def test_a_pass_ends_where_no_eval_tests_further_examples(project):
     assert values[f'n_{stream}'].value == n
     assert values[f'n_{stream}'].n == (17 if name == 'a' else n)
     assert values[f'labels_{stream}'].value == label[:n].sum()
+
+
+def test_a_class_is_not_left_out_of_rows_without_labels(project):
+  config = load_config('configs/anomaly.py:digits,smoke')
+  rows = without_labels(splits.table(config.data, 'test', None))
+  method = factory.make_method(config, sources.example(config.data, rows))
+  evals, _ = make_evals(['elbo'], config, method, sources.example(config.data, rows))
+  mesh, source = make_mesh(0, devices=jax.devices()[:1]), sources.test(config.data, rows)
+  with pytest.raises(UserError, match='whose rows have no labels'):
+    passes.make_pass(evals, method, source, 8, mesh, leave_out=('train', 'test'))
+  passes.make_pass(evals, method, source, 8, mesh, leave_out=('train',))

@@ -128,7 +128,7 @@ def test_units_of_videos_are_those_of_their_windows(mode):
 
 
 def test_arrays_without_splits():
-  train, test, _ = divide(9)
+  train, test, _ = divide(9, shuffled=True)
   given = arrays.tables(
     {'images': X, 'labels': np.asarray(['b', 'a', ''])[Y % 3], 'factors': {'x': Y, 'y': Y * 10}}
   )

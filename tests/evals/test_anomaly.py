@@ -160,3 +160,16 @@ def test_another_data_set_and_a_background(project, runs, capsys):
   for name in (*scores.NAMES, scores.RATIO):
     want = detection(outer[name], inner[name])
     assert found[f'auroc_{name}'].value == pytest.approx(want['auroc'].value, abs=0.002), name
+
+
+@pytest.mark.slow
+def test_a_background_sweep_must_have_left_out_the_same_class(project, runs):
+  background = {'eval__anomaly__background': f'{runs}/sweep'}
+  with pytest.raises(UserError, match='has no member that left out the same class'):
+    Case(hyper__left_out='5', **background).eval()
+  with pytest.raises(UserError, match='has no member that left out the same class'):
+    Case('vae:digits', eval__anomaly__label='5', **background).eval()
+  case = Case(hyper__left_out='3', **background)
+  assert 'auroc_ratio' in case.values()
+  # A member of a stack whose class no background model left out.
+  assert 'auroc_ratio' not in case.values(hyper={'left_out': jnp.float32(4)})

@@ -76,3 +76,11 @@ def test_what_cannot_be_left_out_is_one_line(project, tmp_path, capsys, words, m
   error = capsys.readouterr().err.strip().splitlines()
   assert len(error) == 1 and message in error[0]
   assert not (tmp_path / 'run' / 'config.json').exists()
+
+
+def test_the_mean_of_all_rows_would_show_what_is_left_out(project, tmp_path, capsys):
+  fields = '--config.model.bias=data', '--config.model.likelihood=bernoulli'
+  words = CONFIG, *fields, f'--workdir={tmp_path}/run'
+  assert main(['train', *words]) == 2
+  line = capsys.readouterr().err.strip()
+  assert 'model.bias=data is the mean of all rows of digits train' in line and '\n' not in line

@@ -1,5 +1,6 @@
 """Tables as programs: trained, compared, resumed cell by cell and within a cell."""
 
+import functools
 import json
 import re
 import signal
@@ -8,10 +9,13 @@ import pytest
 from running import ROOT, reached, wait_for
 
 from vaejax.cli.main import main
+from vaejax.config.load import import_file
 from vaejax.config.table import Cell, Claim, Published, Table
 from vaejax.estimates import Estimate
+from vaejax.evaluation import evaluate
 from vaejax.metrics import seeds
 from vaejax.sweeps import table_rows, table_text
+from vaejax.sweeps.plan import plan_cell
 from vaejax.version import code_version
 
 TABLE = """
@@ -185,6 +189,24 @@ def test_an_eval_that_does_not_fit_is_one_line_and_the_others_run(command, progr
   status, shown, log = command('--smoke', '--seeds=1')
   assert status == 1 and 'betas: style is skipped' in log
   assert 'betas, beta=1' in shown and '-log p(x)' in shown
+  # It may fit the next time.
+  _, _, log = command('--smoke', '--seeds=1')
+  assert 'betas: is evaluated again, because style is skipped' in log
+  assert log.count('is done already') == 1  # measured
+
+
+def test_values_that_cannot_be_recorded_end_the_table(command, program, tmp_path, monkeypatch):
+  def record(*args):
+    raise OSError(28, 'No space left on device')
+
+  text = program.read_text()
+  only = text.index("    Cell('first'"), text.index("    Cell('measured'")
+  one = "    Cell('one', SMOKE, {'eval.nll.samples': '4'}, evals=('nll',)),\n"
+  program.write_text(text[: only[0]] + one + text[only[1] :])
+  monkeypatch.setattr(evaluate, 'record', record)
+  with pytest.raises(OSError, match='No space left'):
+    command('--smoke')
+  assert not (tmp_path / 't' / 'cells' / 'one.json').exists()
 
 
 @pytest.mark.parametrize(
@@ -332,3 +354,53 @@ def test_values_with_one_protocol_share_its_line():
     'elbo, kl: split test, n 5, content image f00, label ba4',
     'nll: split test, n 6, content image f00, label ba4',
   ]
+
+
+def test_values_of_a_single_cell_have_their_protocols_too():
+  cells = Cell('a', values={'nll': '-log p'}), Cell('b', values={'kl': 'KL'}, hidden=True)
+  protocols = {'nll': {'samples': 5}, 'kl': {'samples': 6}}
+  records = {'a': make_record([1.0]) | {'protocols': protocols}}
+  assert table_text.protocols(records, Table('t', 's', (), cells, {})) == ['nll: samples 5']
+
+
+MEASURE = """
+import functools
+
+COUNT, OTHER = 1, {'a': (1, 2)}
+
+
+def helper():
+  return [again() for _ in OTHER]
+
+
+def again():
+  return helper, COUNT
+
+
+def measure(number, folder, seeds, data_dir):
+  return {'x': [len(y) for y in helper()]}
+
+
+def other():
+  return 3
+"""
+
+
+@pytest.mark.parametrize(
+  ('old', 'new', 'differs'),
+  [
+    ('COUNT, OTHER = 1', 'COUNT, OTHER = 2', True),
+    ('(1, 2)', '(1, 3)', True),
+    ('again() for', '(again(), 1) for', True),
+    ('return helper,', 'return 0,', True),
+    ('return 3', 'return 4', False),
+  ],
+)
+def test_the_key_of_a_measured_cell_has_what_its_function_uses(tmp_path, old, new, differs):
+  def key(name, text):
+    path = tmp_path / f'{name}.py'
+    path.write_text(text)
+    cell = Cell('m', measure=functools.partial(import_file(path).measure, 1))
+    return plan_cell(cell, {}, tmp_path).key
+
+  assert (key('a', MEASURE) != key('b', MEASURE.replace(old, new))) == differs

@@ -121,10 +121,11 @@ def first_column(table: Table) -> dict[str, list]:
 
 
 def write_csv(path: Path, columns: dict[str, list]) -> None:
-  """Writes {heading: column}. Rows of files are in the order of their names, each once."""
+  """Writes {heading: column}. Rows of files are in the order of their names, and equal ones, of a
+  file that is in two splits, are one."""
   rows = list(zip(*columns.values(), strict=True))
   if 'file' in columns:
-    rows = [row for _, row in sorted({row[0]: row for row in rows}.items())]
+    rows = sorted(dict.fromkeys(rows), key=lambda row: row[0])  # windows of a video stay in order
   text = io.StringIO()
   csv.writer(text, lineterminator='\n').writerows([list(columns), *rows])
   path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from vaejax.core import stack
 from vaejax.core.batch_program import IS_TESTED, make_batch_program
+from vaejax.data import left_out
 from vaejax.data.source import Source
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
@@ -120,6 +121,11 @@ def make_pass(
     if streams & set(together):
       size = -(-min(n, split.size) // mesh.shape['data']) * mesh.shape['data']
       leaves_out = together[0] in leave_out
+      if leaves_out and 'label' not in split.example.fields:
+        raise UserError(
+          f'hyper.{left_out.FIELD} leaves a class out of the stream {together[0]}, whose rows have '
+          'no labels. Give data with labels, or other evals'
+        )
       program = make_batch_program(evals, method, split, together, size, mesh, stacked, leaves_out)
       last = min(split.size, max(row_limits[s] for s in streams & set(together)))
       loops.append((split, last, size, *program))

@@ -45,7 +45,9 @@ def tables(data: Any) -> dict[str, Table]:
   splits, notes, index = dict(data) if isinstance(data, Mapping) else {}, (), {}
   if not splits or NAMES.keys() & splits.keys():
     fields = read(data, 'the data')
-    train, test, note = divide.divide(len(next(iter(fields.values()))))
+    # As in data.readers.files.
+    shuffled = 'factors' in fields
+    train, test, note = divide.divide(len(next(iter(fields.values()))), shuffled)
     index, notes = {'train': train, 'test': test}, (note,)
     read_splits = {'': fields}
   else:

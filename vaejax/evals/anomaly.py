@@ -50,7 +50,7 @@ def make(method: Method, config, example: Example) -> Eval:
   score = scores.make(method, settings.draws, settings.samples)
   ratio = None
   if settings.background:
-    ratio = backgrounds.make(settings.background, example, settings.samples)
+    ratio = backgrounds.make(settings.background, example, settings.samples, config.hyper)
     known = *known, scores.RATIO
 
   def scored(v, batch, hyper):

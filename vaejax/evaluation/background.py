@@ -1,7 +1,7 @@
 """Background models of the likelihood ratio (Ren et al. 2019, arXiv:1906.02845): other runs, whose
 log p(x) an anomaly score compares with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
@@ -15,12 +15,15 @@ from vaejax.runs import same_data, sweep_files, trained
 from vaejax.types import Batch, Example, Hyper, averaged
 
 
-def make(workdir: str, example: Example, samples: int) -> Callable[[Batch, Hyper], jax.Array]:
+def make(
+  workdir: str, example: Example, samples: int, hyper: Mapping[str, float]
+) -> Callable[[Batch, Hyper], jax.Array]:
   """Returns (batch, hyper) -> -log p(x) under the run in a workdir, in nats, [B]. Pure.
 
   Of a sweep, the member that left out the class hyper['left_out'] is used, so that the members of
-  another sweep each have their own. Raises UserError if there is no such run, or if it has other
-  data or no likelihood.
+  another sweep each have their own; NaN without such a member. Raises UserError if there is no such
+  run, if it has other data or no likelihood, and if a sweep has no member for the run whose
+  hyper-parameters are `hyper`.
   """
   folder = Path(workdir).expanduser()
   runs = open_runs(folder)
@@ -31,13 +34,19 @@ def make(workdir: str, example: Example, samples: int) -> Callable[[Batch, Hyper
   nll = scores.make_nll(first.method, samples)
   if len(runs) == 1:
     return lambda batch, hyper: nll(averaged(first.state), batch)
+  classes = np.asarray([run.config.hyper[left_out.FIELD] for run in runs], np.float32)
+  if float(hyper.get(left_out.FIELD, np.nan)) not in classes:
+    raise UserError(
+      f'the background sweep {folder} has no member that left out the same class as this run. Give '
+      f'a member that fits, such as {folder}/members/0'
+    )
   # Arrays in memory and not constants of the program.
   variables = jax.tree.map(lambda *x: jnp.stack(x), *(averaged(run.state) for run in runs))
-  classes = np.asarray([run.config.hyper[left_out.FIELD] for run in runs], np.float32)
 
   def of_member(batch: Batch, hyper: Hyper):
-    place = jnp.argmax(classes == hyper[left_out.FIELD])
-    return nll(jax.tree.map(lambda x: x[place], variables), batch)
+    is_same = classes == hyper[left_out.FIELD]
+    of_same = jax.tree.map(lambda x: x[jnp.argmax(is_same)], variables)
+    return jnp.where(jnp.any(is_same), nll(of_same, batch), jnp.nan)
 
   return of_member
 

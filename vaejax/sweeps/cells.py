@@ -58,7 +58,9 @@ def run_single(cell: Cell, folder: Path, data_dir, log, stream):
   train(config, folder, data_dir, stream)
   skipped = []
   if cell.evals:
-    skipped = evaluate(folder, cell.evals, data_dir=data_dir, log=log)[1]
+    _, skipped, problem = evaluate(folder, cell.evals, data_dir=data_dir, log=log)
+    if problem:
+      raise problem
   results = read_json(folder / 'evaluation.json')
   results = {name: r for name, r in results.items() if not name.startswith('validation/')}
   protocols = {name: protocol_of(r) for name, r in results.items()}

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import inspect
 import json
+import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -75,13 +76,36 @@ def plan_cell(cell: Cell, earlier: Mapping[str, Plan], workdir: Path) -> Plan:
   return Plan(cell, members, key, json.loads(text), workdir / 'runs' / f'{cell.name}-{key}')
 
 
-def source_of(function: Callable) -> str:
-  """The code of a function, also of a partial one with its arguments."""
+def source_of(function: Callable, known: tuple[str, ...] = ()) -> str:
+  """The code of a function, with the functions and the constants of its file that it names, but for
+  those that are `known`; also of a partial function with its arguments."""
   if isinstance(function, functools.partial):
-    return f'{source_of(function.func)} {function.args} {function.keywords}'
-  with contextlib.suppress(OSError, TypeError):
-    return inspect.getsource(function)
-  return repr(getattr(function, '__qualname__', function))
+    return f'{source_of(function.func, known)} {function.args} {function.keywords}'
+  try:
+    texts = [inspect.getsource(function)]
+  except (OSError, TypeError):
+    return repr(getattr(function, '__qualname__', function))
+  inside, outside = function.__globals__, {*known, function.__name__}
+  for name in sorted(names_in(function.__code__) & inside.keys() - outside):
+    value = inside[name]
+    if inspect.isfunction(value) and value.__globals__ is inside:
+      texts.append(source_of(value, (*outside, name)))
+    with contextlib.suppress(TypeError):  # no constant
+      texts.append(f'{name} = {json.dumps(value, default=as_list)}')
+  return '\n'.join(texts)
+
+
+def as_list(value) -> list:
+  """The numbers of a range. Raises TypeError for anything else."""
+  if not isinstance(value, range):
+    raise TypeError(type(value))
+  return list(value)
+
+
+def names_in(code: types.CodeType) -> set[str]:
+  """The names that code and the functions in it use."""
+  inner = (names_in(c) for c in code.co_consts if isinstance(c, types.CodeType))
+  return set(code.co_names).union(*inner)
 
 
 def make_sweep(cell: Cell) -> axes.Sweep:

@@ -123,6 +123,9 @@ def finished(path: Path, plan: Plan, log: Callable[[str], None]) -> dict | None:
     changed = differences(record.get('about', {}) if isinstance(record, dict) else {}, plan.about)
     log(f'is done again, because it has changed ({changed})')
     return None
+  if record['skipped']:  # the reason may be gone: an extra was installed, a judge was trained
+    log(f'is evaluated again, because {record["skipped"][0]}')
+    return None
   code = '' if record['code'] == code_version() else f' with code {record["code"]}'
   log(f'is done already, on {record["date"]}{code}')
   return record

@@ -101,7 +101,8 @@ def protocols(records: Records, table: Table) -> list[str]:
   """What the values that are shown depend on, with all values of a field; a line for all values
   of the same protocol."""
   names = {}
-  for value in table.values:
+  shown = [cell.values or table.values for cell in table.cells if not cell.hidden]
+  for value in dict.fromkeys(value for values in shown for value in values):
     of_value = [r['protocols'][value] for r in records.values() if value in r['protocols']]
     if of_value:
       names.setdefault(lines_of(of_value), []).append(value)

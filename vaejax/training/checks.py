@@ -11,7 +11,9 @@ from vaejax.evaluation.evals import fit_split, needs_labels
 from vaejax.types import Method
 
 
-def check_left_out(config, members: tuple[Member, ...], train: Table) -> list[float]:
+def check_left_out(
+  config, members: tuple[Member, ...], train: Table, method: Method
+) -> list[float]:
   """The classes that are left out of training, by the run or by members; [] if none is. Raises
   UserError."""
   name = left_out.FIELD
@@ -21,6 +23,11 @@ def check_left_out(config, members: tuple[Member, ...], train: Table) -> list[fl
     raise UserError(f'schedule.{name} must be constant: a run leaves out one class')
   if not train.classes:
     raise UserError(f'hyper.{name} needs classes, but {train.origin} has none')
+  if method.centred:
+    raise UserError(
+      f'model.bias=data is the mean of all rows of {train.origin}, also of the class that '
+      f'hyper.{name} leaves out. Set it to zero'
+    )
   values = [member.hyper[name] for member in members] or [config.hyper[name]]
   left_out.check(values, read(train, math.inf), train.classes, train.origin)
   return values

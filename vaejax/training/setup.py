@@ -103,7 +103,7 @@ def set_up(
   labels = checks.check_training_labels(config, method, tables['train'])
   weigh_labels = 'label' in tables['train'].row and not (labels and not labels.unlabelled)
   count = config.batch_size * method.batches
-  leaves_out = checks.check_left_out(config, members, tables['train'])
+  leaves_out = checks.check_left_out(config, members, tables['train'], method)
   source = sources.train(config.data, tables['train'], count, config.seed, put, bool(leaves_out))
   if config.keep_as_judge and 'classify' not in method.predict:
     raise UserError(f'keep_as_judge=True needs a classifier, which {config.method} is not')

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vaejax.config.base import base
+from vaejax.data import arrays
 from vaejax.data.divide import divide
 from vaejax.data.splits import tables
 from vaejax.data.table import content
@@ -474,3 +475,18 @@ def test_what_other_files_decide_is_read_again(tmp_path, cache):
   os.utime(files / 'x_test.npy', (0, 0))
   third = read(files, size=6).train.load()
   assert third['image'].max() == 1
+
+
+def test_the_first_test_rows_of_a_grid_of_factors_have_all_of_its_values(tmp_path):
+  """Evals test the first rows of a split, and published grids are in the order of their factors."""
+  grid = np.stack(np.unravel_index(np.arange(4000), (4, 10, 100)), 1)
+  images = np.repeat(np.arange(4000)[:, None] % 251, 4, 1).astype(np.uint8).reshape(-1, 2, 2)
+  given = {'images': images, 'factors': grid}
+  test = read(npz(tmp_path / 'a.npz', **given)).test
+  first = test.fetch(np.arange(60))
+  assert [len(set(column)) for column in first['factors'][:, :2].T] == [4, 10]
+  index = np.ravel_multi_index(test.load()['factors'].T, (4, 10, 100))
+  assert sorted(index) == divide(4000)[1].tolist()
+  np.testing.assert_array_equal(test.load()['image'][:, 0, 0, 0], index % 251)
+  own = arrays.tables({'images': images, 'factors': grid})['test'].load()
+  np.testing.assert_array_equal(own['factors'], test.load()['factors'])
