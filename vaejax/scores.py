@@ -27,7 +27,7 @@ RATIO = 'ratio'  # log p(x) of a background model - log p(x), in nats (Ren et al
 
 
 def names(method: Method) -> tuple[str, ...]:
-  """Those of NAMES that a method has: () if it has no p(x|z), as a GAN."""
+  """Those of NAMES that a method has: () if it has no p(x|z), like a GAN."""
   has = dict.fromkeys(('neg_elbo', 'recon', 'kl'), method.latent is not None)
   has |= {
     'neg_log_prob': 'log_weight' in method.predict,

@@ -3,8 +3,8 @@
   python launch.py reproduce --table=anomaly_mnist --data_dir=DIR
   python launch.py reproduce --table=anomaly_mnist --short --data_dir=DIR
 
-Ten digits are members of one sweep, for 2 and for 32 latents. The published values are those of
-Tonnaer's thesis, table 3.3; their means over digits are .855 and .718.
+The ten left-out digits are members of one sweep, for 2 and for 32 latents. The published values are
+those of Tonnaer's thesis, table 3.3. Their means over digits are .855 and .718.
 
 Our score is the squared error of the reconstruction. It was fixed before MNIST was scored: of the
 scores of vaejax/scores.py it has the largest mean AUROC over the ten digits of `digits`, other
@@ -65,7 +65,7 @@ def get_table(mode):
 
 
 def rule(mode: str, digits: int) -> Cell:
-  """The digits of 8x8 pixels, by which the score was chosen."""
+  """The cell of 8x8 digits, by which the score was chosen."""
   words = 'digits,smoke' if mode == 'smoke' else 'digits'
   fields = {'model.latents': '2', 'eval.every': '0'}
   return Cell(

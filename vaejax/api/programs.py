@@ -35,7 +35,7 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   'log_prob', 'score', 'translate' and 'classify', as far as it has them.
 
   Each is jitted, (variables, rows, index, key, ...) -> arrays [B, ...], with images as users have
-  them. What is drawn for row i depends only on the key and on its index.
+  them. Draws for row i depend only on the key and on its index.
   """
   data, predict = example.data, method.predict
 

@@ -31,10 +31,10 @@ def write_scores(
   draws: int = scores.DRAWS,
   samples: int = scores.SAMPLES,
 ) -> Path:
-  """Writes the scores of all rows of a split to a .csv, a row each, and returns its path.
+  """Writes the scores of all rows of a split to a .csv, one line a row, and returns its path.
 
-  The columns are 'file', or 'index' where rows have no files, 'label' if rows have labels, and the
-  scores of `Run.score`. The file is the same each time.
+  The columns are 'file', or 'index' if rows have no files, 'label' if rows have labels, and the
+  scores of `Run.score`. Another call writes the same file.
 
   Args:
     inputs: the name or path of other data, whose images get the run's size and channels; None: the
@@ -63,7 +63,7 @@ def write_scores(
 
 
 def scored(run: Run, batches: Iterator, table: Table, background, draws, samples) -> Iterator[dict]:
-  """Yields {'label' if there is one, and the names of scores: values} of each batch as texts."""
+  """Yields the columns of each batch as texts, {name: [B]}: 'label' if rows have one, and scores."""
   show, done = report_progress('scores', run.log), 0
   for batch in batches:
     x, fields = batch[run.example.data], run.conditions(batch)
@@ -76,16 +76,16 @@ def scored(run: Run, batches: Iterator, table: Table, background, draws, samples
 
 
 def name_labels(label: np.ndarray, table: Table) -> list[str]:
-  """The name of each label's class, or its number; '' for none."""
+  """The class name of each label [N], or its number without class names; '' without a label."""
   names = table.class_names or range(int(label.max(initial=-1)) + 1)
   return [str(names[number]) if number >= 0 else '' for number in label]
 
 
 def open_inputs(run: Run, inputs: str, split: str | None) -> tuple[Table, Source]:
-  """A split of other data, None: all of its rows, with its source. Raises UserError."""
+  """The table and the source of a split of other data (None: all rows). Raises UserError."""
   if run.method.conditional:
     raise UserError(
-      f'{inputs} has no labels of {run.config.data.name}, which this conditional run is given. '
+      f'{inputs} has no labels of {run.config.data.name}, which this conditional run needs. '
       'Use --split'
     )
   data = other_section(run.config.data, inputs, run.example)
@@ -98,12 +98,12 @@ def open_inputs(run: Run, inputs: str, split: str | None) -> tuple[Table, Source
 
 
 def first_column(table: Table) -> dict[str, list]:
-  """{'file': names}, or {'index': numbers} of a table without files."""
+  """{'file': names}, or {'index': numbers} for a table without files."""
   return {'file': list(table.names())} if table.names else {'index': list(range(table.size))}
 
 
 def write_csv(path: Path, columns: dict[str, list]) -> None:
-  """Writes {heading: column}. Rows of files are in the order of their names, each once."""
+  """Writes {heading: column} as CSV. Rows with a file are sorted by its name, without repeats."""
   rows = list(zip(*columns.values(), strict=True))
   if 'file' in columns:
     rows = [row for _, row in sorted({row[0]: row for row in rows}.items())]

@@ -1,5 +1,5 @@
-"""Background models of the likelihood ratio (Ren et al. 2019, arXiv:1906.02845): other runs, whose
-log p(x) an anomaly score compares with."""
+"""Background models of the likelihood ratio (Ren et al. 2019, arXiv:1906.02845): other runs, with
+whose log p(x) an anomaly score compares its own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +18,9 @@ from vaejax.types import Batch, Example, Hyper, averaged
 def make(workdir: str, example: Example, samples: int) -> Callable[[Batch, Hyper], jax.Array]:
   """Returns (batch, hyper) -> -log p(x) under the run in a workdir, in nats, [B]. Pure.
 
-  Of a sweep, the member that left out the class hyper['left_out'] is used, so that the members of
-  another sweep each have their own. Raises UserError if there is no such run, or if it has other
-  data or no likelihood.
+  If the workdir has a sweep, it is the member that left out the class hyper['left_out'], so each
+  member of an evaluated sweep has its own background model. Raises UserError if there is no such
+  run, or if it has other data or no likelihood.
   """
   folder = Path(workdir).expanduser()
   runs = open_runs(folder)
@@ -31,7 +31,7 @@ def make(workdir: str, example: Example, samples: int) -> Callable[[Batch, Hyper
   nll = scores.make_nll(first.method, samples)
   if len(runs) == 1:
     return lambda batch, hyper: nll(averaged(first.state), batch)
-  # Arrays in memory and not constants of the program.
+  # As arrays on the device they are not copied into the program as constants.
   variables = jax.tree.map(lambda *x: jnp.stack(x), *(averaged(run.state) for run in runs))
   classes = np.asarray([run.config.hyper[left_out.FIELD] for run in runs], np.float32)
 

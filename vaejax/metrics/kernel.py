@@ -9,7 +9,7 @@ import numpy as np
 from vaejax.estimates import COVERAGE, Estimate
 
 DEGREE = 3
-SEED = 2020  # of the subsets, as torch-fidelity has it
+SEED = 2020  # of the subsets, as in torch-fidelity
 
 
 def unbiased(a: np.ndarray, b: np.ndarray) -> float:

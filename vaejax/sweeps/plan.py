@@ -22,7 +22,7 @@ class Plan(NamedTuple):
   Attributes:
     cell: the cell, with its number of seeds.
     members: ((setting, seed), ...) of its members; a setting is a text such as 'left_out=3'.
-    key: a hash of all that its values depend on, but for the data and the code of the package.
+    key: a hash of all that its values depend on, except the data and the code of the package.
     about: what the key is made of, for people and for messages.
     folder: of its run or sweep.
   """
@@ -74,7 +74,7 @@ def plan_cell(cell: Cell, earlier: Mapping[str, Plan], workdir: Path) -> Plan:
 
 
 def source_of(function: Callable) -> str:
-  """The code of a function, also of a partial one with its arguments."""
+  """The source code of a function; of a partial one, with its arguments."""
   if isinstance(function, functools.partial):
     return f'{source_of(function.func)} {function.args} {function.keywords}'
   with contextlib.suppress(OSError, TypeError):

@@ -1,4 +1,4 @@
-"""A published table beside our results: as text, Markdown, JSON and a page."""
+"""A published table with our results: as text, Markdown, JSON and a page."""
 
 from vaejax.config.table import Table
 from vaejax.estimates import Estimate
@@ -44,14 +44,14 @@ def cells_of(row: Row) -> list[str]:
 
 
 def is_of_other_code(record: dict) -> bool:
-  """Whether a cell was made by another version of the code, which does not redo it."""
+  """Whether a cell was made by another version of the code. Such a cell is kept."""
   return record['code'] != code_version()
 
 
 def cost(record: dict) -> str:
   """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members."""
   wall, processor = duration(record['wall_seconds']), duration(record['processor_seconds'])
-  return f'{wall} (processors {processor}{starts(record)})'
+  return f'{wall} ({processor} of processor time{starts(record)})'
 
 
 def starts(record: dict) -> str:
@@ -78,7 +78,7 @@ def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str
   if any(map(is_of_other_code, records.values())):
     kinds.append(f'† was made by another version of the code than {code_version()}, see Cost.')
   if mode != 'whole':
-    kinds.append(f'This is the {mode} size of the table, not its whole.')
+    kinds.append(f'This is the {mode} version of the table.')
   sections = [
     ('How to read it', kinds),
     ('Claims', [f'{words[holds]}: {text}' for text, holds in claims(table, records, mode)]),
