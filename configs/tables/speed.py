@@ -114,8 +114,8 @@ def peers() -> list[str]:
     except UserError as error:
       what = str(error).removeprefix('-c: ')
       print_line(
-        f'{text} is not measured: {what}. Install torch and pythae, or set PEER_PYTHON to the Python '
-        'of an environment that has them'
+        f'{text} is not measured: {what}. Install torch and pythae, or set PEER_PYTHON to a Python '
+        'that has them'
       )
   return names
 

@@ -63,7 +63,7 @@ def write_scores(
 
 
 def scored(run: Run, batches: Iterator, table: Table, background, draws, samples) -> Iterator[dict]:
-  """Yields the columns of each batch as texts, {name: [B]}: 'label' if rows have one, and scores."""
+  """Yields the columns of each batch, {name: texts [B]}: 'label' if there is one, and scores."""
   show, done = report_progress('scores', run.log), 0
   for batch in batches:
     x, fields = batch[run.example.data], run.conditions(batch)
