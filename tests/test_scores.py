@@ -61,6 +61,10 @@ def test_they_are_those_of_the_closed_form(model):
   np.testing.assert_allclose(found['recon'] + found['kl'], found['neg_elbo'], rtol=1e-6)
   error = np.sum((X - B - MEAN @ W) ** 2, axis=1)
   np.testing.assert_allclose(found['squared_error'], error, rtol=1e-4)
+  x = X.reshape(-1, *SHAPE[:2])
+  variation = sum(np.abs(np.diff(x, axis=axis)).sum((1, 2)) for axis in (1, 2))
+  assert variation.min() > 1
+  np.testing.assert_allclose(found['error_per_variation'], error / variation, rtol=1e-4)
   spread = np.sum(W**2, axis=1) @ VARIANCE
   recon = (error + spread) / (2 * S**2) + 3 * np.log(2 * np.pi * S**2)
   np.testing.assert_allclose(found['recon'], recon, atol=0.15)
@@ -81,4 +85,22 @@ def test_a_row_has_its_score_in_any_company(model):
 def test_a_method_without_a_likelihood_has_none():
   method = Method(None, (), None, None, {'criticise': None})
   assert scores.names(method) == ()
-  assert scores.names(method._replace(predict={'reconstruct': None})) == ('squared_error',)
+  assert scores.names(method._replace(predict={'reconstruct': None})) == (
+    'squared_error',
+    'error_per_variation',
+  )
+
+
+def test_an_image_without_variation_has_a_finite_score():
+  score = scores.make(
+    Method(
+      None, (), None, None, {'reconstruct': lambda v, row, key: {'image': row['image'] + 0.5}}
+    ),
+    1,
+    1,
+  )
+  found = score(None, {'image': jnp.zeros((2, *SHAPE))})
+  np.testing.assert_allclose(found['error_per_variation'], [6 * 0.25] * 2)
+  colours = jnp.arange(2 * 3 * 4 * 3.0).reshape(2, 3, 4, 3)
+  # Neighbours differ by 12 from row to row, by 3 from column to column.
+  assert scores.total_variation(colours) == 2 * (2 * 4 * 3 * 12 + 3 * 3 * 3 * 3)

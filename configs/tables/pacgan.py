@@ -7,11 +7,11 @@ Whole: 25 Gaussians on a grid, and stacked MNIST with DCGAN's nets, each with pa
 images and 10 seeds. Short: the grid alone, with smaller nets. Both follow the released code
 (fjxmlzn/PacGAN), whose batches have as many packs whatever their size.
 
-The table claims that packing covers more modes. It claims nothing about the proportion of good
-samples, which packing does not raise in the paper either: .948 without, .913 to .942 with packs. In
-our trials of 6000 steps with 3 seeds, 10 ± 2 % of the samples were good with packs of 2, and
-58 ± 3 % without. The input of a critic of packs has more dimensions, so it takes longer to see the
-narrow Gaussians.
+The table claims that packing covers more modes. It claims nothing of good samples: with packing
+their share is not higher in the paper either, .948 without and .913 to .942 with packs. In our
+trials of 6000 steps with 3 seeds, 10 +- 2 % of the samples were good with packs of 2, and 58 +- 3 %
+without, since a critic of packs, whose input has more dimensions, takes longer to see the narrow
+Gaussians.
 
 Source: stacked MNIST as in the paper's table 2. The values of the grid were written down from
 memory, and are to be verified before they are cited.

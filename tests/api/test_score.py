@@ -33,7 +33,14 @@ def test_a_split_has_a_row_a_picture_and_is_the_same_each_time(project, trained,
   assert [row['index'] for row in rows] == [str(i) for i in range(len(images))]
   assert {row['label'] for row in rows} == {str(i) for i in range(10)}
   found = vaejax.load(trained).score(images, draws=2, samples=4)
-  assert list(found) == ['neg_elbo', 'neg_log_prob', 'recon', 'kl', 'squared_error']
+  assert list(found) == [
+    'neg_elbo',
+    'neg_log_prob',
+    'recon',
+    'kl',
+    'squared_error',
+    'error_per_variation',
+  ]
   for name, values in found.items():
     assert [float(row[name]) for row in rows] == pytest.approx(values.tolist(), rel=1e-6)
 
@@ -92,3 +99,42 @@ def test_a_gan_is_refused_in_one_line(project, tmp_path, capsys):
   line = capsys.readouterr().err.strip()
   assert line.startswith('error: a run of gan has no score') and '\n' not in line
   assert not (tmp_path / 'gan' / 'scores.csv').exists()
+
+
+@pytest.fixture
+def mine(trained, images, tmp_path):
+  """A folder of three pictures, of which one is damaged."""
+  folder = tmp_path / 'mine'
+  folder.mkdir()
+  for i in range(2):
+    Image.fromarray(images[i, ..., 0]).save(folder / f'{i}.png')
+  (folder / 'torn.png').write_bytes(b'no picture')
+  return folder
+
+
+def test_damaged_pictures_can_be_skipped(trained, mine, capsys):
+  words = [f'--workdir={trained}', f'--inputs={mine}', f'--out={mine}/a.csv', *FAST]
+  capsys.readouterr()
+  assert main(['score', *words]) == 2
+  line = capsys.readouterr().err.strip()
+  assert 'torn.png' in line and 'add --skip_damaged' in line and '\n' not in line
+  assert main(['score', *words, '--skip_damaged']) == 0
+  assert [row['file'] for row in read(mine / 'a.csv')] == ['0.png', '1.png']
+  assert '2 rows in all' in capsys.readouterr().err
+
+
+def test_a_background_that_does_not_fit_is_one_line(project, trained, tmp_path, capsys):
+  config = '--config=configs/anomaly.py:digits,smoke,batch_size=11'
+  sweep, other = tmp_path / 'sweep', tmp_path / 'other'
+  assert main(['sweep', config, '--grid', 'left_out=2,3', f'--workdir={sweep}']) == 0
+  assert main(['train', config, '--config.data.size=12', f'--workdir={other}']) == 0
+  score = 'score', f'--workdir={trained}', f'--out={tmp_path}/a.csv', *FAST
+  for background, message in (
+    (sweep, f'--background={sweep}/members/0'),
+    (other, f'the background model {other} has images of (12, 12, 1), but the run was trained'),
+  ):
+    capsys.readouterr()
+    assert main([*score, f'--background={background}']) == 2
+    line = capsys.readouterr().err.strip()
+    assert message in line and '\n' not in line
+  assert main([*score, f'--background={sweep}/members/1']) == 0

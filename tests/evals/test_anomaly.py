@@ -57,7 +57,7 @@ class Case:
 
 def check(found, case, is_outlier, mask=None):
   want = case.expected(is_outlier, mask)
-  assert len(want) == 15
+  assert len(want) == 18
   for name, value in want.items():
     # float32 scores of another program may swap two neighbours.
     assert found[name] == pytest.approx(value, abs=0.01), name
@@ -143,6 +143,7 @@ def test_another_data_set_and_a_background(project, runs, capsys):
   import vaejax
 
   settings = {'anomaly.outliers': 'shapes', 'anomaly.background': f'{runs}/sweep'}
+  settings |= {'anomaly.draws': 2, 'anomaly.samples': 4}
   found = vaejax.evaluate(runs / 'run', 'anomaly', settings=settings)
   assert found['anomaly_inliers'].value == 297
   run = vaejax.load(runs / 'run')

@@ -46,3 +46,5 @@ def test_few_rows_have_smaller_subsets():
   a, b = RANDOM.normal(size=(2, 90, 3))
   assert between(a, b).note == 'subsets of 45, because there are 90 rows'
   assert between(a[:3], b[:3], 3).error is None
+  one = between(a[:1], b)
+  assert np.isnan(one.value) and one.note == 'it needs two rows or more'

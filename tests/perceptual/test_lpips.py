@@ -1,4 +1,4 @@
-"""LPIPS against the package lpips, and its gradient against finite differences."""
+"""LPIPS against PyTorch on the same weights, and its gradient against finite differences."""
 
 import pickle
 
@@ -12,9 +12,11 @@ from vaejax.perceptual import lpips, unpickle, weights
 
 pytestmark = pytest.mark.skipif(not weights.is_installed(), reason='needs the extra perceptual')
 
-# By the package lpips 0.1.4 on PyTorch 2.14 with these weights, of `images(3, side, channels)`;
-# 28 pixels: by torch.nn.functional on the same weights, for 'alex' after
-# interpolate(size=(32, 32), mode='bilinear', align_corners=False).
+# Of `images(3, side, channels)` with these weights, by two independent evaluations on PyTorch
+# 2.14.1 that differ by 1e-7 at most: layer by layer with torch.nn.functional, and by the module of
+# the package lpips 0.1.4, into which the weights were copied. Both were given one channel three
+# times and, at 28 pixels for 'alex', images after interpolate(size=(32, 32), mode='bilinear',
+# align_corners=False).
 VALUES = {
   ('alex', 28, 1): [0.54089391, 0.19982785, 0.30910271],
   ('vgg', 28, 1): [0.48962227, 0.36699483, 0.26251751],
@@ -38,11 +40,11 @@ def images(n, side, channels):
   ('net', 'side', 'channels', 'lowering'),
   [*((*case, 'lax') for case in VALUES), ('alex', 32, 3, 'matmul'), ('vgg', 28, 1, 'matmul')],
 )
-def test_it_equals_the_package_lpips(net, side, channels, lowering):
+def test_it_equals_pytorch_with_the_same_weights(net, side, channels, lowering):
   x, y = images(3, side, channels)
   with jax.default_matmul_precision('highest'):
     got = jax.jit(lpips.distance(net, lowering))(x, y)
-  np.testing.assert_allclose(got, VALUES[net, side, channels], atol=1e-5)
+  np.testing.assert_allclose(got, VALUES[net, side, channels], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(('net', 'side'), [('alex', 31), ('alex', 45), ('vgg', 17)])

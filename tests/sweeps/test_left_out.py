@@ -22,15 +22,26 @@ def sweep(launch, tmp_path_factory):
   return folder
 
 
+# As in test_sweep.py: Adam turns rounding into steps of full size.
+PLAIN = '--config.optimizer.name=sgd', '--config.hyper.lr=1e-4', '--config.steps=20'
+
+
 @pytest.mark.slow
-def test_a_member_is_its_single_run(sweep):
-  stack, one = values(sweep / 'sweep' / 'stacks' / '0', 20), values(sweep / 'train', 20)
+def test_a_member_is_its_single_run(launch, tmp_path):
+  one = ['train', CONFIG, *PLAIN, '--config.hyper.left_out=7', f'--workdir={tmp_path}/one']
+  stack = ['sweep', CONFIG, *PLAIN, '--grid', 'left_out=2,7', f'--workdir={tmp_path}/stack']
+  for words in (one, stack):
+    result = launch(*words)
+    assert result.status == 0, result.err
+  stack, one = values(tmp_path / 'stack' / 'stacks' / '0', 20), values(tmp_path / 'one', 20)
   assert len(one) > 10 and stack.keys() == one.keys()
-  # Adam turns rounding into steps of full size, so the tolerance is a fraction of what 20 steps
-  # move; on other batches parameters differ by a hundred times as much.
+  # The tolerance of test_sweep.py. Batches are equal bit for bit (tests/data/test_left_out.py), and
+  # with SGD so were these parameters where it was tried. With Adam they are not, also in a sweep
+  # over seeds: the stack has the same operations, but XLA compiles the loop of Adam's update
+  # otherwise for another shape, so its square roots and quotients differ in the last bit.
   for name, x in one.items():
     if x.dtype == np.float32:
-      np.testing.assert_allclose(stack[name][1], x, atol=1e-4, err_msg=name)
+      np.testing.assert_allclose(stack[name][1], x, rtol=1e-5, atol=2e-6, err_msg=name)
   assert any(np.abs(stack[name][0] - x).max() > 1e-3 for name, x in one.items() if x.ndim > 1)
 
 

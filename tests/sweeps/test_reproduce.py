@@ -108,6 +108,48 @@ def test_a_table_is_trained_compared_and_resumed(command, tmp_path, program):
   assert 'prior: is done again' in log  # it uses the first one
 
 
+DERIVED = """
+from vaejax.config.table import Cell, Published, Table
+
+
+def measure(folder, seeds, data_dir):
+  return {'elbo': [1.0, FIRST][:seeds], 'nll': [float('nan'), 7.0][:seeds]}
+
+
+FACTOR = 2
+
+
+def times(pairs):
+  product = {name: [(FACTOR * x, 0.5) for x, _ in of] for name, of in pairs['measured'][''].items()}
+  return {'twice': product}, {'elbo': {'factor': FACTOR}}
+
+
+def get_table(mode):
+  known = {'twice': {'elbo': Published(5.0)}}
+  first = Cell('measured', measure=measure, seeds=2, hidden=True)
+  cells = first, Cell('d', derive=times, published=known)
+  return Table('t', 's', (), cells, {'elbo': 'ELBO', 'nll': '-log p'})
+"""
+
+
+def test_a_derived_cell_is_made_of_earlier_ones_and_follows_them(command, tmp_path, program):
+  program.write_text(DERIVED.replace('FIRST', '3.0'))
+  status, _, log = command()
+  assert status == 0, log
+  rows = {r['value']: r for r in json.loads((tmp_path / 't' / 'table.json').read_text())['rows']}
+  assert {row['row'] for row in rows.values()} == {'d, twice'}
+  assert rows['elbo']['ours']['value'] == 4 and rows['elbo']['seeds'] == 2
+  assert rows['elbo']['published']['value'] == 5 and rows['elbo']['protocol'] == {'factor': 2}
+  # Of values that are not finite only the others are given, with their errors.
+  assert rows['nll']['ours'] == {'value': 14, 'error': 0.5}
+  # It is derived anew, also if only what its function uses has changed.
+  program.write_text(DERIVED.replace('FIRST', '3.0').replace('FACTOR = 2', 'FACTOR = 3'))
+  status, _, log = command('--cells=d')
+  rows = {r['value']: r for r in json.loads((tmp_path / 't' / 'table.json').read_text())['rows']}
+  assert status == 0 and 'measured: is done already' in log
+  assert rows['elbo']['ours']['value'] == 6 and rows['elbo']['protocol'] == {'factor': 3}
+
+
 def test_a_row_that_other_code_has_made_is_marked_and_kept(command, tmp_path):
   status, before, _ = command('--smoke', '--cells=measured')
   path = tmp_path / 't' / 'cells' / 'measured.json'
@@ -276,3 +318,14 @@ def test_a_claim_on_missing_values_is_not_checked():
   records = {'a': make_record([1.0])}
   assert table_rows.claims(table, records, 'short') == [('a', None), ('b', True)]
   assert table_rows.claims(table, records, 'smoke') == [('a', None), ('b', None)]
+
+
+def test_values_with_one_protocol_share_its_line():
+  table = Table('t', 's', (), (Cell('a'),), {'elbo': 'ELBO', 'nll': '-log p', 'kl': 'KL'})
+  same = {'split': 'test', 'n': 5, 'content': {'image': 'f00', 'label': 'ba4'}}
+  protocols = {'elbo': same, 'nll': same | {'n': 6}, 'kl': dict(same)}
+  records = {'a': make_record([1.0]) | {'protocols': protocols}}
+  assert table_text.protocols(records, table) == [
+    'elbo, kl: split test, n 5, content image f00, label ba4',
+    'nll: split test, n 6, content image f00, label ba4',
+  ]

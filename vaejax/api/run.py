@@ -140,9 +140,10 @@ class Run:
     """Returns anomaly scores of every image, {name: [N] float32}, larger for less likely ones.
 
     They are 'neg_elbo', 'neg_log_prob' (-log p(x) by importance sampling), 'recon' and 'kl' in
-    nats, and 'squared_error' of the reconstruction, summed over elements in the range inside the
-    method. Scores that the method does not have are left out. The random draws are fixed, so an
-    image always has the same score.
+    nats, 'squared_error' of the reconstruction, summed over elements in the range inside the
+    method, and 'error_per_variation', which divides that by the image's total variation. Scores
+    that the method does not have are left out. The random draws are fixed, so an image always has
+    the same score.
 
     Args:
       draws: number of draws of the latents, for the ELBO and its terms.

@@ -16,7 +16,8 @@ from vaejax.data.table import Table
 from vaejax.errors import UserError
 from vaejax.evaluation.evaluate import report_progress
 from vaejax.evaluation.streams import open_other, other_section
-from vaejax.runs import trained
+from vaejax.plural import counted
+from vaejax.runs import same_data, trained
 from vaejax.runs.files import write_atomic
 
 ROWS_AT_ONCE = 512  # between two lines of progress
@@ -30,6 +31,7 @@ def write_scores(
   background: Run | None = None,
   draws: int = scores.DRAWS,
   samples: int = scores.SAMPLES,
+  skip_damaged: bool = False,
 ) -> Path:
   """Writes the scores of all rows of a split to a .csv, one line a row, and returns its path.
 
@@ -42,13 +44,17 @@ def write_scores(
     split: by default test, or all rows of `inputs`.
     out: by default scores.csv in the run's folder.
     background, draws, samples: see Run.score.
+    skip_damaged: whether to go on without the damaged files of `inputs`.
 
   Raises UserError.
   """
   out = check_out(run, out, 'scores.csv', ('.csv',))
   run.check_score()
+  if background:
+    name = f'the background model {background.folder}'
+    same_data.check_fits(name, background.example, run.example)
   if inputs:
-    table, source = open_inputs(run, inputs, split)
+    table, source = open_inputs(run, inputs, split, skip_damaged)
     batches = rows_of(run, source, None, ROWS_AT_ONCE)
   else:
     split = split or 'test'
@@ -81,7 +87,9 @@ def name_labels(label: np.ndarray, table: Table) -> list[str]:
   return [str(names[number]) if number >= 0 else '' for number in label]
 
 
-def open_inputs(run: Run, inputs: str, split: str | None) -> tuple[Table, Source]:
+def open_inputs(
+  run: Run, inputs: str, split: str | None, skip_damaged: bool
+) -> tuple[Table, Source]:
   """The table and the source of a split of other data (None: all rows). Raises UserError."""
   if run.method.conditional:
     raise UserError(
@@ -89,11 +97,20 @@ def open_inputs(run: Run, inputs: str, split: str | None) -> tuple[Table, Source
       'Use --split'
     )
   data = other_section(run.config.data, inputs, run.example)
-  if not split:
+  data.skip_damaged = skip_damaged
+  every = not split
+  if every:
     split = '+'.join(dict.fromkeys(splits.names(data, run.data_dir)))
-  table = splits.table(data, split, run.data_dir)
+  try:
+    table = splits.table(data, split, run.data_dir)
+  except UserError as error:
+    text = str(error).replace('set data.skip_damaged=True', 'add --skip_damaged')
+    raise UserError(text) from None
   for note in table.notes:
     run.log(note)
+  if every:
+    number = len(set(table.names())) if table.names else table.size
+    run.log(f'{inputs}: {counted(number, "row")} in all, and each is scored')
   return table, open_other(table, data, run.example, None)
 
 

@@ -227,6 +227,7 @@ def add_score_flags(verb: Parser) -> None:
   add('--split', help='a split, or a slice (test, or all rows of --inputs)')
   about = 'folder of a background model, for the likelihood ratio'
   add('--background', metavar='DIR', type=path, help=about)
+  add('--skip_damaged', action='store_true', help='go on without the damaged files of --inputs')
   add('--draws', metavar='N', type=count, default=16, help='draws of the latents (16)')
   add('--samples', metavar='N', type=count, default=128, help='importance samples (128)')
   add('--out', metavar='FILE.csv', type=path, help='output (WORKDIR/scores.csv)')

@@ -43,10 +43,17 @@ def score(flags, overrides) -> int:
   """The verb `score`."""
   from vaejax.api.load import load
   from vaejax.api.score import write_scores
+  from vaejax.runs.sweep_files import is_sweep
 
-  background = load(flags.background) if flags.background else None
+  folder = flags.background
+  if folder and is_sweep(folder):
+    raise UserError(
+      f'--background={folder} contains a sweep. Use one of its members, such as '
+      f'--background={folder}/members/{flags.member or 0}'
+    )
+  background = load(folder) if folder else None
   settings = flags.inputs, flags.split, flags.out, background, flags.draws, flags.samples
-  print(write_scores(open_run(flags), *settings))
+  print(write_scores(open_run(flags), *settings, flags.skip_damaged))
   return 0
 
 

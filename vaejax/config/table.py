@@ -16,6 +16,9 @@ MODES = ('whole', 'short', 'smoke')
 # 'left_out=3', or '' without axes.
 Results = Mapping[tuple[str, str], Mapping[str, list[float]]]
 
+# {setting: {value: [(value, standard error over examples or None) for each seed]}} of a cell.
+Pairs = Mapping[str, Mapping[str, list[tuple[float, float | None]]]]
+
 
 class Published(NamedTuple):
   """A published value, its published error, and its source if that is not the table's."""
@@ -31,13 +34,15 @@ class Cell(NamedTuple):
   Attributes:
     name: names the row and the cell's folder, for example 'iwae-5'.
     config: for example 'configs/iwae.py:mnist,samples=5'.
-    fields: {field: text} to override. '{NAME}' in a text is the workdir of the earlier cell NAME,
-      which must have one seed and no axes.
+    fields: {field: text} to override. '{NAME}' in a text is the workdir of the earlier cell NAME:
+      of its run, or of its sweep if it has axes; it must have one seed.
     axes: the axes of the sweep besides the seed, as for --grid: 'hyper.left_out=0:10'.
     seeds: number of seeds, 0 to seeds - 1; --seeds replaces it.
     evals: names of the evals; (): those of the config.
     published: {setting: {value: Published}}, where a setting is the text '' without axes.
     measure: instead of training, (folder, seeds, data_dir) -> {value: [a number for each seed]}.
+    derive: instead of training, ({name: Pairs} of all earlier cells) -> (Pairs, {value: protocol})
+      of this one. It is computed again each time.
     fixed_seeds: whether --seeds is ignored, for example for a judge.
     values: {name: heading} that this cell shows instead of those of the table.
     hidden: whether it is not shown, because it only serves later cells.
@@ -52,6 +57,7 @@ class Cell(NamedTuple):
   evals: tuple[str, ...] = ()
   published: Mapping[str, Mapping[str, Published]] = {}
   measure: Callable[[Path, int, Any], Mapping[str, list[float]]] | None = None
+  derive: Callable[[Mapping[str, Pairs]], tuple[Pairs, Mapping[str, dict]]] | None = None
   fixed_seeds: bool = False
   values: Mapping[str, str] = {}
   hidden: bool = False

@@ -52,6 +52,8 @@ def show(x: Any) -> str:
   """A field of a protocol as a text; '' for None."""
   if x is None:
     return ''
+  if isinstance(x, Mapping):
+    return ', '.join(f'{name} {show(value)}' for name, value in x.items())
   return format_number(x) if type(x) is float else str(x)
 
 

@@ -40,7 +40,9 @@ class Plan(NamedTuple):
 
 
 def uses(cell: Cell, cells: Iterable[Cell]) -> list[str]:
-  """The names of the cells that a cell refers to by {NAME}."""
+  """The names of the cells that a cell refers to by {NAME}; of all cells for a derived one."""
+  if cell.derive:
+    return [other.name for other in cells]
   texts = ' '.join((cell.config, *cell.fields.values(), *cell.axes))
   return [other.name for other in cells if f'{{{other.name}}}' in texts]
 
@@ -48,8 +50,8 @@ def uses(cell: Cell, cells: Iterable[Cell]) -> list[str]:
 def plan_cell(cell: Cell, earlier: Mapping[str, Plan], workdir: Path) -> Plan:
   """The plan of a cell that uses the cells `earlier`. Raises UserError."""
   for name, plan in earlier.items():
-    if not plan.single:
-      raise UserError(f'cell {cell.name}: {{{name}}} has several members. Give it one seed')
+    if plan.cell.seeds > 1 and not cell.derive:
+      raise UserError(f'cell {cell.name}: {{{name}}} has several seeds. Give it one')
   paths = {f'{{{name}}}': str(plan.folder) for name, plan in earlier.items()}
   resolve = lambda text: functools.reduce(lambda t, pair: t.replace(*pair), paths.items(), text)
   cell = cell._replace(
@@ -59,8 +61,8 @@ def plan_cell(cell: Cell, earlier: Mapping[str, Plan], workdir: Path) -> Plan:
   )
   about = {'seeds': cell.seeds, 'axes': list(cell.axes), 'evals': list(cell.evals)}
   about['uses'] = {name: plan.key for name, plan in earlier.items()}
-  if cell.measure:
-    about['measure'] = source_of(cell.measure)
+  if cell.measure or cell.derive:
+    about['measure'] = source_of(cell.measure or cell.derive)
     members = tuple(('', seed) for seed in range(cell.seeds))
   else:
     plan = make_sweep(cell)

@@ -18,7 +18,7 @@ from vaejax.plural import counted
 from vaejax.reporting.lines import print_line
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.runs.workdir import locked
-from vaejax.sweeps import cells, committed, table_text
+from vaejax.sweeps import cells, committed, derived, table_text
 from vaejax.sweeps.plan import Plan, make_sweep, plan_cell, uses
 from vaejax.sweeps.table_rows import make_rows, problems
 from vaejax.version import code_version
@@ -66,12 +66,17 @@ def reproduce(
       plan = plan_cell(cell, {n: plans[n] for n in earlier}, workdir)
       plans[cell.name] = plan
       place = f'cell {number + 1} of {len(table.cells)}, {cell.name}'
-      record = finished(path, plan, lambda text, place=place: log(f'{place}: {text}'))
+      record = None
+      if not cell.derive:
+        record = finished(path, plan, lambda text, place=place: log(f'{place}: {text}'))
       if record is None and cell.name not in only:
         continue
       if record is None:
-        log(f'{place}: {counted(len(plan.members), "member")} in {plan.folder}')
-        record = cells.run_cell(plan, data_dir, log, stream)
+        if cell.derive:
+          record = derived.record(plan, records)
+        else:
+          log(f'{place}: {counted(len(plan.members), "member")} in {plan.folder}')
+          record = cells.run_cell(plan, data_dir, log, stream)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, record)
       records[cell.name] = record

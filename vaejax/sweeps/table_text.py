@@ -38,8 +38,7 @@ def cells_of(row: Row) -> list[str]:
     f'{format_number(interval[0])} to {format_number(interval[1])}' if interval else '–',
     covers,
     f'{row.seeds}{frozen}',
-    duration(row.record['wall_seconds']),
-    duration(row.record['processor_seconds']) + starts(row.record),
+    *times(row.record),
   ]
 
 
@@ -52,6 +51,13 @@ def cost(record: dict) -> str:
   """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members."""
   wall, processor = duration(record['wall_seconds']), duration(record['processor_seconds'])
   return f'{wall} ({processor} of processor time{starts(record)})'
+
+
+def times(record: dict) -> tuple[str, str]:
+  """The time and the processor time of a cell; '–' for a cell that is derived from others."""
+  if not record['starts']:
+    return '–', '–'
+  return duration(record['wall_seconds']), duration(record['processor_seconds']) + starts(record)
 
 
 def starts(record: dict) -> str:
