@@ -15,7 +15,7 @@ report. The peers train eight seeds one after the other in one process.
 A round measures all sides one after the other. A ratio is of two times of one round, so that other
 work on the machine slows both.
 
-Cost: --short, 3 rounds of 2 epochs, estimated at 15 minutes on two quiet CPU cores; the whole
+Cost: --short, 3 rounds of 2 epochs, estimated at 15 minutes on two idle CPU cores; the whole
 table, 3 rounds of 20 epochs, on a GPU, estimated at 15 minutes.
 """
 
@@ -30,7 +30,7 @@ from vaejax.config.table import Cell, Claim, Table
 
 BATCH, HIDDEN, LATENTS, PIXELS = 128, 512, 16, 784
 PEERS = {'pythae': "pythae's trainer", 'eager': 'PyTorch, eager', 'compiled': 'PyTorch, compiled'}
-PRODUCT = 1024  # rows of the square matrices whose product gives the machine's own speed
+PRODUCT = 1024  # rows of the square matrices whose product measures the speed of the machine
 VALUES = {
   'product': 'GFLOP/s, product',
   'gflops': 'GFLOP/s, ours',
@@ -192,5 +192,5 @@ def get_table(mode):
         faster(f'runs-{several}', 'compiled'),
       ),
     ),
-    cost='--short an estimated 15 minutes on two quiet CPU cores',
+    cost='--short an estimated 15 minutes on two idle CPU cores',
   )

@@ -122,8 +122,10 @@ def add_reproduce_flags(verb: Parser) -> None:
   about = 'name of a table in configs/tables, or the path of your own'
   add('--table', metavar='NAME', help=about)
   size = verb.add_mutually_exclusive_group()
-  size.add_argument('--short', action='store_true', help='an hour at most on two CPU cores')
-  size.add_argument('--smoke', action='store_true', help='a trial that takes seconds')
+  size.add_argument(
+    '--short', action='store_true', help='smaller: an hour at most on two CPU cores'
+  )
+  size.add_argument('--smoke', action='store_true', help='tiny: a trial that takes seconds')
   about = 'number of seeds of each cell (as in the table)'
   add('--seeds', metavar='N', type=count, default=0, help=about)
   about = 'train only these cells, and the cells that they use (all)'

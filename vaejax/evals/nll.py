@@ -31,7 +31,7 @@ def make(method: Method, config, example: Example) -> Eval:
     nll_effective: the median over examples of the effective sample size, 1 to K.
 
   The standard error of nll is over examples and draws. It does not include the bias of a finite K,
-  of which a note warns. Raises UserError for a method without a likelihood.
+  but a note warns of that. Raises UserError for a method without a likelihood.
   """
   if 'log_weight' not in method.predict:
     raise UserError(f'the nll eval needs a likelihood, but the method {config.method!r} has none')

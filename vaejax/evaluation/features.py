@@ -19,7 +19,7 @@ class Features(NamedTuple):
   """Features of images.
 
   Attributes:
-    name: in the names of values, for example 'vgg16'.
+    name: part of the names of values, for example 'vgg16'.
     row: the name of the rows that are the features.
     rows: images in [0, 1] [B, H, W, C] -> {name of rows: [B, ...]}, in float32.
     protocol: what they depend on.

@@ -1,5 +1,5 @@
 """β-TCVAE (Chen et al. 2018, arXiv:1802.04942): the KL of a latent-variable model is split into
-mutual information, total correlation and dimension-wise KL, each with a weight of its own."""
+mutual information, total correlation and dimension-wise KL, each with its own weight."""
 
 import jax
 import jax.numpy as jnp

@@ -42,7 +42,7 @@ def reproduce(
     name: of the table, or the path of its file.
     mode: 'whole', 'short' or 'smoke'.
     workdir: its folder, which is created.
-    seeds: the number of seeds of every cell, but those with fixed seeds; 0: that of the table.
+    seeds: the number of seeds of every cell without fixed seeds; 0: as in the table.
     data_dir: the folder of prepared datasets.
     stream: for progress.
     only: names of the cells to train, with those that they use; () for all.

@@ -84,7 +84,7 @@ def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str
   if any(map(is_of_other_code, records.values())):
     kinds.append(f'† was made by another version of the code than {code_version()}, see Cost.')
   if mode != 'whole':
-    kinds.append(f'This is the {mode} version of the table.')
+    kinds.append(f'This is the {mode} size of the table.')
   sections = [
     ('How to read it', kinds),
     ('Claims', [f'{words[holds]}: {text}' for text, holds in claims(table, records, mode)]),
@@ -124,7 +124,7 @@ def costs(records: Records) -> list[str]:
 
 
 def measured_on(record: dict) -> str:
-  """The hardware, software, code and date of a cell."""
+  """The hardware, software versions, code version and date of a cell."""
   h = record['hardware']
   device = f'{h["devices"]} {h["device"]}, {h.get("processor", "")}, {h["cores"]} cores'
   versions = ', '.join(f'{name} {version}' for name, version in record['versions'].items())
