@@ -27,7 +27,7 @@ def make(workdir: str, example: Example, samples: int) -> Callable[[Batch, Hyper
   first = runs[0]
   same_data.check_fits(str(folder), first.example, example)
   if 'log_weight' not in first.method.predict:
-    raise UserError(f'the background model {folder} needs a likelihood, but it has none')
+    raise UserError(f'the background model {folder} has no likelihood. Use a run of a VAE')
   nll = scores.make_nll(first.method, samples)
   if len(runs) == 1:
     return lambda batch, hyper: nll(averaged(first.state), batch)
@@ -53,7 +53,7 @@ def open_runs(folder: Path) -> list[trained.TrainedRun]:
   values = [run.config.hyper.get(left_out.FIELD) for run in runs]
   if None in values or len(set(values)) < len(values):
     raise UserError(
-      f'the background sweep {folder} must have one member for each left-out class. Give a member, '
+      f'the background sweep {folder} must have one member for each left-out class. Use a member, '
       f'{folder}/members/K'
     )
   return runs

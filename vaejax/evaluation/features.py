@@ -68,8 +68,8 @@ def check_judge(judge: Judge, example: Example, setting: str) -> None:
   if 'image' not in example.fields or example.fields['image'].shape != shape:
     raise UserError(
       f'the judge of {judge.name} needs images of {shape}, but the run has {example.data}s of '
-      f'{example.fields[example.data].shape}. Give the workdir of a judge that fits by '
-      f'{setting}=DIR'
+      f'{example.fields[example.data].shape}. Set {setting} to the '
+      'workdir of a judge that fits'
     )
 
 

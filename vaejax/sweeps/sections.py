@@ -38,7 +38,7 @@ def paired_section(settings: Sequence[Any], comparisons: list[paired.Comparison]
     return ''
   note = (
     f"Each setting minus {reference}, seed by seed. The interval is Student's t. The sign test "
-    'tests whether both signs are equally likely. All pairs are in paired.csv.'
+    'checks whether both signs are equally likely. All pairs are in paired.csv.'
   )
   heading = f'<h2>Paired differences over common seeds</h2><p>{escape(note)}</p>'
   return heading + page.table(['setting', 'value', 'seeds', *paired.COLUMNS], rows)
