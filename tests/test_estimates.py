@@ -58,6 +58,6 @@ def test_scaling_and_words():
   estimate = Estimate(2.0, 0.5, (1.0, 4.0), 0.25, 'few draws', 9)
   assert estimate.scaled(-2) == Estimate(-4.0, 1.0, (-8.0, -2.0), 0.5, 'few draws', 9)
   assert in_words(estimate) == '2.0000 ± 0.5000 [1.0000, 4.0000] (few draws)'
-  assert in_words(Estimate(2.0)) == '2.0000'
+  assert in_words(Estimate(2.0)) == '2.0000' and in_words(Estimate(-1e-9)) == '0.0000'
   assert Estimate(2.0).to_json() == {'value': 2.0, 'error': None}
   assert estimate.to_json()['interval'] == (1.0, 4.0)

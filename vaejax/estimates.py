@@ -47,8 +47,8 @@ class Estimate(NamedTuple):
 def in_words(estimate: Estimate) -> str:
   """The estimate as text: '98.4312 ± 0.0512 (still 0.1 nats lower than with 50 draws)'."""
   value, error, interval, _, note, _ = estimate
-  text = f'{value:.4f}' + (f' ± {error:.4f}' if error is not None else '')
-  text += f' [{interval[0]:.4f}, {interval[1]:.4f}]' if interval else ''
+  text = f'{value:z.4f}' + (f' ± {error:.4f}' if error is not None else '')
+  text += f' [{interval[0]:z.4f}, {interval[1]:z.4f}]' if interval else ''
   return text + (f' ({note})' if note else '')
 
 

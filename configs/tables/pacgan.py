@@ -8,16 +8,15 @@ images and 10 seeds. Short: the grid alone, with smaller nets. Both follow the r
 (fjxmlzn/PacGAN), whose batches have as many packs whatever their size.
 
 The table claims that packing covers more modes. It claims nothing of good samples: with packing
-their share is not higher in the paper either, .948 without and .913 to .942 with packs. In our
-trials of 6000 steps with 3 seeds, 10 +- 2 % of the samples were good with packs of 2, and 58 +- 3 %
-without, since a critic of packs, whose input has more dimensions, takes longer to see the narrow
-Gaussians.
+their share is not higher in the paper either, .948 without and .913 to .942 with packs. A critic of
+packs, whose input has more dimensions, takes longer to see the narrow Gaussians: in the short table
+about 1000, 5000, 16,000 and more than 20,000 steps with packs of 1 to 4, where it ends.
 
 Source: stacked MNIST as in the paper's table 2. The values of the grid were written down from
 memory, and are to be verified before they are cited.
 
-Cost: whole, an estimate for one H100: stacked MNIST 8 hours, the grid 1 hour. --short, on two
-shared CPU cores: see RESULTS.
+Cost: whole, an estimate for one H100: stacked MNIST 8 hours, the grid 1 hour. --short, 17 minutes
+of processor time on two shared CPU cores, see tests/benchmarks/RESULTS.md.
 """
 
 from vaejax.config.table import Cell, Claim, Published, Table
@@ -93,7 +92,7 @@ def get_table(mode):
     tuple(cells),
     values,
     claims,
-    'whole: about 9 hours on one H100, an estimate',
+    'short: 17 minutes of processor time; whole: about 9 hours on one H100, an estimate',
   )
 
 

@@ -120,7 +120,7 @@ def test_damaged_pictures_can_be_skipped(trained, mine, capsys):
   assert 'torn.png' in line and 'add --skip_damaged' in line and '\n' not in line
   assert main(['score', *words, '--skip_damaged']) == 0
   assert [row['file'] for row in read(mine / 'a.csv')] == ['0.png', '1.png']
-  assert '2 rows in all' in capsys.readouterr().err
+  assert 'all 2 rows of' in capsys.readouterr().err
 
 
 def test_a_background_that_does_not_fit_is_one_line(project, trained, tmp_path, capsys):

@@ -97,6 +97,8 @@ def test_it_is_found_by_dataset_or_by_name(judged, cache):
   for other in ({'name': 'mnist'}, {'size': 16}, {'channels': 3}):
     with pytest.raises(UserError, match='there is no judge of'):
       find('', ConfigDict(DATA.to_dict() | other))
+  with pytest.raises(UserError, match='no judge of mnist, and no labels to train one with'):
+    find('', ConfigDict(DATA.to_dict() | {'name': 'mnist'}), labelled=False)
   with pytest.raises(UserError, match='contains no run'):
     find(str(judged.parent), DATA)
 

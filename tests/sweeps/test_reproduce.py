@@ -299,10 +299,13 @@ def test_a_share_is_shown_in_percent_and_the_time_of_a_cell_once():
 
 
 def test_values_of_one_protocol_share_a_line():
-  protocol = {'split': 'test', 'seed': 0}
+  protocol = {'split': 'test', 'content': {'image': 'a1', 'label': 'b2'}}
   record = make_record([1.0]) | {'protocols': {'a': protocol, 'b': protocol, 'c': {'seed': 1}}}
   table = Table('t', 's', (), (Cell('x'),), {'a': 'A', 'c': 'C', 'b': 'B'})
-  assert table_text.protocols({'x': record}, table) == ['a, b: split test, seed 0', 'c: seed 1']
+  assert table_text.protocols({'x': record}, table) == [
+    'a, b: split test, content image a1, label b2',
+    'c: seed 1',
+  ]
 
 
 def test_a_value_that_a_cell_does_not_have_is_a_problem():

@@ -110,7 +110,8 @@ def open_inputs(
     run.log(note)
   if every:
     number = len(set(table.names())) if table.names else table.size
-    run.log(f'{inputs}: {counted(number, "row")} in all, and each is scored')
+    size = 'x'.join(map(str, run.example.fields[run.example.data].shape))
+    run.log(f'all {counted(number, "row")} of {inputs} are scored, as images of {size}')
   return table, open_other(table, data, run.example, None)
 
 

@@ -42,8 +42,9 @@ def make(method: Method, config, example: Example) -> Eval:
   """
   if method.sample is None:
     raise UserError(f'the judge eval needs samples, but the method {config.method!r} has none')
-  judge, labelled = judges.find(config.eval.judge.workdir, config.data), 'label' in method.given
-  name = judge.name
+  has_labels, workdir = example.classes is not None, config.eval.judge.workdir
+  judge = judges.find(workdir, config.data, labelled=has_labels)
+  labelled, name = 'label' in method.given, judge.name
   if labelled and name != judge_cache.dataset_name(config.data):
     raise UserError(
       f'the judge was trained on {name}, which has other labels than {config.data.name}. Give the '

@@ -79,7 +79,7 @@ def of_judge(config, example: Example, workdir: str, name: str) -> Features:
   `name` is the eval, whose field `workdir` names the judge. Raises UserError for a judge that is
   missing, damaged, or does not fit.
   """
-  judge = judges.find(workdir, config.data)
+  judge = judges.find(workdir, config.data, labelled=example.classes is not None)
   check_judge(judge, example, f'eval.{name}.workdir')
   protocol = {
     'features': f'of the judge of {judge.name}',

@@ -67,14 +67,19 @@ class Judge(NamedTuple):
   labelled: int = 0
 
 
-def find(path: str, data, target: str = 'label') -> Judge:
-  """The judge in a workdir, or, for path '', the cached judge of the data. Raises UserError."""
+def find(path: str, data, target: str = 'label', labelled: bool = True) -> Judge:
+  """The judge in a workdir, or, for path '', the cached judge of the data. Raises UserError; its
+  text says how to train one if the data is `labelled`."""
   if path:
     origin, config = Path(os.path.expanduser(path)), 'configs/judge.py:DATASET'
     run = open_judge(origin)
   else:
     word = '' if not settings.styles(data) else ',content' if target == 'label' else ',style'
     origin, config = cache_path(data, target), f'configs/judge.py:{data.name}{word}'
+    if not origin.is_file() and not labelled:
+      raise UserError(
+        f'there is no judge of {data.name}, and no labels to train one with. Label its rows'
+      )
     if not origin.is_file():
       raise UserError(
         f'there is no judge of {data.name}{word and " by " + word[1:]}. Train one with python '
