@@ -1,4 +1,4 @@
-"""A VAE that is trained without one class, `hyper.left_out`, to detect it as an anomaly.
+"""A VAE that is trained without one class, `hyper.left_out`, to detect that class as an anomaly.
 
   python launch.py sweep --config=configs/anomaly.py:mnist --grid left_out=0:10 \
     --workdir=runs/a --data_dir=DIR
@@ -9,8 +9,8 @@ The members of such a sweep are one compiled program. The test split keeps all c
 validation split leaves the class out as training does.
 
 The word `background` trains on images with mutated pixels, for the likelihood ratio of Ren et al.
-(2019, arXiv:1906.02845): evaluate --config.eval.anomaly.background=WORKDIR, which may be a sweep
-over the same classes.
+(2019, arXiv:1906.02845). To use that run: evaluate --config.eval.anomaly.background=WORKDIR. It may
+be a sweep over the same classes.
 
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), background, smoke,
 key=value.

@@ -1,12 +1,12 @@
-"""β-VAE (Higgins et al. 2017): the KL is weighted by `hyper.beta`. And its relatives: β-TCVAE,
-FactorVAE, DIP-VAE-I and DIP-VAE-II.
+"""β-VAE (Higgins et al. 2017), which weights the KL by `hyper.beta`, and β-TCVAE, FactorVAE,
+DIP-VAE-I and DIP-VAE-II.
 
   python launch.py train --config=configs/beta_vae.py:shapes --workdir=runs/b
   python launch.py train --config=configs/beta_vae.py:shapes,tcvae --workdir=runs/tc
   python launch.py evaluate --workdir=runs/tc --evals=disentangle,latent
 
-Values and costs are in configs/README.md. The default 20,000 steps of shapes take ten
-times as long as the row there.
+Values and costs are in configs/README.md. The default 20,000 steps of shapes take ten times as long
+as the row there.
 
 `hyper.capacity` sets a capacity (Burgess et al. 2018, arXiv:1804.03599), `hyper.free_bits` free
 bits (Kingma et al. 2016).
@@ -14,10 +14,10 @@ bits (Kingma et al. 2016).
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), one of the methods
 below, smoke, key=value.
 
-  tcvae           hyper.alpha, beta, gamma weigh mutual information, total correlation and
+  tcvae           hyper.alpha, beta, gamma weight mutual information, total correlation and
                   dimension-wise KL (Chen et al. 2018); objective.estimator: weighted, stratified
-  factor          hyper.gamma weighs the total correlation by a critic (Kim & Mnih 2018)
-  dip_i, dip_ii   hyper.off_diagonal, diagonal weigh the covariance (Kumar et al. 2018)
+  factor          hyper.gamma weights the critic's total correlation (Kim & Mnih 2018)
+  dip_i, dip_ii   hyper.off_diagonal, diagonal weight the covariance (Kumar et al. 2018)
 """
 
 from vaejax.config import presets

@@ -5,8 +5,8 @@
   python launch.py sample --workdir=runs/c --label=7
   python launch.py evaluate --workdir=runs/c --evals=elbo,judge
 
-Values and costs are in configs/README.md. The judge (configs/judge.py) tells
-how many samples show their label. The ELBO bounds log p(x|y).
+Values and costs are in configs/README.md. The judge (configs/judge.py) counts the samples that show
+their label. The ELBO bounds log p(x|y).
 
 The label is crossed with the encoder's features and with the latents, which gives each class its
 own weights there.

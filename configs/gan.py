@@ -5,8 +5,8 @@
   python launch.py train --config=configs/gan.py:stacked_mnist,hinge --workdir=runs/s --data_dir=DIR
   python launch.py evaluate --workdir=runs/s --evals=modes
 
-Values and costs are in configs/README.md. stacked_mnist is sized for a GPU. On a
-ring and a grid of Gaussians, hinge and wasserstein reach every mode (tests/methods/test_gan.py).
+Values and costs are in configs/README.md. stacked_mnist is sized for a GPU. On a ring and a grid of
+Gaussians, hinge and wasserstein reach every mode (tests/methods/test_gan.py).
 
 Words after the colon: a dataset (digits, mnist, ... any TFDS name; stacked_NAME: three of its
 images as channels), a loss (minimax, non_saturating, least_squares, hinge, wasserstein),

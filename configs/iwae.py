@@ -4,17 +4,18 @@
   python launch.py evaluate --workdir=runs/i --evals=elbo,nll
   python launch.py reproduce --table=iwae --short --workdir=runs/iwae --data_dir=DIR
 
-Values and costs are in configs/README.md. The net is the paper's of one layer
-(784-200-200-50 tanh), binarised dynamically, in batches of 100, for 200 epochs.
+Values and costs are in configs/README.md. The net is the paper's with one stochastic layer
+(784-200-200-50, tanh). Images are binarised dynamically. Training takes 200 epochs in batches of
+100.
 
 The word `paper` sets the protocol of the paper's code (yburda/iwae): batch 20, 3280 epochs, the
 rate 1e-3 * 10^(-i/7) for 3^i epochs, i = 0 ... 7; Adam with b1 = 0.99, and eps = 1e-4 on gradients
-summed over the batch, which is 5e-6 on means; uniform Glorot kernels; the first biases of the
+summed over the batch, which is 5e-6 on means; uniform Glorot kernels; the initial biases of the
 pixels are the logits of the data's means; 400 training images of mnist are held out. This takes
 days on a CPU. configs/tables/iwae.py has all published values, and how this still differs.
 
-The word `two` gives the two stochastic layers of the paper, of 100 and 50 latents, `vae` averages
-the bounds of K draws in place of their weights, and `conditional` gives the label to all nets.
+The word `two` sets the paper's two stochastic layers, of 100 and 50 latents. `vae` averages the
+bounds of K draws instead of their weights. `conditional` gives the label to all nets.
 
 Words after the colon: a dataset (digits, shapes, mnist, ... any TFDS name), paper, two, vae,
 conditional, lpips (see configs/vae.py), smoke, key=value.
@@ -50,7 +51,7 @@ def get_config(arg=''):
     config.eval.log_every = 600
   if 'two' in words.options:
     if 'conditional' in words.options:
-      raise UserError('two and conditional do not go together. Choose one of them')
+      raise UserError('two and conditional exclude each other. Use one of them')
     config.method = 'hierarchy'
     config.model.update({'levels': (100, 50), 'inner_widths': (100, 100)})
     for field in ('prior', 'components', 'latents'):

@@ -9,8 +9,8 @@ A tenth of the training split is held out for validation. A finished run becomes
 dataset: the user's cache records its workdir, unless the judge there is better on validation.
 
 Two words train judges of images in styles (see vaejax/data/device/styles.py), for evals/style.py:
-`content` recognises the class in every style, `style` recognises the style. Images
-of the latter are softened in training, because it would take anything soft for slanted.
+`content` recognises the class in every style, `style` recognises the style. Images of the latter
+are softened in training, because it would take anything soft for slanted.
 
 Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), content, style,
 smoke, key=value.

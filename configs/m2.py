@@ -14,16 +14,16 @@ time.
 
 The default is ours and differs from the paper. Its number of latents, 5, was chosen on the labels
 of the last 10,000 training images, which a user with 100 labels does not have; the test split was
-not used. There the error after 1000 steps with 100 labels was 19 % with 20 latents, 13 % with 5,
-18 % with 3, and 31 % for a classifier of the labels alone: many latents can draw any image as any
-class.
+not used. On those labels the error after 1000 steps with 100 labels was 19 % with 20 latents, 13 %
+with 5, 18 % with 3, and 31 % for a classifier of the labels alone. Many latents can draw any image
+as any class.
 
-The word `paper` takes the paper's protocol: 50 latents, nets of one layer of 500 softplus units,
+The word `paper` sets the paper's protocol: 50 latents, nets of one layer of 500 softplus units,
 Adam at 3e-4, and the weights of its equation 9, as in the released code (dpkingma/nips14-ssl):
 0.1 for the cross-entropy, and for the bounds of labelled rows their proportion in the data. 10,000
-training images are held out for validation. Not taken: the Gaussian prior of the weights, 3000
-epochs, and minibatches that have each labelled row once an epoch. The released code trains M2 on
-features of M1, and has no script for M2 on pixels.
+training images are held out for validation. It leaves out the Gaussian prior of the weights, the
+3000 epochs, and minibatches that have each labelled row once an epoch. The released code trains M2
+on features of M1, and has no script for M2 on pixels.
 
 Words after the colon: a dataset with classes (digits, mnist, ... any TFDS name), paper, smoke,
 key=value.
@@ -49,7 +49,8 @@ TINY = presets.TINY | {'data.labels': 20, 'data.labelled_batch': 8}
 def get_config(arg=''):
   words = parse_words(arg, dataset='digits', options=('paper',))
   config = base('m2', {'lr': 1e-3, 'classification': 10.0})
-  # Training rows, of which data.labels have a label: these weigh as in the data. 0: as in a batch.
+  # Number of training rows: labelled rows have the weight that they have among these. 0: the weight
+  # that they have in a batch.
   config.objective = {'rows': 0}
   config.model = dict(presets.AUTOENCODER)
   presets.autoencoder_defaults(config, words.dataset)

@@ -5,12 +5,13 @@
   python launch.py sample --workdir=runs/r --n=8 --given=5 --rollout --out=rollout.png
   python launch.py evaluate --workdir=runs/r --evals=elbo,video
 
-Values and costs are in configs/README.md. `none` has the same nets without recurrence,
-at half the cost. The decoder is given features of z, as in the paper, or with
-model.decoder_input=latents z itself.
+Values and costs are in configs/README.md. `none` has the same nets without recurrence, at half the
+cost. The decoder is given features of z, as in the paper, or z itself with
+model.decoder_input=latents.
 
 A continuation feeds its frames back: their means by default, or with --draw (eval.video.draw=True)
-frames drawn from p(x|z), as in the paper. For grey levels draws are black or white.
+frames drawn from p(x|z), as in the paper. Under the likelihood of grey levels, drawn pixels are
+black or white.
 
 The prior of a frame's latent is learned from the frames before it. The likelihood is the
 cross-entropy of grey levels, which is about 68 nats a frame for the data with itself.

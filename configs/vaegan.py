@@ -9,8 +9,8 @@ Values and costs are in configs/README.md.
 The critic sees each image, its reconstruction and a sample, as in the paper (algorithm 1). Three
 other choices differ from it: the loss is hinge with spectral norm rather than non_saturating with
 batch norm, the features are the critic's last ones rather than those of its third convolution, and
-the optimizer is Adam rather than RMSprop at 3e-4. The word `paper` takes the paper's three; of a
-critic with fewer convolutions it takes the last.
+the optimizer is Adam rather than RMSprop at 3e-4. The word `paper` sets the paper's three choices.
+In a critic with fewer than three convolutions, the features are those of the last one.
 
 Words after the colon: a dataset (digits, mnist, ... any TFDS name), a loss (minimax,
 non_saturating, least_squares, hinge, wasserstein; default hinge), paper, smoke, key=value. hinge
@@ -33,7 +33,7 @@ def get_config(arg=''):
   config.model = presets.VAE | {'likelihood': 'bernoulli', 'latents': 32}
   loss = choose_one(words.options, LOSSES, 'non_saturating' if paper else 'hinge')
   presets.gan_defaults(config, words.dataset, loss)
-  config.model.critic.layer = 0  # whose output the features are, 0: the layer before the logit
+  config.model.critic.layer = 0  # the convolution that gives the features; 0: before the logit
   if words.dataset == 'digits':
     config.hyper.features = 100.0  # those of its narrow critic are small: with 1 the KL wins
   if not presets.is_drawing(words.dataset):

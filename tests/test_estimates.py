@@ -1,4 +1,4 @@
-"""Errors and intervals against what is known of the statistics."""
+"""Errors and intervals against SciPy and closed forms."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_intervals_of_a_bootstrap_cover_the_truth_as_often_as_they_claim():
 
 
 def test_the_interval_of_a_distance_is_around_the_distance():
-  """Resampled sets lie further apart than the sets themselves."""
+  """The distance between resampled sets is larger than that between the sets."""
   random = np.random.default_rng(0)
   a, b = random.normal(size=(2, 50, 30))
   distance = lambda i, j: np.square(a[i].mean(0) - b[j].mean(0)).sum()

@@ -1,4 +1,4 @@
-"""Nothing outside its own file names a data set, a method or an eval: read from the code."""
+"""Nothing outside its own file names a dataset, a method or an eval: read from the code."""
 
 import ast
 from pathlib import Path
@@ -38,8 +38,7 @@ KINDS = {
   'sets': Kind('data/sets', ('table', 'SUITS', 'ARCHIVES'), dict([STYLES])),
   # The default of a config's field, which is of the prior.
   'methods': Kind('methods', ('make',), {PACKAGE / 'config' / 'presets.py': {'prior'}}, MODELS),
-  # The default of a config's field: what is computed where nothing is asked for. A kernel is also
-  # that of a convolution.
+  # `elbo` is the default of a config's field `evals`. A kernel is also that of a convolution.
   'evals': Kind(
     'evals',
     ('make',),

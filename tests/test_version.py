@@ -1,4 +1,4 @@
-"""What results are recorded with: the version, and in a checkout the commit."""
+"""The version that is recorded with results, and in a checkout the commit."""
 
 import shutil
 import subprocess

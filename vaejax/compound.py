@@ -139,8 +139,8 @@ class Chain:
 
 @distribution
 class Reversed:
-  """A Chain whose values are in reverse order: (z_1, ..., z_L) of p(z_L) p(z_{L-1}|z_L) ..., as a
-  posterior has them that begins with z_1."""
+  """A Chain p(z_L) p(z_{L-1}|z_L) ... whose values are in reverse order, (z_1, ..., z_L), as those
+  of a posterior that begins with z_1."""
 
   chain: Chain
 

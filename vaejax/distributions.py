@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from vaejax.softplus import softplus
 
-# The most numbers from 1 to 2 that are multiplied: 2^120 is below the largest float32, 2^128.
+# At most so many factors from 1 to 2 are multiplied: 2^120 is below the largest float32, 2^128.
 MAX_FACTORS = 120
 
 
@@ -87,10 +87,10 @@ class Bernoulli:
     return x * self.logits - softplus(self.logits)
 
   def total_log_prob(self, x):
-    """The sum of `log_prob` over an example, [B]: equal up to rounding, without a fast gradient.
+    """The sum of `log_prob` over an example, [B], up to rounding. Its gradient is slow.
 
-    The softplus of a group of elements is the logarithm of a product, one instead of one for each
-    element. That halves the time of a likelihood of a small net on a CPU.
+    The softplus terms of a group of elements add up to the logarithm of one product, so a group
+    needs one logarithm. This halves the time of a small net's likelihood on a CPU.
     """
     size = math.prod(self.logits.shape[1:])
     group = next(n for n in range(MAX_FACTORS, 0, -1) if size % n == 0)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-RESAMPLES = 200  # of a bootstrap
-COVERAGE = 0.95  # of its intervals
+RESAMPLES = 200  # bootstrap samples
+COVERAGE = 0.95  # of bootstrap intervals
 
 
 class Estimate(NamedTuple):
@@ -18,10 +18,10 @@ class Estimate(NamedTuple):
     value: the value.
     error: its standard error; None if it is unknown.
     interval: its 95 % interval, if that is not value ± 1.96 error.
-    draws_error: the part of `error` that is due to random draws alone, so the standard error for
-      these examples; None if nothing is drawn, or if it is unknown.
+    draws_error: the part of `error` that random draws cause, which is the standard error for these
+      examples; None if nothing is drawn, or if it is unknown.
     note: a warning about the value; '' for none.
-    n: number of examples that the value is of; None: as many as its eval was given.
+    n: number of examples that the value is computed from; None: all that its eval was given.
   """
 
   value: float
@@ -45,7 +45,7 @@ class Estimate(NamedTuple):
 
 
 def in_words(estimate: Estimate) -> str:
-  """Such as '98.4312 ± 0.0512 (still 0.1 nats lower than with 50 draws)'."""
+  """The estimate as text: '98.4312 ± 0.0512 (still 0.1 nats lower than with 50 draws)'."""
   value, error, interval, _, note, _ = estimate
   text = f'{value:z.4f}' + (f' ± {error:.4f}' if error is not None else '')
   text += f' [{interval[0]:z.4f}, {interval[1]:z.4f}]' if interval else ''
@@ -103,8 +103,8 @@ def bootstrap(statistic: Callable[..., float], *sizes: int) -> Estimate:
 
 
 def resampled(value: float, values) -> Estimate:
-  """A value with the standard error and the 95 % interval of its resampled values. The interval is
-  that of their percentiles, shifted so that their mean is the value: a distance between resampled
+  """A value with the standard error and the 95 % interval of its resampled values. The interval has
+  their percentiles, shifted so that their mean is the value, because a distance between resampled
   sets is larger than that between the sets themselves."""
   values = np.asarray(values, np.float64)
   tail = 100 * (1 - COVERAGE) / 2

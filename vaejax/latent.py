@@ -32,11 +32,11 @@ def log_weight(model: Latent, v: Variables, batch: Batch, key: jax.Array) -> jax
 
 
 class Importance(NamedTuple):
-  """log p(x) of B examples by importance sampling, with what its accuracy can be judged by.
+  """log p(x) of B examples by importance sampling, with two measures of its accuracy.
 
   Attributes:
-    log_likelihood: of K draws, in nats, [B].
-    of_half: the same of the first K // 2 draws; -inf if K is 1.
+    log_likelihood: from K draws, in nats, [B].
+    of_half: the same from the first K // 2 draws; -inf if K is 1.
     effective_samples: (sum of weights)^2 / sum of squared weights, 1 to K, [B].
   """
 

@@ -21,15 +21,16 @@ DRAWS, SAMPLES = 16, 128  # of z for the ELBO, and for importance sampling
 # Rows that a decoder processes at once: few enough for a CPU's cache.
 ROWS = 2048
 
-# In nats, but for the squared error, which is the sum over elements in the data's own range, and
-# that per unit of the image's total variation: an image of few strokes has a small error whatever
-# it shows (compare Serra et al. 2020, arXiv:1909.11480, who subtract the size of the image's PNG).
+# In nats, except the squared error, a sum over elements in the data's own range, and
+# error_per_variation, which divides it by the image's total variation: an image with few strokes
+# has a small error whatever it shows (compare Serra et al. 2020, arXiv:1909.11480, who subtract the
+# size of the image's PNG).
 NAMES = 'neg_elbo', 'neg_log_prob', 'recon', 'kl', 'squared_error', 'error_per_variation'
 RATIO = 'ratio'  # log p(x) of a background model - log p(x), in nats (Ren et al. 2019, equation 2)
 
 
 def names(method: Method) -> tuple[str, ...]:
-  """Those of NAMES that a method has: () if it has no p(x|z), as a GAN."""
+  """Those of NAMES that a method has: () if it has no p(x|z), like a GAN."""
   has = dict.fromkeys(('neg_elbo', 'recon', 'kl'), method.latent is not None)
   has |= {
     'neg_log_prob': 'log_weight' in method.predict,
@@ -94,7 +95,7 @@ def make(method: Method, draws: int, samples: int) -> Callable[..., Mapping[str,
 
 
 def total_variation(x: jax.Array) -> jax.Array:
-  """The sum of the absolute differences of neighbouring pixels of images [..., H, W, C]: []."""
+  """The sum of absolute differences of neighbouring pixels of images [..., H, W, C]: []."""
   return sum(jnp.sum(jnp.abs(jnp.diff(x, axis=axis))) for axis in (-3, -2))
 
 

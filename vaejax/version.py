@@ -1,4 +1,4 @@
-"""The version of the code, which results are recorded with."""
+"""The version of the code, which is recorded with each result."""
 
 import functools
 import subprocess

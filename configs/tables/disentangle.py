@@ -7,12 +7,12 @@ images with Adam at 1e-4, 10 latents, a Bernoulli likelihood and the convolution
 nets/conv64.py, as quoted in a later paper. Its MIG is that of disentanglement_lib (bins), its DCI
 the disentanglement part. It has no DIP-VAE.
 
-Whole, the same protocol with 10 seeds. It reads the published file
+Whole: the same protocol with 10 seeds. It reads the published file
 dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz in the current folder. A tenth of its rows are test
 rows here, and scores are computed from 10,000 of these. DCI's regressor is extremely randomised
 trees. For that of disentanglement_lib, set eval.disentangle.regressor to boosting and trees to 100.
 
-Short, `shapes` (the factors of dSprites, rendered) at 32x32, dense nets of 256 and 256, 5000 steps
+Short: `shapes` (the factors of dSprites, rendered) at 32x32, dense nets of 256 and 256, 5000 steps
 at 1e-3, 3 seeds, and a critic of 4 layers of 256 at 1e-3.
 """
 
@@ -126,7 +126,7 @@ def get_table(mode: str) -> Table:
   )
   if mode != 'whole':
     differences += (
-      'images are of the data set shapes at 32x32; dense nets; 5000 steps at 1e-3; 3 seeds',
+      'images are of the dataset shapes at 32x32; dense nets; 5000 steps at 1e-3; 3 seeds',
     )
   return Table(
     'Disentanglement on dSprites',

@@ -3,19 +3,19 @@ nats, of VAEs and IWAEs of one and two stochastic layers, by 5000 importance sam
 
   python launch.py reproduce --table=iwae --short --workdir=runs/iwae --data_dir=DIR
 
-Sources: the paper's table, and the re-run of nbip/IWAE (README at commit 0216b45), which is named
-beside it. The rows by class are of nbip/IWAE alone, whose task04.py conditions the encoder, the
-decoder and the prior on the label, with 100 latents.
+Sources: the paper's table, and the re-run of nbip/IWAE (README at commit 0216b45). The conditional
+rows are of nbip/IWAE alone, whose task04.py conditions the encoder, the decoder and the prior on
+the label, with 100 latents.
 
 Protocol (yburda/iwae at commits 8e601aa and ae2ed90): see configs/iwae.py, word `paper`. What still
 differs is in `differences`.
 
 Cost: `short` is the first 20 of 3280 epochs of two cells, 6 and an estimated 20 minutes of
 processor time, and the first 4 of two others, an estimated 11 minutes. Whole: 9.8 million steps a
-cell, with three seeds as members. On one H200, estimated on paper: 100 to 150 microseconds a step
-at K = 1 and 5, bound by launches, which is 16 to 25 minutes a cell; at K = 50, 3000 rows and 4
-GFLOP a step, 200 to 300 microseconds, 35 to 50 minutes. All 13 cells about 7 hours. The nll of a
-run is 21 TFLOP of products: seconds.
+cell, with three seeds as members. On one H200, estimated on paper: at K = 1 and 5 a step takes 100
+to 150 microseconds, bound by launches, and a cell 16 to 25 minutes. At K = 50, with 3000 rows and 4
+GFLOP, a step takes 200 to 300 microseconds and a cell 35 to 50 minutes. All 13 cells take about 7
+hours. The nll of a run is 21 TFLOP of products, which takes seconds.
 """
 
 from vaejax.config.table import Cell, Claim, Published, Table
@@ -40,7 +40,7 @@ CELLS = {
   'by-class-50': ('conditional,latents=100,samples=50', None, 80.78),
 }
 # {cell of the short table: (cell of the whole one, seeds, epochs)}. 20 epochs of IWAE-50 would be
-# 50 minutes of processor time. The early VAE is there to compare.
+# 50 minutes of processor time, so it has 4, and so has a VAE to compare it with.
 SHORT = {
   'vae-1': ('vae-1', 3, 20),
   'iwae-5': ('iwae-5', 3, 20),

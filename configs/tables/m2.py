@@ -8,8 +8,8 @@ the default of configs/m2.py, whose settings were chosen on labels of training i
 seed has its own labelled images. Test accuracy is at the last step.
 
 Source: the value with 100 labels as later papers quote it. Those with 600, 1000 and 3000 labels
-were written down from memory, and are to be verified before they are cited. What is after the +- is
-not stated, and taken as a standard error here.
+were written down from memory, and are to be verified before they are cited. The source does not say
+what follows the ±. It is taken as a standard error here.
 
 Cost: whole, an estimate for one H100: 3 hours. --short, 15 minutes of processor time on two shared
 CPU cores. After its 2000 steps `paper` is still near chance, see tests/benchmarks/RESULTS.md.

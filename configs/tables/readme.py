@@ -3,9 +3,9 @@
   python launch.py reproduce --table=readme --data_dir=DIR
   python launch.py reproduce --table=readme --cells=vae,gan
 
-Source: none; these are results of this project. Every cell that is done writes its record to
-configs/tables/results/readme/ and renders configs/README.md anew. Rows that take less than three
-minutes have 3 seeds. --short has the rows of digits alone.
+Source: none, these are results of this project. Every finished cell writes its record to
+configs/tables/results/readme/ and rewrites the table in configs/README.md. Rows that take less than
+three minutes have 3 seeds. --short has only the rows of digits.
 """
 
 from vaejax.config.table import Cell, Table
@@ -15,7 +15,7 @@ DEFAULT = 'none was chosen: the defaults of the config'
 SOURCE = 'the settings of the source'
 FIRST = 'the first settings that were tried'
 LATENTS = 'the number of latents on the labels of 10,000 training images'
-# Values and their headings. A heading that begins with % is of a share.
+# Values and their headings. A heading that begins with % is for a proportion, shown in percent.
 ELBO = {'elbo': 'nats ELBO', 'bits_per_dim': 'bits/dim'}
 ACCURACY = {'accuracy': '% accuracy'}
 SHARP = {'sharpness': 'sharpness'}
@@ -50,7 +50,7 @@ CONVOLUTIONAL = {
 
 
 def digits() -> tuple[Cell, ...]:
-  """The rows of the data set that needs no download."""
+  """The rows of the dataset that needs no download."""
   return (
     Cell('vae', 'configs/vae.py', seeds=3, values=ELBO, chosen=DEFAULT),
     Cell('first_stage', 'configs/vae.py', fixed_seeds=True, hidden=True),
@@ -84,7 +84,7 @@ def digits() -> tuple[Cell, ...]:
 
 
 def mnist() -> tuple[Cell, ...]:
-  """The rows of MNIST, after the judges that some of them are evaluated by."""
+  """The rows of MNIST, after the judges that evaluate some of them."""
   judge = {'fixed_seeds': True, 'chosen': DEFAULT}
   return (
     Cell('judge_mnist', 'configs/judge.py:mnist', values=ACCURACY, **judge),

@@ -1,21 +1,21 @@
-"""Speed of whole trainings: ours beside pythae's trainer and PyTorch, one run and eight seeds.
+"""Seconds of whole trainings: ours, pythae's trainer and PyTorch, for one run and for eight seeds.
 
   python launch.py reproduce --table=speed --short [--data_dir=DIR]
 
 Source: no published values; every number is of the machine that the table runs on. PyTorch and
-pythae are imported by processes of their own: by this Python, or by that of PEER_PYTHON, for
-example of a scratch environment with `pip install torch pythae`. A peer that cannot be imported is
-one line, and the others are measured. Without --data_dir the images are noise, as fast.
+pythae run in separate processes, with this Python or the one that PEER_PYTHON names, for example of
+a scratch environment with `pip install torch pythae`. A peer that cannot be imported is skipped
+with one line. Without --data_dir the images are noise, which is as fast.
 
 The net is 784-512-16 with a Bernoulli likelihood, pythae's default; 60,000 images, batches of 128,
 Adam at 1e-3. Seconds are of the whole process: start, imports, compilation with an empty cache,
 training, and what a trainer writes. Ours also tests on 128 images, and writes a checkpoint and a
 report. The peers train eight seeds one after the other in one process.
 
-A round has all sides one after the other. A ratio is of two times of one round, so that other work
-on the machine slows both.
+A round measures all sides one after the other. A ratio is of two times of one round, so that other
+work on the machine slows both.
 
-Cost: --short, 3 rounds of 2 epochs, estimated at 15 minutes on two quiet CPU cores; the whole
+Cost: --short, 3 rounds of 2 epochs, estimated at 15 minutes on two idle CPU cores; the whole
 table, 3 rounds of 20 epochs, on a GPU, estimated at 15 minutes.
 """
 
@@ -30,7 +30,7 @@ from vaejax.config.table import Cell, Claim, Table
 
 BATCH, HIDDEN, LATENTS, PIXELS = 128, 512, 16, 784
 PEERS = {'pythae': "pythae's trainer", 'eager': 'PyTorch, eager', 'compiled': 'PyTorch, compiled'}
-PRODUCT = 1024  # rows of the square matrices whose product gives the machine's own speed
+PRODUCT = 1024  # rows of the square matrices whose product measures the speed of the machine
 VALUES = {
   'product': 'GFLOP/s, product',
   'gflops': 'GFLOP/s, ours',
@@ -114,8 +114,8 @@ def peers() -> list[str]:
     except UserError as error:
       what = str(error).removeprefix('-c: ')
       print_line(
-        f'{text} is not measured: {what}. Install torch and pythae, or name the Python of an '
-        'environment that has them by PEER_PYTHON'
+        f'{text} is not measured: {what}. Install torch and pythae, or set PEER_PYTHON to a Python '
+        'that has them'
       )
   return names
 
@@ -192,5 +192,5 @@ def get_table(mode):
         faster(f'runs-{several}', 'compiled'),
       ),
     ),
-    cost='--short an estimated 15 minutes on two quiet CPU cores',
+    cost='--short an estimated 15 minutes on two idle CPU cores',
   )

@@ -2,9 +2,9 @@
 
   python tests/benchmarks/peer_train.py {pythae,eager,compiled} IMAGES.npz --epochs=3 --seeds=1
 
-IMAGES.npz has x_train, uint8 [N, 28, 28]. The net is 784-512-16 with a Bernoulli likelihood, as
-pythae's own default; batches of 128, Adam at 1e-3. Prints one JSON line: the seconds from the start
-of the process to its end, over all seeds, one after the other. It runs for configs/tables/speed.py.
+IMAGES.npz has x_train, uint8 [N, 28, 28]. The net is 784-512-16 with a Bernoulli likelihood, like
+pythae's default; batches of 128, Adam at 1e-3. Prints one JSON line: the seconds from the start of
+the process to its end, over all seeds, one after the other. configs/tables/speed.py runs it.
 """
 
 import time

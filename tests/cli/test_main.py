@@ -102,7 +102,7 @@ MISTAKES = {
   'seed': (('sample', '--workdir=run', '--seed=-1'), "--seed: '-1' is not a whole number from 0"),
   'temperature': (
     ('sample', '--workdir=run', '--temperature=nan'),
-    "'nan' is not a number from 0 on",
+    "'nan' is not a number of 0 or more",
   ),
   'weights': (('sample', '--workdir=run', '--weights=new'), "--weights: invalid choice: 'new'"),
   'suffix': (('sample', '--workdir=run', '--out=x.gif'), 'Use a name in .png or .npy'),

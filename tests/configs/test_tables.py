@@ -1,4 +1,4 @@
-"""The tables of packing and of few labels: their cells are configs, their claims are of means."""
+"""The tables `pacgan` and `m2`: their cells are configs, and their claims compare means."""
 
 import pytest
 

@@ -159,7 +159,7 @@ def test_noise_of_rows_and_keys_is_independent():
 
 @pytest.mark.parametrize('batch_size', [7, 50])
 def test_a_left_out_class_is_not_tested_where_it_is_left_out(project, batch_size):
-  """For each member of a stack its own, in sums and in rows."""
+  """Each member of a stack leaves out its own class, in sums and in rows."""
   config = load_config('configs/anomaly.py:digits,smoke')
   rows = subset(splits.table(config.data, 'test', None), np.arange(ROWS))
   method = factory.make_method(config, sources.example(config.data, rows))
@@ -226,7 +226,7 @@ def test_statistics_on_the_host_have_one_thread_of_each_blas(project):
 
 
 def test_a_pass_ends_where_no_eval_tests_further_examples(project):
-  """Of each split: here 17 of the tested one, and all of other data."""
+  """For each split: here 17 of the tested one, and all of other data."""
   config = load_config('configs/vae.py:digits,smoke')
   table = splits.table(config.data, 'test', None)
   rows = subset(table, np.arange(ROWS))

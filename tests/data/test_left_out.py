@@ -93,9 +93,9 @@ def test_what_cannot_be_left_out(project):
   assert sources.train(data(), rows, 8, 0, leave_out=True).resident
   with pytest.raises(UserError, match=r'digits train is streamed\. Set data\.mode'):
     sources.train(data(mode='stream'), rows, 8, 0, leave_out=True)
-  with pytest.raises(UserError, match=r'hyper\.left_out=4 is no class of rows\. Choose 0 to 3'):
+  with pytest.raises(UserError, match=r'hyper\.left_out=4 is not a class of rows\. Choose 0 to 3'):
     left_out.check([0, 4], LABEL, 4, 'rows')
-  with pytest.raises(UserError, match=r'hyper\.left_out=0\.5 is no class'):
+  with pytest.raises(UserError, match=r'hyper\.left_out=0\.5 is not a class'):
     left_out.check([0.5], LABEL, 4, 'rows')
   with pytest.raises(UserError, match='leaves no row of rows'):
     left_out.check([2], np.full(5, 2), 4, 'rows')

@@ -58,7 +58,7 @@ def test_host_and_device_agree_at_any_position(size):
 
 @pytest.mark.parametrize('size', [1, 2, 3, 10, 127, 128, 961, 962, 1797, 60_000])
 def test_a_size_on_the_device_gives_the_order_of_the_network(size):
-  """So members of a sweep may have sizes of their own."""
+  """So members of a sweep may differ in size."""
   words = jnp.uint32(0), jnp.uint32(0)
   rows = jax.jit(order, static_argnums=2)(jax.random.key(3), words, size, jnp.int32(size))
   assert np.array_equal(np.sort(rows), np.arange(size))

@@ -1,4 +1,4 @@
-"""data.label=none on datasets that have a file of their own."""
+"""data.label=none on datasets with a file in data/sets."""
 
 import numpy as np
 import pytest

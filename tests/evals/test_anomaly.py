@@ -104,7 +104,7 @@ def test_rows_without_a_label_are_left_out(project):
   [
     ('vae:digits', {}, 'this run left out no class'),
     ('vae:digits', {'eval__anomaly__label': 'cat'}, 'cat'),
-    ('vae:digits', {'eval__anomaly__label': 'shape=1'}, "'shape=1' is no factor of the data"),
+    ('vae:digits', {'eval__anomaly__label': 'shape=1'}, "'shape=1' is not a factor of the data"),
     ('vae:shapes', {'eval__anomaly__label': 'colour=1'}, 'Use one of shape, scale'),
     ('gan:digits', {'eval__anomaly__label': '3'}, "the method 'gan' has none"),
     (
@@ -112,7 +112,7 @@ def test_rows_without_a_label_are_left_out(project):
       {'eval__anomaly__label': '3', 'eval__anomaly__outliers': 'shapes'},
       'exclude each other',
     ),
-    ('cvae:digits', {'eval__anomaly__outliers': 'shapes'}, 'which this conditional run is given'),
+    ('cvae:digits', {'eval__anomaly__outliers': 'shapes'}, 'which this conditional run needs'),
     ('anomaly:digits', {'eval__anomaly__background': 'nowhere'}, 'nowhere'),
   ],
 )

@@ -163,7 +163,7 @@ def test_a_posterior_that_is_no_gaussian_has_no_densities():
   'factors, message',
   [
     ({}, "needs factors of variation, but the dataset 'blocks' has none"),
-    ({'shape': 3}, r'two that vary, .* has the factors shape \(3\)'),
+    ({'shape': 3}, r"two that vary, .* of 'blocks', .*, are shape \(3\)"),
     ({'color': 1, 'shape': 3}, r'two that vary, .* color \(1\), shape \(3\)'),
   ],
 )

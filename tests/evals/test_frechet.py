@@ -1,4 +1,4 @@
-"""Distances of features, of a judge and methods whose features are known, and of VGG16's."""
+"""Distances of features: of a judge and methods with known features, and of VGG16."""
 
 import jax
 import jax.numpy as jnp
@@ -192,7 +192,7 @@ def test_what_has_no_samples_or_is_no_image_is_refused(judge):
 
 @pytest.mark.parametrize(('kind', 'beside'), [('none', False), ('dynamic', False), ('none', True)])
 def test_a_pass_reads_as_many_training_rows_as_are_tested(judge, kind, beside):
-  """Evenly spaced, and as they were before they were binarised; beside an eval of all rows too."""
+  """Evenly spaced, and not binarised; also if another eval needs all rows."""
   images = RANDOM.integers(0, 256, (90, *SHAPE), np.uint8)
   split = tables({'train': {'image': images}, 'test': {'image': images[:30]}})
   train, test = (source.make(split[name], 1, kind) for name in ('train', 'test'))

@@ -60,5 +60,5 @@ def test_the_data_cover_all_modes_and_are_good():
 
 def test_other_data_are_refused():
   other = ConfigDict({'method': 'toy', 'data': {'name': 'mnist'}, 'eval': {}})
-  with pytest.raises(UserError, match=r'mixture of Gaussians.* not mnist by toy'):
+  with pytest.raises(UserError, match=r'mixture of Gaussians.* but this is toy on mnist'):
     gaussians.make(TOY, other, example_of((2, 2, 3)))

@@ -134,7 +134,7 @@ def test_a_judge_without_test_labels_has_no_accuracy(found):
 
 
 def test_errors(found):
-  """Of means over samples, and of the bootstrap where a value is no mean."""
+  """Over samples for means, by the bootstrap for other values."""
   found()
   label = np.repeat([0, 1], [300, 100])
   wrong = np.zeros(400, int)

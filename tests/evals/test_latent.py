@@ -71,7 +71,7 @@ def test_independent_dimensions():
 
 
 def test_correlated_dimensions():
-  """Means with the correlation 0.9 of two, and the total correlation -1/2 log det R."""
+  """Two means with the correlation 0.9, and the total correlation -1/2 log det R."""
   turn = np.array([[0.9, 0.81, 0], [0, 0.81 * math.sqrt(1 / 0.81 - 1) * 0.9 / 0.81 * 0.9, 0]])
   turn = np.vstack([turn, [[0, 0, 0.5]]])
   covariance = turn.T @ turn

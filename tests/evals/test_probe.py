@@ -74,9 +74,9 @@ def test_rows_without_a_label_are_left_out_and_told_of(sklearn):
   assert found['probe_accuracy'][::5] == (1, 40) and found['probe_unlabelled'] == Estimate(10)
   # Nothing to learn from, one class, and nothing to be tested on.
   for rows, line in (
-    ((hide(train, 300), test), 'there are 0 and 50'),
-    ((clouds(300, (1,), 0.3), test), 'there are 1 and 50'),
-    ((train, hide(test, 50)), 'there are 3 and 0'),
+    ((hide(train, 300), test), 'there are 0 classes and 50 rows'),
+    ((clouds(300, (1,), 0.3), test), 'there are 1 classes and 50 rows'),
+    ((train, hide(test, 50)), 'there are 3 classes and 0 rows'),
   ):
     with pytest.raises(UserError, match=line):
       probed(np.eye(5), *rows)
@@ -95,7 +95,7 @@ def test_it_says_what_scikit_learn_says(sklearn):
 
 @pytest.mark.parametrize('neighbours', [1, 5, 1000])
 def test_neighbours_vote(sklearn, neighbours):
-  """By all distances; of equal votes scikit-learn takes the first class, as argmax does."""
+  """By all distances. With equal votes scikit-learn takes the first class, as argmax does."""
   train, test = clouds(200, (0, 1, 2), 3.0), clouds(100, (0, 1, 2), 3.0, 1)
   a, b = (x['image'].reshape(-1, 5) for x in (train, test))
   nearest = np.argsort(np.linalg.norm(b[:, None] - a, axis=-1), axis=1)[:, :neighbours]

@@ -216,7 +216,7 @@ def test_data_of_another_shape_is_refused(copied):
 
 
 def test_the_time_that_is_left_is_that_of_the_current_split(monkeypatch):
-  """1,000 s for 10 examples of one split, then 20 s for each of the next."""
+  """10 examples of one split take 1,000 s, and each one of the next split 20 s."""
   lines, times = [], iter([0.0, 500.0, 1000.0, 1020.0, 1040.0])
   monkeypatch.setattr('time.monotonic', lambda: next(times))
   show = report_progress('mse', lines.append)

@@ -25,8 +25,8 @@ N, SIZE, SCALE = 16, 2, 0.3
 
 
 def base():
-  """A linear VAE whose posteriors have the scale SCALE and the shape [B, 1, SIZE], for the latents
-  may have any; its player trains 'encoder' and 'decoder'."""
+  """A linear VAE whose posteriors have the scale SCALE and the shape [B, 1, SIZE], because latents
+  may have any shape; its player trains 'encoder' and 'decoder'."""
 
   def posterior(v, batch, train=False):
     mean = batch['image'].reshape(-1, 1, 4) @ v.params['encoder']

@@ -117,7 +117,7 @@ def test_the_critic_sees_each_image_its_reconstruction_and_a_sample(game):
 
 
 def test_reconstructions_and_samples_together_weigh_as_data_with_wasserstein(game):
-  """So that a constant that is added to the logits does not change the loss."""
+  """So a constant that is added to the logits does not change the loss."""
   method = vaegan.make(config('smoke,wasserstein'), EXAMPLE)
   v = jax.jit(method.init)(jax.random.key(0), game[-1])
   loss = jax.jit(lambda v: method.players[0].loss(v, game[-1], KEY, OFF | {'penalty': 0.0})[0])

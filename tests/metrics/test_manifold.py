@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage against the package prdc and against cases by hand."""
+"""Precision, recall, density and coverage, against the package prdc and cases by hand."""
 
 import numpy as np
 import pytest

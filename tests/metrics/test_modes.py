@@ -14,7 +14,7 @@ def test_the_divergence_is_that_of_the_proportions():
 
 
 def test_the_error_is_the_deviation_over_sets_of_samples():
-  """Of 25 modes: 21 with certainty, and 4 of which a set of 400 samples has each in 63 %."""
+  """25 modes: 21 that every set of 400 samples has, and 4 that each are in 63 % of the sets."""
   random = np.random.default_rng(1)
   p = np.append(np.full(21, 1 - 0.01), np.full(4, 0.0025))
   p[:21] *= 0.99 / p[:21].sum()

@@ -63,8 +63,8 @@ def test_smaller_images_are_enlarged_and_the_protocol_has_the_size():
 
 @pytest.mark.parametrize('net', ['alex', 'vgg'])
 def test_the_gradient_is_that_of_finite_differences(net):
-  """In float64, along a random direction, of images whose pixels differ: where the largest value of
-  a window is there twice, there is no gradient."""
+  """In float64, along a random direction, for images whose pixels differ: if a window has its
+  largest value twice, there is no gradient."""
   x, y, direction = np.random.default_rng(0).uniform(size=(3, 2, 32, 32, 1))
   with jax.enable_x64(True):
     x, y = jnp.asarray(x, jnp.float64), jnp.asarray(y, jnp.float64)

@@ -65,7 +65,7 @@ def test_validation_leaves_the_class_out_and_the_test_keeps_it(sweep, launch):
 @pytest.mark.parametrize(
   ('words', 'message'),
   [
-    (['--config.hyper.left_out=10'], 'hyper.left_out=10 is no class of digits train'),
+    (['--config.hyper.left_out=10'], 'hyper.left_out=10 is not a class of digits train'),
     (['--config.data.mode=stream'], 'is streamed'),
     (['--config.schedule.left_out=cosine'], 'schedule.left_out must be constant'),
     (['--config.data.label=none'], 'needs classes'),

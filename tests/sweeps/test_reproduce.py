@@ -179,7 +179,7 @@ def test_claims_are_checked_and_the_status_says_so(command, program):
   program.write_text(program.read_text().replace('[0.0, 1.0, 2.0]', '[2.0, 1.0]'))
   status, shown, log = command('--short')
   assert status == 1 and 'does not hold: the seeds' in shown
-  assert 'does not hold that the seeds are in order' in log
+  assert 'claim does not hold: the seeds are in order' in log
 
 
 def test_an_eval_that_does_not_fit_is_one_line_and_the_others_run(command, program):
@@ -215,7 +215,7 @@ def test_values_that_cannot_be_recorded_end_the_table(command, program, tmp_path
     (('hyper.beta=1,4', 'hyper.bta=1,4'), "cell betas: unknown config field 'hyper.bta'"),
     (('configs/prior.py:{first}', 'configs/prior.py:{betas}'), "no workdir '{betas}'"),
     (("'hyper.beta': '2'", "'data.name': 'no_such_set'"), 'no_such_set'),
-    (("Cell('prior'", "Cell('first'"), 'has two cells first'),
+    (("Cell('prior'", "Cell('first'"), 'has two cells named first'),
     (('get_table(mode)', 'get_tabel(mode)'), 'has no get_table(mode)'),
   ],
 )

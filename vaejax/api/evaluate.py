@@ -31,7 +31,7 @@ def evaluate(
   """Evaluates a trained run, writes the values to its evaluation.json, and returns them as
   {name: Estimate(value, error, ...)}, see vaejax/estimates.py.
 
-  Of a sweep without `member`, all members but the frozen ones are evaluated together: returns
+  For a sweep without `member`, evaluates all members except the frozen ones together, returns
   {member: {name: Estimate}}, and writes members/K/evaluation.json, results.csv and table.csv.
 
   Args:

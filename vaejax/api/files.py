@@ -65,8 +65,8 @@ def write_reconstructions(
 
 
 def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, np.ndarray]]:
-  """The first n rows of a split of the run's data (None: all), in parts, as Run's methods take
-  them. Raises UserError."""
+  """The first n rows of a split of the run's data (None: all), in parts, in the form that Run's
+  methods take. Raises UserError."""
   _, source = trained.open_split(run, split, log=run.log)
   return rows_of(run, source, n)
 
@@ -74,8 +74,8 @@ def read_rows(run: Run, split: str, n: int | None = None) -> Iterator[dict[str, 
 def rows_of(
   run: Run, source: Source, n: int | None = None, at_once: int = 0
 ) -> Iterator[dict[str, np.ndarray]]:
-  """Yields the first n rows of a source in order (None: all), at_once of them at a time (0:
-  ROWS_AT_ONCE), as Run's methods take them."""
+  """Yields the first n rows of a source in order (None: all), `at_once` rows at a time (0:
+  ROWS_AT_ONCE), in the form that Run's methods take."""
   data, n = run.example.data, min(n or source.size, source.size)
   size = min(n, at_once or ROWS_AT_ONCE)
 
@@ -96,7 +96,7 @@ def labelled(run: Run, split: str, batches: Iterator) -> Iterator[dict[str, np.n
     if missing:
       raise UserError(
         f'{missing:,} of {len(batch["label"]):,} rows of {split} have no label, which this '
-        'conditional run is given. Choose another split'
+        'conditional run needs. Choose another split'
       )
     yield batch
 

@@ -32,10 +32,10 @@ def in_batches(program: Callable[..., Any], rows: Batch, n: int, size: int) -> A
 
 def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   """Returns the programs of a method: 'encode', 'draw', 'decode', 'reconstruct', 'sample',
-  'log_prob', 'score', 'translate' and 'classify', as far as it has them.
+  'log_prob', 'score', 'translate' and 'classify', those that it has.
 
   Each is jitted, (variables, rows, index, key, ...) -> arrays [B, ...], with images as users have
-  them. What is drawn for row i depends only on the key and on its index.
+  them. Draws for row i depend only on the key and on its index.
   """
   data, predict = example.data, method.predict
 

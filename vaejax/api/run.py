@@ -113,7 +113,7 @@ class Run:
     inputs.integer('n', n, 0)
     real = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
     if not real or not 0 <= temperature < math.inf:
-      raise UserError(f'temperature={temperature!r} is not a number from 0 on')
+      raise UserError(f'temperature={temperature!r} is not a number of 0 or more')
     rows = inputs.fields(given, self.method.given, (), n, self.example)
     settings = {'temperature': np.float32(temperature), 'draw': bool(draw)}
     return self._run('sample', rows, n, seed, **settings)
@@ -141,12 +141,13 @@ class Run:
 
     They are 'neg_elbo', 'neg_log_prob' (-log p(x) by importance sampling), 'recon' and 'kl' in
     nats, 'squared_error' of the reconstruction, summed over elements in the range inside the
-    method, and 'error_per_variation', which divides that by the image's total variation, as far as
-    the method has them. The draws are fixed, so the score of an image is always the same.
+    method, and 'error_per_variation', which divides that by the image's total variation. Scores
+    that the method does not have are left out. The random draws are fixed, so an image always has
+    the same score.
 
     Args:
-      draws: of the latents, for the ELBO and its terms.
-      samples: of importance sampling.
+      draws: number of draws of the latents, for the ELBO and its terms.
+      samples: number of importance samples.
       background: another run on the same kind of images. Adds 'ratio', the log of the ratio of
         likelihoods p_background(x) / p(x), in nats (Ren et al. 2019).
     """
@@ -165,7 +166,7 @@ class Run:
     return values
 
   def check_score(self, name: str = '') -> None:
-    """Raises UserError if the method has no anomaly scores, or not the one of this name."""
+    """Raises UserError if the method has no anomaly scores, or lacks the score `name`."""
     self._check('score')
     if name and name not in scores.names(self.method):
       raise UserError(f'a run of {self.config.method} has no {name}, because it has no likelihood')
@@ -204,8 +205,8 @@ class Run:
     top = 255 if x.dtype == np.uint8 else 1
     if self.example.levels == 2 and not np.isin(x, (0, top)).all():
       raise UserError(
-        'this run models binary images, under which other values have no probability. Binarise '
-        'them first, for example (images > 127).astype(np.float32)'
+        'this run models binary images, so other values have probability 0. Binarise them first, '
+        'for example (images > 127).astype(np.float32)'
       )
 
   def _rows(self, name: str, images: Any, fields: dict) -> tuple[dict[str, np.ndarray], int]:

@@ -33,10 +33,10 @@ def write_scores(
   samples: int = scores.SAMPLES,
   skip_damaged: bool = False,
 ) -> Path:
-  """Writes the scores of all rows of a split to a .csv, a row each, and returns its path.
+  """Writes the scores of all rows of a split to a .csv, one line a row, and returns its path.
 
-  The columns are 'file', or 'index' where rows have no files, 'label' if rows have labels, and the
-  scores of `Run.score`. The file is the same each time.
+  The columns are 'file', or 'index' if rows have no files, 'label' if rows have labels, and the
+  scores of `Run.score`. Another call writes the same file.
 
   Args:
     inputs: the name or path of other data, whose images get the run's size and channels; None: the
@@ -69,7 +69,7 @@ def write_scores(
 
 
 def scored(run: Run, batches: Iterator, table: Table, background, draws, samples) -> Iterator[dict]:
-  """Yields {'label' if there is one, and the names of scores: values} of each batch as texts."""
+  """Yields the columns of each batch, {name: texts [B]}: 'label' if there is one, and scores."""
   show, done = report_progress('scores', run.log), 0
   for batch in batches:
     x, fields = batch[run.example.data], run.conditions(batch)
@@ -82,7 +82,7 @@ def scored(run: Run, batches: Iterator, table: Table, background, draws, samples
 
 
 def name_labels(label: np.ndarray, table: Table) -> list[str]:
-  """The name of each label's class, or its number; '' for none."""
+  """The class name of each label [N], or its number without class names; '' without a label."""
   names = table.class_names or range(int(label.max(initial=-1)) + 1)
   return [str(names[number]) if number >= 0 else '' for number in label]
 
@@ -90,10 +90,10 @@ def name_labels(label: np.ndarray, table: Table) -> list[str]:
 def open_inputs(
   run: Run, inputs: str, split: str | None, skip_damaged: bool
 ) -> tuple[Table, Source]:
-  """A split of other data, None: all of its rows, with its source. Raises UserError."""
+  """The table and the source of a split of other data (None: all rows). Raises UserError."""
   if run.method.conditional:
     raise UserError(
-      f'{inputs} has no labels of {run.config.data.name}, which this conditional run is given. '
+      f'{inputs} has no labels of {run.config.data.name}, which this conditional run needs. '
       'Use --split'
     )
   data = other_section(run.config.data, inputs, run.example)
@@ -116,13 +116,12 @@ def open_inputs(
 
 
 def first_column(table: Table) -> dict[str, list]:
-  """{'file': names}, or {'index': numbers} of a table without files."""
+  """{'file': names}, or {'index': numbers} for a table without files."""
   return {'file': list(table.names())} if table.names else {'index': list(range(table.size))}
 
 
 def write_csv(path: Path, columns: dict[str, list]) -> None:
-  """Writes {heading: column}. Rows of files are in the order of their names, and equal ones, of a
-  file that is in two splits, are one."""
+  """Writes {heading: column} as CSV. Rows with a file are sorted by its name, equal ones once."""
   rows = list(zip(*columns.values(), strict=True))
   if 'file' in columns:
     rows = sorted(dict.fromkeys(rows), key=lambda row: row[0])  # windows of a video stay in order

@@ -1,4 +1,4 @@
-"""What the texts of flags may be: each type parses one, or raises ArgumentTypeError."""
+"""Types of flags: each parses the text of a flag, or raises ArgumentTypeError."""
 
 import argparse
 import os
@@ -23,18 +23,18 @@ count, index, seed = integer(1, 10**6), integer(0, 10**6), integer(0, 2**32 - 1)
 
 
 def nonnegative(text: str) -> float:
-  """The type of a flag that takes a finite number from 0 on."""
+  """The type of a flag that takes a finite number, 0 or more."""
   try:
     number = float(text)
   except ValueError:
     number = -1.0
   if not 0 <= number < float('inf'):
-    raise argparse.ArgumentTypeError(f'{text!r} is not a number from 0 on')
+    raise argparse.ArgumentTypeError(f'{text!r} is not a number of 0 or more')
   return number
 
 
 def path(text: str) -> Path:
-  """The type of a flag that takes a path; ~ is the user's home, also where the shell leaves it."""
+  """The type of a flag that takes a path; ~ is the user's home, even if the shell leaves it."""
   return Path(os.path.expanduser(text))
 
 

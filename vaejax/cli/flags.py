@@ -78,7 +78,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   add_verb('prepare', about, add_prepare_flags)
   about = 'Write a page that compares runs and sweeps.'
   add_verb('report', about, add_report_flags)
-  about = 'Train and evaluate the cells of a published table, and compare.'
+  about = 'Reproduce a published table, and compare the values.'
   add_verb('reproduce', about, add_reproduce_flags)
   about = 'Submit commands, each after a --, as cluster jobs that resume when interrupted.'
   add_verb('submit', about, add_submit_flags)
@@ -122,12 +122,15 @@ def add_reproduce_flags(verb: Parser) -> None:
   about = 'name of a table in configs/tables, or the path of your own'
   add('--table', metavar='NAME', help=about)
   size = verb.add_mutually_exclusive_group()
-  size.add_argument('--short', action='store_true', help='what two cores do in an hour')
-  size.add_argument('--smoke', action='store_true', help='seconds, as a trial')
-  add('--seeds', metavar='N', type=count, default=0, help="seeds of each cell (the table's)")
-  about = 'train only these cells, and those that they use, if they are not done (all)'
+  size.add_argument(
+    '--short', action='store_true', help='smaller: an hour at most on two CPU cores'
+  )
+  size.add_argument('--smoke', action='store_true', help='tiny: a trial that takes seconds')
+  about = 'number of seeds of each cell (as in the table)'
+  add('--seeds', metavar='N', type=count, default=0, help=about)
+  about = 'train only these cells, and the cells that they use (all)'
   add('--cells', metavar='NAMES', type=names, default=(), help=about)
-  about = 'for the runs and results (runs/tables/NAME, with -short or -smoke)'
+  about = 'folder of the runs and results (runs/tables/NAME, NAME-short or NAME-smoke)'
   add('--workdir', metavar='DIR', type=path, help=about)
   add('--data_dir', metavar='DIR', type=folder, help='folder of prepared TFDS datasets')
   add('--traceback', action='store_true', help='print the traceback of an error')

@@ -48,7 +48,7 @@ def score(flags, overrides) -> int:
   folder = flags.background
   if folder and is_sweep(folder):
     raise UserError(
-      f'--background={folder} contains a sweep. Give one of its members, such as '
+      f'--background={folder} contains a sweep. Use one of its members, such as '
       f'--background={folder}/members/{flags.member or 0}'
     )
   background = load(folder) if folder else None

@@ -12,7 +12,7 @@ from vaejax.distributed import processes
 from vaejax.errors import RunError, UserError
 from vaejax.reporting.lines import print_line as log
 
-CONFIG = 'configs/vae.py'  # of a command without --config
+CONFIG = 'configs/vae.py'  # without --config
 
 
 def resolve_run(flags, overrides):

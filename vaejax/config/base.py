@@ -66,7 +66,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
         'saturation': 0.0,
         'hue': 0.0,
         'cutout': 0,  # side of a square that is blanked
-        'mutate': 0.0,  # probability with which an element becomes a random one
+        'mutate': 0.0,  # probability that an element is replaced by a random value
       },
       'validation': 0.0,  # rows of train to hold out, a count or a fraction; 0: the dataset's split
       'mode': 'auto',  # resident (on the device), stream, or auto: resident if budget_mb allows

@@ -18,7 +18,7 @@ TRUNK = {
   'activation': 'relu',
   'norm': 'none',
   'dtype': 'float32',
-  'initial': 'lecun',  # the first kernels of dense layers: lecun or glorot
+  'initial': 'lecun',  # initial kernels of dense layers: lecun or glorot
 }
 
 # The fields of `model` for every method with an encoder and a decoder.
@@ -27,7 +27,7 @@ AUTOENCODER = TRUNK | {
   'likelihood': 'logistic',  # see nets.heads
   'scale': 1.0,  # standard deviation of a `gaussian`; initial value of a learned scalar one
   'floor': 0.01,  # smallest standard deviation, if it is learned
-  'bias': 'zero',  # of the last layer at first: zero, or the logits of the data's means (data)
+  'bias': 'zero',  # initial bias of the last layer: zero, or data, the logits of the data's means
 }
 
 # The fields of `model` for a VAE, whose prior can be chosen.

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 MODES = ('whole', 'short', 'smoke')
 
-# {(name of a cell, its setting): {value: [of each seed]}}; a setting is a text such as
+# {(name of a cell, its setting): {value: [a number for each seed]}}. A setting is a text such as
 # 'left_out=3', or '' without axes.
 Results = Mapping[tuple[str, str], Mapping[str, list[float]]]
 
-# {setting: {value: [(value, standard error over examples or None) of each seed]}} of a cell.
+# {setting: {value: [(value, standard error over examples or None) for each seed]}} of a cell.
 Pairs = Mapping[str, Mapping[str, list[tuple[float, float | None]]]]
 
 
 class Published(NamedTuple):
-  """A published value, with its error as published, and its source if that is not the table's."""
+  """A published value, its published error, and its source if that is not the table's."""
 
   value: float
   error: float | None = None
@@ -29,23 +29,23 @@ class Published(NamedTuple):
 
 
 class Cell(NamedTuple):
-  """Runs that are trained as one sweep and evaluated: a row of the table for each setting.
+  """Runs that are trained and evaluated as one sweep. Each setting is a row of the table.
 
   Attributes:
-    name: of the row and of the cell's folder, for example 'iwae-5'.
+    name: names the row and the cell's folder, for example 'iwae-5'.
     config: for example 'configs/iwae.py:mnist,samples=5'.
     fields: {field: text} to override. '{NAME}' in a text is the workdir of the earlier cell NAME:
       of its run, or of its sweep if it has axes; it must have one seed.
-    axes: the axes of the sweep besides the seed, as of --grid: 'hyper.left_out=0:10'.
+    axes: the axes of the sweep besides the seed, as for --grid: 'hyper.left_out=0:10'.
     seeds: number of seeds, 0 to seeds - 1; --seeds replaces it.
-    evals: the evals of the trained members; (): those of the config.
+    evals: names of the evals; (): those of the config.
     published: {setting: {value: Published}}, where a setting is the text '' without axes.
-    measure: instead of training, (folder, seeds, data_dir) -> {value: [of each seed]}.
+    measure: instead of training, (folder, seeds, data_dir) -> {value: [a number for each seed]}.
     derive: instead of training, ({name: Pairs} of all earlier cells) -> (Pairs, {value: protocol})
-      of this one. It is done anew each time.
-    fixed_seeds: whether --seeds does not apply, for example to a judge.
+      of this one. It is computed again each time.
+    fixed_seeds: whether --seeds is ignored, for example for a judge.
     values: {name: heading} that this cell shows instead of those of the table.
-    hidden: whether it is trained for later cells only.
+    hidden: whether it is not shown, because it only serves later cells.
     chosen: how its settings were chosen, for tables with a page.
   """
 
@@ -65,7 +65,7 @@ class Cell(NamedTuple):
 
 
 class Claim(NamedTuple):
-  """What a table must show, such as 'IWAE-5 is below VAE', and whether results do."""
+  """A statement such as 'IWAE-5 is below VAE', and a test whether the results support it."""
 
   text: str
   holds: Callable[[Results], bool]
@@ -76,11 +76,11 @@ class Table(NamedTuple):
 
   Attributes:
     title: one line.
-    source: of the published values.
-    differences: of our protocol from the source's, a line each.
+    source: where the published values are from.
+    differences: how our protocol differs from the source's, one line each.
     cells: in order; later ones may use earlier ones.
     values: {name of a value: heading of its column}. Cells without any of them are not shown.
-    claims: what the table must show.
+    claims: statements that the results must support.
     cost: measured or estimated, with the hardware.
     committed: a folder, relative to the project, where the record of each cell of the whole table
       is written too, as small JSON files; '' for none.

@@ -36,12 +36,12 @@ def load_table(name: str, mode: str) -> Table:
   path = table_path(name)
   module = import_file(path)
   if not hasattr(module, 'get_table'):
-    raise UserError(f'table {name!r} has no get_table(mode). See configs/tables for one')
+    raise UserError(f'table {name!r} has no get_table(mode). See configs/tables for examples')
   assert mode in MODES, mode
   table = module.get_table(mode)
   names = [cell.name for cell in table.cells]
   repeated = {n for n in names if names.count(n) > 1}
   if not names or repeated:
-    problem = f'two cells {", ".join(sorted(repeated))}' if repeated else 'no cells'
+    problem = f'two cells named {", ".join(sorted(repeated))}' if repeated else 'no cells'
     raise UserError(f'table {name!r} has {problem}')
   return table

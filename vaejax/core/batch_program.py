@@ -14,14 +14,14 @@ from vaejax.types import Batch, Example, Method
 
 LABELS = 'label', f'{previous.PREFIX}label'
 
-# Rows that the pass adds where some examples are not tested: those without a label that the method
-# is given, or those of the left-out class.
+# The name of rows that mark the tested examples. The pass adds them if it masks examples without a
+# label that the method needs, or examples of the left-out class.
 IS_TESTED = 'is_tested'
 
 
 def draw_samples(method: Method, variables, batch: Batch, key, example: Example) -> Batch:
-  """As many samples as a batch has rows, given the fields of each row that the method accepts,
-  but never the data itself. A row without a label is given a uniform one."""
+  """One sample for each row of a batch, given those fields of the row that the method accepts, but
+  never the data itself. A row without a label gets a uniform one."""
   fields = [name for name in method.given if name in batch and name != example.data]
   given = {name: batch[name] for name in fields}
   if 'label' in given and example.classes:

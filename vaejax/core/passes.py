@@ -20,8 +20,8 @@ from vaejax.types import Hyper, Method, Variables
 
 Values = dict[str, dict[str, Estimate]]  # {eval: {name: estimate}}
 
-# The training rows of evals that need as many as there are test rows, see Eval.spaced, if another
-# eval of the pass needs all of them.
+# The stream of evenly spaced training rows, see Eval.spaced, if another eval of the pass needs all
+# training rows.
 SPACED = 'train, spaced'
 
 # Streams that share a loop; the first is the split that the loop reads.
@@ -48,7 +48,7 @@ class Pass(NamedTuple):
   """A pass over a split of `size` examples: `start` dispatches it, `finish` waits for it.
 
   `finish` returns a list of Values, one for each member of a stack, or one for a run, and
-  {eval: a line} of those that cannot be computed from these examples.
+  {eval: the reason} for evals that cannot be computed from these examples.
   """
 
   start: Callable[..., Pending]
@@ -100,9 +100,9 @@ def make_pass(
   that any eval tests. It calls `show(output, done, total)` after each batch, and waits for the
   device only if `show` does.
 
-  `finish` lets products and decompositions on the host have one thread. Several threads of OpenBLAS
-  wait for each other in busy loops: beside other jobs, eigenvalues of 512x512 took 20 times the
-  processor time, and their values would depend on the number of cores.
+  `finish` limits products and decompositions on the host to one thread. Several threads of OpenBLAS
+  wait for each other in busy loops: while other jobs ran, eigenvalues of a 512x512 matrix took 20
+  times the processor time. Values would also depend on the number of cores.
   """
   few = spaced(train, source.size) if train else None
   if train and all(e.spaced for e in evals.values() if 'train' in e.extract):
@@ -193,7 +193,7 @@ def make_pass(
 
 
 def skipped(name: str, reasons: list[str], members: int) -> str:
-  """The line about an eval that some members, or all, or a run, cannot have."""
+  """The line about an eval that a run, or some or all members, cannot have."""
   some = f' for {len(reasons)} of {members} members' if len(reasons) < members else ''
   return f'{name} is skipped{some}: {reasons[0]}'
 

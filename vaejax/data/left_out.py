@@ -31,26 +31,26 @@ def size(table: Mapping[str, jax.Array], left_out: jax.Array) -> jax.Array:
 def rows(table: Mapping[str, jax.Array], index: jax.Array, left_out: jax.Array) -> jax.Array:
   """The rows at `index` [n], 0 to size - 1, of the table without class `left_out`: int32 [n].
 
-  So the index table of any class is read from the one that all members share."""
+  So all members of a sweep share one table, whichever class each leaves out."""
   begin, end = table['starts'][left_out], table['starts'][left_out + 1]
   return table['rows'][jnp.where(index < begin, index, index + end - begin)]
 
 
 def is_kept(label: jax.Array, left_out: jax.Array) -> jax.Array:
-  """Whether rows with these labels [N] are of another class, or of none: bool [N]."""
+  """Whether each label [N] is of another class, or missing: bool [N]."""
   return label != left_out.astype(label.dtype)
 
 
 def streams(split: str) -> tuple[str, ...]:
-  """The streams of a pass over a split (see eval_type.Eval) that leave the class out: those of the
-  rows that a run is trained on or chosen by, but not of others, which are tested."""
+  """The streams of a pass over a split (see eval_type.Eval) that leave the class out: those with
+  rows that a run is trained on or chosen by. The test split keeps all classes."""
   of_training = all(part.split in ('train', 'validation') for part in slices.parse(split))
   return ('train', 'test') if of_training else ('train',)
 
 
 def check(values: Iterable[float], label: np.ndarray, number: int, origin: str) -> None:
-  """Raises UserError for a value of hyper.left_out that is no class, or without which no row would
-  remain; and for rows without a label, which may be of the class."""
+  """Raises UserError if a value of hyper.left_out is not a class or would leave no row, and if rows
+  have no label, because they may be of that class."""
   if missing := int(np.sum(label < 0)):
     raise UserError(
       f'hyper.{FIELD} needs the label of every row, but {counted(missing, "row")} of {origin} '
@@ -58,13 +58,15 @@ def check(values: Iterable[float], label: np.ndarray, number: int, origin: str) 
     )
   for value in values:
     if value != int(value) or not 0 <= value < number:
-      raise UserError(f'hyper.{FIELD}={value:g} is no class of {origin}. Choose 0 to {number - 1}')
+      raise UserError(
+        f'hyper.{FIELD}={value:g} is not a class of {origin}. Choose 0 to {number - 1}'
+      )
     if (label == int(value)).all():
       raise UserError(f'hyper.{FIELD}={value:g} leaves no row of {origin} to train on')
 
 
 def in_words(values: Iterable[float], class_names: tuple[str, ...]) -> str:
-  """Such as 'without class 3', or 'each member without one of 10 classes'."""
+  """The left-out classes as text: 'without class 3', or 'each member without one of 10 classes'."""
   values = sorted({int(value) for value in values})
   if len(values) > 1:
     return f'each member without one of {len(values)} classes'

@@ -6,14 +6,14 @@ import numpy as np
 from vaejax.data.table import Table
 from vaejax.types import Batch, Example, zeros
 
-MAX_ROWS = 100_000  # of which the mean is taken; of more, evenly spaced ones
+MAX_ROWS = 100_000  # rows in the mean; from a larger split, evenly spaced ones
 BLOCK = 1024  # rows that are read at once
 
 
 def first_batch(rows: Table, example: Example) -> Batch:
   """A batch of one example: the mean of the data, in its own range, and other fields blank.
 
-  The mean is that of the raw values: binarised at random, data has the same one.
+  It is the mean of the raw values, which random binarisation does not change.
   """
   name = example.data
   total, count = 0.0, min(rows.size, MAX_ROWS)

@@ -26,12 +26,12 @@ Words = tuple[jax.Array, jax.Array]
 
 
 def word(size):
-  """A size below 2^31, an int or an array of jax, as uint32."""
+  """A size below 2^31, an int or a jax array, as uint32."""
   return size.astype(jnp.uint32) if isinstance(size, jax.Array) else np.uint32(size)
 
 
 def side_of(size):
-  """The side of the smallest square of at least `size`, which is an int or an array of jax."""
+  """The side of the smallest square of at least `size` points; `size` is an int or a jax array."""
   if not isinstance(size, jax.Array):
     return math.isqrt(size - 1) + 1
   last = word(size) - 1
@@ -107,8 +107,8 @@ def order(key: jax.Array, first: Words, n: int, size) -> jax.Array:
   """The examples at the n positions from `first` on, int32 [n]. Each epoch is a permutation of
   0 to size - 1. Both n and size are below 2^31.
 
-  The size may be an int32 [] on the device, as the members of a sweep have their own. The network
-  then permutes few rows too."""
+  The size may be an int32 [] on the device, since members of a sweep may differ in it. The network
+  then permutes small sizes too."""
   words = jax.random.key_data(key).astype(jnp.uint32).ravel()
   begin, place = divide(first, size)
   place = place + jnp.arange(n, dtype=jnp.uint32)

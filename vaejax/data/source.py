@@ -30,8 +30,8 @@ class Source(NamedTuple):
     buffer_spec: how a buffer is sharded: a tree of PartitionSpec, or a prefix of one.
     buffers: (first step, last step) -> iterator of (buffer, number of steps that it serves), on the
       host.
-    draw: (buffer, key, step, left_out=None, part=(0, 1)) -> the batch of that step, or part i of n
-      equal parts with part=(i, n), of the rows of all classes but number `left_out`, float32 [].
+    draw: (buffer, key, step, left_out=None, part=(0, 1)) -> the batch of that step, without rows of
+      class number `left_out`, float32 []. With part=(i, n), part i of n equal parts of the batch.
       Pure, on the device.
     blocks: n -> iterator of buffers over the split in order, n rows each.
     rows: (buffer, index [n]) -> Batch in the split's own order; noise depends on the index alone.

@@ -29,7 +29,7 @@ def members(position: np.ndarray, size: int) -> np.ndarray:
 
 def table(rows: Table, split: str) -> Table:
   """Stacked rows of a table of grey images with classes: 'image' uint8 [H, W, 3], and a 'label'
-  that enumerates the classes of its channels, the last varying fastest. There are 128,000 rows, but
+  that enumerates the classes of its channels, the last varying fastest. There are 128,000 rows, or
   26,000 in the test split.
 
   Raises UserError if the table does not have grey images with classes.

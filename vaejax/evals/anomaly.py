@@ -17,7 +17,7 @@ from vaejax.metrics.detection import STATISTICS, detection
 from vaejax.types import Example, Method
 
 SETTINGS = {
-  'outliers': '',  # another dataset, whose test split are the outliers: its name or path
+  'outliers': '',  # name or path of another dataset, whose test split is the outliers
   'label': '',  # or a class of the tested split, or FACTOR=VALUE; '': hyper.left_out
   'background': '',  # workdir of a background model, for the likelihood ratio
   'draws': scores.DRAWS,  # of the latents, for the ELBO and its terms
@@ -26,7 +26,7 @@ SETTINGS = {
 SMOKE = {'draws': 2, 'samples': 4}
 RANGES = {'draws': (1, 2**16), 'samples': (1, 2**31)}
 
-STREAM = 'anomaly_outliers'  # of another dataset
+STREAM = 'anomaly_outliers'  # rows of another dataset
 OUTLIER, UNKNOWN = 'anomaly_outlier', -1  # rows: 1 for an outlier, 0 for others
 
 
@@ -100,8 +100,9 @@ def make(method: Method, config, example: Example) -> Eval:
 
 
 def labelled(config, example: Example):
-  """((batch, hyper) -> 1 for an outlier, 0 for an inlier, UNKNOWN without a label: [B]) for the
-  outliers of `eval.anomaly.label` or hyper.left_out, and which they are. Raises UserError."""
+  """(batch, hyper) -> [B], 1 for an outlier, 0 for an inlier and UNKNOWN without a label; and a
+  text that names the outliers, which `eval.anomaly.label` or hyper.left_out chooses. Raises
+  UserError."""
   text = config.eval.anomaly.label
   flag = lambda known, outlier: jnp.where(known, outlier.astype(jnp.int32), UNKNOWN)
   if match := re.fullmatch(r'([^=]+)=(\d+)', text):
@@ -112,7 +113,7 @@ def labelled(config, example: Example):
   if 'label' not in example.fields or not example.classes:
     raise UserError(
       f'the anomaly eval needs labels or factors, but the dataset {config.data.name!r} has no '
-      'labels. Give another dataset by eval.anomaly.outliers=NAME'
+      'labels. Set eval.anomaly.outliers=NAME, another dataset'
     )
   if text:
     number = classes.index(text, example.class_names, example.classes)
@@ -122,20 +123,20 @@ def labelled(config, example: Example):
     text = f'class hyper.{left_out.FIELD}'
   else:
     raise UserError(
-      'the anomaly eval needs outliers, and this run left out no class. Give '
+      'the anomaly eval needs outliers, but this run left out no class. Set '
       'eval.anomaly.outliers=NAME, another dataset, or eval.anomaly.label=CLASS'
     )
   return (lambda b, hyper: flag(b['label'] >= 0, of_class(b['label'], hyper))), text
 
 
 def factor_place(text: str, name: str, example: Example, dataset: str) -> int:
-  """The place of the factor of a name in the field 'factors', by its number if factors have no
+  """The column of a factor in the field 'factors', by its name, or by its number if factors have no
   names. Raises UserError."""
   count = example.fields['factors'].shape[0] if 'factors' in example.fields else 0
   names = [known for known, _ in example.factors] or [str(number) for number in range(count)]
   if name not in names:
     hint = f'Use one of {", ".join(names)}' if names else f'{dataset} has no factors'
-    raise UserError(f'eval.anomaly.label={text!r} is no factor of the data. {hint}')
+    raise UserError(f'eval.anomaly.label={text!r} is not a factor of the data. {hint}')
   return names.index(name)
 
 
@@ -144,11 +145,13 @@ def other_data(method: Method, config, example: Example):
   channels. Raises UserError."""
   settings = config.eval.anomaly
   if settings.label:
-    raise UserError('eval.anomaly.outliers and eval.anomaly.label exclude each other. Give one')
+    raise UserError(
+      'eval.anomaly.outliers and eval.anomaly.label exclude each other. Use one of them'
+    )
   if method.conditional:
     raise UserError(
-      f'eval.anomaly.outliers has no labels of {config.data.name}, which this conditional run is '
-      'given. Use eval.anomaly.label'
+      f'eval.anomaly.outliers has no labels of {config.data.name}, which this conditional run '
+      'needs. Use eval.anomaly.label'
     )
   if settings.outliers == arrays.NAME:
     raise UserError('eval.anomaly.outliers cannot be arrays. Give the name or path of a dataset')

@@ -1,4 +1,4 @@
-"""Codes of a tested split, as the evals of latents need them."""
+"""Codes of a tested split, for the evals of latents."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from vaejax.types import Example, Method, zeros
 
 
 def abstract(method: Method, example: Example, of: Callable):
-  """of(variables, batch) with the shapes of one example, without computing it."""
+  """The shapes and dtypes of `of(variables, batch)` for one example, without computing it."""
   blank = {'label': jnp.zeros(1, jnp.int32), **zeros(example, 1), 'mask': jnp.ones(1)}
   return jax.eval_shape(lambda: of(method.init(jax.random.key(0), blank), blank))
 

@@ -14,7 +14,7 @@ from vaejax.types import Example, Method
 LIMIT = 10_000  # rows
 MIN_ROWS = 200
 ROWS_OF_A_VALUE = 10  # on average; below this, values have a note
-BINNED_RESAMPLES = 50  # of statistics of bins, which are cheap
+BINNED_RESAMPLES = 50  # bootstrap samples of scores from bins, which are cheap
 
 SETTINGS = {
   'draws': 2000,  # of z, for mig_chen
@@ -54,7 +54,7 @@ def make(method: Method, config, example: Example) -> Eval:
     dci_disentanglement, dci_completeness, dci_informativeness: Eastwood & Williams 2018.
     sap: Kumar et al. 2018.
 
-  See metrics/disentanglement for what each is exactly. Errors are by the bootstrap over rows, with
+  metrics/disentanglement defines each score. Errors are by the bootstrap over rows, with
   new votes and fits. That of mig_chen is over draws of z, for the q(z) of these rows. Fitted scores
   use every second row for training and the others for testing.
 
@@ -120,15 +120,15 @@ def check_factors(config, example: Example) -> list[int]:
   if len(used) < 2:
     described = ', '.join(f'{factor} ({count})' for factor, count in example.factors)
     raise UserError(
-      'the disentangle eval compares factors with each other and needs two that vary, but the '
-      f'dataset {name!r} has the factors {described}, with the number of their values'
+      'the disentangle eval compares factors and needs two that vary, but the factors of '
+      f'{name!r}, with their numbers of values, are {described}'
     )
   return used
 
 
 def prepare(factors: np.ndarray, names: list[str]) -> tuple[np.ndarray, str]:
   """The factors that vary in these rows and have two rows or more for each value on average, each
-  with the values 0 to K - 1, and a note. Raises UserError if they are fewer than two."""
+  with the values 0 to K - 1, and a note. Raises UserError if fewer than two remain."""
   count = len(factors)
   columns = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in factors.T]
   kept, notes = [], []

@@ -14,9 +14,9 @@ LPIPS = {'lpips_alex': 'alex', 'lpips_vgg': 'vgg'}
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """Of reconstructions of the split from the posterior means, with images in [0, 1]: `mse`, `psnr`
-  in dB, `ssim`, and `lpips_alex` and `lpips_vgg` if the extra `perceptual` is installed. They are
-  means over images.
+  """`mse`, `psnr` in dB, `ssim`, and `lpips_alex` and `lpips_vgg` if the extra `perceptual` is
+  installed: means over the images of the split, in [0, 1], of their reconstructions from the
+  posterior means.
 
   SSIM is left out for images smaller than 7x7. Raises UserError for a method that does not
   reconstruct, and for data that is not images with values in [0, 1].

@@ -23,13 +23,13 @@ def make(method: Method, config, example: Example) -> Eval:
     modes_covered: the number of Gaussians that are the nearest of a good sample.
     mode_kl: KL(good samples || data) over Gaussians, in nats. Without good samples it is left out.
 
-  Raises UserError for a dataset that is no mixture of Gaussians, or a method without samples.
+  Raises UserError for a dataset that is not a mixture of Gaussians, or a method without samples.
   """
   module = sets.find(config.data.name)
   if not hasattr(module, 'CENTRES') or method.sample is None:
     raise UserError(
       'the gaussians eval needs samples of a mixture of Gaussians, whose file in vaejax/data/sets '
-      f'has CENTRES and DEVIATION, not {config.data.name} by {config.method}'
+      f'has CENTRES and DEVIATION, but this is {config.method} on {config.data.name}'
     )
   centres = np.asarray(module.CENTRES, np.float32)  # [M, D]
   settings, modes = config.eval.gaussians, len(centres)

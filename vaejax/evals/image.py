@@ -59,5 +59,5 @@ def make(method: Method, config, example: Example) -> Eval:
 
   names = ['sharpness', 'sharpness_data']
   names += ['sharpness_reconstruction'] if reconstructs else []
-  protocol = {'images': 'in [0, 1], of decoders the means of p(x|z)'}
+  protocol = {'images': 'in [0, 1]; decoders give the means of p(x|z)'}
   return Eval({'samples': extract_samples, 'test': extract_data}, finish, lambda: names, protocol)

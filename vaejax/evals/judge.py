@@ -1,4 +1,4 @@
-"""Classes of samples as a judge predicts them, a classifier that was trained on the dataset."""
+"""Classes of samples, as predicted by a judge: a classifier that was trained on the dataset."""
 
 import numpy as np
 

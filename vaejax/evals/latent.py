@@ -1,5 +1,5 @@
-"""What the latents of a model hold: active units, KL by dimension, information about the image, and
-the gap between aggregate posterior and prior."""
+"""Statistics of latents: active units, KL by dimension, information about the image, and the gap
+between aggregate posterior and prior."""
 
 import math
 
@@ -20,7 +20,7 @@ from vaejax.types import Example, Method
 ACTIVE = 0.01  # variance of the posterior's mean above which a unit is active
 LIMIT = 10_000  # rows
 MIN_ROWS = 10
-MAX_LISTED = 64  # dimensions whose KL are values of their own
+MAX_LISTED = 64  # dimensions whose KL is reported
 RESAMPLES = 50
 
 SETTINGS = {'draws': 2000}  # of z, for the values of the aggregate posterior
@@ -40,15 +40,15 @@ def make(method: Method, config, example: Example) -> Eval:
     dimension_kl: E Σ_j log q(z_j) - log p(z), the rest of aggregate_kl.
     latent_correlation: mean |correlation| of the posterior means of two active units.
 
-  q(z) is the mean posterior of these N rows, at draws of z from them. With a draw's own row,
-  mutual_information is log N at most, a lower bound; aggregate_kl is an upper bound, and
-  total_correlation is biased upwards. Without it, mutual_information_upper is an upper bound and
-  aggregate_kl_lower a lower one (Poole et al. 2019, arXiv:1905.06922, section 2.2). The truth lies
-  between. Errors are over draws for this q(z), those of active_units and latent_correlation are by
-  the bootstrap over rows.
+  q(z) is the mean posterior of these N rows, evaluated at draws of z from them. Including the row
+  of the draw, mutual_information is a lower bound, log N at most, aggregate_kl is an upper bound,
+  and total_correlation is biased upwards. Without that row, mutual_information_upper is an upper
+  bound and aggregate_kl_lower a lower bound (Poole et al. 2019, arXiv:1905.06922, section 2.2).
+  Errors are over draws for this q(z). Those of active_units and latent_correlation are by the
+  bootstrap over rows.
 
-  If p(z|y) is given the label, what compares q(z) with p(z) is left out. Raises UserError for a
-  method whose posterior is not a diagonal Gaussian.
+  If the prior p(z|y) depends on the label, values that compare q(z) with p(z) are left out. Raises
+  UserError for a method whose posterior is not a diagonal Gaussian.
   """
   if method.latent is None or not codes.has_gaussian_posterior(method, example):
     raise UserError(
@@ -121,7 +121,7 @@ def of_means(means: np.ndarray) -> dict[str, Estimate]:
 
 
 def of_aggregate(rows, draws: int, compare: bool) -> dict[str, Estimate]:
-  """The values of the aggregate posterior of `rows`; those that `compare` it with the prior too."""
+  """The values of the aggregate posterior of `rows`; with `compare`, also those of the prior."""
   q = densities(rows['code_mean'], rows['code_scale'], rows['code_sample'][:draws])
   log_p = np.asarray(rows['code_log_prior'][:draws], np.float64)
   product = q.marginals.sum(axis=1)

@@ -18,20 +18,20 @@ RANGES = {'samples': (1, 2**31), 'images': (0, 2**31)}
 # Rows that the decoder processes at once: as fast as more, and few enough for a CPU's cache.
 ROWS = 2048
 
-# Below this median, or above this fall in nats, nll has a note: more samples would give less.
+# Below this median, or above this fall in nats, nll has a note: more samples would lower it.
 MIN_EFFECTIVE = 20
 MAX_FALL = 0.05
 
 
 def make(method: Method, config, example: Example) -> Eval:
-  """`nll` from K = `config.eval.nll.samples` draws per example, which is -log p(x) or more on
-  average, and how close it may be:
+  """`nll`: -log p(x) in nats, or more on average, from K = `config.eval.nll.samples` draws per
+  example. Two values show how close it is:
 
     nll_fall: how much lower nll is with K than with the first K / 2 draws, in nats.
     nll_effective: the median over examples of the effective sample size, 1 to K.
 
   The standard error of nll is over examples and draws. It does not include the bias of a finite K,
-  of which a note warns. Raises UserError for a method without a likelihood.
+  but a note warns of that. Raises UserError for a method without a likelihood.
   """
   if 'log_weight' not in method.predict:
     raise UserError(f'the nll eval needs a likelihood, but the method {config.method!r} has none')

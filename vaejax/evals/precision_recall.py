@@ -12,7 +12,7 @@ from vaejax.perceptual import weights
 from vaejax.types import Example, Method
 
 # The features: auto, judge, vgg16 or pixels; the workdir of the judge, '' is the cached one; the
-# neighbours that a ball reaches to; and the number of rows.
+# number k of the neighbour that a ball reaches to; and the number of rows.
 SETTINGS = {'features': 'auto', 'workdir': '', 'neighbours': 5, 'rows': 10_000}
 SMOKE = {'rows': 64}
 RANGES = {'neighbours': (1, 1000), 'rows': (2, 10**6)}
@@ -28,7 +28,7 @@ def make(method: Method, config, example: Example) -> Eval:
   standard errors are those of these means; the balls are taken as given.
 
   Raises UserError for a method without samples, for data that is not images, and for features that
-  are not there.
+  are not available.
   """
   features.check(method, config, example, 'precision_recall')
   settings = config.eval.precision_recall
@@ -51,7 +51,7 @@ def make(method: Method, config, example: Example) -> Eval:
       'neighbours': k,
       'rows': settings.rows,
       'reference': 'the tested split',
-      'images': 'in [0, 1], not binarised; of decoders the means of p(x|z)',
+      'images': 'in [0, 1], not binarised; decoders give the means of p(x|z)',
     },
     limit=settings.rows,
   )

@@ -19,8 +19,8 @@ def make(method: Method, config, example: Example) -> Eval:
   scikit-learn, with its images prepared like those of the test split:
 
     probe_accuracy: of a logistic regression.
-    knn_accuracy: of a majority of the `config.eval.probe.neighbours` nearest training rows, or of
-      all if there are fewer.
+    knn_accuracy: of a majority vote of the `config.eval.probe.neighbours` nearest training rows, or
+      of all if there are fewer.
 
   Rows without a label are ignored; `probe_unlabelled` is their number in the tested split.
 
@@ -63,7 +63,7 @@ def make(method: Method, config, example: Example) -> Eval:
     if classes < 2 or not n:
       raise UserError(
         f'it needs labelled training rows of two classes and labelled tested rows, but there are '
-        f'{classes} and {n}'
+        f'{classes} classes and {n} rows'
       )
     models = {
       'probe_accuracy': LogisticRegression(max_iter=1000),

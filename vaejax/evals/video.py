@@ -11,7 +11,7 @@ from vaejax.metrics.similarity import WINDOW, psnr, ssim
 from vaejax.types import Example, Method
 
 # The number of given frames, and of sampled continuations of each video.
-# `draw`: whether `best` draws frames from p(x|z), rather than takes and feeds back their means.
+# `draw`: whether `best` draws frames from p(x|z) and feeds them back, rather than their means.
 SETTINGS = {'given': 5, 'futures': 8, 'draw': False}
 SMOKE = {'given': 2, 'futures': 2}
 RANGES = {'given': (1, 4096), 'futures': (1, 2**16)}

@@ -1,5 +1,5 @@
-"""Background models of the likelihood ratio (Ren et al. 2019, arXiv:1906.02845): other runs, whose
-log p(x) an anomaly score compares with."""
+"""Background models of the likelihood ratio (Ren et al. 2019, arXiv:1906.02845): other runs, with
+whose log p(x) an anomaly score compares its own."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,17 +20,17 @@ def make(
 ) -> Callable[[Batch, Hyper], jax.Array]:
   """Returns (batch, hyper) -> -log p(x) under the run in a workdir, in nats, [B]. Pure.
 
-  Of a sweep, the member that left out the class hyper['left_out'] is used, so that the members of
-  another sweep each have their own; NaN without such a member. Raises UserError if there is no such
-  run, if it has other data or no likelihood, and if a sweep has no member for the run whose
-  hyper-parameters are `hyper`.
+  If the workdir has a sweep, it is the member that left out the class hyper['left_out'], so each
+  member of an evaluated sweep has its own background model; NaN without such a member. Raises
+  UserError if there is no such run, if it has other data or no likelihood, and if a sweep has no
+  member for the run whose hyper-parameters are `hyper`.
   """
   folder = Path(workdir).expanduser()
   runs = open_runs(folder)
   first = runs[0]
   same_data.check_fits(str(folder), first.example, example)
   if 'log_weight' not in first.method.predict:
-    raise UserError(f'the background model {folder} needs a likelihood, but it has none')
+    raise UserError(f'the background model {folder} has no likelihood. Use a run of a VAE')
   nll = scores.make_nll(first.method, samples)
   if len(runs) == 1:
     return lambda batch, hyper: nll(averaged(first.state), batch)
@@ -40,7 +40,7 @@ def make(
       f'the background sweep {folder} has no member that left out the same class as this run. Give '
       f'a member that fits, such as {folder}/members/0'
     )
-  # Arrays in memory and not constants of the program.
+  # As arrays on the device they are not copied into the program as constants.
   variables = jax.tree.map(lambda *x: jnp.stack(x), *(averaged(run.state) for run in runs))
 
   def of_member(batch: Batch, hyper: Hyper):
@@ -62,7 +62,7 @@ def open_runs(folder: Path) -> list[trained.TrainedRun]:
   values = [run.config.hyper.get(left_out.FIELD) for run in runs]
   if None in values or len(set(values)) < len(values):
     raise UserError(
-      f'the background sweep {folder} must have one member for each left-out class. Give a member, '
+      f'the background sweep {folder} must have one member for each left-out class. Use a member, '
       f'{folder}/members/K'
     )
   return runs

@@ -123,8 +123,8 @@ def check_best(
 def make_protocol(
   config, evals: dict[str, Eval], provenance: dict[str, dict], seed: int = 0
 ) -> Callable[..., dict[str, dict]]:
-  """protocol(split, step, ema) -> {eval: everything that its values depend on}, but for the number
-  of examples, which each value has itself.
+  """protocol(split, step, ema) -> {eval: everything that its values depend on}, except the number
+  of examples, which each value records itself.
 
   `provenance` is workdir.provenance of each split, `ema` whether the average was evaluated, and
   `seed` the seed of random draws. `code` is the version of the code that evaluates.

@@ -40,8 +40,8 @@ def evaluate(
 ) -> tuple[dict[str, Estimate], list[str], Exception | None]:
   """Evaluates a checkpoint of a run and records the values.
 
-  Returns {name: estimate}, a line for each eval that does not fit, and what
-  kept the values from being recorded, None if they were.
+  Returns {name: estimate}, a line for each eval that does not fit, and the error that kept the
+  values from being recorded, or None.
 
   Args:
     folder: the run's workdir.
@@ -116,7 +116,7 @@ def evaluate_state(
   leave_out = left_out.streams(split) if left_out.FIELD in config.hyper else ()
   size = config.eval.batch_size
   split_pass = make_pass(evals, run.method, source, size, mesh, stacked, train, leave_out, others)
-  # It waits for each batch: many programs with collectives at once can block each other on CPUs.
+  # `show` waits for each batch: many programs with collectives can block each other on CPUs.
   show = report_progress(', '.join(evals), log if progress else lambda text: None)
   pending = split_pass.start(variables, hyper, jax.random.key(seed), show=show)
   values, lines = split_pass.finish(pending)

@@ -19,7 +19,7 @@ class Features(NamedTuple):
   """Features of images.
 
   Attributes:
-    name: in the names of values, for example 'vgg16'.
+    name: part of the names of values, for example 'vgg16'.
     row: the name of the rows that are the features.
     rows: images in [0, 1] [B, H, W, C] -> {name of rows: [B, ...]}, in float32.
     protocol: what they depend on.
@@ -44,8 +44,8 @@ def check(method: Method, config, example: Example, name: str) -> None:
 
 
 def judge_rows(judge: Judge, image: jax.Array) -> Batch:
-  """What a judge says of images in [0, 1]: 'features', 'predicted' and 'confidence' [B], under
-  names that are those of this judge alone."""
+  """A judge's outputs for images in [0, 1], under names that are unique to this judge: 'features'
+  [B, F], 'predicted' [B] and 'confidence' [B]."""
   batch = {'image': judge.example.to_data(image)}
   # Judges draw nothing, so any key will do.
   output = judge.method.predict['classify'](judge.variables, batch, jax.random.key(0))
@@ -63,13 +63,13 @@ def judge_row(judge: Judge, name: str) -> str:
 
 
 def check_judge(judge: Judge, example: Example, setting: str) -> None:
-  """Raises UserError unless a judge takes the images. `setting` is the field that names another."""
+  """Raises UserError unless a judge accepts the images. `setting` is the field that names it."""
   shape = judge.example.fields['image'].shape
   if 'image' not in example.fields or example.fields['image'].shape != shape:
     raise UserError(
       f'the judge of {judge.name} needs images of {shape}, but the run has {example.data}s of '
-      f'{example.fields[example.data].shape}. Give the workdir of a judge that fits by '
-      f'{setting}=DIR'
+      f'{example.fields[example.data].shape}. Set {setting} to the '
+      'workdir of a judge that fits'
     )
 
 
@@ -90,27 +90,27 @@ def of_judge(config, example: Example, workdir: str, name: str) -> Features:
 
 
 def of_vgg16() -> Features:
-  """The means over places of relu5_3 of VGG16, 512. Raises UserError without the extra."""
+  """relu5_3 of VGG16, averaged over positions, [B, 512]. Raises UserError without the extra."""
   checksum = weights.load('vgg').checksum
   return Features(
     'vgg16',
     'vgg16_features',
     lambda image: {'vgg16_features': vgg16.features(image)},
-    {'features': 'VGG16 relu5_3, mean over places', 'features_checksum': checksum[:16]},
+    {'features': 'VGG16 relu5_3, mean over positions', 'features_checksum': checksum[:16]},
   )
 
 
 def of_inception(path: str, name: str) -> Features:
-  """The last pool of InceptionV3, 2048, with the weights in the user's file. `name` is the eval,
-  whose field `weights` is the path. Raises UserError."""
+  """The last pool of InceptionV3, [B, 2048], with the weights in the user's file. `name` is the
+  eval, whose field `weights` is the path. Raises UserError."""
   loaded = inception_weights.load(Path(path).expanduser() if path else None, f'eval.{name}.weights')
   return Features(
     'inception',
     'inception_features',
     lambda image: {'inception_features': inception.features(loaded, image)},
     {
-      'features': 'InceptionV3 of TensorFlow 2015-12-05, pool 2048, images in 8 bits, enlarged to '
-      '299x299 as by TensorFlow 1',
+      'features': 'InceptionV3 of TensorFlow 2015-12-05, pool 2048, images in 8 bits, resized to '
+      '299x299 as in TensorFlow 1',
       'features_checksum': inception_weights.SHA256[:16],
     },
   )

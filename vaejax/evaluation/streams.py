@@ -13,10 +13,10 @@ from vaejax.types import Example
 def open_others(
   evals: Mapping[str, Eval], data, data_dir: Any, example: Example, put=None
 ) -> tuple[dict[str, Eval], dict[str, Source], list[str]]:
-  """The evals whose other data is there, {stream: its source}, and a line for each other eval.
+  """The evals whose other data is there, {stream: its source}, and a line for each skipped eval.
 
   Args:
-    data: that section of the run's config, by which the rows are prepared.
+    data: the section `data` of the run's config, which says how rows are prepared.
     data_dir: the folder of prepared datasets.
     example: of the run's data.
   """
@@ -33,8 +33,8 @@ def open_others(
 
 
 def other_section(data, name: str, example: Example):
-  """That section of a config for other data, whose images get the size and channels of the run's.
-  Raises UserError."""
+  """The section `data` of a config for other data, whose images get the size and channels of the
+  run's. Raises UserError."""
   height, width, channels = example.fields[example.data].shape[-3:]
   if height != width:
     raise UserError(f'{name} needs a run on square images, but this one has {height}x{width}')
@@ -45,7 +45,7 @@ def other_section(data, name: str, example: Example):
 
 
 def open_other(table, data, example: Example, put) -> Source:
-  """The source of a table's rows in order, prepared as a run's. Raises UserError if their images
+  """The source of a table's rows in order, prepared like a run's. Raises UserError if their images
   are not like the run's."""
   if table.units and example.units:
     table = table._replace(units=example.units)

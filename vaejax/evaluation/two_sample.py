@@ -20,8 +20,8 @@ def make(
   example: Example,
   protocol: Mapping | None = None,
 ) -> Eval:
-  """An eval with two values: `name`, of samples and the tested split, of as many rows each, and
-  `name`_floor, of rows of the training split instead of samples.
+  """An eval with two values: `name`, between samples and the tested split with equally many rows,
+  and `name`_floor, with rows of the training split instead of samples.
 
   No sampler is expected to be below the floor. It has as many training rows as the split has,
   evenly spaced, because a distance falls with the number of rows. With a smaller training split,
@@ -50,7 +50,7 @@ def make(
       **features.protocol,
       'reference': 'the tested split',
       'floor': 'as many rows of the training split, evenly spaced',
-      'images': 'in [0, 1], not binarised; of decoders the means of p(x|z)',
+      'images': 'in [0, 1], not binarised; decoders give the means of p(x|z)',
       **(protocol or {}),
     },
     spaced=True,
@@ -58,5 +58,5 @@ def make(
 
 
 def evenly(rows: np.ndarray, n: int) -> np.ndarray:
-  """n of the rows, evenly spaced, as passes.spaced takes them."""
+  """n of the rows, evenly spaced, as in passes.spaced."""
   return rows[:: max(len(rows) // n, 1)][:n]

@@ -1,4 +1,4 @@
-"""What methods share whose loss has a term of the aggregate posterior E_x q(z|x). They train the
+"""Shared by methods whose loss has a term of the aggregate posterior E_x q(z|x). They train the
 latent-variable model of another method."""
 
 import math
@@ -24,7 +24,7 @@ def base(config, example: Example) -> Method:
 
 
 def settings(config, example: Example) -> dict:
-  """The arguments of `bound.terms`. Raises UserError for another bound than the ELBO of one
+  """The arguments of `bound.terms`. Raises UserError for a bound other than the ELBO of one
   draw."""
   made = bound.settings(config, example)
   if made['importance'] or made['samples'] != 1:

@@ -78,7 +78,7 @@ def terms(
       to the importance-weighted bound IWAE-K.
     analytic: whether the KL is computed in closed form where possible, rather than at the draws.
     fitted_scale: whether the likelihood fits its scale to the batch.
-    perceptual: a further term, from the means of p(x|z) and x, see lpips.term; None for none.
+    perceptual: another term, from the means of p(x|z) and x, see lpips.term; None for none.
   """
   x, given = batch[model.data], latent.conditions(model, batch)
   n = x.shape[0]

@@ -22,7 +22,7 @@ def dipvae(base: Method, kind: str, **settings) -> Method:
   hyper['off_diagonal'] and hyper['diagonal'].
 
   Args:
-    base: has a Gaussian posterior.
+    base: a method with a Gaussian posterior.
     kind: 'i' or 'ii'.
     settings: see bound.terms.
   """

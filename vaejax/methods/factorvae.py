@@ -1,5 +1,5 @@
-"""FactorVAE (Kim & Mnih 2018, arXiv:1802.05983): a latent-variable model whose total correlation a
-critic estimates, which discriminates its codes from codes with permuted dimensions."""
+"""FactorVAE (Kim & Mnih 2018, arXiv:1802.05983): a latent-variable model, and a critic that
+estimates its total correlation by discriminating codes from codes with permuted dimensions."""
 
 from functools import partial
 
@@ -46,10 +46,10 @@ def factorvae(base: Method, critic: nn.Module, **terms) -> Method:
 
   where tc, the critic's logit at a draw of z, estimates log q(z) - Σ_j log q(z_j). The critic gets
   two batches: codes of the first are its data, and those of the second, permuted, its samples. It
-  moves after the model does.
+  is updated after the model.
 
   Args:
-    base: has a Gaussian posterior.
+    base: a method with a Gaussian posterior.
     critic: maps codes [B, L] to logits [B].
     terms: the arguments of bound.terms.
   """

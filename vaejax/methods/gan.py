@@ -46,7 +46,7 @@ def make(config, example: Example) -> Method:
 
 
 def packing_of(config) -> int:
-  """The number of images in a pack, which divides a microbatch. Raises UserError if not."""
+  """The number of images in a pack. Raises UserError if it does not divide a microbatch."""
   packing, parts = config.objective.get('packing', 1), config.optimizer.accumulate
   if (rows := config.batch_size // parts) % packing:
     name = 'batch_size' if parts == 1 else 'batch_size / optimizer.accumulate'
@@ -72,9 +72,9 @@ def critic_objective(apply, loss, penalty, v, real, fake, key, hyper, weight=1.0
   """The critic's loss, its metrics, and the updated variables.
 
   Args:
-    real, fake: images and their classes, or None: data, [B, H, W, C] and [B], and samples, whose
-      number is a multiple of B.
-    weight: of the mean over samples, relative to that over data.
+    real: data: images [B, H, W, C], and their classes [B] or None.
+    fake: the same of samples, whose number is a multiple of B.
+    weight: weight of the mean over samples, relative to that over data.
   """
   (real_logit, _), after = apply('critic', v, *real, train=True)
   (fake_logit, _), after = apply('critic', after, *fake, train=True)
@@ -102,7 +102,8 @@ def critic_metrics(apply, v, x, fake, label):
 
 
 def pack(x: jax.Array, packing: int) -> jax.Array:
-  """Each `packing` images [B, H, W, C] in a row as one of [B / packing, H, W, packing * C]."""
+  """Images [B, H, W, C], with each `packing` consecutive ones stacked along channels:
+  [B / packing, H, W, packing * C]."""
   if packing == 1:
     return x
   x = jnp.moveaxis(x.reshape(-1, packing, *x.shape[1:]), 1, -2)  # [B / packing, H, W, packing, C]
@@ -132,8 +133,8 @@ def gan(
     classes: the number of classes of the label that both nets are given; 0 for none.
     packing: number of images that the critic is given at once, all data or all samples, stacked
       along channels, with their labels [B, packing] (PacGAN, Lin et al. 2018, arXiv:1712.04086,
-      section 2). Penalties are on packs. A batch is divided into packs, and a row is tested with
-      the rows before it.
+      section 2). Penalties are on packs. Training divides a batch into packs. A test packs each row
+      with the rows before it.
   """
   apply = partial(lens.apply, nets)
 
@@ -202,7 +203,7 @@ def gan(
     ),
     sample=sample,
     metrics=metrics,
-    predict={'criticise': criticise} if packing == 1 else {},  # one image has no logit in a pack
+    predict={'criticise': criticise} if packing == 1 else {},  # a pack has one logit for all images
     given=('label',) if classes else (),
     previous=packing - 1,
   )

@@ -47,7 +47,7 @@ def make_nets(model, levels, example: Example) -> dict[str, nn.Module]:
   inference_i: z_i -> q(z_{i+1}|z_i); generation_i: z_{i+1} -> p(z_i|z_{i+1}).
   """
   shape, kernel = example.fields['image'].shape, initial(model)
-  # Without a norm, whose statistics a link of a Chain could not update.
+  # No norm, because a link of a Chain cannot update its statistics.
   dense = Mlp(**settings(model) | {'widths': tuple(model.inner_widths), 'norm': 'none'})
   nets = {
     'encoder': autoencoder.Encoder(trunk.to_vector(model, shape), levels[0], initial=kernel),

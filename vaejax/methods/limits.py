@@ -26,11 +26,11 @@ class OfMeans(NamedTuple):
   """A term of a loss that is a function of means over the batch.
 
   Attributes:
-    rows: the name of what it needs of each example among the terms of a loss; no metric.
+    rows: names the entry of the loss's terms that it is computed from, which is not a metric.
     means: rows -> their means over the batch.
     terms: (rows, means over the whole batch, hyper) -> [B], which have the mean and the gradient of
       the term.
-    name: of the term among the metrics.
+    name: names the term among the metrics.
   """
 
   rows: str
@@ -58,8 +58,8 @@ def objective(evaluate, of_means: OfMeans | None = None) -> Objective:
     return value + hyper['beta'] * excess
 
   def add_term(value, values, hyper, means=None):
-    """The loss and its named terms with the term of means, which are by default those of these
-    rows."""
+    """The loss and its named terms, with the term of means added. By default the means are those of
+    these rows."""
     if of_means is None:
       return value, values
     rows = values.pop(of_means.rows)

@@ -1,5 +1,5 @@
 """β-TCVAE (Chen et al. 2018, arXiv:1802.04942): the KL of a latent-variable model is split into
-mutual information, total correlation and dimension-wise KL, each with a weight of its own."""
+mutual information, total correlation and dimension-wise KL, each with its own weight."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from vaejax.methods import aggregate, bound
 from vaejax.objectives.total_correlation import ESTIMATORS, decompose
 from vaejax.types import Example, Method
 
-INNER = 'kl_terms', 'squared_error'  # terms of a bound that are no metrics
+INNER = 'kl_terms', 'squared_error'  # terms of a bound that are not metrics
 
 
 def make(config, example: Example) -> Method:
@@ -25,7 +25,7 @@ def make(config, example: Example) -> Method:
   if 0 < objective.rows < config.batch_size:
     raise UserError(
       f'objective.rows={objective.rows}, the number of training images, is less than '
-      f'batch_size={config.batch_size}. Set it to 0 if it is far more than a batch'
+      f'batch_size={config.batch_size}. Set it to 0 if it is far larger than a batch'
     )
   settings = aggregate.settings(config, example)
   return tcvae(aggregate.base(config, example), objective.estimator, objective.rows, **settings)
@@ -37,10 +37,10 @@ def tcvae(base: Method, estimator='weighted', rows=0, **settings) -> Method:
     recon + alpha · mutual information + beta · total correlation + gamma · dimension-wise KL
 
   of equation 4, with the weights in `hyper`. The parts are estimated from each training batch, so
-  they are no test values; the latent eval estimates them from a whole split.
+  they are not test values. The latent eval estimates them from a split.
 
   Args:
-    base: has a Gaussian posterior.
+    base: a method with a Gaussian posterior.
     estimator, rows: see total_correlation.log_weights.
     settings: see bound.terms.
   """

@@ -1,7 +1,7 @@
 """How well a score detects outliers: AUROC, average precision and FPR at 95 % TPR.
 
-An outlier is a positive, and a larger score means that an example is more likely one. Everything is
-a function of the numbers of outliers and inliers at each distinct score, so ties are exact.
+An outlier is a positive, and a larger score means that an example is more likely an outlier. All is
+computed from the numbers of outliers and inliers at each distinct score, so ties are exact.
 """
 
 from collections.abc import Callable
@@ -55,8 +55,8 @@ def average_precision(c: Counts) -> float:
 
 
 def fpr_at_recall(c: Counts, recall: float = RECALL) -> float:
-  """The proportion of inliers at or above the largest score at or above which there are at least
-  `recall` of the outliers."""
+  """The proportion of inliers at or above a threshold: the largest score that at least `recall` of
+  the outliers reach."""
   detected = np.cumsum(c.outliers)
   place = np.argmax(detected >= recall * detected[-1])
   return float(np.cumsum(c.inliers)[place]) / float(c.inliers.sum())
@@ -70,8 +70,8 @@ STATISTICS: dict[str, Callable[[Counts], float]] = {
 
 
 def detection(outliers, inliers, resamples: int = RESAMPLES) -> dict[str, Estimate]:
-  """{name: Estimate} of STATISTICS, with bootstrap intervals: outliers and inliers are resampled,
-  each among themselves.
+  """{name: Estimate} of STATISTICS, with bootstrap intervals: outliers and inliers are resampled
+  separately.
 
   Args:
     outliers, inliers: finite scores [P] and [N], at least one of each.

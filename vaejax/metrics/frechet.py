@@ -93,7 +93,7 @@ def between(a, b, resamples: int = 0) -> Estimate:
 
 
 def _distance_of_draws(a, b, times_a, times_b) -> float:
-  """The distance of rows, each counted `times` [N], of a centre near zero."""
+  """The distance of rows that count `times` [N] each, whose mean is near zero."""
   weighted = lambda x, times: moments(
     times.sum(), times.astype(np.float32) @ x, (x * times[:, None].astype(np.float32)).T @ x
   )

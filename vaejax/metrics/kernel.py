@@ -9,7 +9,7 @@ import numpy as np
 from vaejax.estimates import COVERAGE, Estimate
 
 DEGREE = 3
-SEED = 2020  # of the subsets, as torch-fidelity has it
+SEED = 2020  # of the subsets, as in torch-fidelity
 
 
 def unbiased(a: np.ndarray, b: np.ndarray) -> float:
@@ -27,11 +27,11 @@ def unbiased(a: np.ndarray, b: np.ndarray) -> float:
 def between(a, b, subsets: int = 100, size: int = 1000) -> Estimate:
   """The mean of the unbiased estimate over random subsets of rows a [N, F] and b [M, F].
 
-  The subsets are those of torch-fidelity. Its standard error is that of
-  subsampling (Politis, Romano & Wolf 1999, chapter 2): the deviation over subsets is scaled from
-  their size m to all rows n by sqrt(m / (n - m)), because subsets of the same rows overlap;
-  draws_error is the part that the choice of the subsets adds. If there are not more rows than
-  `size`, subsets have half of them, and a note warns of it. It is NaN for fewer than two rows.
+  The subsets are those of torch-fidelity. The standard error is that of subsampling (Politis,
+  Romano & Wolf 1999, chapter 2): the deviation over subsets is scaled from their size m to all rows
+  n by sqrt(m / (n - m)), because subsets of the same rows overlap. draws_error is the part that the
+  choice of the subsets adds. If there are not more rows than `size`, subsets have half of them, and
+  a note says so. With fewer than two rows it is NaN.
   """
   a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
   rows = min(len(a), len(b))

@@ -27,7 +27,7 @@ class Manifold(NamedTuple):
 
 def manifold(reference: np.ndarray, samples: np.ndarray, k: int = 5) -> Manifold:
   """The terms for rows reference [N, F] and samples [M, F]. A row's ball reaches to its k-th
-  nearest neighbour in its own set, without its border. N and M are more than k.
+  nearest neighbour in its own set, and excludes its border. N and M must be larger than k.
 
   In float64, with blocks of rows, so that memory grows with N + M and not with N * M.
   """

@@ -32,7 +32,7 @@ class Critic(nn.Module):
   The features are those of the trunk [B, F], or with a `layer`, counted from 1, the output
   [B, h, w, C] of that layer of a convolutional trunk.
 
-  Packs of images have their channels and their labels [B, packing] in a row. A label adds the inner
+  Packs of images are stacked along channels, with labels [B, packing]. A label adds the inner
   product of its embedding and the features (the projection discriminator, Miyato & Koyama 2018,
   arXiv:1802.05637, equation 3).
   """
@@ -59,8 +59,8 @@ class Critic(nn.Module):
 
 
 def critic(model, example: Example, classes: int = 0, packing: int = 1) -> Critic:
-  """The critic of a config's section `model.critic`, of images or of packs of images along their
-  channels. Raises UserError."""
+  """The critic of a config's section `model.critic`, for images, or for packs of images stacked
+  along channels. Raises UserError."""
   *size, channels = example.fields['image'].shape
   shape = *size, packing * channels
   body, layer = trunk.to_vector(model, shape), model.get('layer', 0)

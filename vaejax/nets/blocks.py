@@ -23,7 +23,7 @@ ACTIVATIONS = {
   'abs': jnp.abs,
 }
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
-# The first kernels of dense layers: normal with variance 1 / inputs, or uniform with variance
+# Initialisers of dense kernels: normal with variance 1 / inputs, or uniform with variance
 # 2 / (inputs + outputs) (Glorot & Bengio 2010).
 LECUN = nn.initializers.lecun_normal()
 INITIAL = {'lecun': LECUN, 'glorot': nn.initializers.glorot_uniform()}

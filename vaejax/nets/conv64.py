@@ -29,11 +29,11 @@ def settings(model, shape) -> dict:
 
 
 def encoder(model, shape) -> nn.Module:
-  """The body of the encoder: 4x4 32 twice and 2x2 64 twice, all with stride 2."""
+  """The body of the encoder: 4x4 with 32 channels twice, 2x2 with 64 twice, all with stride 2."""
   return ConvLayers(CHANNELS, STRIDES, KERNELS, **settings(model, shape))
 
 
 def decoder(model, shape) -> nn.Module:
-  """The body of the decoder, up to images of `shape`: transposed 4x4 64, 32, 32 and `shape[-1]`,
-  all with stride 2."""
+  """The body of the decoder, up to images of `shape`: transposed 4x4 with 64, 32, 32 and
+  `shape[-1]` channels, all with stride 2."""
   return ConvDecoder(shape, CHANNELS[::-1], STRIDES, kernel=4, **settings(model, shape))

@@ -81,8 +81,8 @@ def likelihood(model, example: Example) -> 'LikelihoodHead':
 
 
 def centred(model) -> bool:
-  """Whether the first biases of a config's `model` are the logits of the data's means, in
-  `model.bias`. Raises UserError for a likelihood without logits of pixels."""
+  """Whether `model.bias` sets the initial biases to the logits of the data's means. Raises
+  UserError for a likelihood without logits of pixels."""
   bias = choice('model.bias', model.get('bias', 'zero'), {'zero', 'data'})
   if bias == 'data' and model.likelihood != 'bernoulli':
     raise UserError(
@@ -148,9 +148,9 @@ class LikelihoodHead(nn.Module):
       (Rybkin et al. 2021, section 3.3). It alone uses `target`, the data in training or a Target.
     logistic: discretised, with mean and scale per element.
 
-  With `centred`, which is for bernoulli, the logits of the mean of `target` when the net is
-  initialised, clipped to MIN_MEAN, are added to x for good: for most optimizers that equals them as
-  the first biases of the layer before.
+  With `centred`, which is for bernoulli, the logits of the mean of the first `target`, clipped to
+  MIN_MEAN, are always added to x. For most optimizers this equals initial biases of the layer
+  before.
 
   Densities of real numbers are in their own units; scales are of the data inside a method.
   """

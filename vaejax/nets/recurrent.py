@@ -67,7 +67,7 @@ class Core(nn.Module):
     return self.posterior_head(self.posterior_trunk(inputs, train))
 
   def decoder_input(self, z, h, train=False) -> jax.Array:
-    """What the decoder of a frame is given, [B, F], for z [B, latents] and the state h."""
+    """The input of a frame's decoder, [B, F], from z [B, latents] and the state h [B, width]."""
     return jnp.concatenate([self.code_trunk(z, train) if self.codes else z, h], axis=-1)
 
   def advance(self, carry, features, z, train=False):

@@ -41,8 +41,9 @@ def penalty(kind: str, moments: Moments, off_diagonal, diagonal) -> jax.Array:
 
 
 def penalty_terms(kind: str, q: Gaussian, whole: Moments, off_diagonal, diagonal) -> jax.Array:
-  """The terms [B] whose mean over a batch is `penalty`, with the same gradient: its tangent at the
-  moments of the whole batch, at each row of q over [B, L]. They can be computed for parts of it."""
+  """Terms [B] whose mean over a batch has the value and the gradient of `penalty`: its tangent at
+  the moments of the whole batch, evaluated at each row of q over [B, L]. So a batch can be computed
+  in parts."""
   whole = jax.lax.stop_gradient(whole)
   value, slope = jax.value_and_grad(penalty, argnums=1)(kind, whole, off_diagonal, diagonal)
   mean, variance = q.mean, jnp.square(q.scale)

@@ -36,7 +36,7 @@ def log_weights(estimator: str, batch: int, rows: int = 0) -> jax.Array:
       (appendix C.2). The released code has the last two in fixed columns instead of next to k = i.
     batch: B.
     rows: N, the number of training examples, at least B. 0: far more than B. `weighted` then leaves
-      out the factor 1 / N, a constant of the logarithm.
+      out the factor 1 / N, which only adds a constant to log q(z).
   """
   if estimator == 'weighted':
     return jnp.full((batch, batch), -math.log(max(rows, 1) * batch))

@@ -1,4 +1,4 @@
-"""Images as the nets of this package take them: three channels, in [0, 1]."""
+"""Images for the nets of this package: three channels, in [0, 1]."""
 
 import jax
 import jax.numpy as jnp
@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from vaejax.errors import UserError
 from vaejax.types import Example
 
-CHANNELS = 1, 3, 4  # grey, RGB, and RGB with a transparency, which is ignored
+CHANNELS = 1, 3, 4  # grey, RGB, and RGBA, whose alpha is ignored
 
 
 def check(example: Example, what: str) -> None:
-  """Raises UserError unless the data is pictures. `what` needs them, for the message."""
+  """Raises UserError unless the data is pictures. The message names `what` needs them."""
   shape = example.fields[example.data].shape
   if example.units:
     raise UserError(
@@ -23,7 +23,7 @@ def check(example: Example, what: str) -> None:
 
 
 def check_images(example: Example, what: str) -> None:
-  """Raises UserError unless the data is still pictures. `what` needs them, for the message."""
+  """Raises UserError unless the data is still pictures. The message names `what` needs them."""
   check(example, what)
   if example.data != 'image':
     raise UserError(f'{what} needs images, but the data is {example.data}s')

@@ -1,8 +1,8 @@
-"""InceptionV3 as FID uses it: that of Heusel et al. 2017 (arXiv:1706.08500), which TensorFlow
-published in 2015, with the weights that pytorch-fid ported.
+"""The InceptionV3 of FID (Heusel et al. 2017, arXiv:1706.08500), which TensorFlow published in
+2015, with the weights that pytorch-fid ported.
 
 It differs from torchvision's: average pools leave the padding out, the last block has a maximum
-pool, and images are enlarged as TensorFlow 1 did.
+pool, and images are resized as in TensorFlow 1.
 """
 
 from collections.abc import Mapping
@@ -37,8 +37,8 @@ def fold(arrays: Mapping[str, np.ndarray]) -> Weights:
 
 
 def resize(x: jax.Array, side: int = SIDE) -> jax.Array:
-  """Images [B, H, W, C] at side x side, bilinearly, with the corners of TensorFlow 1: output i lies
-  at i * H / side."""
+  """Images [B, H, W, C] resized to side x side, bilinearly, with the corners of TensorFlow 1:
+  output i lies at i * H / side."""
   for axis in (1, 2):
     size = x.shape[axis]
     place = np.arange(side, dtype=np.float32) * np.float32(size / side)
@@ -83,7 +83,7 @@ def _max_pool(x, stride=2, padding='VALID'):
 
 
 def _mean_pool(x):
-  """Means of 3x3 windows, of the places within the image."""
+  """Means of 3x3 windows, over the positions within the image."""
   total = lambda a: lax.reduce_window(a, 0.0, lax.add, (1, 3, 3, 1), (1, 1, 1, 1), 'SAME')
   return total(x) / total(jnp.ones((1, *x.shape[1:3], 1)))
 

@@ -31,7 +31,7 @@ def load(path: Path | None, field: str) -> inception.Weights:
     raise UserError(f'{field}={path} cannot be read ({error.strerror}). {ADVICE}') from None
   if (checksum := hashlib.sha256(data).hexdigest()) != SHA256:
     raise UserError(
-      f'{field}={path} has the SHA-256 {checksum[:16]}, and that of the weights of FID is '
+      f'{field}={path} has the SHA-256 {checksum[:16]}, but the weights of FID have '
       f'{SHA256[:16]}. {ADVICE}'
     )
   return parse(data)

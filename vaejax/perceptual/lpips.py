@@ -16,7 +16,7 @@ EPSILON = 1e-10
 
 
 def describe(net: str, shape) -> str:
-  """What images of a shape [H, W, C] are compared by, for a protocol."""
+  """The version and the net that compare images of a shape [H, W, C], for a protocol."""
   title = {'alex': 'AlexNet', 'vgg': 'VGG16'}[net]
   size, larger = enlarged(net, *shape[:2]), enlarged(net, *shape[:2]) != tuple(shape[:2])
   return f'version 0.1, {title}' + f', images enlarged to {size[0]}x{size[1]}' * larger
@@ -65,8 +65,8 @@ def distance(net: str = 'alex', lowering: str | None = None):
 
 
 def unit(maps: jax.Array) -> jax.Array:
-  """Maps [..., C] divided by the norm of each place's channels."""
+  """Maps [..., C] divided by the norm over channels at each position."""
   squares = jnp.sum(jnp.square(maps), axis=-1, keepdims=True)
-  # The gradient of a root is infinite at 0, where all channels of a place are off.
+  # The gradient of a root is infinite at 0, which is the norm where all channels are 0.
   norm = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)
   return maps / (norm + EPSILON)

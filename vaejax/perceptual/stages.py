@@ -1,5 +1,5 @@
 """The convolutions of AlexNet (Krizhevsky 2014, arXiv:1404.5997) and VGG16 (Simonyan & Zisserman
-2015, arXiv:1409.1556), as torchvision has them, up to their last rectifier."""
+2015, arXiv:1409.1556), as in torchvision, up to their last ReLU."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from vaejax.perceptual.weights import Weights
 # images in [-1, 1], halved.
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
-# The indices of the convolutions after which maps are pooled and given.
+# The indices of the convolutions after which maps are returned and pooled.
 VGG16_ENDS = 1, 3, 6, 9, 12
 
 
@@ -28,7 +28,7 @@ def max_pool(x: jax.Array, window: int) -> jax.Array:
 
 
 def layer(x, weights, lowering) -> jax.Array:
-  """A convolution with stride 1 and padding 'SAME', and a rectifier."""
+  """A convolution with stride 1 and padding 'SAME', and a ReLU."""
   kernel, bias = weights
   return jax.nn.relu(conv(x, kernel, lowering=lowering) + bias)
 

@@ -17,7 +17,7 @@ STORAGES = {
   'LongStorage': np.int64,
   'IntStorage': np.int32,
 }
-# Of the format before version 1.6, which is no zip file.
+# The first two pickles of a file in the format before version 1.6, which is not a zip file.
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 
 
@@ -39,7 +39,7 @@ class Tensor(NamedTuple):
 
 
 def _tensor(storage, offset, shape, strides, *others) -> Tensor:
-  """What torch._utils._rebuild_tensor_v2 is given."""
+  """The arguments of torch._utils._rebuild_tensor_v2 as a Tensor."""
   return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 

@@ -18,7 +18,7 @@ NUMPY = {
 
 
 class AllowList(pickle.Unpickler):
-  """An unpickler that knows no other globals than those it is given."""
+  """An unpickler that accepts only the given globals."""
 
   def __init__(
     self, file, allowed: Mapping[tuple[str, str], Any], stored: Callable | None = None

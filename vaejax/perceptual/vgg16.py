@@ -10,7 +10,7 @@ SMALLEST = 16  # side in pixels; smaller images are enlarged to this
 
 
 def features(image: jax.Array) -> jax.Array:
-  """The means over places of relu5_3 of images in [0, 1], [B, H, W, C] -> [B, 512].
+  """relu5_3 of images in [0, 1], averaged over positions: [B, H, W, C] -> [B, 512].
 
   Raises UserError if the extra `perceptual` is missing or damaged.
   """

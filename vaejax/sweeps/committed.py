@@ -17,7 +17,7 @@ END = '<!-- end of the table -->'
 
 
 def write(name: str, table: Table, record: dict) -> None:
-  """Writes the record of a finished cell, and renders the page anew. Raises UserError."""
+  """Writes the record of a finished cell, and updates the page. Raises UserError."""
   folder = PROJECT / table.committed
   folder.mkdir(parents=True, exist_ok=True)
   small = {field: x for field, x in record.items() if field != 'about'}
@@ -35,8 +35,8 @@ def read(table: Table) -> dict[str, dict]:
 
 
 def replace(page: str, name: str, table: str) -> str:
-  """A page with another table between the lines of a table. Raises UserError if they are
-  missing."""
+  """The page with `table` between the lines that enclose the table `name`. Raises UserError if they
+  are missing."""
   begin = f'<!-- reproduce --table={name} -->'
   before, opening, rest = page.partition(begin)
   _, end, after = rest.partition(END)
@@ -46,7 +46,7 @@ def replace(page: str, name: str, table: str) -> str:
 
 
 def render(table: Table, records: Mapping[str, dict]) -> str:
-  """The table of the committed results as Markdown, and how they were measured."""
+  """The table of the committed results and notes on how they were measured, as Markdown."""
   rows, texts = make_rows(table, records), {}
   for row in rows:
     texts.setdefault((row.record['cell'], row.label), []).append(row)

@@ -16,7 +16,7 @@ from vaejax.runs.files import read_json, read_rows, write_atomic
 from vaejax.runs.workdir import read_config
 from vaejax.sweeps import sections, summary
 
-# Fields in which protocols may differ without a warning: trainings have other lengths.
+# Fields in which protocols may differ without a warning: runs differ in their number of steps.
 MAY_DIFFER = ('step',)
 NOT_METRICS = (*sections.NOT_METRICS, 'lr', 'final')
 
@@ -134,7 +134,7 @@ def texts(config) -> dict[str, str]:
 
 def differing_protocols(entries: Sequence[Entry]) -> list[str]:
   """A line for each field of protocols that differs between entries with the same values:
-  'nll: samples is 50 in a, 5000 in b'."""
+  'nll: samples is 50 in a; 5000 in b'."""
   lines = {}  # {(field and who has what): names of the values}
   for name in dict.fromkeys(name for e in entries for name in e.protocols):
     of_value = [(e.label, e.protocols[name]) for e in entries if name in e.protocols]

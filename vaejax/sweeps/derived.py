@@ -9,11 +9,8 @@ from vaejax.sweeps.table_rows import finite
 
 
 def record(plan: Plan, records: Mapping[str, dict]) -> dict:
-  """The record of a derived cell, see cells.record. It costs nothing.
-
-  Args:
-    records: {name: record} of the cells before it.
-  """
+  """The record of a derived cell, see cells.record. `records` are those of the cells before it, by
+  name."""
   named, protocols = plan.cell.derive({name: pairs(r) for name, r in records.items()})
   rows = [
     ((setting, seed), {name: of[seed] for name, of in values.items() if seed < len(of)})
@@ -25,7 +22,7 @@ def record(plan: Plan, records: Mapping[str, dict]) -> dict:
 
 
 def pairs(record: dict) -> Pairs:
-  """The values of a record with their errors; of each setting those that are finite."""
+  """The finite values of a record with their errors, by setting."""
   settings = {}
   for member in record['members']:
     of_setting = settings.setdefault(member['setting'], {})

@@ -8,7 +8,7 @@ from vaejax.estimates import Estimate
 from vaejax.metrics import seeds
 from vaejax.reporting.page import format_number, is_number
 
-MAX_PAIRED = 8  # settings of which all pairs are compared; of more, all with the first one
+MAX_PAIRED = 8  # all pairs of so many settings are compared; if there are more, each with the first
 
 HEAD = 'setting', 'reference', 'value', 'seeds', 'difference', 'error', 'low', 'high', 'sign_test'
 COLUMNS = 'difference', '95 % interval', 'sign test p'

@@ -23,7 +23,7 @@ class Plan(NamedTuple):
   Attributes:
     cell: the cell, with its number of seeds.
     members: ((setting, seed), ...) of its members; a setting is a text such as 'left_out=3'.
-    key: a hash of all that its values depend on, but for the data and the code of the package.
+    key: a hash of all that its values depend on, except the data and the code of the package.
     about: what the key is made of, for people and for messages.
     folder: of its run or sweep.
   """
@@ -41,7 +41,7 @@ class Plan(NamedTuple):
 
 
 def uses(cell: Cell, cells: Iterable[Cell]) -> list[str]:
-  """The names of the cells that a cell refers to by {NAME}; all, if it is derived from them."""
+  """The names of the cells that a cell refers to by {NAME}; of all cells for a derived one."""
   if cell.derive:
     return [other.name for other in cells]
   texts = ' '.join((cell.config, *cell.fields.values(), *cell.axes))
@@ -77,8 +77,8 @@ def plan_cell(cell: Cell, earlier: Mapping[str, Plan], workdir: Path) -> Plan:
 
 
 def source_of(function: Callable, known: tuple[str, ...] = ()) -> str:
-  """The code of a function, with the functions and the constants of its file that it names, but for
-  those that are `known`; also of a partial function with its arguments."""
+  """The source code of a function and of what it uses in its file: functions and constants, but for
+  those that are `known`. Of a partial function, with its arguments."""
   if isinstance(function, functools.partial):
     return f'{source_of(function.func, known)} {function.args} {function.keywords}'
   try:

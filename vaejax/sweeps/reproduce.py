@@ -1,7 +1,7 @@
-"""A published table: its cells are trained and evaluated one after the other, and compared.
+"""Reproduces a published table: trains and evaluates its cells in turn, and compares the values.
 
 The workdir has runs/CELL-KEY with the run or the sweep of each cell, cells/CELL.json with its
-values, by which the table resumes, and table.md, table.json and report.html.
+values, from which the table resumes, and table.md, table.json and report.html.
 """
 
 import json
@@ -42,10 +42,10 @@ def reproduce(
     name: of the table, or the path of its file.
     mode: 'whole', 'short' or 'smoke'.
     workdir: its folder, which is created.
-    seeds: the number of seeds of every cell, but those with fixed seeds; 0: that of the table.
+    seeds: the number of seeds of every cell without fixed seeds; 0: as in the table.
     data_dir: the folder of prepared datasets.
     stream: for progress.
-    only: names of cells, which alone are trained if they are not done, with those that they use.
+    only: names of the cells to train, with those that they use; () for all.
 
   Raises UserError, RunError and Stopped as training does.
   """

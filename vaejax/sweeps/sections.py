@@ -37,8 +37,8 @@ def paired_section(settings: Sequence[Any], comparisons: list[paired.Comparison]
   if not rows:
     return ''
   note = (
-    f"Each setting minus {reference}, seed by seed. The interval is of Student's t; the sign test "
-    'asks whether both signs are as likely. All pairs are in paired.csv.'
+    f"Each setting minus {reference}, seed by seed. The interval is Student's t. The sign test "
+    'checks whether both signs are equally likely. All pairs are in paired.csv.'
   )
   heading = f'<h2>Paired differences over common seeds</h2><p>{escape(note)}</p>'
   return heading + page.table(['setting', 'value', 'seeds', *paired.COLUMNS], rows)

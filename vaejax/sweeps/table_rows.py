@@ -1,4 +1,4 @@
-"""The rows of a published table: its values beside ours, and its claims."""
+"""The rows of a published table, with its values and ours, and its claims."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Row(NamedTuple):
     label: of the row, 'iwae-5' or 'anomaly, left_out=3'.
     value, heading: the name of the value, and its heading.
     published: None if the source has none.
-    ours: the mean over seeds; of one seed its error is that over examples. None without a finite
+    ours: the mean over seeds; with one seed, the error is over examples. None without a finite
       value.
     seeds, frozen: numbers of members.
     record: of the cell.
@@ -102,8 +102,8 @@ def claims(table: Table, records: Records, mode: str) -> list[tuple[str, bool | 
 
 
 def problems(table: Table, records: Records, mode: str) -> list[str]:
-  """What keeps a table from being as it should: evals that did not fit, values that a cell should
-  show and does not have, claims that do not hold."""
+  """A line for each problem of a table: evals that did not fit, values that a cell lacks, claims
+  that do not hold."""
   lines = [f'{name}: {line}' for name, r in records.items() for line in r['skipped']]
   for cell in table.cells:
     members = records[cell.name]['members'] if cell.name in records and not cell.measure else []
@@ -111,7 +111,7 @@ def problems(table: Table, records: Records, mode: str) -> list[str]:
     missing = [value for value in cell.values if known and value not in known]
     lines += [f'{cell.name}: it has no value {value!r}' for value in missing]
   return lines + [
-    f'it does not hold that {t}' for t, holds in claims(table, records, mode) if holds is False
+    f'claim does not hold: {t}' for t, holds in claims(table, records, mode) if holds is False
   ]
 
 

@@ -1,4 +1,4 @@
-"""A published table beside our results: as text, Markdown, JSON and a page."""
+"""A published table with our results: as text, Markdown, JSON and a page."""
 
 from vaejax.config.table import Table
 from vaejax.estimates import Estimate
@@ -43,18 +43,18 @@ def cells_of(row: Row) -> list[str]:
 
 
 def is_of_other_code(record: dict) -> bool:
-  """Whether a cell was made by another version of the code, which does not redo it."""
+  """Whether a cell was made by another version of the code. Such a cell is kept."""
   return record['code'] != code_version()
 
 
 def cost(record: dict) -> str:
   """'3 min 5 s (5 min 10 s of processor time)' of a cell, with all of its members."""
   wall, processor = duration(record['wall_seconds']), duration(record['processor_seconds'])
-  return f'{wall} (processors {processor}{starts(record)})'
+  return f'{wall} ({processor} of processor time{starts(record)})'
 
 
 def times(record: dict) -> tuple[str, str]:
-  """The time and the processor time of a cell; '–' of one that is derived from others."""
+  """The time and the processor time of a cell; '–' for a cell that is derived from others."""
   if not record['starts']:
     return '–', '–'
   return duration(record['wall_seconds']), duration(record['processor_seconds']) + starts(record)
@@ -84,7 +84,7 @@ def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str
   if any(map(is_of_other_code, records.values())):
     kinds.append(f'† was made by another version of the code than {code_version()}, see Cost.')
   if mode != 'whole':
-    kinds.append(f'This is the {mode} size of the table, not its whole.')
+    kinds.append(f'This is the {mode} size of the table.')
   sections = [
     ('How to read it', kinds),
     ('Claims', [f'{words[holds]}: {text}' for text, holds in claims(table, records, mode)]),
@@ -125,7 +125,7 @@ def costs(records: Records) -> list[str]:
 
 
 def measured_on(record: dict) -> str:
-  """The hardware, software, code and date of a cell."""
+  """The hardware, software versions, code version and date of a cell."""
   h = record['hardware']
   device = f'{h["devices"]} {h["device"]}, {h.get("processor", "")}, {h["cores"]} cores'
   versions = ', '.join(f'{name} {version}' for name, version in record['versions'].items())

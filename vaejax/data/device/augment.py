@@ -238,9 +238,9 @@ def cutout(image: jax.Array, side: int, draws: jax.Array) -> jax.Array:
 
 
 def mutate(image: jax.Array, rate: float, keys: jax.Array, levels: int) -> jax.Array:
-  """Images [N, ..., H, W, C], uint8 or float32 in [0, 1], of which each element is replaced with
-  probability `rate` by one of `levels` values, all as likely: the data of a background model (Ren
-  et al. 2019, arXiv:1906.02845, section 4)."""
+  """Images [N, ..., H, W, C], uint8 or float32 in [0, 1], with each element replaced with
+  probability `rate` by one of `levels` values, all equally likely. A background model is trained on
+  such images (Ren et al. 2019, arXiv:1906.02845, section 4)."""
   drawn = bits(keys, math.prod(image.shape[1:])).reshape(image.shape)
   value = ((drawn & 0xFFFF) * np.uint32(levels) >> 16).astype(jnp.float32) / (levels - 1)
   if not jnp.issubdtype(image.dtype, jnp.floating):

@@ -16,7 +16,8 @@ The name of a dataset is the name of its file, or the dotted name of a module ou
     that TFDS gives it and {feature: value}. It reads these files without TensorFlow.
   place(data_dir), is_there(data_dir), obtain(data_dir): for a `table` of files that the user puts
     into data_dir: their folder, whether they are there, and in words what to put where.
-  CENTRES, DEVIATION: of the modes of a mixture of Gaussians, [M, D] and their standard deviation.
+  CENTRES, DEVIATION: a mixture of Gaussians: the centres of its modes, [M, D], and their standard
+    deviation.
   WHITE: the value of white as stored by TFDS; 255 by default.
 
 Other TFDS datasets need no file. Configs read SUITS and DRAWN when they are loaded, so a file

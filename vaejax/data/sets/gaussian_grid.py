@@ -9,8 +9,8 @@ The means are -4, -2, 0, 2 and 4 along both axes, and the standard deviation is 
 SIDE = (-4.0, -2.0, 0.0, 2.0, 4.0)
 CENTRES = tuple((x, y) for x in SIDE for y in SIDE)
 DEVIATION = 0.05
-LIMIT = 6.0  # of pictures, and of what a generator can reach along an axis
-SCALE = 8**0.5  # the standard deviation of a coordinate, which methods see as 1
+LIMIT = 6.0  # pictures and generators reach from -LIMIT to LIMIT along each axis
+SCALE = 8**0.5  # standard deviation of a coordinate; methods see coordinates divided by it
 SIZES = {'train': 100_000, 'test': 2500}
 SUITS = {
   'model.net': 'mlp',

@@ -13,7 +13,7 @@ CHUNK = 32  # draws at once: 32 · 10,000 · 10 densities are 13 MB
 
 
 class Densities(NamedTuple):
-  """Log densities, in nats, at S draws of z, each from the row of its own index.
+  """Log densities, in nats, at S draws of z. Draw i is from the posterior of row i.
 
   Attributes:
     conditional: log q(z|x) of that row, [S].
@@ -75,8 +75,8 @@ def gap_tables(of_draws: Densities, factors, picked=None) -> Tables:
   """The mutual information I(z_j; v_f) = E[log q(z_j|v_f) - log q(z_j)] of the aggregate posterior
   (Chen et al. 2018, arXiv:1802.04942, appendix B), and the entropies of factors [N, F].
 
-  The rows are all that q(z) is made of, each draw's own among them, so information about factors
-  with few rows a value is overestimated where posteriors are narrow.
+  q(z) is a mean over these rows, including the row of each draw, so information about factors with
+  few rows per value is overestimated if posteriors are narrow.
 
   picked: the draws to average over, which may be repeated; None: all.
   """

@@ -52,11 +52,11 @@ def binned(indices: np.ndarray, factors: np.ndarray, weights: np.ndarray | None 
 
 
 def mig(tables: Tables) -> float:
-  """The mutual information gap: the mean over factors of (I_1 - I_2) / H, of the two latents with
-  the most information about a factor (Chen et al. 2018, arXiv:1802.04942, equation 8).
+  """The mutual information gap: the mean over factors of (I_1 - I_2) / H, for the two latents with
+  the most information about a factor of entropy H (Chen et al. 2018, arXiv:1802.04942, equation 8).
 
   Tables from posterior densities (see `aggregate.gap_tables`) give its original definition, and
-  `binned` tables of posterior means that of disentanglement_lib. A single latent has I_2 = 0.
+  `binned` tables of posterior means give that of disentanglement_lib. A single latent has I_2 = 0.
   """
   ordered = np.sort(np.vstack([np.zeros_like(tables.information[:1]), tables.information]), axis=0)
   return float(np.mean((ordered[-1] - ordered[-2]) / tables.entropies))

@@ -1,4 +1,4 @@
-"""Scores by how well factors are predicted from codes: DCI, SAP and explicitness."""
+"""Scores of how well factors are predicted from codes: DCI, SAP and explicitness."""
 
 from typing import NamedTuple
 
@@ -26,9 +26,9 @@ def importances(regressor: str, train, test, trees: int, seed: int) -> tuple[np.
 
   Args:
     regressor: 'extra_trees', scikit-learn's extremely randomised trees of depth MAX_DEPTH;
-      'boosting', its gradient boosted trees, as in disentanglement_lib, minutes rather than tenths
-      of a second; 'lasso', an L1-regularised logistic regression on standardised codes, whose
-      importances are the means of |weights| over classes.
+      'boosting', its gradient boosted trees, as in disentanglement_lib, which take minutes rather
+      than tenths of a second; 'lasso', an L1-regularised logistic regression on standardised codes,
+      whose importances are the means of |weights| over classes.
     train, test: (codes [N, L], factors [N, F]).
     trees: of extra_trees, or of each class of boosting.
   """
@@ -70,7 +70,8 @@ def dci(importance: np.ndarray, informativeness: float) -> Dci:
 
   Disentanglement is 1 - H(a latent's importances over factors) / log F, averaged over latents by
   their share of all importance. Completeness is 1 - H(a factor's importances over latents) / log L,
-  averaged over factors by theirs. With one factor the first is 1, with one latent the second.
+  averaged over factors by theirs. With one factor, disentanglement is 1. With one latent,
+  completeness is 1.
   """
   importance = np.asarray(importance, np.float64)
   total = max(importance.sum(), 1e-300)
@@ -89,8 +90,8 @@ def _concentration(rows: np.ndarray) -> np.ndarray:
 
 def sap(train, test) -> float:
   """Separated attribute predictability: the mean over factors of the gap between the two latents
-  that predict it best (Kumar et al. 2018, arXiv:1711.00848, section 3). A single latent has the gap
-  to chance.
+  that predict it best (Kumar et al. 2018, arXiv:1711.00848, section 3). For a single latent it is
+  the gap to chance.
 
   A latent predicts by thresholds that maximise the balanced accuracy on `train`, here between
   THRESHOLDS quantiles; the accuracy is that on `test`. All factors are taken as categorical.

@@ -1,5 +1,5 @@
-"""Scores by which factor was held fixed: of β-VAE (Higgins et al. 2017, section 3.1) and of
-FactorVAE (Kim & Mnih 2018, arXiv:1802.05983, section 4).
+"""Accuracy of predicting which factor was fixed: the scores of β-VAE (Higgins et al. 2017, section
+3.1) and of FactorVAE (Kim & Mnih 2018, arXiv:1802.05983, section 4).
 
 The rows with a fixed value of a factor are drawn, with replacement, from the given rows.
 """
@@ -56,9 +56,10 @@ def draw(grouped: Groups, random, votes: int, width: int) -> tuple[np.ndarray, n
 
 
 def factor_vae_score(codes, grouped: Groups, random, train: int, test: int) -> float:
-  """The accuracy, on `test` votes, of a majority vote that `train` votes made: for each vote the
-  latent whose variance over a batch with one factor fixed, divided by its variance over all rows,
-  is least; the majority says which factor that latent stands for.
+  """The accuracy, on `test` votes, of the majority vote of `train` votes.
+
+  A vote fixes a factor and picks the latent with the least variance over a batch, divided by its
+  variance over all rows. A latent predicts the factor that was fixed in most votes for it.
 
   Latents without variance are left out. Without any other, the score is that of the most frequent
   factor.
@@ -87,7 +88,7 @@ def beta_vae_score(codes, grouped: Groups, random, train: int, test: int) -> flo
   of scikit-learn, trained on `train` votes, with features of unit variance and little
   regularisation.
 
-  Arguments as of `factor_vae_score`.
+  The arguments are those of `factor_vae_score`.
   """
   from sklearn.exceptions import ConvergenceWarning
   from sklearn.linear_model import LogisticRegression
