@@ -54,6 +54,13 @@ def test_the_same_seed_gives_the_same_interval():
   assert bootstrap(statistic, 30) == bootstrap(statistic, 30)
 
 
+def test_an_interval_is_cut_at_the_bounds_of_its_statistic():
+  x = np.array([0.0] * 9 + [1.0])
+  least = lambda i: x[i].mean()
+  assert bootstrap(least, 10).interval[0] < 0 == bootstrap(least, 10, bounds=(0, 1)).interval[0]
+  assert bootstrap(least, 10, bounds=(0, 0.2)).interval == (0, 0.2)
+
+
 def test_scaling_and_words():
   estimate = Estimate(2.0, 0.5, (1.0, 4.0), 0.25, 'few draws', 9)
   assert estimate.scaled(-2) == Estimate(-4.0, 1.0, (-8.0, -2.0), 0.5, 'few draws', 9)

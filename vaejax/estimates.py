@@ -9,6 +9,7 @@ import numpy as np
 
 RESAMPLES = 200  # bootstrap samples
 COVERAGE = 0.95  # of bootstrap intervals
+UNBOUNDED = -math.inf, math.inf
 
 
 class Estimate(NamedTuple):
@@ -86,7 +87,7 @@ def proportion(count, total) -> Estimate:
   return Estimate(value, error, n=int(total))
 
 
-def bootstrap(statistic: Callable[..., float], *sizes: int) -> Estimate:
+def bootstrap(statistic: Callable[..., float], *sizes: int, bounds=UNBOUNDED) -> Estimate:
   """A statistic of one or more independent samples, with its error by the bootstrap (Efron &
   Tibshirani 1993, chapters 6 and 13).
 
@@ -94,19 +95,21 @@ def bootstrap(statistic: Callable[..., float], *sizes: int) -> Estimate:
     statistic: (indices of rows of sample 1 [N1], of sample 2 [N2], ...) -> the statistic of these
       rows, which may be repeated.
     sizes: N1, N2, ...
+    bounds: see resampled.
   """
   random = np.random.default_rng(0)
   value = float(statistic(*map(np.arange, sizes)))
-  return resampled(
-    value, [statistic(*(random.integers(n, size=n) for n in sizes)) for _ in range(RESAMPLES)]
-  )
+  draws = (tuple(random.integers(n, size=n) for n in sizes) for _ in range(RESAMPLES))
+  return resampled(value, [statistic(*rows) for rows in draws], bounds)
 
 
-def resampled(value: float, values) -> Estimate:
+def resampled(value: float, values, bounds: tuple[float, float] = UNBOUNDED) -> Estimate:
   """A value with the standard error and the 95 % interval of its resampled values. The interval has
   their percentiles, shifted so that their mean is the value, because a distance between resampled
-  sets is larger than that between the sets themselves."""
+  sets is larger than that between the sets themselves. It is cut at the `bounds` of the
+  statistic."""
   values = np.asarray(values, np.float64)
   tail = 100 * (1 - COVERAGE) / 2
-  low, high = np.percentile(values, (tail, 100 - tail)) + value - values.mean()
+  ends = np.percentile(values, (tail, 100 - tail)) + value - values.mean()
+  low, high = np.clip(ends, *bounds)
   return Estimate(value, float(values.std(ddof=1)), (float(low), float(high)))

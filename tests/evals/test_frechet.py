@@ -49,10 +49,10 @@ def judge(monkeypatch):
   example = Example({'image': jax.ShapeDtypeStruct(SHAPE, jnp.float32)}, 6)
   method = Method(None, (), None, None, {'classify': classify})
   one = Judge('mnist', example, method, None, 0.9, 'c' * 64, 'it', None, None, np.ones(6) / 6)
-  monkeypatch.setattr(features.judges, 'find', lambda named, data: one)
+  monkeypatch.setattr(features.judges, 'find', lambda named, data, labelled=True: one)
 
 
-def no_judge(named, data):
+def no_judge(named, data, labelled=True):
   raise UserError('there is no judge')
 
 

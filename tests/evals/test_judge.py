@@ -45,7 +45,7 @@ def found(monkeypatch):
     train = Moments(np.full(6, 0.5), np.eye(6))
     about = accuracy, 'c' * 64, 'it', train, test, np.array(shares)
     one = Judge('mnist', example, method, None, *about)
-    monkeypatch.setattr(judge.judges, 'find', lambda named, data: one)
+    monkeypatch.setattr(judge.judges, 'find', lambda named, data, labelled=True: one)
     return one
 
   return found
@@ -155,7 +155,7 @@ def test_errors(found):
 
 def test_the_accuracy_of_the_judge_has_the_error_of_its_rows(found, monkeypatch):
   one = found()._replace(labelled=101)
-  monkeypatch.setattr(judge.judges, 'find', lambda named, data: one)
+  monkeypatch.setattr(judge.judges, 'find', lambda named, data, labelled=True: one)
   method = toy(lambda v, key, n, given: {'image': images_of(np.zeros(4, int))}, ())
   assert estimates(method, np.zeros(4))['judge_accuracy'].error == pytest.approx(0.03)
 

@@ -157,7 +157,7 @@ def chen(rows, factors: np.ndarray, draws: int) -> Estimate:
   count, random = len(of_draws.joint), np.random.default_rng(0)
   value = lambda picked: information.mig(aggregate.gap_tables(of_draws, factors, picked))
   again = [value(random.integers(count, size=count)) for _ in range(BINNED_RESAMPLES)]
-  return resampled(value(None), again)
+  return resampled(value(None), again, (0, 1))
 
 
 def binned(code: np.ndarray, factors: np.ndarray) -> dict[str, Estimate]:
@@ -171,7 +171,7 @@ def binned(code: np.ndarray, factors: np.ndarray) -> dict[str, Estimate]:
   even = np.full(len(code), 1 / len(code))
   again = [scores(random.multinomial(len(code), even)) for _ in range(BINNED_RESAMPLES)]
   values = zip(BINNED, scores(None), zip(*again, strict=True), strict=True)
-  return {name: resampled(value, of_resamples) for name, value, of_resamples in values}
+  return {name: resampled(value, of_resamples, (0, 1)) for name, value, of_resamples in values}
 
 
 def fitted(code: np.ndarray, factors: np.ndarray, settings) -> dict[str, Estimate]:

@@ -1,5 +1,7 @@
 """Classes of samples, as predicted by a judge: a classifier that was trained on the dataset."""
 
+import math
+
 import numpy as np
 
 from vaejax.data import classes
@@ -75,10 +77,14 @@ def make(method: Method, config, example: Example) -> Eval:
   def finish(sums, rows):
     rows = rows['samples']
     of_class = rows[predicted]
-    over_samples = lambda statistic: bootstrap(lambda i: statistic(of_class[i]), len(of_class))
+
+    def over_samples(statistic, most):
+      return bootstrap(lambda i: statistic(of_class[i]), len(of_class), bounds=(0, most))
+
+    number = len(judge.shares)
     metrics = {
-      'classes_covered': over_samples(covered)._replace(interval=None),  # a whole number
-      'class_entropy': over_samples(entropy),
+      'classes_covered': over_samples(covered, number)._replace(interval=None),  # a whole number
+      'class_entropy': over_samples(entropy, math.log(number)),
     }
     if judge.accuracy is not None:
       n = judge.labelled
@@ -127,7 +133,7 @@ def agreement(predicted: np.ndarray, label: np.ndarray) -> dict[str, Estimate]:
   value, n = float(np.mean([share.value for share in shares])), int(known.sum())
   return metrics | {
     'label_agreement': Estimate(value, error, n=n),
-    'label_agreement_least': bootstrap(least, *map(len, by_class))._replace(n=n),
+    'label_agreement_least': bootstrap(least, *map(len, by_class), bounds=(0, 1))._replace(n=n),
   }
 
 

@@ -113,10 +113,11 @@ def of_means(means: np.ndarray) -> dict[str, Estimate]:
       return float(np.nanmean(np.abs(np.corrcoef(x.T)[pairs])))
 
   picks = [random.integers(count, size=count) for _ in range(RESAMPLES)]
-  values = {'active_units': resampled(units(means), [units(means[i]) for i in picks])}
+  of_picks = [units(means[i]) for i in picks]
+  values = {'active_units': resampled(units(means), of_picks, (0, means.shape[1]))}
   if active.shape[1] > 1:
     again = [correlation(active[i]) for i in picks]
-    values['latent_correlation'] = resampled(correlation(active), again)
+    values['latent_correlation'] = resampled(correlation(active), again, (0, 1))
   return values
 
 

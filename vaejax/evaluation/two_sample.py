@@ -23,9 +23,9 @@ def make(
   """An eval with two values: `name`, between samples and the tested split with equally many rows,
   and `name`_floor, with rows of the training split instead of samples.
 
-  No sampler is expected to be below the floor. It has as many training rows as the split has,
-  evenly spaced, because a distance falls with the number of rows. With a smaller training split,
-  both sides of the floor have its number of rows, and a note says so.
+  If both splits have one distribution, no sampler is expected to be below the floor. It has as many
+  training rows as the split has, evenly spaced, because a distance falls with the number of rows.
+  With a smaller training split, both sides have its number of rows, and a note says so.
   """
 
   def extract(variables, batch, key, hyper):

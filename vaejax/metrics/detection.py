@@ -85,9 +85,7 @@ def detection(outliers, inliers, resamples: int = RESAMPLES) -> dict[str, Estima
       values[name].append(statistic(again))
   estimates = {}
   for name, statistic in STATISTICS.items():
-    estimate = resampled(statistic(of_all), values[name])
-    low, high = estimate.interval
-    estimates[name] = estimate._replace(interval=(max(low, 0.0), min(high, 1.0)))
+    estimates[name] = resampled(statistic(of_all), values[name], (0, 1))
   few = [
     f'{len(p)} {kind}'
     for p, kind in zip(places, ('outliers', 'inliers'), strict=True)

@@ -1,6 +1,7 @@
 """The Fréchet distance between Gaussians fitted to features (Heusel et al. 2017, arXiv:1706.08500,
 equation 6), in float64 on the host. It is called FID only for features of the Inception network."""
 
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -86,7 +87,7 @@ def between(a, b, resamples: int = 0) -> Estimate:
   workers = min(os.cpu_count() or 1, MAX_WORKERS)
   with threadpool_limits(1, 'blas'), ThreadPoolExecutor(workers) as pool:
     values = list(pool.map(of_sample, range(resamples)))
-  estimate = resampled(value, values) if resamples > 1 else Estimate(value)
+  estimate = resampled(value, values, (0, math.inf)) if resamples > 1 else Estimate(value)
   rows = min(len(a), len(b))
   short = f'{rows:,} rows for {features:,} features: the covariance is singular'
   return estimate._replace(note=short if rows <= features else '')

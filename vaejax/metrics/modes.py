@@ -1,5 +1,7 @@
 """Modes of a distribution that samples cover, from the number of samples in each."""
 
+import math
+
 import numpy as np
 
 from vaejax.estimates import RESAMPLES, Estimate, resampled
@@ -30,9 +32,11 @@ def coverage(counts: np.ndarray, data: np.ndarray, outside: int = 0) -> dict[str
   counts = np.asarray(counts, np.int64)
   every = np.append(counts, outside)
   drawn = np.random.default_rng(0).multinomial(every.sum(), every / every.sum(), RESAMPLES)[:, :-1]
-  values = {'modes_covered': float(np.sum(counts > 0))}
-  result = {'modes_covered': resampled(values['modes_covered'], np.sum(drawn > 0, axis=-1))}
+  modes, of_drawn = float(np.sum(counts > 0)), np.sum(drawn > 0, axis=-1)
+  result = {'modes_covered': resampled(modes, of_drawn, (0, len(counts)))}
   if counts.any():
     inside = drawn[drawn.any(axis=-1)]
-    result['mode_kl'] = resampled(float(reverse_kl(counts, data)), reverse_kl(inside, data))
+    result['mode_kl'] = resampled(
+      float(reverse_kl(counts, data)), reverse_kl(inside, data), (0, math.inf)
+    )
   return result
