@@ -26,7 +26,7 @@ from vaejax.core import factory, sharding
 from vaejax.core.devices import Layout, make_mesh
 from vaejax.core.stack import make_sweep, member_state
 from vaejax.core.step import make_step, unowned
-from vaejax.data import sources
+from vaejax.data import left_out, sources
 from vaejax.runs import checkpoint, restore
 from vaejax.types import State
 
@@ -335,9 +335,8 @@ def test_eight_devices_are_one(case, plain):
   if mesh.size != 8:
     pytest.skip(f'{jax.device_count()} devices')
   put = sharding.MeshPlacement(mesh)
-  source = sources.train(
-    case.config.data, case.rows, examples(case.config, case.method), case.config.seed, put
-  )
+  leave_out, n = left_out.FIELD in case.config.hyper, examples(case.config, case.method)
+  source = sources.train(case.config.data, case.rows, n, case.config.seed, put, leave_out)
   (buffer, _), *_ = source.buffers(0, STEPS)
   chunk = jit_as_users(averaged_chunk(plain.step, sharding.shard_draw(mesh, source)))
   after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))

@@ -40,7 +40,7 @@ def scoring(run, net: str, small: bool) -> None:
     figures.report(name, figures.rates(n, times), 'images/s', what)
     config = vaejax.get_config(run.config)
     config.unlock()
-    config.eval.nll = {'samples': samples}
+    config.eval.nll = {'samples': samples, 'images': 0}
     look = exact(nll.make(run.method, config, run.example).extract['test'])
     batch = {'image': run.example.to_data(images), 'mask': jax.numpy.ones(n)}
     score = partial(look, run.variables, batch, jax.random.key(0), dict(run.config.hyper))

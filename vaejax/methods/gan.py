@@ -78,7 +78,9 @@ def critic_objective(apply, loss, penalty, v, real, fake, key, hyper, weight=1.0
   """
   (real_logit, _), after = apply('critic', v, *real, train=True)
   (fake_logit, _), after = apply('critic', after, *fake, train=True)
-  value = jnp.mean(real_loss(loss, real_logit)) + weight * jnp.mean(fake_loss(loss, fake_logit))
+  of_real, of_fake = real_loss(loss, real_logit), fake_loss(loss, fake_logit)
+  # In a sum for each row, devices that share a batch also share its samples.
+  value = jnp.mean(of_real + weight * jnp.mean(of_fake.reshape(-1, len(of_real)), axis=0))
   metrics = {'logit_real': jnp.mean(real_logit), 'logit_fake': jnp.mean(fake_logit)}
   if penalty != 'none':
     images, label = real if penalty == 'r1' else fake
