@@ -105,6 +105,8 @@ def test_samples_come_nearer_to_the_data(case):
   rates = {player.lr for player in method.players}
   hyper = {k: v * 5 if k in rates else v for k, v in case.state.hyper.items()}
   steps, left = (20, 0.95) if len(method.players) == 1 else (200, 0.5)
+  if case.config.model.get('bias') == 'data':  # it begins near the data
+    steps = 2 * steps
   (buffer, _), *_ = case.source.buffers(0, steps)
   state = case.state.replace(hyper=hyper)
   after, _ = case.chunk(state, buffer, np.int32(steps))
