@@ -81,6 +81,8 @@ def page(name: str) -> list[Block]:
   """What a page runs; where no prepared dataset is at hand, with the embedded digits for MNIST and
   without what needs others."""
   text = (ROOT / name).read_text()
+  # The commands of a rendered table are the cells of configs/tables/.
+  text = re.sub(r'<!-- reproduce .*?<!-- end of the table -->', '', text, flags=re.S)
   if SHARED.is_dir():
     return blocks(text)
   found = blocks(re.sub(r'(DIR/)?\bmnist\b', 'digits', text.replace(' --data_dir=DIR', '')))

@@ -3,7 +3,10 @@
 
 class UserError(ValueError):
   """A mistake by the user. The message says what is wrong, what would work and what to do next;
-  `launch.py` prints it as one line and exits with status 2."""
+  `launch.py` prints it as one line and exits with status 2. Each argument is a message."""
+
+  def __str__(self) -> str:
+    return '; '.join(map(str, self.args))
 
 
 class RunError(RuntimeError):

@@ -327,6 +327,17 @@ def test_an_eval_that_is_named_and_does_not_fit_is_status_1(capsys, copied):
   assert 'elbo' in json.loads((copied / 'evaluation.json').read_text())
 
 
+def test_evals_of_which_none_fits_have_a_line_each(capsys, copied):
+  before = (copied / 'evaluation.json').read_bytes()
+  assert main(['evaluate', f'--workdir={copied}', '--evals=style,video']) == 2
+  lines = capsys.readouterr().err.splitlines()
+  assert [line.split(': ')[:2] for line in lines] == [
+    ['error', 'style is skipped'],
+    ['error', 'video is skipped'],
+  ]
+  assert (copied / 'evaluation.json').read_bytes() == before
+
+
 def test_a_tilde_is_the_users_home(monkeypatch, tmp_path):
   monkeypatch.setenv('HOME', str(tmp_path))
   flags, _ = parse(['train', '--workdir=~/run', '--data_dir=~'])

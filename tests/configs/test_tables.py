@@ -1,4 +1,4 @@
-"""The tables `pacgan` and `m2`: their cells are configs, and their claims compare means."""
+"""Tables: the cells of all are configs; the claims of `pacgan` and `m2` compare means."""
 
 import pytest
 
@@ -10,12 +10,17 @@ def table(name, mode):
   return import_file(PROJECT / f'configs/tables/{name}.py').get_table(mode)
 
 
+TABLES = sorted(path.stem for path in (PROJECT / 'configs' / 'tables').glob('*.py'))
+
+
 @pytest.mark.parametrize('mode', MODES)
-@pytest.mark.parametrize('name', ['pacgan', 'm2'])
+@pytest.mark.parametrize('name', TABLES)
 def test_every_cell_is_a_config_with_its_published_values(name, mode):
   found = table(name, mode)
   assert len({cell.name for cell in found.cells}) == len(found.cells)
   for cell in found.cells:
+    if not cell.config or '{' in cell.config:  # measured or derived, or of an earlier cell's run
+      continue
     config = load_config(cell.config, cell.fields.items())
     settings = {axis.rpartition('.')[2].partition('=')[0] for axis in cell.axes}
     for setting, values in cell.published.items():

@@ -126,3 +126,16 @@ def test_the_protocol_names_both_judges():
 def test_what_it_cannot_judge_is_refused(method, changes, message):
   with pytest.raises(UserError, match=message):
     style.make(method, ConfigDict(CONFIG.to_dict() | changes), example_of(SHAPE))
+
+
+def test_the_error_of_a_ratio_is_its_spread():
+  """Over many draws of 2000 rows, of which three quarters are pairs, and whose two answers agree
+  more often than by chance."""
+  random, got = np.random.default_rng(0), []
+  for _ in range(2000):
+    easy = random.random(2000) < 0.6
+    b, a = (random.random(2000) < np.where(easy, 0.95, low) for low in (0.6, 0.3))
+    pairs = random.random(2000) < 0.75
+    got.append(style.ratio((a & pairs).sum(), pairs.sum(), b.sum(), 2000, (a & b & pairs).sum()))
+  spread = np.std([estimate.value for estimate in got])
+  assert np.mean([estimate.error for estimate in got]) == pytest.approx(spread, rel=0.05)

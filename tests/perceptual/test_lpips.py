@@ -51,7 +51,7 @@ def test_it_equals_pytorch_with_the_same_weights(net, side, channels, lowering):
 def test_both_lowerings_agree_at_other_sizes(net, side):
   x, y = images(2, side, 3)
   assert lpips.enlarged(net, side, side) == (side, side)
-  a, b = (lpips.distance(net, lowering)(x, y) for lowering in ('lax', 'matmul'))
+  a, b = (jax.jit(lpips.distance(net, lowering))(x, y) for lowering in ('lax', 'matmul'))
   np.testing.assert_allclose(a, b, atol=1e-5)
 
 
@@ -76,14 +76,14 @@ def test_the_gradient_is_that_of_finite_differences(net):
 
 def test_equal_and_black_images_have_a_finite_gradient():
   black = jnp.zeros((1, 32, 32, 1))
-  value, gradient = jax.value_and_grad(lambda a: lpips.distance()(a, black).sum())(black)
+  value, gradient = jax.jit(jax.value_and_grad(lambda a: lpips.distance()(a, black).sum()))(black)
   assert value == 0 and jnp.isfinite(gradient).all()
 
 
 def test_y_is_repeated():
   x, y = images(4, 32, 1)
-  got = lpips.distance()(x, y[:2])
-  np.testing.assert_allclose(got, lpips.distance()(x, y[[0, 1, 0, 1]]), atol=1e-6)
+  distance = jax.jit(lpips.distance())
+  np.testing.assert_allclose(distance(x, y[:2]), distance(x, y[[0, 1, 0, 1]]), atol=1e-6)
 
 
 def test_only_arrays_are_read():

@@ -58,7 +58,8 @@ def run(argv: list[str]) -> int:
   except (UserError, RunError) as error:
     if '--traceback' in argv:
       traceback.print_exc()
-    log(f'error: {" ".join(str(error).splitlines())}')
+    for text in error.args:
+      log(f'error: {" ".join(str(text).splitlines())}')
     return processes.leave(2 if isinstance(error, UserError) else 1)
   except Exception as error:
     if processes.count() == 1:

@@ -1,6 +1,8 @@
 """Accuracy of style transfers: whether two judges recognise the content of one image and the style
 of the other."""
 
+import math
+
 import jax.numpy as jnp
 
 from vaejax.data import settings
@@ -53,14 +55,17 @@ def make(method: Method, config, example: Example) -> Eval:
     reconstruction = method.predict['reconstruct'](variables, batch, key)['image']
     labelled = mask * (content >= 0)
     differ = mask * (target != batch['style'])
+    transferred = classify('content', transfer, key) == content
+    reconstructed = classify('content', reconstruction, key) == content
     by_style = differ * (target == jnp.arange(len(styles))[:, None])  # [styles, B]
     sums = {
       'examples': jnp.sum(mask),
       'labelled': jnp.sum(labelled),
       'labelled_pairs': differ @ (content >= 0),
       'pairs': jnp.sum(differ),
-      'transfer_content': differ @ (classify('content', transfer, key) == content),
-      'reconstruction_content': labelled @ (classify('content', reconstruction, key) == content),
+      'transfer_content': differ @ transferred,
+      'reconstruction_content': labelled @ reconstructed,
+      'content_of_both': differ @ (transferred & reconstructed),
       'reconstruction_style': mask @ (classify('style', reconstruction, key) == batch['style']),
       'pairs_by_style': jnp.sum(by_style, axis=1),
       'correct_by_style': by_style @ (classify('style', transfer, key) == target),
@@ -75,9 +80,9 @@ def make(method: Method, config, example: Example) -> Eval:
       'transfer_content': 'labelled_pairs',
     }
     metrics = {name: proportion(sums[name], sums[n]) for name, n in totals.items() if sums[n]}
-    if 'transfer_content' in metrics and metrics['reconstruction_content'].value:
-      kept = metrics['transfer_content'].value / metrics['reconstruction_content'].value
-      metrics['content_kept'] = Estimate(kept)
+    if sums['labelled_pairs'] and sums['reconstruction_content']:
+      names = 'transfer_content', 'labelled_pairs', 'reconstruction_content', 'labelled'
+      metrics['content_kept'] = ratio(*(sums[n] for n in names), sums['content_of_both'])
     if sums['pairs']:
       metrics['transfer_style'] = proportion(sums['correct_by_style'].sum(), sums['pairs'])
     counts = zip(styles, sums['correct_by_style'], sums['pairs_by_style'], strict=True)
@@ -94,3 +99,15 @@ def make(method: Method, config, example: Example) -> Eval:
     protocol[f'{name}_judge_accuracy'] = judge.accuracy
     protocol[f'{name}_judge_checksum'] = judge.checksum[:16]
   return Eval({'test': extract}, finish, lambda: metric_names, protocol, previous=1)
+
+
+def ratio(a, rows_a, b, rows_b, both) -> Estimate:
+  """The ratio of two proportions, a / rows_a to b / rows_b, where the rows of the first are among
+  those of the second and `both` count in both. Its error is that of the first order (delta method).
+  """
+  p, q = a / rows_a, b / rows_b
+  if not p:
+    return Estimate(0.0)
+  covariance = (both / rows_a - p * q) / rows_b
+  variance = (1 - p) / (p * rows_a) + (1 - q) / (q * rows_b) - 2 * covariance / (p * q)
+  return Estimate(float(p / q), float(p / q * math.sqrt(max(variance, 0.0))))

@@ -38,7 +38,7 @@ def make_evals(
       raise TypeError(f'make of {name} returned {new!r}, which is not a vaejax.eval_type.Eval')
     evals[name] = new
   if not evals:
-    raise UserError('; '.join(skipped))
+    raise UserError(*skipped)
   return evals, skipped
 
 

@@ -109,7 +109,7 @@ def evaluate_state(
   evals, others, missing = open_others(evals, config.data, run.data_dir, source.example, put)
   skipped += lines + missing
   if not evals:
-    raise UserError('; '.join(skipped))
+    raise UserError(*skipped)
   variables = averaged(run.state) if weights == 'ema' else run.state.variables
   hyper = scheduled(run.state, optim.schedules(config.schedule, config.steps))
   stacked = bool(run.members)
@@ -122,7 +122,7 @@ def evaluate_state(
   values, lines = split_pass.finish(pending)
   skipped += lines.values()
   if not any(map(by_name, values)):
-    raise UserError('; '.join(skipped))
+    raise UserError(*skipped)
   protocol = make_protocol(config, evals, {split: workdir.provenance(table)}, seed)
   ema = weights == 'ema' and run.state.ema is not None
   return values, lambda step: protocol(split, step, ema), skipped

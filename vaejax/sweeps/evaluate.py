@@ -54,7 +54,7 @@ def evaluate_sweep(
       settings = names, split, seed, overrides, weights, log, progress
       values, protocol, lines = evaluate_state(run, mesh, *settings)
     except UserError as error:
-      skipped.append(str(error))
+      skipped += error.args
       continue
     skipped += lines
     steps = jax.device_get(run.state.step).tolist()
@@ -68,7 +68,7 @@ def evaluate_sweep(
     problem = problem or add_results(*rows)
   skipped = list(dict.fromkeys(skipped))
   if not estimates:
-    raise UserError('; '.join(skipped) or f'{folder}: all members are frozen')
+    raise UserError(*skipped or (f'{folder}: all members are frozen',))
   if frozen:
     log(f'{counted(frozen, "frozen member is", "frozen members are")} left out')
   return estimates, skipped, problem or rewrite(folder)

@@ -128,6 +128,18 @@ def test_explicitness_is_scikit_learns():
   assert explicitness(train, test) == pytest.approx(np.mean(areas), abs=2e-3)
 
 
+@pytest.mark.parametrize('regressor', REGRESSORS)
+def test_a_factor_with_one_value_in_a_half(regressor):
+  pytest.importorskip('sklearn')
+  train, test = rows(n=60)
+  train[1][:, 0] = 2
+  weights, accuracy = importances(regressor, train, test, 5, 0)
+  assert (weights[:, 0] == 0).all() and 0 < accuracy < 1
+  without = explicitness((train[0], train[1][:, 1:]), (test[0], test[1][:, 1:]))
+  test[1][:, 0] = 2
+  assert explicitness(train, test) == pytest.approx(without)
+
+
 def test_areas_with_ties():
   scores, positive = np.array([[1.0, 0], [2, 0], [2, 0], [3, 0]]), np.array([[0], [1], [0], [1]])
   np.testing.assert_allclose(roc_areas(scores, positive == 1), [3.5 / 4, 0.5])

@@ -39,6 +39,10 @@ def importances(regressor: str, train, test, trees: int, seed: int) -> tuple[np.
   codes, shift = train[0], train[0].mean(axis=0)
   scale = np.where(codes.std(axis=0) > 0, codes.std(axis=0), 1.0)
   for of_train, of_test in zip(train[1].T, test[1].T, strict=True):
+    if (of_train == of_train[0]).all():  # nothing to learn; some regressors refuse it
+      weights.append(np.zeros(codes.shape[1]))
+      accuracies.append(np.mean(of_test == of_train[0]))
+      continue
     if regressor == 'extra_trees':
       leaf = max(1, len(codes) // LEAVES)
       model = ExtraTreesClassifier(
@@ -122,12 +126,13 @@ def _by_thresholds(z, v, test_z, test_v) -> np.ndarray:
 def explicitness(train, test) -> float:
   """The mean area under the ROC curve, on `test`, of a logistic regression from the whole code to
   each value of each factor against all others; 0.5 is chance (Ridgeway & Mozer 2018,
-  arXiv:1802.05312, section 3). Averaged over the values of a factor, then over factors.
+  arXiv:1802.05312, section 3). Averaged over the values of a factor, then over factors that have
+  two values or more on `test`.
   """
   areas = []
   for v, test_v in zip(train[1].T, test[1].T, strict=True):
     values = np.intersect1d(v, test_v)
-    if len(values):
+    if len(values) and (test_v != test_v[0]).any():
       scores = test[0] @ _logistic(train[0], v[:, None] == values)
       areas.append(np.nanmean(roc_areas(scores, test_v[:, None] == values)))
   return float(np.mean(areas))
