@@ -15,8 +15,8 @@ report. The peers train eight seeds one after the other in one process.
 A round measures all sides one after the other. A ratio is of two times of one round, so that other
 work on the machine slows both.
 
-Cost: --short, 3 rounds of 2 epochs, estimated at 15 minutes on two idle CPU cores; the whole
-table, 3 rounds of 20 epochs, on a GPU, estimated at 15 minutes.
+Cost: --short, 3 rounds of 2 epochs, 11 minutes on two idle CPU cores; the whole table, 3 rounds of
+20 epochs, on a GPU, estimated at 15 minutes.
 """
 
 import functools
@@ -194,5 +194,5 @@ def get_table(mode):
         faster(f'runs-{several}', 'compiled'),
       ),
     ),
-    cost='--short an estimated 15 minutes on two idle CPU cores',
+    cost='--short 11 minutes on two idle CPU cores',
   )
