@@ -1,6 +1,8 @@
 """A pass counts every example once, and evaluation.json keeps each value with its protocol."""
 
+import fcntl
 import json
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -173,6 +175,20 @@ def test_a_record_replaces_its_own_names_only(tmp_path):
     'b': {'value': 3.0, 'error': None, 'split': 'test', 'seed': 1},
     'train/b': {'value': 4.0, 'error': None, 'split': 'train', 'seed': 0},
   }
+
+
+def test_records_take_turns(tmp_path):
+  """What another process writes while it has the lock stays."""
+  values, protocol = {'e': {'a': Estimate(1.0)}}, {'e': {'split': 'test'}}
+  with open(tmp_path / '.evaluation.lock', 'wb') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    writer = threading.Thread(target=record, args=(tmp_path, values, protocol))
+    writer.start()
+    writer.join(0.2)
+    assert writer.is_alive()
+    (tmp_path / 'evaluation.json').write_text('{"b": {"value": 2.0}}')
+  writer.join()
+  assert json.loads((tmp_path / 'evaluation.json').read_text()).keys() == {'a', 'b'}
 
 
 def test_several_evals_share_one_pass_one_trace_and_their_rows():

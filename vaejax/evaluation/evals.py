@@ -1,5 +1,6 @@
 """The evals of a run: built from a config, described by a protocol, recorded in evaluation.json."""
 
+import fcntl
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -159,12 +160,14 @@ def make_protocol(
 
 def record(folder: Path, values: Values, protocols: dict[str, dict]) -> None:
   """Writes values with their errors and protocols to evaluation.json; other values there stay."""
-  path = folder / 'evaluation.json'
-  results = read_json(path) if path.is_file() else {}
-  results = results if isinstance(results, dict) else {}
+  new = {}
   for eval_name, of_eval in values.items():
     protocol = protocols[eval_name]
     prefix = '' if protocol['split'] == 'test' else protocol['split'] + '/'
     for name, estimate in of_eval.items():
-      results[prefix + name] = estimate.to_json() | protocol
-  write_json(path, results)
+      new[prefix + name] = estimate.to_json() | protocol
+  path = folder / 'evaluation.json'
+  with open(folder / '.evaluation.lock', 'wb') as lock:
+    fcntl.flock(lock, fcntl.LOCK_EX)  # evaluations that end together take turns
+    results = read_json(path) if path.is_file() else {}
+    write_json(path, (results if isinstance(results, dict) else {}) | new)
