@@ -11,10 +11,11 @@ Protocol (yburda/iwae at commits 8e601aa and ae2ed90): see configs/iwae.py, word
 differs is in `differences`.
 
 Cost: `short` is the first 20 of 3280 epochs of three cells, about 25 minutes of processor time.
-Whole: 9.8 million steps a cell, with three seeds as members. On one H200, estimated on paper: at K = 1 and 5 a step takes 100
-to 150 microseconds, bound by launches, and a cell 16 to 25 minutes. At K = 50, with 3000 rows and 4
-GFLOP, a step takes 200 to 300 microseconds and a cell 35 to 50 minutes. All 13 cells take about 7
-hours. The nll of a run is 21 TFLOP of products, which takes seconds.
+Whole: 9.8 million steps a cell, with three seeds as members. On one H200, estimated on paper: at
+K = 1 and 5 a step takes 100 to 150 microseconds, bound by launches, and a cell 16 to 25 minutes. At
+K = 50, with 3000 rows and 4 GFLOP, a step takes 200 to 300 microseconds and a cell 35 to 50
+minutes. All 13 cells take about 7 hours. The nll of a run is 21 TFLOP of products, which takes
+seconds.
 """
 
 from vaejax.config.table import Cell, Claim, Published, Table
