@@ -86,6 +86,17 @@ def test_values_are_added_to_the_tables_and_stay(folder):
   assert float(rows[1]['nll']) == pytest.approx(values[1]['nll'].value)
 
 
+def test_a_member_that_cannot_be_written_does_not_cost_the_values_of_the_others(folder, capsys):
+  (folder / 'members').mkdir(exist_ok=True)
+  (folder / 'members' / '0').write_text('not a folder')
+  assert main(['evaluate', f'--workdir={folder}', *WORDS]) == 1
+  assert 'not all recorded' in capsys.readouterr().err
+  for number in (1, 2):  # of the same stack, and of another one
+    assert 'nll' in read(folder / f'members/{number}/evaluation.json')
+  rows = table(folder / 'results.csv')
+  assert all(rows[number]['nll'] for number in range(3))
+
+
 def test_a_checkpoint_of_other_steps_does_not_change_the_tables(folder):
   before = (folder / 'results.csv').read_bytes()
   values = vaejax.evaluate(folder, ['elbo'], checkpoint=3)

@@ -8,7 +8,7 @@ import jax
 
 from vaejax.core import sharding
 from vaejax.core.devices import make_mesh
-from vaejax.errors import UserError
+from vaejax.errors import RunError, UserError
 from vaejax.estimates import Estimate
 from vaejax.evaluation.evaluate import by_name, evaluate_state, write_values
 from vaejax.lookup import lookup
@@ -61,17 +61,20 @@ def evaluate_sweep(
     for member, of_member, step in zip(run.members, values, steps, strict=True):
       estimates[member.number] = by_name(of_member)
       path = folder / 'members' / str(member.number)
-      problem = problem or write_values(path, of_member, protocol(step))
+      failed = write_values(path, of_member, protocol(step))
+      problem = problem or failed
     stack = sweep_files.stack_folder(folder, number)
     prefix = '' if split == 'test' else f'{split}/'
     rows = stack, run.members, steps, values, protocol(steps[0]), prefix
-    problem = problem or add_results(*rows)
+    failed = add_results(*rows)
+    problem = problem or failed
   skipped = list(dict.fromkeys(skipped))
   if not estimates:
     raise UserError(*skipped or (f'{folder}: all members are frozen',))
   if frozen:
     log(f'{counted(frozen, "frozen member is", "frozen members are")} left out')
-  return estimates, skipped, problem or rewrite(folder)
+  failed = rewrite(folder)
+  return estimates, skipped, problem or failed
 
 
 def add_results(stack: Path, members, steps: list[int], *results) -> Exception | None:
@@ -82,7 +85,7 @@ def add_results(stack: Path, members, steps: list[int], *results) -> Exception |
     return None
   try:
     sweep_files.write_results(stack, members, steps, *results)
-  except OSError as error:
+  except (OSError, RunError) as error:
     return error
   return None
 
@@ -91,6 +94,6 @@ def rewrite(folder: Path) -> Exception | None:
   """Rewrites the summary files of a sweep. Returns the error instead of raising it."""
   try:
     summary.write_summary(folder)
-  except OSError as error:
+  except (OSError, RunError) as error:
     return error
   return None
