@@ -101,13 +101,38 @@ def test_a_member_and_a_run_without_values(report, runs, tmp_path):
   head, *rows = rows_of(text, '<h2>Values')
   assert status == 0 and [row[0] for row in rows] == ['many/2', str(other), str(runs / 'one')]
   assert rows[1][head.index('elbo')] == '–'
+  # A member that was not evaluated by itself has the values of its sweep, with their protocol.
+  saved = json.loads((runs / 'many/stacks/0/results.json').read_text())['members'][2]
+  value, error = saved['values']['elbo'], saved['errors']['elbo']
+  assert rows[0][1] == '1 seed'
+  assert rows[0][head.index('elbo')] == f'{value:.4g} ± {error:.2g}'
+  assert 'step 6' in rows_of(text, '<h2>Protocols')[1][1]
+
+
+def test_own_values_of_a_member_come_first_and_a_frozen_one_has_none(report, runs, tmp_path):
+  many = Path(shutil.copytree(runs / 'many', tmp_path / 'many'))
+  path = many / 'stacks' / '0' / 'results.json'
+  saved = json.loads(path.read_text())
+  saved['members'][1]['frozen'] = True
+  path.write_text(json.dumps(saved))
+  (many / 'members' / '0').mkdir(parents=True)
+  own = {'elbo': {'value': 3.0, 'error': 0.5, 'split': 'test', 'step': 6}}
+  (many / 'members' / '0' / 'evaluation.json').write_text(json.dumps(own))
+  status, text, _ = report(many / 'members' / '0', many / 'members' / '1')
+  head, *rows = rows_of(text, '<h2>Values')
+  assert status == 0 and rows[0][head.index('elbo')] == '3 ± 0.5'
+  assert rows[1][1] == '0 seeds, 1 frozen' and rows[1][head.index('elbo')] == '–'
 
 
 def test_mistakes_are_one_line(report, runs, tmp_path):
+  shutil.copytree(runs / 'one', tmp_path / 'table' / 'runs' / 'first-0')
+  (tmp_path / 'table' / 'table.json').write_text('{}')
   for paths, message in (
     ((runs / 'one', tmp_path / 'none'), 'there is no workdir'),
     ((runs / 'one', runs / 'many' / '..' / 'one'), 'is given twice'),
     ((runs / 'many' / 'members' / '9',), 'has no member 9'),
+    ((runs,), f'such as {runs / "many"}, {runs / "one"}'),
+    ((tmp_path / 'table',), f'whose page is {tmp_path / "table" / "report.html"}. Use a run below'),
   ):
     status, text, log = report(*paths)
     assert status == 2 and message in log and len(log.splitlines()) == 1 and not text

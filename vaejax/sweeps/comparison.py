@@ -1,5 +1,6 @@
 """A page that compares runs and sweeps: values, curves, pictures, and how their configs differ."""
 
+import itertools
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -26,7 +27,8 @@ class Entry(NamedTuple):
 
   Attributes:
     label: short and unique.
-    values: {name: (value, error, note on seeds)}.
+    seeds: their number, '2 seeds, 1 frozen'.
+    values: {name: (value, error)}.
     protocols: {name: what the value depends on}.
     config: {field: text}.
     rows: of metrics.jsonl.
@@ -34,7 +36,8 @@ class Entry(NamedTuple):
   """
 
   label: str
-  values: dict[str, tuple[float | None, float | None, str]]
+  seeds: str
+  values: dict[str, tuple[float | None, float | None]]
   protocols: dict[str, dict]
   config: dict[str, str]
   rows: list[dict]
@@ -81,20 +84,57 @@ def read(path: Path, label: str) -> list[Entry]:
   if sweep_files.is_sweep(path):
     return read_sweep(path, label)
   folder, member = sweep_files.parse_member(path)
+  results, seeds = {}, counted(1, 'seed')
   if member is not None:
     stack = sweep_files.stack_of(folder, member)
     rows = [r for r in read_rows(stack / 'metrics.jsonl') if r.get('member') == member]
     label = f'{folder.name}/{member}' if label == str(member) else label
     config, images = sweep_files.read_run_config(path), {}
+    results, frozen = results_of(stack, member)
+    seeds = count_seeds(1, int(frozen))
   else:
+    check_run(path)
     rows, images = read_rows(path / 'metrics.jsonl'), {label: path / 'images'}
     config = read_config(path).config
   file = path / 'evaluation.json'
-  results = read_json(file) if file.is_file() else {}
+  results |= read_json(file) if file.is_file() else {}
   results = {n: r for n, r in results.items() if isinstance(r, dict) and is_number(r.get('value'))}
-  values = {name: (r['value'], r.get('error'), '') for name, r in results.items()}
+  values = {name: (r['value'], r.get('error')) for name, r in results.items()}
   protocols = {name: protocol_of(r) for name, r in results.items()}
-  return [Entry(label, values, protocols, texts(config), rows, images)]
+  return [Entry(label, seeds, values, protocols, texts(config), rows, images)]
+
+
+def results_of(stack: Path, member: int) -> tuple[dict[str, dict], bool]:
+  """The values that a member had at the end of the sweep, as in evaluation.json, and whether it is
+  frozen: then it has none."""
+  row = sweep_files.read_results(stack).get(member)
+  if row is None or row['frozen']:
+    return {}, row is not None
+  protocols, errors = read_json(stack / 'results.json')['protocols'], row['errors']
+  return {
+    name: {**protocols.get(name, {}), 'step': row['step'], 'value': x, 'error': errors.get(name)}
+    for name, x in row['values'].items()
+  }, False
+
+
+def count_seeds(members: int, frozen: int) -> str:
+  """'2 seeds, 1 frozen' of three members."""
+  return counted(members - frozen, 'seed') + (f', {frozen} frozen' if frozen else '')
+
+
+def check_run(path: Path) -> None:
+  """Raises UserError for a folder that is no run but contains some, and names them."""
+  if not path.is_dir() or (path / 'config.json').is_file():
+    return
+  found = (f for depth in ('*', '*/*') for f in sorted(path.glob(depth)) if f.is_dir())
+  is_run = lambda f: sweep_files.is_sweep(f) or (f / 'config.json').is_file()
+  runs = list(itertools.islice(filter(is_run, found), 3))
+  if not runs:
+    return
+  problem = f'{path} contains no run itself'
+  if (path / 'table.json').is_file():
+    problem = f'{path} is the workdir of a table, whose page is {path / "report.html"}'
+  raise UserError(f'{problem}. Use a run below it, such as {", ".join(map(str, runs))}')
 
 
 def read_sweep(folder: Path, label: str) -> list[Entry]:
@@ -110,18 +150,17 @@ def read_sweep(folder: Path, label: str) -> list[Entry]:
     stack = sweep_files.stack_of(folder, members[0])
     configs = [sweep_files.read_run_config(folder / 'members' / str(m)) for m in members]
     config = texts(configs[0]) | {'seed': ', '.join(str(c.seed) for c in configs)}
-    note = counted(len(members) - setting.frozen, 'seed')
-    note += f', {setting.frozen} frozen' if setting.frozen else ''
+    seeds = count_seeds(len(members), setting.frozen)
     values = {}
     for name, (mean, error) in setting.means.items():
       error = setting.errors.get(name) if error is None else error
-      values |= {name: (mean, error, note)} if mean is not None else {}
+      values |= {name: (mean, error)} if mean is not None else {}
     of_members = [row for row in rows if row.get('member') in setting.members]
     images = {f'{label}, stack {stack.name}': stack / 'images'} if stack not in seen else {}
     seen.add(stack)
     name = f'{label}: {setting.label}' if setting.fields else label
     of_values = {n: p for n, p in protocols.items() if n in values}
-    entries.append(Entry(name, values, of_values, config, of_members, images))
+    entries.append(Entry(name, seeds, values, of_values, config, of_members, images))
   if not entries:
     raise UserError(f'{folder} is a sweep without a finished member. Resume it first')
   return entries
@@ -153,9 +192,8 @@ def values_table(entries: Sequence[Entry]) -> str:
   names = list(dict.fromkeys(name for e in entries for name in e.values))
   rows = []
   for e in entries:
-    notes = dict.fromkeys(note for _, _, note in e.values.values() if note)
-    of_entry = [with_error(*e.values[n][:2]) if n in e.values else '–' for n in names]
-    rows.append([e.label, ', '.join(notes) or '1 seed', *of_entry])
+    of_entry = [with_error(*e.values[n]) if n in e.values else '–' for n in names]
+    rows.append([e.label, e.seeds, *of_entry])
   several = 'over seeds, or over test examples for one seed'
   return f'<p>± is the standard error {several}.</p>' + page.table(['', 'seeds', *names], rows)
 
