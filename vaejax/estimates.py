@@ -23,6 +23,8 @@ class Estimate(NamedTuple):
       examples; None if nothing is drawn, or if it is unknown.
     note: a warning about the value; '' for none.
     n: number of examples that the value is computed from; None: all that its eval was given.
+    own: whether it means something in its run alone, as a value of latent dimension J, of which
+      each seed has its own order: tables over seeds leave it out.
   """
 
   value: float
@@ -31,10 +33,12 @@ class Estimate(NamedTuple):
   draws_error: float | None = None
   note: str = ''
   n: int | None = None
+  own: bool = False
 
   def to_json(self) -> dict:
     """The fields of the estimate that are known; `error` always."""
     fields = {k: x for k, x in self._asdict().items() if x is not None and x != ''}
+    del fields['own']
     return {'value': self.value, 'error': self.error, **fields}
 
   def scaled(self, factor: float) -> 'Estimate':
@@ -42,12 +46,12 @@ class Estimate(NamedTuple):
     times = lambda x: None if x is None else abs(factor) * x
     ends = self.interval and tuple(sorted(factor * end for end in self.interval))
     error, draws_error = times(self.error), times(self.draws_error)
-    return Estimate(factor * self.value, error, ends, draws_error, self.note, self.n)
+    return Estimate(factor * self.value, error, ends, draws_error, *self[4:])
 
 
 def in_words(estimate: Estimate) -> str:
   """The estimate as text: '98.4312 ± 0.0512 (still 0.1 nats lower than with 50 draws)'."""
-  value, error, interval, _, note, _ = estimate
+  value, error, interval, _, note, *_ = estimate
   text = f'{value:z.4f}' + (f' ± {error:.4f}' if error is not None else '')
   text += f' [{interval[0]:z.4f}, {interval[1]:z.4f}]' if interval else ''
   return text + (f' ({note})' if note else '')

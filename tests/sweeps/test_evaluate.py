@@ -97,6 +97,21 @@ def test_a_member_that_cannot_be_written_does_not_cost_the_values_of_the_others(
   assert all(rows[number]['nll'] for number in range(3))
 
 
+def test_values_of_a_latent_dimension_stay_with_their_members(folder, capsys):
+  words = f'--workdir={folder}', '--evals=latent'
+  assert main(['evaluate', *words]) == 0
+  shown = capsys.readouterr().out
+  assert 'active_units' in shown and 'kl_dim_' not in shown
+  assert 'kl_dim_0' in read(folder / 'members/1/evaluation.json')
+  assert 'own' not in read(folder / 'members/1/evaluation.json')['kl_dim_0']
+  assert table(folder / 'results.csv')[1]['kl_dim_0']
+  assert 'active_units' in table(folder / 'table.csv')[0]
+  assert 'kl_dim_0' not in table(folder / 'table.csv')[0]
+  page = folder.parent / 'page.html'
+  assert main(['report', str(folder), f'--out={page}']) == 0
+  assert 'active_units' in page.read_text() and 'kl_dim_0' not in page.read_text()
+
+
 def test_a_checkpoint_of_other_steps_does_not_change_the_tables(folder):
   before = (folder / 'results.csv').read_bytes()
   values = vaejax.evaluate(folder, ['elbo'], checkpoint=3)

@@ -140,7 +140,9 @@ def check_run(path: Path) -> None:
 def read_sweep(folder: Path, label: str) -> list[Entry]:
   """An entry for each setting of a sweep that has finished members, in their order."""
   fields, results = sweep_files.read_sweep(folder)['values'], summary.read_results(folder)
-  names = list(dict.fromkeys(name for row in results.values() for name in row['values']))
+  names = dict.fromkeys(name for row in results.values() for name in row['values'])
+  own = sweep_files.read_own(folder)
+  names = [name for name in names if name not in own]
   protocols, entries, seen = sweep_files.read_protocols(folder), [], set()
   rows = read_rows(folder / 'metrics.jsonl')
   for setting in summary.group_settings(fields, results, names):

@@ -59,8 +59,10 @@ def write_summary(folder: Path) -> str:
     best = config.checkpoint.best
     order = f'validation/{best.lstrip("-")}'  # the test split chooses nothing
     order = order if order in names else ''
-    settings = group_settings(values, results, names, order, best.startswith('-'))
     write_results(folder, values, results, names)
+    own = sweep_files.read_own(folder)
+    names = [name for name in names if name not in own]
+    settings = group_settings(values, results, names, order, best.startswith('-'))
     write_settings(folder, settings, names)
     comparisons = paired.compare(settings, values, results, names)
     write_csv(folder / 'paired.csv', paired.HEAD, map(paired.as_csv, comparisons))
@@ -91,11 +93,12 @@ def caption(settings: list[Setting]) -> str:
 
 
 def estimates_text(folder: Path, estimates: dict[int, dict[str, Estimate]]) -> str:
-  """A table of new values of members as text, a line for each setting."""
+  """A table of new values of members as text, a line for each setting; without values that mean
+  nothing over seeds."""
   values, names = sweep_files.read_sweep(folder)['values'], {}
   results = {}
   for number, named in estimates.items():
-    names |= dict.fromkeys(named)
+    names |= dict.fromkeys(name for name, e in named.items() if not e.own)
     of_member = {name: e.value for name, e in named.items() if math.isfinite(e.value)}
     errors = {name: e.error for name, e in named.items()}
     results[number] = {'frozen': False, 'values': of_member, 'errors': errors}
