@@ -5,7 +5,8 @@
 Source: no published values; every number is of the machine that the table runs on. PyTorch and
 pythae run in separate processes, with this Python or the one that PEER_PYTHON names, for example of
 a scratch environment with `pip install torch pythae`. A peer that cannot be imported is skipped
-with one line. Without --data_dir the images are noise, which is as fast.
+with one line; the next start measures its rows again. Without --data_dir the images are noise,
+which is as fast.
 
 The net is 784-512-16 with a Bernoulli likelihood, pythae's default; 60,000 images, batches of 128,
 Adam at 1e-3. Seconds are of the whole process: start, imports, compilation with an empty cache,
@@ -103,23 +104,24 @@ def peer_python() -> str:
   return os.environ.get('PEER_PYTHON', sys.executable)
 
 
-def peers() -> list[str]:
-  """The peers that can be imported; a line on stderr for each of the others."""
+def peers() -> tuple[list[str], list[str]]:
+  """The peers that can be imported, and a line for each of the others, which is also logged."""
   from vaejax.errors import UserError
   from vaejax.reporting.lines import print_line
 
-  names = []
+  names, missing = [], []
   for name, text in PEERS.items():
     try:
       run([peer_python(), '-c', f'import {"torch, pythae" if name == "pythae" else "torch"}'], {})
       names.append(name)
     except UserError as error:
       what = str(error).removeprefix('-c: ')
-      print_line(
+      missing.append(
         f'{text} is not measured: {what}. Install torch and pythae, or set PEER_PYTHON to a Python '
         'that has them'
       )
-  return names
+      print_line(missing[-1])
+  return names, missing
 
 
 def product() -> float:
@@ -138,9 +140,9 @@ def product() -> float:
 
 
 def measure(images: int, epochs: int, members: int, folder, rounds: int, data_dir):
-  """{value: [of each round]}, see VALUES. GFLOP/s have six operations for each weight and image:
-  three products, of multiplications and additions."""
-  path, names = write_images(folder, data_dir, images), peers()
+  """{value: [of each round]}, see VALUES, and a line for each missing peer. GFLOP/s have six
+  operations for each weight and image: three products, of multiplications and additions."""
+  path, (names, missing) = write_images(folder, data_dir, images), peers()
   weights = PIXELS * HIDDEN + 2 * HIDDEN * LATENTS + LATENTS * HIDDEN + HIDDEN * PIXELS
   values = {}
   for _ in range(rounds):
@@ -152,7 +154,7 @@ def measure(images: int, epochs: int, members: int, folder, rounds: int, data_di
       row[f'{name}_ratio'] = row[name] / row['ours']
     for name, value in row.items():
       values.setdefault(name, []).append(value)
-  return values
+  return values, missing
 
 
 def faster(cell: str, peer: str):

@@ -20,6 +20,9 @@ Results = Mapping[tuple[str, str], Mapping[str, list[float]]]
 Pairs = Mapping[str, Mapping[str, list[tuple[float, float | None]]]]
 
 
+Measured = Mapping[str, list[float]]  # {value: [a number for each seed]}
+
+
 class Published(NamedTuple):
   """A published value, its published error, and its source if that is not the table's."""
 
@@ -40,7 +43,8 @@ class Cell(NamedTuple):
     seeds: number of seeds, 0 to seeds - 1; --seeds replaces it.
     evals: names of the evals; (): those of the config.
     published: {setting: {value: Published}}, where a setting is the text '' without axes.
-    measure: instead of training, (folder, seeds, data_dir) -> {value: [a number for each seed]}.
+    measure: instead of training, (folder, seeds, data_dir) -> {value: [a number for each seed]}, or
+      a pair of that and a line for each part that could not be measured: then it is measured again.
     derive: instead of training, ({name: Pairs} of all earlier cells) -> (Pairs, {value: protocol})
       of this one. It is computed again each time.
     fixed_seeds: whether --seeds is ignored, for example for a judge.
@@ -56,7 +60,7 @@ class Cell(NamedTuple):
   seeds: int = 1
   evals: tuple[str, ...] = ()
   published: Mapping[str, Mapping[str, Published]] = {}
-  measure: Callable[[Path, int, Any], Mapping[str, list[float]]] | None = None
+  measure: Callable[[Path, int, Any], Measured | tuple[Measured, list[str]]] | None = None
   derive: Callable[[Mapping[str, Pairs]], tuple[Pairs, Mapping[str, dict]]] | None = None
   fixed_seeds: bool = False
   values: Mapping[str, str] = {}

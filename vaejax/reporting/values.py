@@ -58,9 +58,11 @@ def show(x: Any) -> str:
 
 
 def lines_of(protocols: Iterable[Mapping[str, Any]]) -> str:
-  """All values of each field of several protocols: 'split test, n 297, step 20 / 30'."""
+  """All values of each field of several protocols: 'split test, n 297, step 20 / 30'. The field
+  'seed' is called evaluation seed, because it is not that of a training."""
   fields = {}
   for protocol in protocols:
     for field, x in protocol_of(protocol).items():
-      fields.setdefault(field, {})[show(x)] = None
+      name = 'evaluation seed' if field == 'seed' else field
+      fields.setdefault(name, {})[show(x)] = None
   return ', '.join(f'{field} {" / ".join(xs)}' for field, xs in fields.items() if any(xs))

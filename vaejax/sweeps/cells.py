@@ -36,6 +36,8 @@ def run_cell(plan: Plan, data_dir: Any, log, stream) -> dict:
     if cell.measure:
       plan.folder.mkdir(parents=True, exist_ok=True)
       measured = cell.measure(plan.folder, cell.seeds, data_dir)
+      if isinstance(measured, tuple):
+        measured, skipped = measured
       values = [
         {name: (v[seed], None) for name, v in measured.items() if seed < len(v)}
         for seed in range(max(cell.seeds, *map(len, measured.values()), 1))
@@ -88,12 +90,15 @@ def run_sweep(cell: Cell, folder: Path, data_dir, log, stream):
 @contextlib.contextmanager
 def timed(folder: Path) -> Iterator[dict]:
   """Measures the body of a `with`: the yielded dict gets wall_seconds and processor_seconds over
-  all starts of a cell, and `starts`. A start that was killed counts, but not its time."""
+  all starts of a cell, their number `starts`, and `made`, what each of them ran on. A start that
+  was killed counts, but not its time."""
   path = folder.with_name(f'{folder.name}.cost.json')
   path.parent.mkdir(parents=True, exist_ok=True)
   costs = read_json(path) if path.is_file() else {}
   costs = {'starts': 0, 'wall_seconds': 0.0, 'processor_seconds': 0.0} | costs
   costs['starts'] += 1
+  made, now = costs.get('made', []), plain(conditions())
+  costs['made'] = made if now in made else [*made, now]
   write_json(path, costs)
   wall, processor = time.monotonic(), processor_seconds()
   try:
@@ -138,13 +143,20 @@ def record(plan: Plan, rows, protocols: dict, skipped: list[str], costs: dict) -
       'protocols': protocols,
       'skipped': skipped,
       **costs,
-      'hardware': hardware(),
-      'versions': {'python': platform.python_version()}
-      | {name: importlib.metadata.version(name) for name in PACKAGES},
-      'code': code_version(),
-      'date': datetime.date.today().isoformat(),
+      **conditions(),
     }
   )
+
+
+def conditions() -> dict:
+  """What this process runs on: hardware, software, code, and the date."""
+  versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+  return {
+    'hardware': hardware(),
+    'versions': {'python': platform.python_version(), **versions},
+    'code': code_version(),
+    'date': datetime.date.today().isoformat(),
+  }
 
 
 def hardware() -> dict:

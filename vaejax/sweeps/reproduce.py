@@ -51,6 +51,8 @@ def reproduce(
   """
   log = lambda text: print_line(text, stream)
   table, workdir = load_table(name, mode), workdir.absolute()
+  check_same(workdir, name, mode)
+  command = table_text.command(name, mode, seeds, only)
   if seeds:
     table = table._replace(
       cells=tuple(c if c.fixed_seeds else c._replace(seeds=seeds) for c in table.cells)
@@ -63,13 +65,16 @@ def reproduce(
       earlier, path = uses(cell, table.cells[:number]), workdir / f'cells/{cell.name}.json'
       if cell.name not in only and not (path.is_file() and plans.keys() >= set(earlier)):
         continue
+      wanted = cell.name in only
       plan = plan_cell(cell, {n: plans[n] for n in earlier}, workdir)
       plans[cell.name] = plan
       place = f'cell {number + 1} of {len(table.cells)}, {cell.name}'
       record = None
-      if not cell.derive:
-        record = finished(path, plan, lambda text, place=place: log(f'{place}: {text}'))
-      if record is None and cell.name not in only:
+      if cell.derive:  # it costs nothing
+        wanted = wanted or records.keys() >= set(earlier)
+      else:
+        record = finished(path, plan, wanted, lambda text, place=place: log(f'{place}: {text}'))
+      if record is None and not wanted:
         continue
       if record is None:
         if cell.derive:
@@ -80,10 +85,22 @@ def reproduce(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, record)
       records[cell.name] = record
-      text = write_tables(workdir, name, mode, table, records)
+      text = write_tables(workdir, command, name, mode, table, records)
       if mode == 'whole' and table.committed and not seeds:
         committed.write(Path(name).stem, table, record)
   return text, problems(table, records, mode)
+
+
+def check_same(workdir: Path, name: str, mode: str) -> None:
+  """Raises UserError if a workdir has another table, or another size of it, whose files would be
+  lost."""
+  path = workdir / 'table.json'
+  saved = read_json(path) if path.is_file() else None
+  if not isinstance(saved, dict) or not {'table', 'mode'} <= saved.keys():
+    return
+  has, new = (table_text.title(*pair) for pair in ((saved['table'], saved['mode']), (name, mode)))
+  if has != new:
+    raise UserError(f'{workdir} has the table {has}, not {new}. Use another --workdir')
 
 
 def chosen(table: Table, only: Sequence[str]) -> list[str]:
@@ -114,20 +131,25 @@ def check_data(table: Table, data_dir: Any) -> None:
         read.add(key)
 
 
-def finished(path: Path, plan: Plan, log: Callable[[str], None]) -> dict | None:
-  """The record of a finished cell, None if it must be done; logs what is used or done again."""
+def finished(path: Path, plan: Plan, wanted: bool, log: Callable[[str], None]) -> dict | None:
+  """The record of a finished cell, None if it must be done; logs what is used or done again.
+  `wanted`: whether the cell may be done now."""
   if not path.is_file():
     return None
   record = read_json(path)
   if not isinstance(record, dict) or record.get('key') != plan.key:
     changed = differences(record.get('about', {}) if isinstance(record, dict) else {}, plan.about)
-    log(f'is done again, because it has changed ({changed})')
+    again, other = 'done again, because it has', 'left out, because its stored result has'
+    log(f'is {again} changed ({changed})' if wanted else f'is {other} other settings ({changed})')
     return None
-  if record['skipped']:  # the reason may be gone: an extra was installed, a judge was trained
-    log(f'is evaluated again, because {record["skipped"][0]}')
+  # The reason may be gone: an extra was installed, a judge was trained.
+  if record['skipped'] and wanted:
+    log(
+      f'is {"measured" if plan.cell.measure else "evaluated"} again, because {record["skipped"][0]}'
+    )
     return None
-  code = '' if record['code'] == code_version() else f' with code {record["code"]}'
-  log(f'is done already, on {record["date"]}{code}')
+  codes = ', '.join(code for code in table_text.codes(record) if code != code_version())
+  log(f'is done already, on {record["date"]}' + (f' with code {codes}' if codes else ''))
   return record
 
 
@@ -147,11 +169,13 @@ def differences(old: Mapping, new: Mapping, prefix: str = '') -> str:
   return ', '.join(changes[:3]) + (f' and {len(changes) - 3} more' if len(changes) > 3 else '')
 
 
-def write_tables(workdir: Path, name: str, mode: str, table: Table, records: dict) -> str:
+def write_tables(
+  workdir: Path, command: str, name: str, mode: str, table: Table, records: dict
+) -> str:
   """Writes table.md, table.json and report.html of the cells that are done, and returns the table
   as text."""
-  rows = make_rows(table, records)
+  rows = make_rows(table, records, mode)
   write_json(workdir / 'table.json', table_text.as_json(name, mode, table, rows, records))
-  write_atomic(workdir / 'table.md', table_text.markdown(name, mode, table, rows, records))
-  write_atomic(workdir / 'report.html', table_text.page(name, mode, table, rows, records))
+  write_atomic(workdir / 'table.md', table_text.markdown(command, mode, table, rows, records))
+  write_atomic(workdir / 'report.html', table_text.page(command, mode, table, rows, records))
   return table_text.text(mode, table, rows, records)

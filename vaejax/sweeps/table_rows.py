@@ -22,6 +22,7 @@ class Row(NamedTuple):
       value.
     seeds, frozen: numbers of members.
     record: of the cell.
+    comparable: whether our value may be compared with the published one; not at smoke size.
   """
 
   label: str
@@ -32,6 +33,7 @@ class Row(NamedTuple):
   seeds: int
   frozen: int
   record: dict
+  comparable: bool = True
 
   @property
   def scale(self) -> float:
@@ -40,8 +42,11 @@ class Row(NamedTuple):
 
   @property
   def covers(self) -> bool | None:
-    """Whether our interval covers the published value; None if one of them is missing."""
-    if not self.published or not self.ours or not self.ours.interval:
+    """Whether our interval covers the published value; None if one of them is missing, or if all
+    seeds have the same value, so that the interval is empty."""
+    if not self.comparable or not self.published or not self.ours or not self.ours.interval:
+      return None
+    if not self.ours.error:
       return None
     low, high = self.ours.interval
     return low <= self.published.value <= high
@@ -65,9 +70,9 @@ def results_of(records: Records) -> dict[tuple[str, str], dict[str, list[float]]
   return results
 
 
-def make_rows(table: Table, records: Records) -> list[Row]:
+def make_rows(table: Table, records: Records, mode: str = 'whole') -> list[Row]:
   """The rows of the cells that are done, in the order of the table."""
-  rows = []
+  rows, comparable = [], mode != 'smoke'
   for cell in table.cells:
     record = records.get(cell.name)
     for setting, members in members_of(record).items() if record else ():
@@ -84,7 +89,8 @@ def make_rows(table: Table, records: Records) -> list[Row]:
         label = ', '.join(filter(None, (cell.name, setting)))
         frozen = sum(m['frozen'] for m in members)
         known = published.get(value)
-        rows.append(Row(label, value, heading, known, ours, len(of_seeds), frozen, record))
+        row = Row(label, value, heading, known, ours, len(of_seeds), frozen, record, comparable)
+        rows.append(row)
   return rows
 
 
@@ -99,6 +105,14 @@ def claims(table: Table, records: Records, mode: str) -> list[tuple[str, bool | 
     except (LookupError, ValueError, ZeroDivisionError):  # values are missing
       checked.append((claim.text, None))
   return checked
+
+
+def unchecked(table: Table, records: Records, mode: str) -> str:
+  """Why a claim is not checked."""
+  if mode == 'smoke':
+    return 'the smoke size trains too little'
+  missing = [cell.name for cell in table.cells if cell.name not in records]
+  return f'cells are not done ({", ".join(missing)})' if missing else 'values are missing'
 
 
 def problems(table: Table, records: Records, mode: str) -> list[str]:

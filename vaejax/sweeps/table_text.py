@@ -1,12 +1,16 @@
 """A published table with our results: as text, Markdown, JSON and a page."""
 
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
 from vaejax.config.table import Table
 from vaejax.estimates import Estimate
 from vaejax.reporting import page as pages
 from vaejax.reporting.lines import aligned
 from vaejax.reporting.page import format_number
 from vaejax.reporting.values import lines_of, with_error
-from vaejax.sweeps.table_rows import Records, Row, claims, members_of
+from vaejax.sweeps.table_rows import Records, Row, claims, members_of, unchecked
 from vaejax.version import code_version
 
 HEAD = 'row', 'value', 'published', 'ours', '95 % interval', 'covers it', 'seeds', 'time'
@@ -42,9 +46,19 @@ def cells_of(row: Row) -> list[str]:
   ]
 
 
+def codes(record: dict) -> list[str]:
+  """The versions of the code that made a cell, in order."""
+  return list(dict.fromkeys(start['code'] for start in starts_of(record)))
+
+
+def starts_of(record: dict) -> list[dict]:
+  """On what each start of a cell ran; older records have only the last start's."""
+  return record.get('made') or [record]
+
+
 def is_of_other_code(record: dict) -> bool:
-  """Whether a cell was made by another version of the code. Such a cell is kept."""
-  return record['code'] != code_version()
+  """Whether a start of a cell was of another version of the code. Such a cell is kept."""
+  return set(codes(record)) != {code_version()}
 
 
 def cost(record: dict) -> str:
@@ -75,14 +89,16 @@ def duration(seconds: float) -> str:
 
 def notes(mode: str, table: Table, records: Records) -> list[tuple[str, list[str]]]:
   """(heading, lines) below a table."""
-  words = {True: 'holds', False: 'does not hold', None: 'not checked'}
+  words = {True: 'holds', False: 'does not hold'}
+  words[None] = f'not checked, because {unchecked(table, records, mode)}'
   one_seed = any(len(members) == 1 for r in records.values() for members in members_of(r).values())
   kinds = ["± is the standard error over seeds, and the interval is of Student's t."]
   kinds += [
     'With one seed, ± is the standard error over test examples, without an interval.'
   ] * one_seed
   if any(map(is_of_other_code, records.values())):
-    kinds.append(f'† was made by another version of the code than {code_version()}, see Cost.')
+    other = f'another version of the code than {code_version()}'
+    kinds.append(f'† was made, at least in part, by {other}, see Cost.')
   if mode != 'whole':
     kinds.append(f'This is the {mode} size of the table.')
   sections = [
@@ -125,11 +141,15 @@ def costs(records: Records) -> list[str]:
 
 
 def measured_on(record: dict) -> str:
-  """The hardware, software versions, code version and date of a cell."""
-  h = record['hardware']
-  device = f'{h["devices"]} {h["device"]}, {h.get("processor", "")}, {h["cores"]} cores'
-  versions = ', '.join(f'{name} {version}' for name, version in record['versions'].items())
-  return f'{device}; {versions}; vaejax {record["code"]}; {record["date"]}'
+  """The hardware, software versions, code version and date of each start of a cell that differs in
+  one of them."""
+  texts = []
+  for start in starts_of(record):
+    h = start['hardware']
+    device = f'{h["devices"]} {h["device"]}, {h.get("processor", "")}, {h["cores"]} cores'
+    versions = ', '.join(f'{name} {version}' for name, version in start['versions'].items())
+    texts.append(f'{device}; {versions}; vaejax {start["code"]}; {start["date"]}')
+  return '. Then on '.join(dict.fromkeys(texts))
 
 
 def text(mode: str, table: Table, rows: list[Row], records: Records) -> str:
@@ -141,9 +161,9 @@ def text(mode: str, table: Table, rows: list[Row], records: Records) -> str:
   return '\n\n'.join(parts)
 
 
-def markdown(name: str, mode: str, table: Table, rows: list[Row], records: Records) -> str:
+def markdown(command: str, mode: str, table: Table, rows: list[Row], records: Records) -> str:
   """The table as Markdown, with its command."""
-  lines = [f'# {table.title}', '', f'`python launch.py reproduce {command(name, mode)}`', '']
+  lines = [f'# {table.title}', '', f'`{command}`', '']
   lines += markdown_table(HEAD, body(rows))
   for heading, texts in notes(mode, table, records):
     lines += ['', f'## {heading}', '', *(f'- {line}' for line in texts)]
@@ -156,9 +176,16 @@ def markdown_table(head, rows) -> list[str]:
   return [line(head), line('---' for _ in head), *map(line, rows)]
 
 
-def command(name: str, mode: str) -> str:
-  """The flags that make a table."""
-  return f'--table={name}' + ('' if mode == 'whole' else f' --{mode}')
+def command(name: str, mode: str, seeds: int, only: Sequence[str]) -> str:
+  """The command that makes a table; for the arguments see reproduce.reproduce."""
+  words = ['python', 'launch.py', 'reproduce', f'--table={name}']
+  words += [f'--{mode}'] * (mode != 'whole') + [f'--seeds={seeds}'] * (seeds > 0)
+  return shlex.join(words + [f'--cells={",".join(only)}'] * bool(only))
+
+
+def title(name: str, mode: str) -> str:
+  """A table by the name of its file, and its size: 'iwae (short)'."""
+  return f'{Path(name).stem} ({mode})'
 
 
 def as_json(name: str, mode: str, table: Table, rows: list[Row], records: Records) -> dict:
@@ -191,8 +218,8 @@ def as_json(name: str, mode: str, table: Table, rows: list[Row], records: Record
   }
 
 
-def page(name: str, mode: str, table: Table, rows: list[Row], records: Records) -> bytes:
+def page(command: str, mode: str, table: Table, rows: list[Row], records: Records) -> bytes:
   """The table as an HTML page."""
   parts = [pages.table(HEAD, body(rows))]
   parts += [pages.section(heading, lines) for heading, lines in notes(mode, table, records)]
-  return pages.render(table.title, f'python launch.py reproduce {command(name, mode)}', parts)
+  return pages.render(table.title, command, parts)
