@@ -4,7 +4,8 @@
 
 Source of the published values: a table of four methods on dSprites, trained for 300,000 steps of 64
 images with Adam at 1e-4, 10 latents, a Bernoulli likelihood and the convolutional nets of
-nets/conv64.py, as quoted in a later paper. Its MIG is that of disentanglement_lib (bins), its DCI
+nets/conv64.py, as it is quoted in a paper or repository other than the one that measured it. Which
+one is not known: verify them before citing. Its MIG is that of disentanglement_lib (bins), its DCI
 the disentanglement part. It has no DIP-VAE.
 
 Whole: the same protocol with 10 seeds. It reads the published file
@@ -54,6 +55,9 @@ SHORT = {
 SMOKE = {
   'data.size': '16',
   'model.net': 'mlp',
+  'model.widths': '32',
+  'hyper.lr': '5e-4',
+  'steps': '20',
   'eval.every': '0',
   'eval.batch_size': '2000',
   'evals': 'latent',  # which ends at 10,000 of the 73,728 rows, as the scores do
@@ -125,12 +129,15 @@ def get_table(mode: str) -> Table:
     "the source's are unknown",
   )
   if mode != 'whole':
+    size, widths = fields['data.size'], fields['model.widths']
     differences += (
-      'images are of the dataset shapes at 32x32; dense nets; 5000 steps at 1e-3; 3 seeds',
+      f'images are of the dataset shapes at {size}x{size}; dense nets of {widths}; '
+      f'{fields["steps"]} steps at {fields["hyper.lr"]}',
     )
   return Table(
     'Disentanglement on dSprites',
-    'quoted in a later paper: dSprites, 300,000 steps, batch 64, Adam 1e-4, 10 latents',
+    'quoted in a paper or repository other than the one that measured them, which is not known: '
+    'verify before citing. dSprites, 300,000 steps, batch 64, Adam 1e-4, 10 latents',
     differences,
     tuple(cells),
     VALUES,

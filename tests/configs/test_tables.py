@@ -30,6 +30,19 @@ def test_every_cell_is_a_config_with_its_published_values(name, mode):
     assert config.batch_size % packing == 0
 
 
+@pytest.mark.parametrize('mode', ['short', 'smoke'])
+def test_the_differences_of_a_small_table_are_those_of_its_mode(mode):
+  found = table('disentangle', mode)
+  config = load_config(found.cells[0].config, found.cells[0].fields.items())
+  size, widths = config.data.size, ','.join(map(str, config.model.widths))
+  assert found.differences[-1].startswith(f'images are of the dataset shapes at {size}x{size}; ')
+  assert f'dense nets of {widths}; {config.steps} steps at ' in found.differences[-1]
+  assert float(found.differences[-1].split()[-1]) == config.hyper.lr
+  found = table('pacgan', mode)
+  config = load_config(found.cells[0].config, found.cells[0].fields.items())
+  assert f'; {config.steps:,} steps rather than 400,000' in found.differences[-1]
+
+
 def test_packing_must_cover_more_than_single_images():
   (more,) = table('pacgan', 'short').claims
   results = {(f'grid-{m}', ''): {'modes_covered': [10.0 + m, 11.0 + m]} for m in (1, 2, 3, 4)}
