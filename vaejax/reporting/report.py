@@ -39,6 +39,7 @@ def write_report(workdir) -> Path:
     page.pictures(workdir / 'images'),
     f'<h2>Training</h2><div class="cards">{_charts(rows) or "No rows yet."}</div>',
     f'<h2>Evaluation</h2>{page.table(*values.table_of(results)) if results else "None yet."}',
+    page.section('Protocol', values.details_of(results)) if results else '',
     page.config_table(config),
   ]
   title = f'{config.method} on {config.data.name}'

@@ -34,18 +34,26 @@ def protocol_of(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def table_of(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-  """The head and rows of a table of recorded values, with all that they depend on."""
-  protocols = {name: protocol_of(result) for name, result in results.items()}
-  fields = {field: None for field in FIRST if any(field in p for p in protocols.values())}
-  fields |= dict.fromkeys(field for protocol in protocols.values() for field in protocol)
+  """The head and rows of a table of recorded values, with the fields FIRST."""
+  fields = [field for field in FIRST if any(field in result for result in results.values())]
   extra = [f for f in ('draws_error', 'note') if any(r.get(f) for r in results.values())]
   rows = [
     [name, with_error(result.get('value'), result.get('error')), interval_text(result)]
     + [show(result.get(field)) for field in extra]
-    + [show(protocols[name].get(field)) for field in fields]
+    + [show(result.get(field)) for field in fields]
     for name, result in results.items()
   ]
   return ['metric', 'value', '95 % interval', *(f.replace('_', ' ') for f in extra), *fields], rows
+
+
+def details_of(results: Mapping[str, Mapping[str, Any]], besides=FIRST) -> list[str]:
+  """What recorded values depend on besides some fields: a line for all values that share it,
+  'recon, kl: read digits test, draws 4'."""
+  names = {}
+  for name, result in results.items():
+    rest = {field: x for field, x in protocol_of(result).items() if field not in besides}
+    names.setdefault(lines_of([rest]), []).append(name)
+  return [f'{", ".join(values)}: {line}' for line, values in names.items() if line]
 
 
 def show(x: Any) -> str:

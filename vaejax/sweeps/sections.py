@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from vaejax.reporting import page
-from vaejax.reporting import values as value_texts
 from vaejax.reporting.page import is_number
+from vaejax.reporting.values import details_of
 from vaejax.sweeps import paired
 
 NOT_METRICS = ('step', 'split', 'seconds', 'member', 'steps_per_s', 'final')
@@ -21,10 +21,8 @@ def mean_and_error(values: list[float]) -> tuple[float | None, float | None]:
 
 
 def protocol_section(protocols: dict[str, dict]) -> str:
-  """A table of what each value depends on."""
-  head, rows = value_texts.table_of(protocols)
-  rows = [row[:1] + row[3:] for row in rows]  # without value and interval
-  return f'<h2>Protocol</h2>{page.table(head[:1] + head[3:], rows)}' if rows else ''
+  """A line for each protocol, with its values."""
+  return page.section('Protocol', details_of(protocols, besides=())) if protocols else ''
 
 
 def paired_section(settings: Sequence[Any], comparisons: list[paired.Comparison]) -> str:
