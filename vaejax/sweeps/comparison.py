@@ -145,6 +145,7 @@ def read_sweep(folder: Path, label: str) -> list[Entry]:
   names = [name for name in names if name not in own]
   protocols, entries, seen = sweep_files.read_protocols(folder), [], set()
   rows = read_rows(folder / 'metrics.jsonl')
+  rows = [{name: x for name, x in row.items() if name not in own} for row in rows]
   for setting in summary.group_settings(fields, results, names):
     members = [number for number in setting.members if number in results]
     if not members:

@@ -61,7 +61,8 @@ def write_summary(folder: Path) -> str:
     order = order if order in names else ''
     write_results(folder, values, results, names)
     own = sweep_files.read_own(folder)
-    names = [name for name in names if name not in own]
+    shared = lambda named: {name: x for name, x in named.items() if name not in own}
+    names = list(shared(dict.fromkeys(names)))
     settings = group_settings(values, results, names, order, best.startswith('-'))
     write_settings(folder, settings, names)
     comparisons = paired.compare(settings, values, results, names)
@@ -73,9 +74,9 @@ def write_summary(folder: Path) -> str:
       f'<h2>Settings{", best first" if order else ""}</h2><p>{escape(caption(settings))}</p>',
       page.table(*format_settings(settings, names)),
       sections.paired_section(settings[:MAX_SHOWN], comparisons),
-      sections.curves(settings[:MAX_SHOWN], read_rows(folder / 'metrics.jsonl')),
+      sections.curves(settings[:MAX_SHOWN], map(shared, read_rows(folder / 'metrics.jsonl'))),
       page.pictures(logs[0].parent / 'images'),
-      sections.protocol_section(sweep_files.read_protocols(folder)),
+      sections.protocol_section(shared(sweep_files.read_protocols(folder))),
       page.config_table(config),
     ]
     write_atomic(folder / 'report.html', page.render(title, subtitle, parts))
