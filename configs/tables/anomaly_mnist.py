@@ -28,6 +28,7 @@ and .83 after 10,000 steps.
 """
 
 from functools import partial
+from math import hypot, isfinite
 from statistics import fmean
 
 from vaejax.config.table import Cell, Claim, Published, Table
@@ -157,10 +158,9 @@ def chosen(pairs, latents: int, digit: int) -> str:
   (other,) = (name for name, digits in HALVES.items() if digit not in digits)
   members = [of for of in pairs[f'{other}-{latents}'].values() if of]  # a frozen one has no values
   # A score that is not finite for some image has no AUROC.
-  known = [s for s in SCORES if all(of.get(f'auroc_{s}') for of in members)]
-  return max(
-    known, key=lambda s: fmean(x for of in members for x, _ in of[f'auroc_{s}']), default='none'
-  )
+  known = [s for s in SCORES if members and all(of.get(f'auroc_{s}') for of in members)]
+  of_score = lambda s: [x for of in members for x, _ in of[f'auroc_{s}'] if isfinite(x)]
+  return max(known, key=lambda s: fmean(of_score(s)), default='none')
 
 
 def by_digit(pairs):
@@ -180,7 +180,8 @@ def by_digit(pairs):
 
 
 def means(data: str, pairs):
-  """The means over digits: of each score, and on MNIST of the chosen one."""
+  """The means over digits: of each score, and on MNIST of the chosen one; for the seeds that all
+  digits have."""
   values, choices = {}, by_digit(pairs)[0] if data == 'mnist' else {}
   for latents in PUBLISHED:
     members = [
@@ -188,14 +189,19 @@ def means(data: str, pairs):
       for setting, of in pairs[f'{data}-{latents}'].items()
     ]
     values[f'latents={latents}'] = {
-      name: [
-        (fmean(value for value, _ in of_seed), None)
-        for of_seed in zip(*(of[name] for of in members), strict=True)
-      ]
+      name: [mean_of(of_seed) for of_seed in zip(*(of[name] for of in members), strict=True)]
       for name in CHOSEN | AUROC
       if all(of.get(name) for of in members)
     }
-  return values, {}
+  text = 'over test examples, as if those of the digits were independent'
+  return values, {name: {'error_of_mean': text} for name in CHOSEN | AUROC}
+
+
+def mean_of(of_digits):
+  """The mean of (value, error) of each digit, NaN if one is NaN, and its error."""
+  values, errors = zip(*of_digits, strict=True)
+  error = None if None in errors else hypot(*errors) / len(errors)
+  return fmean(values), error
 
 
 def beats(latents: int) -> Claim:

@@ -9,7 +9,7 @@ from vaejax.config.load import PROJECT, import_file, load_config
 from vaejax.config.table import MODES
 from vaejax.config.tables import load_table
 from vaejax.data import splits
-from vaejax.sweeps import plan
+from vaejax.sweeps import derived, plan
 
 TABLE = import_file(PROJECT / 'configs/tables/anomaly_mnist.py')
 
@@ -113,7 +113,9 @@ def test_means_are_over_digits_and_claims_are_of_them():
   values, _ = TABLE.means('mnist', PAIRS)
   ((chosen, error),) = values['latents=2']['auroc_chosen']
   assert chosen == pytest.approx((0 + 1 + 2 + 3 + 4) / 100 + (5 + 6 + 7 + 8 + 9) / 200)
-  assert error is None and values['latents=2']['auroc_kl'][0][0] == pytest.approx(0.225)
+  assert error == pytest.approx(0.1 / np.sqrt(10)) and values['latents=2']['auroc_kl'][0][
+    0
+  ] == pytest.approx(0.225)
   assert 'auroc_chosen' not in TABLE.means('low', PAIRS)[0]['latents=2']
   assert [fmean(x) for x in TABLE.PUBLISHED.values()] == pytest.approx([0.855, 0.718])
   two, many = load_table('anomaly_mnist', 'short').claims
@@ -132,6 +134,41 @@ def test_without_a_value_of_a_digit_there_is_no_mean():
   without = {k: x for k, x in PAIRS['high-32']['left_out=1'].items() if k != 'auroc_ratio'}
   high = PAIRS['high-32'] | {'left_out=1': without}
   assert TABLE.chosen({**PAIRS, 'high-32': high}, 32, 3) != 'ratio'
+
+
+def test_a_half_without_values_chooses_no_score():
+  low = {setting: {} for setting in PAIRS['low-2']}
+  values, protocols = TABLE.by_digit({**PAIRS, 'low-2': low})
+  assert values['latents=2, left_out=7'] == {f'{kind}_chosen': [] for kind in TABLE.STATISTICS}
+  assert 'none with 2 latents: 5 6 7 8 9' in protocols['auroc_chosen']['score']
+  assert 'auroc_chosen' not in TABLE.means('mnist', {**PAIRS, 'low-2': low})[0]['latents=2']
+
+
+def test_means_are_over_the_seeds_that_all_digits_have():
+  """Of a record whose digit 4 is frozen with seed 0, and whose digit 6 has no KL with seed 2."""
+
+  def member(digit, seed):
+    value = lambda kind, score: None if (digit, seed, score) == (6, 2, 'kl') else seed + digit / 10
+    named = {f'{k}_{s}': value(k, s) for k in TABLE.STATISTICS for s in TABLE.SCORES}
+    named = {} if (digit, seed) == (4, 0) else named
+    return {
+      'setting': f'left_out={digit}',
+      'seed': seed,
+      'values': named,
+      'errors': dict.fromkeys(named, 0.1),
+    }
+
+  members = [member(digit, seed) for digit in range(10) for seed in range(3)]
+  values, _ = TABLE.means('mnist', {**PAIRS, 'mnist-2': derived.pairs({'members': members})})
+  of = lambda name: [value for value, _ in values['latents=2'][name]]
+  assert of('auroc_recon') == pytest.approx([np.nan, 1.45, 2.45], nan_ok=True)
+  assert of('auroc_kl') == pytest.approx([np.nan, 1.45, np.nan], nan_ok=True)
+
+
+def test_a_seed_that_is_not_finite_does_not_choose():
+  low = {setting: dict(of) for setting, of in PAIRS['low-2'].items()}
+  low['left_out=0']['auroc_recon'] = [(np.nan, None), (0.7, 0.1)]
+  assert TABLE.chosen({**PAIRS, 'low-2': low}, 2, 7) == 'kl'
 
 
 def test_the_number_of_seeds_can_be_chosen(project, tmp_path):

@@ -33,6 +33,7 @@ CASES = {
   'style, no pairs': ({'pairs': 'False'}, 'elbo', STYLE),
   'style, stream': ({'data.mode': 'stream'}, 'elbo', STYLE),
   'vaegan': ({}, 'elbo', 'vaegan.py:smoke'),
+  'factor': ({}, 'elbo', 'beta_vae.py:factor,smoke'),
   'packing': ({'packing': '4', 'conditional': 'True'}, 'elbo', 'gan.py:smoke'),
 }
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from run_eval import example_of, values
+from run_eval import example_of, values, with_errors
 
 from vaejax import scores
 from vaejax.cli.main import main
@@ -127,6 +127,29 @@ def test_data_without_labels(project):
     anomaly.make(case.method, case.config, example_of((8, 8, 1)))
 
 
+def test_a_score_that_is_not_finite_for_a_row_has_a_note(project, monkeypatch):
+  case, names = Case(hyper__left_out='3'), ['kl', 'recon']
+  finite = scores.make
+
+  def make(method, draws, samples):
+    """The scores `names` of two rows are not finite."""
+    score, bad = finite(method, draws, samples), jnp.arange(ROWS) < 2
+    spoilt = lambda name, x: jnp.where(bad & (name in names), jnp.nan, x)
+    return lambda v, batch: {name: spoilt(name, x) for name, x in score(v, batch).items()}
+
+  monkeypatch.setattr(scores, 'make', make)
+  batch = {**case.batch, 'mask': jnp.ones(ROWS)}
+  found = with_errors(case.eval(), case.variables, case.hyper, test=batch)
+  assert 'auroc_kl' not in found and 'auroc_squared_error' in found
+  note = 'recon is not finite for 2 of 60 rows; kl is not finite for 2 of 60 rows'
+  assert found['anomaly_outliers'].note == note
+  names[:] = scores.NAMES
+  with pytest.raises(
+    UserError, match='no score is finite: neg_elbo is not finite for 2 of 60 rows'
+  ):
+    case.values()
+
+
 @pytest.fixture(scope='module')
 def runs(tmp_path_factory):
   """A run without class 3, and a background sweep of members without 2 and 3."""
@@ -135,6 +158,10 @@ def runs(tmp_path_factory):
   assert main(['train', f'--config={config},left_out=3', f'--workdir={folder}/run']) == 0
   sweep = ['sweep', f'--config={config},background', '--grid', 'left_out=2,3']
   assert main([*sweep, f'--workdir={folder}/sweep']) == 0
+  sweep[-1] = 'left_out=2'
+  assert main([*sweep, f'--workdir={folder}/one']) == 0
+  plain = 'configs/vae.py:digits,smoke,batch_size=11'
+  assert main(['train', f'--config={plain}', f'--workdir={folder}/all']) == 0
   return folder
 
 
@@ -173,3 +200,21 @@ def test_a_background_sweep_must_have_left_out_the_same_class(project, runs):
   assert 'auroc_ratio' in case.values()
   # A member of a stack whose class no background model left out.
   assert 'auroc_ratio' not in case.values(hyper={'left_out': jnp.float32(4)})
+
+
+@pytest.mark.slow
+def test_a_single_background_model_must_have_left_out_the_same_class(project, runs):
+  for folder, other in (('one', '2'), ('sweep/members/1', '3'), ('run', '3')):
+    background = {'eval__anomaly__background': f'{runs}/{folder}'}
+    with pytest.raises(UserError, match=r'has not left out the same class .* left out class 5'):
+      Case(hyper__left_out='5', **background).eval()
+    with pytest.raises(UserError, match=r'has not left out the same class .* left out nothing'):
+      Case('vae:digits', eval__anomaly__label='5', **background).eval()
+    case = Case(hyper__left_out=other, **background)
+    assert case.eval().protocol['background_left_out'] == 'the same class'
+    assert 'auroc_ratio' in case.values()
+    assert 'auroc_ratio' not in case.values(hyper={'left_out': jnp.float32(4)})
+  # One that left out nothing fits all, and the protocol says so.
+  case = Case(hyper__left_out='5', eval__anomaly__background=f'{runs}/all')
+  assert case.eval().protocol['background_left_out'] == 'nothing'
+  assert 'auroc_ratio' in case.values()

@@ -79,6 +79,19 @@ def test_a_perfect_code_scores_one():
   assert len(values) == 1 + 2 * 9
 
 
+def test_scores_do_not_depend_on_the_order_of_rows():
+  """In a grid's order, each second row has an even value of the last factor, and the first rows
+  have few values of the first one."""
+  factors = np.indices((3, 4, 33, 6)).reshape(4, -1).T[:, [0, 1, 3]]
+  image = np.float32(factors - factors.mean(0))[..., None, None]
+  grid = {'image': image, 'factors': np.int32(factors), 'mask': np.ones(2376, np.float32)}
+  order = np.random.default_rng(1).permutation(2376)
+  turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+  values, want = (scores(turn, {k: x[i] for k, x in grid.items()}) for i in (slice(None), order))
+  for name, estimate in values.items():
+    assert estimate.value == pytest.approx(want[name].value, abs=0.06), name
+
+
 def test_a_rotated_code_scores_less():
   perfect = scores(np.eye(3))
   turned = scores(np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0])

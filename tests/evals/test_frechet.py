@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from run_eval import example_of, with_errors
 
 from vaejax.config import eval_settings
+from vaejax.config.load import load_config
 from vaejax.core.devices import make_mesh
 from vaejax.core.passes import make_pass
 from vaejax.data import source
@@ -16,6 +17,7 @@ from vaejax.errors import UserError
 from vaejax.eval_type import Eval
 from vaejax.evals import fid, frechet, frechet_vgg16, kernel, kernel_vgg16, kid, precision_recall
 from vaejax.evaluation import features
+from vaejax.evaluation.evals import make_protocol
 from vaejax.evaluation.judges import Judge
 from vaejax.metrics import frechet as frechet_metric
 from vaejax.metrics import kernel as kernel_metric
@@ -93,7 +95,9 @@ def test_the_distance_of_samples_and_its_floor_of_equal_numbers_of_rows(judge):
 def test_a_small_training_split_has_a_note(judge):
   e = frechet.make(toy(), config(), EXAMPLE)
   got = with_errors(e, **streams(train=40))
-  assert got['frechet_mnist_floor'].note == 'of 40 rows each, all that the training split has'
+  assert (
+    got['frechet_mnist_floor'].note == 'of 40 rows each, all the training rows that it was given'
+  )
   assert got['frechet_mnist'].note == ''
 
 
@@ -212,3 +216,23 @@ def test_a_pass_reads_as_many_training_rows_as_are_tested(judge, kind, beside):
   for stream, rows in (('train', images[::3]), ('test', images[:30])):
     (got,) = (x for name, x in seen[stream].items() if name.endswith('features'))
     np.testing.assert_allclose(got, rows.reshape(30, 6) / 255, atol=1e-6)
+
+
+def test_a_floor_without_the_left_out_class(judge):
+  """It has the spaced training rows of other classes; the protocol names the class."""
+  images = RANDOM.integers(0, 256, (90, *SHAPE), np.uint8)
+  rows = {'image': images, 'label': np.int32(np.arange(90) // 3 % 3)}
+  split = tables({'train': rows, 'test': {name: x[:30] for name, x in rows.items()}})
+  train, test = (source.make(split[name], 1, 'none') for name in ('train', 'test'))
+  method = toy(lambda v, key, n, given: {'image': jnp.zeros((n, *SHAPE))})
+  evals = {'frechet': frechet.make(method, config(frechet={'resamples': 0}), test.example)}
+  a_pass = make_pass(evals, method, test, 8, make_mesh(), train=train, leave_out=('train',))
+  hyper = {'left_out': jnp.float32(1)}
+  (got,), _ = a_pass.finish(a_pass.start(Variables({}, {}), hyper, jax.random.key(0)))
+  floor = got['frechet']['frechet_mnist_floor']
+  assert floor.n == 20 and floor.note.endswith(
+    '20 rows each, all the training rows that it was given'
+  )
+  of_run = load_config('configs/anomaly.py:digits,smoke')
+  protocol = make_protocol(of_run, evals, {'test': {'read': ''}})('test', 0, False)['frechet']
+  assert protocol['left_out_of_train'] == 'class hyper.left_out' and 'left_out' not in protocol

@@ -171,7 +171,7 @@ def test_factorvae_adds_the_critics_logit():
   np.testing.assert_allclose(value, jnp.mean(recon + 2 * kl + 7 * logit), rtol=1e-5)
   np.testing.assert_allclose(logged['tc'], jnp.mean(logit), rtol=1e-5)
   found = method.metrics(v, batch(), KEY, hyper)
-  np.testing.assert_allclose(found['logit_real'], logit, rtol=1e-5)
+  np.testing.assert_allclose(found['tc'], logit, rtol=1e-5)
   assert method.batches == 2
 
 

@@ -154,6 +154,12 @@ def test_a_derived_cell_is_made_of_earlier_ones_and_follows_them(command, tmp_pa
   rows = {r['value']: r for r in json.loads((tmp_path / 't' / 'table.json').read_text())['rows']}
   assert status == 0 and 'measured: is done already' in log
   assert rows['elbo']['ours']['value'] == 6 and rows['elbo']['protocol'] == {'factor': 3}
+  # Without any finite value there is a line.
+  line = 'd: no values of twice: runs that they are derived from have none'
+  assert line not in log
+  program.write_text(DERIVED.replace('1.0, FIRST', 'float("nan")').replace(', 7.0', ''))
+  status, _, log = command()
+  assert status == 1 and line in log
 
 
 PARTS = """

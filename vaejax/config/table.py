@@ -16,7 +16,8 @@ MODES = ('whole', 'short', 'smoke')
 # 'left_out=3', or '' without axes.
 Results = Mapping[tuple[str, str], Mapping[str, list[float]]]
 
-# {setting: {value: [(value, standard error over examples or None) for each seed]}} of a cell.
+# {setting: {value: [(value, standard error over examples or None) for each seed]}} of a cell. The
+# value of a seed is NaN if it has no finite one.
 Pairs = Mapping[str, Mapping[str, list[tuple[float, float | None]]]]
 
 

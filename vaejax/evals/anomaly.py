@@ -35,9 +35,11 @@ def make(method: Method, config, example: Example) -> Eval:
   metrics/detection.py), and `anomaly_outliers` and `anomaly_inliers`, the numbers of rows. Outliers
   are the rows of the class that the run left out, those of the class or factor value
   `eval.anomaly.label`, or the test split of the dataset `eval.anomaly.outliers`; inliers are the
-  other rows of the tested split. Rows without a label are left out.
+  other rows of the tested split. Rows without a label are left out. A score that is not finite for
+  some row cannot rank it and has no values; a note of `anomaly_outliers` says so.
 
-  Raises UserError for a method without scores, and for outliers that are unknown.
+  Raises UserError for a method without scores, for outliers that are unknown, and if no score is
+  finite for all rows.
   """
   settings = config.eval.anomaly
   known = scores.names(method)
@@ -48,9 +50,11 @@ def make(method: Method, config, example: Example) -> Eval:
   others = {STREAM: other_data(method, config, example)} if settings.outliers else {}
   is_outlier, what = (None, settings.outliers) if others else labelled(config, example)
   score = scores.make(method, settings.draws, settings.samples)
-  ratio = None
+  ratio, protocol = None, {}
   if settings.background:
-    ratio = backgrounds.make(settings.background, example, settings.samples, config.hyper)
+    arguments = settings.background, example, settings.samples, config.hyper
+    ratio, without = backgrounds.make(*arguments)
+    protocol = {'background': settings.background, 'background_left_out': without}
     known = *known, scores.RATIO
 
   def scored(v, batch, hyper):
@@ -79,22 +83,25 @@ def make(method: Method, config, example: Example) -> Eval:
       raise UserError(
         f'it needs outliers and inliers, but there are {outliers:,} and {inliers:,} tested'
       )
-    result = {}
+    result, missing = {}, []
     for name in known:
       pair = [np.asarray(part[f'anomaly_{name}'], np.float64) for part in (outer, inner)]
-      if all(np.isfinite(x).all() for x in pair):
-        values = detection(*pair)
-        result |= {f'{kind}_{name}': estimate for kind, estimate in values.items()}
-    counts = {'anomaly_outliers': outliers, 'anomaly_inliers': inliers}
-    result |= {name: Estimate(float(count)) for name, count in counts.items()}
+      if bad := sum(np.count_nonzero(~np.isfinite(x)) for x in pair):
+        missing.append(f'{name} is not finite for {bad:,} of {outliers + inliers:,} rows')
+        continue
+      values = detection(*pair)
+      result |= {f'{kind}_{name}': estimate for kind, estimate in values.items()}
+    if not result:
+      raise UserError(f'no score is finite: {"; ".join(missing)}. Evaluate an earlier checkpoint')
+    result['anomaly_outliers'] = Estimate(float(outliers), note='; '.join(missing))
+    result['anomaly_inliers'] = Estimate(float(inliers))
     return {name: e._replace(n=outliers + inliers) for name, e in result.items()}
 
   def value_names():
     of_scores = [f'{kind}_{name}' for name in known for kind in STATISTICS]
     return [*of_scores, 'anomaly_outliers', 'anomaly_inliers']
 
-  protocol = {'outliers': what, 'draws': settings.draws, 'samples': settings.samples}
-  protocol |= {'background': settings.background} if settings.background else {}
+  protocol |= {'outliers': what, 'draws': settings.draws, 'samples': settings.samples}
   extracts = {'test': extract, **({STREAM: extract} if others else {})}
   return Eval(extracts, finish, value_names, protocol, others=others)
 

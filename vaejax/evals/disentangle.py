@@ -56,7 +56,7 @@ def make(method: Method, config, example: Example) -> Eval:
 
   metrics/disentanglement defines each score. Errors are by the bootstrap over rows, with
   new votes and fits. That of mig_chen is over draws of z, for the q(z) of these rows. Fitted scores
-  use every second row for training and the others for testing.
+  use a random half of the rows for training and the others for testing.
 
   Factors with one value are left out. Raises UserError for a method without latents, for data with
   fewer than two factors of two values, and without scikit-learn.
@@ -99,7 +99,8 @@ def make(method: Method, config, example: Example) -> Eval:
     **({'factors_left_out': ', '.join(constant)} if constant else {}),
     'rows': f'the first {LIMIT:,}',
     'bins': information.BINS,
-    'draws': settings.draws,
+    'draws': f'{settings.draws:,}, each of another row, at random',
+    'halves': 'of the rows, at random: one to train the fitted scores, one to test them',
     'votes': f'{settings.votes - settings.votes // 3} to train, {settings.votes // 3} to test, '
     f'each of {votes.BATCH} rows or pairs',
     'dci_regressor': prediction.describe(settings.regressor, settings.trees),
@@ -151,10 +152,11 @@ def prepare(factors: np.ndarray, names: list[str]) -> tuple[np.ndarray, str]:
 
 def chen(rows, factors: np.ndarray, draws: int) -> Estimate:
   """mig_chen."""
-  of_draws = aggregate.densities(
-    rows['code_mean'], rows['code_scale'], rows['code_sample'][:draws], factors
-  )
-  count, random = len(of_draws.joint), np.random.default_rng(0)
+  random = np.random.default_rng(0)
+  order = random.permutation(len(factors))  # the first rows may have few values of a factor
+  mean, scale, factors = (x[order] for x in (rows['code_mean'], rows['code_scale'], factors))
+  of_draws = aggregate.densities(mean, scale, rows['code_sample'][order[:draws]], factors)
+  count = len(of_draws.joint)
   value = lambda picked: information.mig(aggregate.gap_tables(of_draws, factors, picked))
   again = [value(random.integers(count, size=count)) for _ in range(BINNED_RESAMPLES)]
   return resampled(value(None), again, (0, 1))
@@ -176,8 +178,9 @@ def binned(code: np.ndarray, factors: np.ndarray) -> dict[str, Estimate]:
 
 def fitted(code: np.ndarray, factors: np.ndarray, settings) -> dict[str, Estimate]:
   """The scores FITTED of codes [N, L]."""
-  random, half = np.random.default_rng(0), np.arange(0, len(code), 2)
-  halves = half, np.setdiff1d(np.arange(len(code)), half)
+  random = np.random.default_rng(0)
+  # Not every second row: in the order of a grid they would have other values of the last factor.
+  halves = np.array_split(random.permutation(len(code)), 2)
   value = fit(code, factors, *halves, settings, 0)
   again = [
     fit(code, factors, *(random.choice(x, len(x)) for x in halves), settings, i + 1)

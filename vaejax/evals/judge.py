@@ -97,7 +97,7 @@ def make(method: Method, config, example: Example) -> Eval:
   names = ['classes_covered', 'class_entropy']
   names += ['confidence'] + ['judge_accuracy'] * (judge.accuracy is not None)
   names += ['classes_absent'] * bool(len(absent))
-  names += ['label_agreement', 'label_agreement_least'] if labelled else []
+  names += ['label_agreement', 'label_agreement_least', 'judge_unlabelled'] if labelled else []
   binarised = config.data.binarise
   return Eval(
     {'samples': extract},

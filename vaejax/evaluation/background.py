@@ -17,13 +17,14 @@ from vaejax.types import Batch, Example, Hyper, averaged
 
 def make(
   workdir: str, example: Example, samples: int, hyper: Mapping[str, float]
-) -> Callable[[Batch, Hyper], jax.Array]:
-  """Returns (batch, hyper) -> -log p(x) under the run in a workdir, in nats, [B]. Pure.
+) -> tuple[Callable[[Batch, Hyper], jax.Array], str]:
+  """Returns (batch, hyper) -> -log p(x) under the run in a workdir, in nats, [B], pure; and what it
+  left out of training: 'the same class' or 'nothing'.
 
   If the workdir has a sweep, it is the member that left out the class hyper['left_out'], so each
-  member of an evaluated sweep has its own background model; NaN without such a member. Raises
-  UserError if there is no such run, if it has other data or no likelihood, and if a sweep has no
-  member for the run whose hyper-parameters are `hyper`.
+  member of an evaluated sweep has its own background model. If no model left out that class, it is
+  NaN, except under a single run that left out nothing. Raises UserError if there is no such run, if
+  it has other data or no likelihood, and if none fits the run whose hyper-parameters are `hyper`.
   """
   folder = Path(workdir).expanduser()
   runs = open_runs(folder)
@@ -32,13 +33,14 @@ def make(
   if 'log_weight' not in first.method.predict:
     raise UserError(f'the background model {folder} has no likelihood. Use a run of a VAE')
   nll = scores.make_nll(first.method, samples)
-  if len(runs) == 1:
-    return lambda batch, hyper: nll(averaged(first.state), batch)
+  if left_out.FIELD not in first.config.hyper:
+    return (lambda batch, hyper: nll(averaged(first.state), batch)), 'nothing'
   classes = np.asarray([run.config.hyper[left_out.FIELD] for run in runs], np.float32)
   if float(hyper.get(left_out.FIELD, np.nan)) not in classes:
+    has = 'has not' if len(runs) == 1 else 'has no member that'
     raise UserError(
-      f'the background sweep {folder} has no member that left out the same class as this run. Give '
-      f'a member that fits, such as {folder}/members/0'
+      f'the background model {folder} {has} left out the same class as this run. Give one that '
+      f'left out {described(hyper)}'
     )
   # As arrays on the device they are not copied into the program as constants.
   variables = jax.tree.map(lambda *x: jnp.stack(x), *(averaged(run.state) for run in runs))
@@ -48,7 +50,12 @@ def make(
     of_same = jax.tree.map(lambda x: x[jnp.argmax(is_same)], variables)
     return jnp.where(jnp.any(is_same), nll(of_same, batch), jnp.nan)
 
-  return of_member
+  return of_member, 'the same class'
+
+
+def described(hyper: Mapping[str, float]) -> str:
+  """What a run left out: 'class 3', or 'nothing'."""
+  return f'class {hyper[left_out.FIELD]:g}' if left_out.FIELD in hyper else 'nothing'
 
 
 def open_runs(folder: Path) -> list[trained.TrainedRun]:
@@ -60,7 +67,7 @@ def open_runs(folder: Path) -> list[trained.TrainedRun]:
   numbers = [n for stack in sweep_files.read_sweep(folder)['stacks'] for n in stack]
   runs = [trained.open_run(folder, silent, member=number) for number in sorted(numbers)]
   values = [run.config.hyper.get(left_out.FIELD) for run in runs]
-  if None in values or len(set(values)) < len(values):
+  if len(runs) > 1 and (None in values or len(set(values)) < len(values)):
     raise UserError(
       f'the background sweep {folder} must have one member for each left-out class. Use a member, '
       f'{folder}/members/K'

@@ -135,15 +135,17 @@ def make_protocol(
   code = code_version()
 
   def protocol(split: str, step: int, ema: bool) -> dict[str, dict]:
-    origin, without = provenance[split], {}
-    if left_out.FIELD in config.hyper and 'test' in left_out.streams(split):
-      without = {'left_out': f'class hyper.{left_out.FIELD}'}
+    origin = provenance[split]
+    streams = left_out.streams(split) if left_out.FIELD in config.hyper else ()
+    entries = {'test': 'left_out', 'train': 'left_out_of_train'}
+    text = f'class hyper.{left_out.FIELD}'
+    without = lambda e: {entries[s]: text for s in streams if s == 'test' or s in e.extract}
     return {
       name: {
         'split': split,
         'read': origin['read'],
         'content': origin.get('content', ''),
-        **without,
+        **without(e),
         **e.protocol,
         'binarisation': binarisation,
         'likelihood': likelihood,

@@ -25,7 +25,8 @@ def make(
 
   If both splits have one distribution, no sampler is expected to be below the floor. It has as many
   training rows as the split has, evenly spaced, because a distance falls with the number of rows.
-  With a smaller training split, both sides have its number of rows, and a note says so.
+  With fewer, in a smaller training split or without the rows of a left-out class, both sides have
+  that number of rows, and a note says so.
   """
 
   def extract(variables, batch, key, hyper):
@@ -38,7 +39,7 @@ def make(
     floor = statistic(evenly(of['train'], n), evenly(of['test'], n))
     floor = floor._replace(n=n)
     if n < len(of['test']):
-      note = f'of {n:,} rows each, all that the training split has'
+      note = f'of {n:,} rows each, all the training rows that it was given'
       floor = floor._replace(note='; '.join(filter(None, (floor.note, note))))
     return {name: statistic(of['samples'], of['test']), f'{name}_floor': floor}
 
@@ -49,7 +50,7 @@ def make(
     {
       **features.protocol,
       'reference': 'the tested split',
-      'floor': 'as many rows of the training split, evenly spaced',
+      'floor': 'as many rows of the training split, evenly spaced before a class is left out',
       'images': 'in [0, 1], not binarised; decoders give the means of p(x|z)',
       **(protocol or {}),
     },

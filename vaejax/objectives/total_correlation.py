@@ -69,10 +69,8 @@ def decompose(z: jax.Array, q: Gaussian, log_prior: jax.Array, estimator: str, r
   return Parts(given_x - joint, joint - product, product - log_prior)
 
 
-def permute(z: jax.Array, key: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+def permute(z: jax.Array, key: jax.Array) -> jax.Array:
   """The codes z [B, L] with each dimension permuted independently over the rows: draws from the
-  product of the marginals (Kim & Mnih 2018, arXiv:1802.05983, algorithm 1). Rows where `mask` [B]
-  is 0 come last in z and are permuted among themselves."""
+  product of the marginals (Kim & Mnih 2018, arXiv:1802.05983, algorithm 1)."""
   order = jax.random.uniform(key, z.shape)
-  order = order if mask is None else order + 2 * (mask == 0)[:, None]
   return jnp.take_along_axis(z, jnp.argsort(order, axis=0), axis=0)
