@@ -23,8 +23,8 @@ class Estimate(NamedTuple):
       examples; None if nothing is drawn, or if it is unknown.
     note: a warning about the value; '' for none.
     n: number of examples that the value is computed from; None: all that its eval was given.
-    own: whether it means something in its run alone, as a value of latent dimension J, of which
-      each seed has its own order: tables over seeds leave it out.
+    unordered: whether its name has a number that means another thing in each run, as that of a
+      latent dimension. Tables over seeds leave it out.
   """
 
   value: float
@@ -33,12 +33,12 @@ class Estimate(NamedTuple):
   draws_error: float | None = None
   note: str = ''
   n: int | None = None
-  own: bool = False
+  unordered: bool = False
 
   def to_json(self) -> dict:
     """The fields of the estimate that are known; `error` always."""
     fields = {k: x for k, x in self._asdict().items() if x is not None and x != ''}
-    del fields['own']
+    del fields['unordered']
     return {'value': self.value, 'error': self.error, **fields}
 
   def scaled(self, factor: float) -> 'Estimate':

@@ -106,7 +106,7 @@ def test_values_of_a_latent_dimension_stay_with_their_members(folder, capsys):
   shown = capsys.readouterr().out
   assert 'active_units' in shown and 'kl_dim_' not in shown
   assert 'kl_dim_0' in read(folder / 'members/1/evaluation.json')
-  assert 'own' not in read(folder / 'members/1/evaluation.json')['kl_dim_0']
+  assert 'unordered' not in read(folder / 'members/1/evaluation.json')['kl_dim_0']
   assert table(folder / 'results.csv')[1]['kl_dim_0']
   assert 'active_units' in table(folder / 'table.csv')[0]
   assert 'kl_dim_0' not in table(folder / 'table.csv')[0]

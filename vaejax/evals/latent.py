@@ -83,7 +83,7 @@ def make(method: Method, config, example: Example) -> Eval:
     values = of_means(np.asarray(rows['code_mean'], np.float64))
     if listed:
       kls = enumerate(rows['code_kl'].T)
-      values |= {f'kl_dim_{j}': mean(x)._replace(own=True) for j, x in kls}
+      values |= {f'kl_dim_{j}': mean(x)._replace(unordered=True) for j, x in kls}
     return values | of_aggregate(rows, draws, compare=not model.conditions)
 
   compared = ['aggregate_kl', 'aggregate_kl_lower', 'dimension_kl']

@@ -103,14 +103,14 @@ def write_results(
   path = folder / 'results.json'
   saved = read_json(path) if path.is_file() else {'protocols': {}, 'members': []}
   rows, of_values, counts = {row['member']: row for row in saved['members']}, {}, {}
-  own = set()
+  unordered = set()
   for member, step, of_evals in zip(members, np.asarray(steps).tolist(), values, strict=True):
     row = {'member': member.number, 'step': max(step, ~step), 'frozen': step < 0}
     same = row.items() <= rows.get(member.number, {}).items()
     old = rows[member.number] if same else {}
     of_values |= saved['protocols'] if same else {}
     named = {f'{prefix}{k}': e for of_eval in of_evals.values() for k, e in of_eval.items()}
-    own |= {name for name, e in named.items() if e.own}
+    unordered |= {name for name, e in named.items() if e.unordered}
     row['values'] = {**old.get('values', {}), **{name: e.value for name, e in named.items()}}
     # Standard errors over examples.
     row['errors'] = {**old.get('errors', {}), **{name: e.error for name, e in named.items()}}
@@ -123,8 +123,8 @@ def write_results(
   for name, of_members in counts.items():
     of_values[name] = {'n': span(of_members), **of_values[name]}
   members = [rows[number] for number in sorted(rows)]
-  own = {*saved.get('own', ()), *own}
-  write_json(path, {'protocols': of_values, 'members': members, 'own': sorted(own)})
+  unordered = {*saved.get('unordered', ()), *unordered}
+  write_json(path, {'protocols': of_values, 'members': members, 'unordered': sorted(unordered)})
 
 
 def span(counts: set[int | None]) -> int | str | None:
@@ -140,13 +140,13 @@ def read_results(stack: Path) -> dict[int, dict]:
   return {row['member']: {'errors': {}, **row} for row in rows}
 
 
-def read_own(workdir: Path) -> set[str]:
-  """The names of the values of a sweep that mean nothing over seeds, see estimates.Estimate.own."""
-  own = set()
+def read_unordered(workdir: Path) -> set[str]:
+  """The names of the values of a sweep that are `unordered`, see vaejax.estimates.Estimate."""
+  unordered = set()
   for number in range(len(read_sweep(workdir)['stacks'])):
     path = stack_folder(workdir, number) / 'results.json'
-    own.update(read_json(path).get('own', ()) if path.is_file() else ())
-  return own
+    unordered.update(read_json(path).get('unordered', ()) if path.is_file() else ())
+  return unordered
 
 
 def read_protocols(workdir: Path) -> dict[str, dict]:

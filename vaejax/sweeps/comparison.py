@@ -141,11 +141,11 @@ def read_sweep(folder: Path, label: str) -> list[Entry]:
   """An entry for each setting of a sweep that has finished members, in their order."""
   fields, results = sweep_files.read_sweep(folder)['values'], summary.read_results(folder)
   names = dict.fromkeys(name for row in results.values() for name in row['values'])
-  own = sweep_files.read_own(folder)
-  names = [name for name in names if name not in own]
+  unordered = sweep_files.read_unordered(folder)
+  names = [name for name in names if name not in unordered]
   protocols, entries, seen = sweep_files.read_protocols(folder), [], set()
   rows = read_rows(folder / 'metrics.jsonl')
-  rows = [{name: x for name, x in row.items() if name not in own} for row in rows]
+  rows = [{name: x for name, x in row.items() if name not in unordered} for row in rows]
   for setting in summary.group_settings(fields, results, names):
     members = [number for number in setting.members if number in results]
     if not members:

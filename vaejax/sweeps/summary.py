@@ -60,8 +60,8 @@ def write_summary(folder: Path) -> str:
     order = f'validation/{best.lstrip("-")}'  # the test split chooses nothing
     order = order if order in names else ''
     write_results(folder, values, results, names)
-    own = sweep_files.read_own(folder)
-    shared = lambda named: {name: x for name, x in named.items() if name not in own}
+    unordered = sweep_files.read_unordered(folder)
+    shared = lambda named: {name: x for name, x in named.items() if name not in unordered}
     names = list(shared(dict.fromkeys(names)))
     settings = group_settings(values, results, names, order, best.startswith('-'))
     write_settings(folder, settings, names)
@@ -99,7 +99,7 @@ def estimates_text(folder: Path, estimates: dict[int, dict[str, Estimate]]) -> s
   values, names = sweep_files.read_sweep(folder)['values'], {}
   results = {}
   for number, named in estimates.items():
-    names |= dict.fromkeys(name for name, e in named.items() if not e.own)
+    names |= dict.fromkeys(name for name, e in named.items() if not e.unordered)
     of_member = {name: e.value for name, e in named.items() if math.isfinite(e.value)}
     errors = {name: e.error for name, e in named.items()}
     results[number] = {'frozen': False, 'values': of_member, 'errors': errors}
