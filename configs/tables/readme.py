@@ -112,6 +112,7 @@ def mnist() -> tuple[Cell, ...]:
     Cell(
       'cvae_mnist',
       'configs/cvae.py:mnist',
+      seeds=3,
       evals=('elbo', 'judge'),
       values={
         'label_agreement': '% label agreement',

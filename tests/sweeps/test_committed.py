@@ -72,6 +72,15 @@ def test_rows_have_command_seeds_cost_values_and_choice():
   assert committed.render(table, {}).splitlines()[2:3] == ['']
 
 
+def test_settings_of_a_cell_share_its_row():
+  table = Table('t', 's', (), (Cell('a', 'c.py', {}, ('beta=1,4',)),), {'elbo': 'nats'})
+  record = make_record('a', [{'elbo': -90.0}, {'elbo': -92.0}], [{'elbo': 1.0}] * 2)
+  for member, beta in zip(record['members'], (1, 4), strict=True):
+    member.update(setting=f'beta={beta}', seed=0)
+  (line,) = committed.render(table, {'a': record}).splitlines()[2:3]
+  assert '| beta=1: -90 ± 1 nats; beta=4: -92 ± 1 nats |' in line
+
+
 def test_a_page_keeps_all_but_the_table():
   page = f'A\n<!-- reproduce --table=x -->\nold\n{committed.END}\nB'
   new = committed.replace(page, 'x', '| a |\n')

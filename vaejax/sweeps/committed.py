@@ -47,14 +47,11 @@ def replace(page: str, name: str, table: str) -> str:
 
 def render(table: Table, records: Mapping[str, dict]) -> str:
   """The table of the committed results and notes on how they were measured, as Markdown."""
-  rows, texts = make_rows(table, records), {}
-  for row in rows:
-    texts.setdefault((row.record['cell'], row.label), []).append(row)
+  rows = make_rows(table, records)
   lines = []
   for cell in table.cells:
-    for (name, _), of_label in texts.items():
-      if name == cell.name:
-        lines.append(cells_of(cell, of_label, table))
+    if of_cell := [row for row in rows if row.record['cell'] == cell.name]:
+      lines.append(cells_of(cell, of_cell, table))
   measured = {}
   for row in rows:
     measured.setdefault(table_text.measured_on(row.record), []).append(row.record['cell'])
@@ -69,14 +66,16 @@ def render(table: Table, records: Mapping[str, dict]) -> str:
 
 
 def cells_of(cell: Cell, rows: list[Row], table: Table) -> list[str]:
-  """The texts of a row, see HEAD."""
-  setting = rows[0].label.removeprefix(cell.name).removeprefix(', ')
-  values = ', '.join(filter(None, map(value_text, rows)))
+  """The texts of a row, see HEAD. Of several settings each has its values."""
+  texts = {}
+  for row in rows:
+    setting = row.label.removeprefix(cell.name).removeprefix(', ')
+    texts.setdefault(setting, []).append(value_text(row))
   seeds = f'{rows[0].seeds}' + f' ({rows[0].frozen} frozen)' * (rows[0].frozen > 0)
-  how = f'{setting}: {values}' if setting else values
+  values = '; '.join(f'{s}: ' * bool(s) + ', '.join(of) for s, of in texts.items())
   how_made = ', '.join(f'`{line}`' for line in commands(cell, table))
   cost = table_text.duration(rows[0].record['processor_seconds'])
-  return [how_made, seeds, cost, how, cell.chosen]
+  return [how_made, seeds, cost, values, cell.chosen]
 
 
 def value_text(row: Row) -> str:
