@@ -17,10 +17,13 @@ END = '<!-- end of the table -->'
 
 
 def write(name: str, table: Table, record: dict) -> None:
-  """Writes the record of a finished cell, and updates the page. Raises UserError."""
+  """Writes the record of a finished cell, without paths of this machine, and updates the page.
+  Raises UserError."""
   folder = PROJECT / table.committed
   folder.mkdir(parents=True, exist_ok=True)
   small = {field: x for field, x in record.items() if field != 'about'}
+  (cell,) = (c for c in table.cells if c.name == record['cell'])
+  small |= {'config': cell.config, 'fields': dict(cell.fields)}  # with {NAME}, not its workdir
   write_json(folder / f'{record["cell"]}.json', small)
   if table.page:
     path = PROJECT / table.page
