@@ -46,9 +46,10 @@ def finish(launch, processes, status=0):
   for one that waits for a slow start."""
   results = [launch.end(process) for process in processes]
   assert [r.status for r in results] == [status] * len(results), [r.err for r in results]
-  # Gloo's threads write at once: a line may begin in the middle of another.
+  # Gloo's threads write at once: a line may begin in the middle of another, or be only the number
+  # at its end.
   theirs = re.compile(
-    r'\[Gloo\]|.*connected peer ranks|[WIE][0-9]{4} |process \d of \d waits for the others'
+    r'\[Gloo\]|.*connected peer ranks|\d*$|[WIE][0-9]{4} |process \d of \d waits for the others'
   )
   lines = [line for r in results[1:] for line in (r.out + r.err).splitlines()]
   assert not [line for line in lines if not theirs.match(line)]
