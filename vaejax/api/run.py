@@ -15,6 +15,7 @@ from vaejax import scores
 from vaejax.api import inputs, programs
 from vaejax.data.classes import named_by_numbers
 from vaejax.errors import UserError
+from vaejax.lookup import nearest, task_names
 from vaejax.runs import trained
 from vaejax.types import Example, Method, Variables, averaged, zeros
 
@@ -62,6 +63,17 @@ class Run:
     self._conditions = self.method.latent.conditions if self.method.latent else ()
     *frames, _, _, _ = self.example.fields[self.example.data].shape
     self._at_once = max(1, programs.AT_ONCE // (frames or [1])[0])
+
+  def __getattr__(self, name: str) -> Any:
+    """A task of vaejax/tasks as a method, for example run.inpaint(images, mask='half')."""
+    if name in task_names():
+      from vaejax.api.tasks import method
+
+      return method(self, name)
+    raise AttributeError(f'a Run has no {name!r}{nearest(name, dir(self))}')
+
+  def __dir__(self) -> list[str]:
+    return sorted({*super().__dir__(), *task_names()})
 
   def __repr__(self) -> str:
     return f'<Run {self.folder}: {self.config.method} of {self.config.data.name}, step {self.step}>'
