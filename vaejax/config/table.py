@@ -32,6 +32,18 @@ class Published(NamedTuple):
   source: str = ''
 
 
+class Use(NamedTuple):
+  """A task of a trained cell, see vaejax/tasks.
+
+  Attributes:
+    command: the words of launch.py without --workdir: 'inpaint --mask=half --n=64'.
+    caption: of its picture on the table's page; '' shows none.
+  """
+
+  command: str
+  caption: str = ''
+
+
 class Cell(NamedTuple):
   """Runs that are trained and evaluated as one sweep. Each setting is a row of the table.
 
@@ -43,6 +55,8 @@ class Cell(NamedTuple):
     axes: the axes of the sweep besides the seed, as for --grid: 'hyper.left_out=0:10'.
     seeds: number of seeds, 0 to seeds - 1; --seeds replaces it.
     evals: names of the evals; (): those of the config.
+    tasks: {name: Use} of a cell of one run. Their scores are its values NAME.METRIC, and those of
+      baselines NAME.METRIC.BASELINE.
     published: {setting: {value: Published}}, where a setting is the text '' without axes.
     measure: instead of training, (folder, seeds, data_dir) -> {value: [a number for each seed]}, or
       a pair of that and a line for each part that could not be measured: then it is measured again.
@@ -60,6 +74,7 @@ class Cell(NamedTuple):
   axes: tuple[str, ...] = ()
   seeds: int = 1
   evals: tuple[str, ...] = ()
+  tasks: Mapping[str, Use] = {}
   published: Mapping[str, Mapping[str, Published]] = {}
   measure: Callable[[Path, int, Any], Measured | tuple[Measured, list[str]]] | None = None
   derive: Callable[[Mapping[str, Pairs]], tuple[Pairs, Mapping[str, dict]]] | None = None
@@ -89,6 +104,7 @@ class Table(NamedTuple):
     cost: measured or estimated, with the hardware.
     committed: a folder, relative to the project, where the record of each cell of the whole table
       is written too, as small JSON files; '' for none.
+    pictures: a folder, relative to the project, for the pictures of tasks; '' for none.
     page: a Markdown file, relative to the project, that has the committed results between the lines
       <!-- reproduce --table=NAME --> and <!-- end of the table -->.
   """
@@ -101,4 +117,5 @@ class Table(NamedTuple):
   claims: tuple[Claim, ...] = ()
   cost: str = ''
   committed: str = ''
+  pictures: str = ''
   page: str = ''
