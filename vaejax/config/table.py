@@ -55,8 +55,6 @@ class Cell(NamedTuple):
     axes: the axes of the sweep besides the seed, as for --grid: 'hyper.left_out=0:10'.
     seeds: number of seeds, 0 to seeds - 1; --seeds replaces it.
     evals: names of the evals; (): those of the config.
-    tasks: {name: Use} of a cell of one run. Their scores are its values NAME.METRIC, and those of
-      baselines NAME.METRIC.BASELINE.
     published: {setting: {value: Published}}, where a setting is the text '' without axes.
     measure: instead of training, (folder, seeds, data_dir) -> {value: [a number for each seed]}, or
       a pair of that and a line for each part that could not be measured: then it is measured again.
@@ -66,6 +64,8 @@ class Cell(NamedTuple):
     values: {name: heading} that this cell shows instead of those of the table.
     hidden: whether it is not shown, because it only serves later cells.
     chosen: how its settings were chosen, for tables with a page.
+    tasks: {name: Use} of a cell of one run. Their scores are its values NAME.METRIC, and those of
+      baselines NAME.METRIC.BASELINE.
   """
 
   name: str
@@ -74,7 +74,6 @@ class Cell(NamedTuple):
   axes: tuple[str, ...] = ()
   seeds: int = 1
   evals: tuple[str, ...] = ()
-  tasks: Mapping[str, Use] = {}
   published: Mapping[str, Mapping[str, Published]] = {}
   measure: Callable[[Path, int, Any], Measured | tuple[Measured, list[str]]] | None = None
   derive: Callable[[Mapping[str, Pairs]], tuple[Pairs, Mapping[str, dict]]] | None = None
@@ -82,6 +81,7 @@ class Cell(NamedTuple):
   values: Mapping[str, str] = {}
   hidden: bool = False
   chosen: str = ''
+  tasks: Mapping[str, Use] = {}
 
 
 class Claim(NamedTuple):
