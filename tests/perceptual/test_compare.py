@@ -32,6 +32,7 @@ def test_lpips_has_both_nets():
 
 
 def test_what_cannot_be_computed_is_left_out(monkeypatch):
+  weights.load.cache_clear()
   monkeypatch.setattr(weights, 'PACKAGE', 'no_such_package')
   x, y = pairs(2, 5)
   assert list(compare.similarities(x, y)) == ['psnr']

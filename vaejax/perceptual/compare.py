@@ -48,6 +48,6 @@ def measures_of(shape, names):
 def protocol(shape) -> dict[str, str]:
   """How pictures of a shape [H, W, C] are compared, for a protocol."""
   nets = {f'lpips_{net}': lpips.describe(net, shape) for net in ('alex', 'vgg')}
-  missing = {name: 'not computed: pip install -e .[perceptual]' for name in nets}
+  missing = dict.fromkeys(nets, 'not computed: pip install -e .[perceptual]')
   there = measures_of(shape, tuple(nets))
   return {name: nets[name] if name in there else missing[name] for name in nets}
