@@ -191,7 +191,7 @@ def by_prediction(image, probability, names) -> list[tuple[str, np.ndarray]]:
 
 
 def write_predictions(path: Path, pictures: Pictures, probability, names: tuple[Any, ...]) -> None:
-  """Writes a line for each picture: its file or index, the predicted class, and all probabilities."""
+  """Writes a line for each picture: its file or index, the predicted class, all probabilities."""
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow(['file' if pictures.names else 'index', 'prediction', *names])
