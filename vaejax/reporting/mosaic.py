@@ -5,6 +5,7 @@ import numpy as np
 LUMA = np.asarray((0.299, 0.587, 0.114))  # Rec. 601, as in PIL's conversion to grey
 GROUPS = 4  # of samples; neighbours are of different ones
 TAIL = 0.02  # of the brightness, outside the range that is matched
+MEAN = 4.0  # the weight of a mean colour, relative to that of the details
 
 
 def patches(images: np.ndarray, size: int) -> np.ndarray:
@@ -38,6 +39,16 @@ def matched(target: np.ndarray, bank: np.ndarray, channels: int) -> np.ndarray:
   (low, high), (bank_low, bank_high) = ends(target), ends(bank)
   scale = (bank_high - bank_low) / max(high - low, 1e-6)
   return (target - low) * scale + bank_low
+
+
+def emphasised(patch: np.ndarray, channels: int) -> np.ndarray:
+  """The features by which patches [..., size * size * C] are compared: their mean colour, which is
+  what one sees from afar, with the weight MEAN, and the differences from it."""
+  parts = patch.reshape(*patch.shape[:-1], -1, channels)
+  mean = parts.mean(-2, keepdims=True)
+  detail = (parts - mean).reshape(patch.shape)
+  weight = MEAN * np.sqrt(parts.shape[-2])
+  return np.concatenate([detail, weight * mean[..., 0, :]], axis=-1)
 
 
 def choose(target: np.ndarray, bank: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ SETTINGS = {
   'columns': Setting(0, 'tiles in a row (manifold 20, walk 24, mosaic 96)', high=2000),
   'latents': Setting((), 'the two latents of a manifold, as in 0,3 (the two that vary most)'),
   'label': Setting('', 'class of the samples, for a run that is conditioned on the label'),
+  'tint': Setting(0.3, "share of the target's own colour in each tile of a mosaic", high=1),
   'bank': Setting(4096, 'samples that a mosaic chooses from', low=mosaic.GROUPS),
 }
 NEEDS_PICTURES = False
@@ -59,10 +60,10 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
     image = read_target(settings['target'])
     rows = max(1, round(columns * image.shape[0] / image.shape[1]))
     bank = samples(model, settings['bank'], given, seed, progress)
-    choice, scores = compose(image, bank, rows, columns, seed)
-    protocol = {'parts': f'{PATCH}x{PATCH} of each tile', 'tiles': choice.size}
-    take, arrays = (lambda first, n: bank[choice.ravel()[first : first + n]]), {'choice': choice}
-    shape = bank.shape[1:]
+    choice, colours, scores = compose(image, bank, rows, columns, seed)
+    protocol = {'parts': f'{PATCH}x{PATCH} of each tile before its tint', 'tiles': choice.size}
+    arrays, shape = {'choice': choice}, bank.shape[1:]
+    take = partial(tinted, bank, choice.ravel(), colours, settings['tint'])
   else:
     rows = columns
     points = walk if kind == 'walk' else partial(manifold, pictures, settings['latents'])
@@ -209,22 +210,30 @@ def read_target(path: Path) -> np.ndarray:
 
 
 def compose(image: np.ndarray, bank: np.ndarray, rows: int, columns: int, seed: int):
-  """The sample of each tile of a mosaic, int [rows, columns], and its score."""
+  """The sample of each tile of a mosaic, int [rows, columns], the target's colour there, float
+  [tiles, C], and the score."""
   from PIL import Image
 
   channels = bank.shape[-1]
+  if channels not in (1, 3):
+    raise UserError(f'a mosaic needs images of 1 or 3 channels, but this run has {channels}')
   size = columns * PATCH, rows * PATCH
   small = Image.fromarray(np.round(image * 255).astype(np.uint8)).resize(size, Image.Resampling.BOX)
   target = np.asarray(small if channels == 3 else small.convert('L'), np.float32) / 255
-  if channels not in (1, 3):
-    raise UserError(f'a mosaic needs images of 1 or 3 channels, but this run has {channels}')
   cells = mosaic.cells(target.reshape(*target.shape[:2], channels), rows, columns, PATCH)
+  colours = cells.reshape(rows * columns, -1, channels).mean(1)
   features = mosaic.patches(bank.astype(np.float32) / 255, PATCH)
   cells = mosaic.matched(cells, features, channels)
-  choice = mosaic.choose(cells, features)
+  choice = mosaic.choose(*(mosaic.emphasised(x, channels) for x in (cells, features)))
   other = np.random.default_rng(seed).integers(len(bank), size=choice.shape)
   error = lambda chosen: np.square(features[chosen] - cells).mean(-1).ravel()
-  return choice, {'error': Score(error(choice), {'random samples': error(other)}, 'lower')}
+  return choice, colours, {'error': Score(error(choice), {'random samples': error(other)}, 'lower')}
+
+
+def tinted(bank, choice, colours, share: float, first: int, n: int) -> np.ndarray:
+  """n tiles of a mosaic from the first on, each with a share of its colour, float [n, H, W, C]."""
+  images = bank[choice[first : first + n]].astype(np.float32) / 255
+  return (1 - share) * images + share * colours[first : first + n, None, None]
 
 
 def with_progress(bands, total: int, progress):
