@@ -76,7 +76,7 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
   def write(path: Path, command: str) -> None:
     bands = tiles.bands(layout, take)
     size = layout.height, layout.width, shape[-1]
-    write_bands(path, with_progress(bands, rows, progress), size, command)
+    write_bands(path, with_progress(bands, layout.height, progress), size, command)
 
   preview = np.concatenate(list(tiles.bands(small, take)))
   return Result(
@@ -236,8 +236,10 @@ def tinted(bank, choice, colours, share: float, first: int, n: int) -> np.ndarra
   return (1 - share) * images + share * colours[first : first + n, None, None]
 
 
-def with_progress(bands, total: int, progress):
-  """Yields the bands, and reports how many there were."""
-  for done, band in enumerate(bands, 1):
+def with_progress(bands, height: int, progress):
+  """Yields the bands of a picture, and reports how many of its rows there were."""
+  done = 0
+  for band in bands:
     yield band
-    progress(done, total)
+    done += len(band)
+    progress(done, height)
