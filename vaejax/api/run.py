@@ -235,6 +235,22 @@ class Run:
     settings['prior'] = np.asarray(p / p.sum(), np.float32)
     return self._run('classify', rows, len(rows[data]), seed, programs.SCORED, **settings)
 
+  def read(self, files: Any, name: str = 'files', fit: str = '') -> np.ndarray:
+    """Returns pictures in the form of the run's images, float32 [N, H, W, C] in [0, 1].
+
+    Args:
+      files: paths of pictures or folders, separated by commas. Or an array, which is checked.
+      name: what they are, for errors.
+      fit: resize, pad or crop, how pictures of several sizes get the size of the run.
+    """
+    from vaejax.api import pictures
+
+    shape = self.example.fields[self.example.data].shape
+    if isinstance(files, str | Path):
+      return pictures.of_files(self, self.example.data, shape, str(files), fit, None).image
+    x = inputs.pixels(name, files, self.example)
+    return np.asarray(self.example.to_unit(self.example.to_data(x)), np.float32)
+
   def conditions(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Returns the fields of a batch that the run is conditioned on, as its methods take them."""
     fields = {name: batch[name] for name in self._conditions}
