@@ -43,7 +43,7 @@ KINDS = {'linear': lerp, 'spherical': slerp}
 
 
 def between(a, b, steps: int, kind: str = 'linear', centre=None):
-  """Paths from each a to its b, [N, ...] -> [N, steps, ...] with both ends.
+  """Paths from each a to its b with `steps` points, both ends too: [N, ...] -> [N, steps, ...].
 
   Args:
     kind: 'linear' or 'spherical'.
