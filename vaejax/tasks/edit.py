@@ -33,6 +33,7 @@ from vaejax.evaluation.learned_change import Change, learn, pick
 from vaejax.evaluation.sides import Side, factor_of, parts, side
 from vaejax.inference import attributes, space
 from vaejax.perceptual.compare import BETTER, protocol, similarities
+from vaejax.reporting import previews
 from vaejax.reporting.images import grid
 from vaejax.task_type import Result, Score, Setting
 
@@ -96,8 +97,9 @@ def run(model, pictures, settings, seed, progress) -> Result:
     outputs['pixels'] = clipped(model, pixels)
     scores, more = score(model, pictures, settings['judge'], index, outputs, truth, column, adds)
     about |= more
-  frames = np.stack([grid(frame, len(few)) for frame in moving])
-  table = shown(x, y, pictures.image, truth, adds)
+  look = lambda images: previews.shown(images, model.example)
+  frames = np.stack([grid(look(frame), len(few)) for frame in moving])
+  table = shown(look(x), look(y), look(pictures.image), truth, adds)
   return Result(y, table, frames=frames, scores=scores, protocol=about, arrays={'rows': index})
 
 
@@ -171,10 +173,11 @@ def score(model, pictures, workdir, index, outputs, truth, column, adds):
   depend on."""
   row, version = np.nonzero(truth >= 0)
   if len(row):
-    y = pictures.image[truth[row, version]]
+    look = lambda images: previews.shown(images, model.example)
+    y = look(pictures.image[truth[row, version]])
     _, groups = attribute_rows.known(model, pictures.split, pictures.fields, column)
     of_group = lambda values: group_means(values, groups[index[row]])
-    values = {name: similarities(x[row, version], y) for name, x in outputs.items()}
+    values = {name: similarities(look(x[row, version]), y) for name, x in outputs.items()}
     scores = {
       metric: Score(
         of_group(values['ours'][metric]),
