@@ -21,12 +21,12 @@ LAYERS = (
   ('latent', 'nets', 'data'),
   ('perceptual',),
   ('methods', 'config', 'scores'),
-  ('core',),
+  ('core', 'inference'),
   ('runs',),
   ('reporting',),
-  ('evaluation',),
+  ('evaluation', 'task_type'),
   ('training',),
-  ('sweeps', 'evals'),
+  ('sweeps', 'evals', 'tasks'),
   ('api',),
   ('cli',),
 )
@@ -36,7 +36,8 @@ BY_NAME = {
   'methods': (),
   'evals': (),
   'nets': ('methods', 'perceptual'),
-  'latent': ('methods', 'scores', 'evals', 'api'),
+  'tasks': (),
+  'latent': ('methods', 'scores', 'evals', 'inference', 'tasks', 'api'),
 }
 
 

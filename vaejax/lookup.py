@@ -1,9 +1,13 @@
 """A name is a module name: lookup('methods', 'vae') returns the module vaejax.methods.vae."""
 
+import ast
 import difflib
+import functools
 import importlib
 import importlib.util
 import pkgutil
+import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -33,6 +37,24 @@ def names(kind: str, attribute: str) -> list[str]:
   package = importlib.import_module(f'vaejax.{kind}')
   modules = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
   return [m for m in modules if hasattr(importlib.import_module(f'vaejax.{kind}.{m}'), attribute)]
+
+
+def files(kind: str) -> dict[str, str]:
+  """{name: first sentence of its docstring} of the modules of vaejax.<kind>, without importing
+  them."""
+  package = importlib.import_module(f'vaejax.{kind}')
+  result = {}
+  paths = [path for folder in package.__path__ for path in Path(folder).glob('[a-z]*.py')]
+  for path in sorted(paths, key=lambda path: path.stem):
+    text = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
+    result[path.stem] = re.split(r'(?<=\.)\s', ' '.join(text.split()), maxsplit=1)[0]
+  return result
+
+
+@functools.cache
+def task_names() -> tuple[str, ...]:
+  """The names of the tasks, in order."""
+  return tuple(files('tasks'))
 
 
 def lookup(kind: str, name: str, attribute: str = 'make') -> ModuleType:

@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike
 
 from vaejax import scores
 from vaejax.api import inputs, programs
+from vaejax.core.batched import in_batches
 from vaejax.data.classes import named_by_numbers
 from vaejax.errors import UserError
+from vaejax.lookup import nearest, task_names
 from vaejax.runs import trained
 from vaejax.types import Example, Method, Variables, averaged, zeros
 
@@ -62,6 +64,17 @@ class Run:
     self._conditions = self.method.latent.conditions if self.method.latent else ()
     *frames, _, _, _ = self.example.fields[self.example.data].shape
     self._at_once = max(1, programs.AT_ONCE // (frames or [1])[0])
+
+  def __getattr__(self, name: str) -> Any:
+    """A task of vaejax/tasks as a method, for example run.inpaint(images, mask='half')."""
+    if name in task_names():
+      from vaejax.api.tasks import method
+
+      return method(self, name)
+    raise AttributeError(f'a Run has no {name!r}{nearest(name, dir(self))}')
+
+  def __dir__(self) -> list[str]:
+    return sorted({*super().__dir__(), *task_names()})
 
   def __repr__(self) -> str:
     return f'<Run {self.folder}: {self.config.method} of {self.config.data.name}, step {self.step}>'
@@ -228,4 +241,4 @@ class Run:
     """Runs a program on n rows."""
     key = jax.random.key(inputs.integer('seed', seed, 0, 2**32 - 1))
     program = lambda rows, index: self._programs[name](self.variables, rows, index, key, **settings)
-    return programs.in_batches(program, rows, n, size or self._at_once)
+    return in_batches(program, rows, n, size or self._at_once)

@@ -22,6 +22,24 @@ def integer(low: int, high: int):
 count, index, seed = integer(1, 10**6), integer(0, 10**6), integer(0, 2**32 - 1)
 
 
+def integer_text(text: str) -> int:
+  """The type of a flag that takes a whole number."""
+  if not text.lstrip('-').isdecimal():
+    raise argparse.ArgumentTypeError(f'{text!r} is not a whole number')
+  return int(text)
+
+
+def number(text: str) -> float:
+  """The type of a flag that takes a finite number."""
+  try:
+    value = float(text)
+  except ValueError:
+    value = float('inf')
+  if not abs(value) < float('inf'):
+    raise argparse.ArgumentTypeError(f'{text!r} is not a number')
+  return value
+
+
 def nonnegative(text: str) -> float:
   """The type of a flag that takes a finite number, 0 or more."""
   try:

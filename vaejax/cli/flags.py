@@ -15,8 +15,10 @@ from vaejax.cli.flag_types import (
   path,
   seed,
 )
+from vaejax.cli.task_flags import add_task_flags
 from vaejax.config.load import available_configs
 from vaejax.errors import UserError
+from vaejax.lookup import files, task_names
 
 EXAMPLES = """
 examples:
@@ -45,8 +47,9 @@ class Parser(argparse.ArgumentParser):
     raise UserError(f'{message}. See python {self.prog} --help')
 
 
-def make_parser() -> tuple[Parser, dict[str, Parser]]:
-  """Returns the parser of the command line, and those of its verbs by name."""
+def make_parser(verb: str = '') -> tuple[Parser, dict[str, Parser]]:
+  """Returns the parser of the command line, and those of its verbs by name. Only for the `verb` of
+  the line, the settings of a task are added: for them its module is imported."""
   top = Parser(
     prog='launch.py',
     description='Train, sample and evaluate latent-variable and adversarial image models.',
@@ -74,6 +77,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   about = 'Write a picture of images above their reconstructions.'
   add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
   add_verb('score', 'Write anomaly scores of pictures.', *trained, add_score_flags)
+  for name, about in files('tasks').items():
+    add_verb(name, about, *trained, partial(add_task_flags, name=name, settings=name == verb))
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
   add_verb('prepare', about, add_prepare_flags)
   about = 'Write a page that compares runs and sweeps.'
@@ -82,7 +87,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
   add_verb('reproduce', about, add_reproduce_flags)
   about = 'Submit commands, each after a --, as cluster jobs that resume when interrupted.'
   add_verb('submit', about, add_submit_flags)
-  usages = ''.join(verb.format_usage() for verb in adder.choices.values())
+  verbs = {name: verb for name, verb in adder.choices.items() if name not in task_names()}
+  usages = ''.join(verb.format_usage() for verb in verbs.values())
   configs = ', '.join(available_configs())
   top.epilog = f'{usages}\nconfigs: {configs}\n{EXAMPLES}'
   return top, adder.choices

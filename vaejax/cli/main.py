@@ -49,7 +49,7 @@ def run(argv: list[str]) -> int:
     if flags.verb in ('train', 'sweep'):
       join(flags, overrides)
     prepare_jax()
-    verb = getattr(training, flags.verb, None) or getattr(trained, flags.verb)
+    verb = getattr(training, flags.verb, None) or getattr(trained, flags.verb, trained.task)
     status = verb(flags, overrides)
     processes.close()
     return status

@@ -23,8 +23,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[tuple[str, str]]]:
   if not argv or (argv[0].startswith('-') and argv[0] not in ('-h', '--help')):
     argv = ['train', *argv]
   words, *commands = split(argv) if argv[0] == 'submit' else [argv]
-  top, parsers = make_parser()
+  top, parsers = make_parser(words[0] if words else '')
   flags, rest = top.parse_known_args(words)
+  flags.argv = argv
   prefix, overrides = OVERRIDES.get(flags.verb), []
   for word in rest:
     if not prefix or not word.startswith(prefix):

@@ -39,6 +39,19 @@ def reconstruct(flags, overrides) -> int:
   return 0
 
 
+def task(flags, overrides) -> int:
+  """The verb of a task, see vaejax/tasks."""
+  from vaejax.api import tasks
+
+  settings = {name: getattr(flags, name) for name in flags.settings if hasattr(flags, name)}
+  given = flags.inputs, flags.split, flags.n, flags.seed, flags.out, flags.fit
+  command = tasks.command_line(flags.argv)
+  paths, lines = tasks.write(open_run(flags), flags.verb, settings, *given, command)
+  for line in (*lines, *paths):
+    print(line)
+  return 0
+
+
 def score(flags, overrides) -> int:
   """The verb `score`."""
   from vaejax.api.load import load

@@ -1,5 +1,5 @@
-"""Latents given an observation of x: optimised, by pseudo-Gibbs sampling, by importance weights.
+"""Latents given a partial observation of x, as pure functions on a Latent.
 
-Each file is one method. Their functions take a Latent, so any family of models will do, and complete
-one example, of which they return several versions; jax.vmap gives many.
+They are optimised, drawn by pseudo-Gibbs sampling, or by importance resampling. Each function takes
+one example and returns several versions of its latents; jax.vmap gives many examples.
 """

@@ -1,5 +1,6 @@
-"""Pseudo-Gibbs sampling of what was not observed (Rezende et al. 2014, arXiv:1401.4082, appendix F):
-encode the completed picture, decode, put what was seen back, and again."""
+"""Pseudo-Gibbs sampling of what was not seen (Rezende et al. 2014, arXiv:1401.4082, appendix F).
+
+It encodes the completed picture, decodes, puts what was seen back, and repeats that."""
 
 from typing import Any, NamedTuple
 

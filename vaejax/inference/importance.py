@@ -1,4 +1,4 @@
-"""Draws of latents given an observation, by importance resampling (Rubin 1987, JASA 82, 543-546)."""
+"""Draws of latents given an observation, by importance resampling (Rubin 1987, JASA 82:543-546)."""
 
 from typing import Any, NamedTuple
 

@@ -39,8 +39,8 @@ def masked() -> Observation:
     values = p.log_prob(image)
     if values.shape != image.shape:  # [B] would be broadcast against the mask
       raise UserError(
-        'a part of a picture has no likelihood under this run, because its p(x|z) does not factorise '
-        'over pixels. Use another run'
+        'a part of a picture has no likelihood under this run, because its p(x|z) does not '
+        'factorise over pixels. Use another run'
       )
     return per_example(jnp.where(seen['seen'] > 0, values, 0.0))
 

@@ -90,37 +90,43 @@ def enlarge(image, scale: int | None = None) -> np.ndarray:
   return image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def encode_png(image) -> bytes:
-  """The PNG file of an image: uint8 [H, W, C], C = 1 (grey), 3 (RGB) or 4 (RGBA).
+def encode_png(image, command: str = '') -> bytes:
+  """The PNG file of an image: uint8 [H, W, C], C = 1 (grey), 3 (RGB) or 4 (RGBA). The command that
+  made it goes into its metadata, if one is given.
 
   Raises:
     ValueError: another dtype, rank or number of channels.
   """
-  from PIL import Image
+  from PIL import Image, PngImagePlugin
 
   if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4):
     raise ValueError(f'expected uint8 [H, W, 1, 3 or 4], got {image.dtype} {image.shape}')
-  file = io.BytesIO()
-  Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(file, 'PNG')
+  file, about = io.BytesIO(), PngImagePlugin.PngInfo()
+  if command:
+    about.add_text('command', command)
+  picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+  picture.save(file, 'PNG', pnginfo=about)
   return file.getvalue()
 
 
-def write_png(path, image, scale: int | None = None) -> None:
-  """Writes an image, enlarged as by `enlarge`, to a PNG file, atomically.
+def write_png(path, image, scale: int | None = None, command: str = '') -> None:
+  """Writes an image, enlarged as by `enlarge`, to a PNG file, atomically. `command`: see
+  `encode_png`.
 
   Raises:
     ValueError: as `encode_png`.
     RunError: the disk is full.
   """
-  write_atomic(path, encode_png(enlarge(image, scale)))
+  write_atomic(path, encode_png(enlarge(image, scale), command))
 
 
-def write_gif(path, frames, scale: int | None = None) -> None:
+def write_gif(path, frames, scale: int | None = None, command: str = '') -> None:
   """Writes frames, enlarged as by `enlarge`, to a GIF that repeats for ever, atomically.
 
   Args:
     frames: uint8 [T, H, W, C], C = 1 (grey), 3 (RGB; a GIF has at most 256 colours) or 4 (RGBA,
       put on white).
+    command: what made it, for its metadata.
 
   Raises:
     ValueError: another dtype, rank or number of channels.
@@ -136,7 +142,8 @@ def write_gif(path, frames, scale: int | None = None) -> None:
   large = (enlarge(frame, scale) for frame in frames)
   first, *rest = [Image.fromarray(f[..., 0] if f.shape[2] == 1 else f) for f in large]
   file = io.BytesIO()
-  first.save(file, 'GIF', save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
+  about = {'comment': command.encode()} if command else {}
+  first.save(file, 'GIF', save_all=True, append_images=rest, duration=FRAME_MS, loop=0, **about)
   write_atomic(path, file.getvalue())
 
 

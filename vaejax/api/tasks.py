@@ -1,0 +1,232 @@
+"""Running a task on a trained run, from Python and for the command line, which writes files."""
+
+import inspect
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from vaejax.api import inputs, pictures
+from vaejax.api.files import write_arrays
+from vaejax.api.run import Run
+from vaejax.errors import UserError
+from vaejax.lookup import lookup, nearest
+from vaejax.reporting import images
+from vaejax.runs.files import not_writable, read_json, write_json
+from vaejax.task_type import Pictures, Result, Setting, in_words
+from vaejax.version import code_version
+
+FOLDER = 'tasks'  # of a run, for outputs
+KINDS = '.png', '.gif', '.npy'
+ROWS, SHOWN_AFTER = 16, 10.0  # default of --n; seconds between two lines of progress
+WORDS = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'a text'}
+
+
+def method(run: Run, name: str) -> Callable[..., Result]:
+  """The method of a run for a task: (images, *arguments, seed=0, **settings and fields) -> Result.
+
+  The settings are those of vaejax/tasks/NAME.py; of them `arguments` are given by position. Fields
+  of the pictures, such as label=..., are given by name.
+  """
+  task = lookup('tasks', name, 'run')
+
+  def apply(x: Any = None, *arguments: Any, seed: int = 0, **named: Any) -> Result:
+    positions = getattr(task, 'ARGUMENTS', ())
+    if len(arguments) > len(positions):
+      raise UserError(
+        f'{name} takes {len(positions)} arguments after the images, but got {len(arguments)}'
+      )
+    named = dict(zip(positions, arguments, strict=False)) | named
+    settings, fields = complete(task, named, run)
+    if x is None and needs_pictures(task):
+      raise UserError(f'{name} needs pictures. Give them as its first argument')
+    if x is None:
+      given = Pictures(None, fields, origin='none', train=partial(pictures.read_rows, run, 'train'))
+    else:
+      given = pictures.of_arrays(run, *reads(task, run, settings), x, {})
+      given = given._replace(fields={**given.fields, **fields_of(run, fields, given.size)})
+    inputs.integer('seed', seed, 0, 2**32 - 1)
+    return task.run(run, given, settings, seed, progress(name, run.log))
+
+  apply.__name__, apply.__doc__ = name, inspect.getdoc(task)
+  return apply
+
+
+def write(
+  run: Run,
+  name: str,
+  settings: Mapping[str, Any],
+  files: str | None = None,
+  split: str | None = None,
+  n: int | None = None,
+  seed: int = 0,
+  out: Path | None = None,
+  fit: str = '',
+  command: str = '',
+) -> tuple[list[Path], list[str]]:
+  """Runs a task and writes its picture (.png or .gif), its array (.npy) and, if it has scores,
+  tasks/NAME.json in the run's folder. Returns the paths, and the scores in words.
+
+  Args:
+    files: pictures or folders, separated by commas; None: rows of `split`, by default test.
+    n: the number of pictures, from the first on; None: all of `files`, or the task's default.
+    out: the place of the picture; files of other kinds have its name and another ending. By default
+      tasks/NAME.png in the run's folder.
+    fit: see pictures.read.
+    command: for the files' metadata.
+
+  Raises UserError before anything is written.
+  """
+  task = lookup('tasks', name, 'run')
+  out = check_out(run, out or run.folder / FOLDER / f'{name}.png')
+  settings, _ = complete(task, settings, run)
+  if files is not None and split is not None:
+    raise UserError('--inputs and --split exclude each other. Use one of them')
+  if files is not None:
+    given = pictures.of_files(run, *reads(task, run, settings), files, fit, n)
+  elif needs_pictures(task) or split is not None:
+    given = pictures.of_split(run, split or 'test', n or getattr(task, 'ROWS', ROWS))
+  else:
+    given = Pictures(None, train=partial(pictures.read_rows, run, 'train'))
+  result = task.run(run, given, settings, seed, progress(name, run.log))
+  out.parent.mkdir(parents=True, exist_ok=True)
+  paths = write_files(result, out, command)
+  if result.scores:
+    paths.append(run.folder / FOLDER / f'{name}.json')
+    paths[-1].parent.mkdir(parents=True, exist_ok=True)
+    write_json(paths[-1], record(run, name, given, settings, seed, result, command))
+  return paths, [in_words(metric, score) for metric, score in result.scores.items()]
+
+
+def write_files(result: Result, out: Path, command: str) -> list[Path]:
+  """Writes the picture, the arrays and the further files of a result, and returns their paths."""
+  paths = []
+  for ending, writer in result.files.items():
+    paths.append(out.with_suffix(ending))
+    writer(paths[-1], command)
+  if '.png' not in result.files and (result.picture is not None or result.rows):
+    paths.append(out.with_suffix('.png'))
+    images.write_png(paths[-1], result.as_picture(), command=command)
+  if '.gif' not in result.files and result.frames is not None:
+    paths.append(out.with_suffix('.gif'))
+    images.write_gif(paths[-1], result.frames, command=command)
+  if result.images is not None:
+    paths.append(write_arrays(out.with_suffix('.npy'), np.save, result.images))
+  for name, x in result.arrays.items():
+    paths.append(write_arrays(out.with_name(f'{out.stem}_{name}.npy'), np.save, x))
+  return paths
+
+
+def record(run, name, given: Pictures, settings, seed, result: Result, command: str) -> dict:
+  """What tasks/NAME.json says."""
+  plain = lambda x: x if isinstance(x, bool | int | float | str | tuple | type(None)) else str(x)
+  protocol = {
+    'pictures': given.origin,
+    'split': given.split,
+    'n': given.size,
+    'seed': seed,
+    'step': run.step,
+    'settings': {k: plain(v) for k, v in settings.items()},
+    **result.protocol,
+    'code': code_version(),
+    'command': command,
+  }
+  scores = {metric: score.to_json() for metric, score in result.scores.items()}
+  return {'task': name, 'scores': scores, 'protocol': protocol}
+
+
+def scores(folder: Path, name: str) -> dict:
+  """The recorded scores of a task of a run. Raises UserError if there are none."""
+  return read_json(folder / FOLDER / f'{name}.json')['scores']
+
+
+def needs_pictures(task: ModuleType) -> bool:
+  """Whether a task cannot do without pictures."""
+  return getattr(task, 'NEEDS_PICTURES', True)
+
+
+def reads(task: ModuleType, run: Run, settings: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
+  """The field and the shape of the pictures that a task is given."""
+  if hasattr(task, 'reads'):
+    return task.reads(run, settings)
+  return run.example.data, run.example.fields[run.example.data].shape
+
+
+def complete(task: ModuleType, given: Mapping[str, Any], run: Run) -> tuple[dict, dict]:
+  """All settings of a task with their values, and the fields that were given. Raises UserError."""
+  settings = {name: setting.default for name, setting in task.SETTINGS.items()}
+  fields = {}
+  for name, value in given.items():
+    if name in settings:
+      settings[name] = check(name, value, task.SETTINGS[name])
+    elif name in run.example.fields:
+      fields[name] = value
+    else:
+      known = *settings, *run.example.fields
+      raise UserError(f'unknown setting {name!r}{nearest(name, known)}. Use {", ".join(settings)}')
+  return settings, fields
+
+
+def check(name: str, value: Any, setting: Setting) -> Any:
+  """The value of a setting in its type. Raises UserError."""
+  kind = setting.type
+  if value is None and setting.default is None:
+    return None
+  if setting.arrays and isinstance(value, np.ndarray | list):
+    return np.asarray(value)
+  if kind is tuple:
+    return tuple(value.split(',')) if isinstance(value, str) else tuple(map(str, value))
+  if kind is Path:
+    return Path(value).expanduser()
+  numbers = {int: int | np.integer, float: int | float | np.number}
+  if not isinstance(value, numbers.get(kind, kind)) or (kind is not bool and value is True):
+    raise UserError(f'{name}={value!r} is not {WORDS[kind]}')
+  if kind in numbers and not setting.low <= value <= setting.high:
+    raise UserError(f'{name}={value} is out of range. Use {setting.low:g} to {setting.high:g}')
+  if setting.choices and value not in setting.choices:
+    close = nearest(value, setting.choices)
+    raise UserError(f'{name}={value!r} is unknown{close}. Use {", ".join(setting.choices)}')
+  return kind(value)
+
+
+def fields_of(run: Run, fields: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
+  """The fields of n pictures, each an array [n, ...]."""
+  return inputs.fields(dict(fields), tuple(fields), (), n, run.example)
+
+
+def check_out(run: Run, out: Path) -> Path:
+  """The place of the outputs. Raises UserError if nothing can be written there."""
+  out = out if out.suffix else out.with_suffix(KINDS[0])
+  if out.suffix not in KINDS and out.suffix not in ('.mp4', '.csv'):
+    raise UserError(f'cannot write {out}. Use a name that ends in {", ".join(KINDS)}')
+  if run.folder not in out.parents and not out.absolute().parent.is_dir():
+    raise UserError(f'cannot write {out}: there is no folder {out.parent}. Create it first')
+  if out.is_dir():
+    raise UserError(f'cannot write {out}: it is a folder. Use the name of a file')
+  if problem := not_writable(out.parent):
+    raise UserError(f'cannot write {out}: {problem}. Choose another place with --out=FILE')
+  return out
+
+
+def progress(name: str, log: Callable[[str], None]) -> Callable[[int, int], None]:
+  """A function (done, total) that logs a line every ten seconds."""
+  began = last = time.monotonic()
+
+  def show(done: int, total: int) -> None:
+    nonlocal last
+    now = time.monotonic()
+    if now - last > SHOWN_AFTER and 0 < done < total:
+      last = now
+      log(f'{name}: {done} of {total}, {(now - began) * (total - done) / done:.0f} s left')
+
+  return show
+
+
+def command_line(argv: list[str]) -> str:
+  """A command as one would type it."""
+  return shlex.join(['python', 'launch.py', *argv])
