@@ -1,173 +1,129 @@
-"""Scores of restored pictures: PSNR, SSIM, LPIPS and a judge's agreement, of the first version and of
-the best, with those of baselines."""
+"""Scores of restored pictures, of the first version and of the best, with those of baselines."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vaejax.core.batched import compiled, in_batches
 from vaejax.errors import UserError
-from vaejax.estimates import mean
 from vaejax.evaluation import judges
 from vaejax.evaluation.features import check_judge, judge_row, judge_rows
-from vaejax.metrics import region, similarity
-from vaejax.perceptual import lpips, weights
-from vaejax.task_type import Score
+from vaejax.evaluation.judges import Judge
+from vaejax.metrics import region
+from vaejax.perceptual import compare
+from vaejax.task_type import Progress, Score
 
-AT_ONCE = 128  # pictures that are compared at once
+AT_ONCE = 128  # pictures that are measured at once
+AGREEMENT = 'agreement'
+BETTER = compare.BETTER | {AGREEMENT: 'higher'}
+NONE = MappingProxyType({})
 
 
-class Metric(NamedTuple):
-  """A comparison of pictures with the truth.
+class Reference(NamedTuple):
+  """What restored pictures are compared with.
 
   Attributes:
-    compare: (x, rows) -> values [B] of pictures x [B, H, W, C] in [0, 1], where the rows have
-      'truth' [B, H, W, C], 'missing' [B, H, W, 1] and, if known, 'label' [B].
-    better: 'higher' or 'lower'.
-    protocol: what it depends on.
+    truth: [N, H, W, C] in [0, 1].
+    missing: [N, H, W, 1], 1 in the part to which PSNR and SSIM are confined; None: the picture.
+    label: [N], which a judge should recognise.
+    judge: the cached judge of the data; None: it is not asked.
   """
 
-  name: str
-  compare: Callable[[jax.Array, Mapping[str, jax.Array]], jax.Array]
-  better: str
-  protocol: Mapping[str, Any]
+  truth: np.ndarray
+  missing: np.ndarray | None = None
+  label: np.ndarray | None = None
+  judge: Judge | None = None
 
 
-def metrics(model: Any, fields: Mapping[str, np.ndarray]) -> tuple[list[Metric], dict[str, str]]:
-  """The metrics that fit the pictures of a run, and {metric: why it is left out}.
-
-  LPIPS needs the extra `perceptual`, SSIM pictures of 7x7 pixels, and `agreement`, the proportion of
-  pictures that the cached judge of the data classifies as their label, needs that judge.
-  """
-  shape = model.example.fields[model.example.data].shape
-  found, missing = [psnr()], {}
-  if min(shape[:2]) >= similarity.WINDOW:
-    found.append(ssim())
-  else:
-    missing['ssim'] = 'it needs pictures of 7x7 pixels'
-  for net in lpips.NETS:
-    if not weights.is_installed():
-      missing[f'lpips_{net}'] = f'it needs the extra perceptual: {weights.EXTRA}'
-    elif shape[-1] not in (1, 3, 4):
-      missing[f'lpips_{net}'] = 'it needs pictures of 1, 3 or 4 channels'
-    else:
-      found.append(perceptual(net, shape))
-  try:
-    found.append(agreement(model, fields))
-  except UserError as error:
-    missing['agreement'] = str(error)
-  return found, missing
-
-
-def psnr() -> Metric:
-  """PSNR of the missing part in dB."""
-  compare = lambda x, rows: region.psnr(x, rows['truth'], rows['missing'])
-  return Metric('psnr', compare, 'higher', {'psnr': 'of the missing part, in dB'})
-
-
-def ssim() -> Metric:
-  """SSIM of the windows centred in the missing part."""
-  compare = lambda x, rows: region.ssim(x, rows['truth'], rows['missing'])
-  return Metric('ssim', compare, 'higher', {'ssim': '7x7 windows centred in the missing part'})
-
-
-def perceptual(net: str, shape: Sequence[int]) -> Metric:
-  """LPIPS of the completed picture."""
-  distance = lpips.distance(net)
-  compare = lambda x, rows: distance(x, rows['truth'])
-  about = f'of the completed picture, {lpips.describe(net, shape)}'
-  return Metric(f'lpips_{net}', compare, 'lower', {f'lpips_{net}': about})
-
-
-def agreement(model: Any, fields: Mapping[str, np.ndarray]) -> Metric:
-  """1 where the cached judge classifies the completed picture as its label, else 0. Raises
-  UserError if there is no judge that fits, or if a row has no label."""
+def find_judge(model: Any, fields: Mapping[str, np.ndarray]) -> tuple[Judge | None, str]:
+  """The cached judge of a run's data, or None and the reason."""
   label = fields.get('label')
   if label is None or (label < 0).any():
-    raise UserError('it needs the label of every row')
-  judge = judges.find('', model.config.data)
-  check_judge(judge, model.example, 'the cached judge')
-  row = judge_row(judge, 'predicted')
-
-  def compare(x, rows):
-    return (judge_rows(judge, x)[row] == rows['label']).astype(jnp.float32)
-
-  about = {'judge': judge.name, 'judge_accuracy': judge.accuracy}
-  return Metric('agreement', compare, 'higher', about)
+    return None, 'it needs the label of every row'
+  try:
+    judge = judges.find('', model.config.data)
+    check_judge(judge, model.example, 'the cached judge')
+    return judge, ''
+  except UserError as error:
+    return None, str(error)
 
 
-class Compared(NamedTuple):
-  """Values {name: [N] or [N, versions]} of one metric, of ours and of the baselines."""
+def measure(x: np.ndarray, to: Reference) -> dict[str, np.ndarray]:
+  """{metric: [N, V]} of versions [N, V, H, W, C] in [0, 1].
 
-  metric: Metric
-  ours: np.ndarray
-  baselines: Mapping[str, np.ndarray]
-
-
-def compare(
-  found: Sequence[Metric],
-  versions: np.ndarray,
-  baselines: Mapping[str, np.ndarray],
-  rows: Mapping[str, np.ndarray],
-  progress: Callable[[int, int], None],
-) -> list[Compared]:
-  """Every metric of versions [N, V, H, W, C] and of baselines [N, H, W, C] or [N, K, H, W, C]."""
-  every = {'': versions, **baselines}
-  count = lambda x: x.shape[1] if x.ndim == 5 else 1
-  work = len(versions) * sum(map(count, every.values()))
-  done, result = 0, []
-  for metric in found:
-    program = compiled(lambda x, rows, metric=metric: metric.compare(x, rows), None)
-    values = {}
-    for name, x in every.items():
-      columns = np.moveaxis(x, 1, 0) if x.ndim == 5 else x[None]
-      values[name] = np.stack([of_rows(program, column, rows) for column in columns], axis=1)
-      done += values[name].size
-      progress(done, work * len(found))
-    result.append(Compared(metric, values.pop(''), values))
-  return result
+  PSNR and SSIM of the missing part, if there is one; LPIPS with two nets of the whole pictures; and
+  `agreement`, 1 where the judge classifies a picture as its label, else 0.
+  """
+  n, versions = x.shape[:2]
+  flat = x.reshape(n * versions, *x.shape[2:])
+  repeated = lambda rows: np.repeat(rows, versions, axis=0)
+  names = tuple(compare.BETTER)
+  result = {}
+  if to.missing is not None:
+    names = tuple(name for name in names if name.startswith('lpips'))
+    rows = {'x': flat, 'y': repeated(to.truth), 'region': repeated(to.missing)}
+    for name in ('psnr', 'ssim'):
+      result[name] = of_rows(lambda rows, f=getattr(region, name): f(**rows), rows)
+  result |= compare.similarities(flat, repeated(to.truth), names)
+  if to.judge:
+    predicted = judge_row(to.judge, 'predicted')
+    classes = of_rows(lambda rows: judge_rows(to.judge, rows['x'])[predicted], {'x': flat})
+    result[AGREEMENT] = (classes == repeated(to.label)).astype(np.float32)
+  return {name: values.reshape(n, versions) for name, values in result.items()}
 
 
-def of_rows(program: Callable, x: np.ndarray, rows: Mapping[str, np.ndarray]) -> np.ndarray:
-  """program(x, rows) of all rows, [N]."""
-  run = lambda part, index: program(part['x'], {k: v for k, v in part.items() if k != 'x'})
-  return in_batches(run, {**rows, 'x': x}, len(x), min(len(x), AT_ONCE))
+def of_rows(function: Callable[[Mapping], jax.Array], rows: Mapping[str, np.ndarray]):
+  """function(rows) of all rows on the host, [N]."""
+  program, n = compiled(function, None), len(next(iter(rows.values())))
+  return in_batches(lambda part, index: program(part), rows, n, min(n, AT_ONCE))
 
 
 def scores(
-  compared: Sequence[Compared], subsets: Mapping[str, np.ndarray] = {}  # noqa: B006
+  versions: np.ndarray,
+  baselines: Mapping[str, np.ndarray],
+  to: Reference,
+  progress: Progress,
+  subsets: Mapping[str, np.ndarray] = NONE,
 ) -> dict[str, Score]:
-  """{metric: Score} of the first version, and as best_of_V_METRIC that of the version that is best by
-  this metric, which needs the truth. Baselines of several versions count alike.
+  """{metric: Score} of the first version, and as best_of_V_METRIC of the version that is best by this
+  metric, which takes the truth to know. Of baselines with several versions the same.
 
   Args:
-    subsets: {prefix: bool [N]}: the same of these rows alone, as PREFIX_METRIC.
+    versions: [N, V, H, W, C] in [0, 1].
+    baselines: {name: [N, H, W, C] or [N, K, H, W, C]}.
+    subsets: {prefix: bool [N]}: as PREFIX_METRIC the same of these rows alone.
   """
-  result = {}
-  everyone = np.ones(len(compared[0].ours), bool)
-  for prefix, rows in {'': everyone, **subsets}.items():
-    for metric, ours, baselines in compared:
-      choose = {'higher': np.max, 'lower': np.min}[metric.better]
-      best, first = partial(choose, axis=1), lambda x: x[:, 0]
-      versions = ours.shape[1]
-      for kind, pick in (('', first), *[(f'best_of_{versions}_', best)] * (versions > 1)):
-        values = {k: np.asarray(pick(x)[rows], np.float64) for k, x in baselines.items()}
-        value = np.asarray(pick(ours)[rows], np.float64)
-        if np.isfinite(value).all():
-          result[f'{prefix}{kind}{metric.name}'] = Score(value, values, metric.better)
+  several = lambda x: x[:, None] if x.ndim == 4 else x
+  every, values = {'': versions, **baselines}, {}
+  for done, (name, x) in enumerate(every.items()):
+    progress(done, len(every))
+    values[name] = measure(several(x), to)
+  ours, count, result = values.pop(''), versions.shape[1], {}
+  for prefix, rows in {'': np.ones(len(versions), bool), **subsets}.items():
+    for name in ours:
+      best = partial({'higher': np.max, 'lower': np.min}[BETTER[name]], axis=1)
+      picks = {'': lambda x: x[:, 0]} | ({f'best_of_{count}_': best} if count > 1 else {})
+      for kind, pick in picks.items():
+        of = {k: pick(measured[name])[rows] for k, measured in values.items()}
+        value = pick(ours[name])[rows]
+        if np.isfinite(value).all():  # a region that has no window has no SSIM
+          key = '_'.join(filter(None, (prefix, kind.rstrip('_'), name)))
+          result[key] = Score(value, of, BETTER[name])
   return result
 
 
-def protocol(found: Sequence[Metric], missing: Mapping[str, str]) -> dict[str, Any]:
-  """What the metrics depend on, and why some are left out."""
-  result = {k: v for metric in found for k, v in metric.protocol.items()}
-  return result | {f'without_{name}': reason for name, reason in missing.items()}
-
-
-def average(values) -> float:
-  """The mean, as a number."""
-  return mean(values).value
+def protocol(to: Reference, reason: str) -> dict[str, Any]:
+  """What the scores depend on. `reason`: why there is no judge."""
+  result = dict(compare.protocol(to.truth.shape[1:]))
+  if to.missing is not None:
+    result |= {'psnr': 'dB, of the missing part', 'ssim': '7x7 windows centred in the missing part'}
+    result['lpips'] = 'of the completed picture'
+  if to.judge is None:
+    return result | {f'without_{AGREEMENT}': reason}
+  own = float(measure(to.truth[:, None], to._replace(missing=None))[AGREEMENT].mean())
+  judge = {'judge': to.judge.name, 'judge_accuracy': to.judge.accuracy}
+  return result | judge | {'agreement_of_the_truth': own}
