@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from vaejax.errors import UserError
 from vaejax.inference.observation import Observation, repeat
 from vaejax.types import Batch, Latent, Variables
 
@@ -20,6 +21,15 @@ class Chains(NamedTuple):
 
   z: Any
   image: jax.Array
+
+
+def check_imposed(observation: Observation) -> None:
+  """Raises UserError if no part of the picture is known without noise."""
+  if observation.impose is None:
+    raise UserError(
+      'Gibbs sampling needs a part of the picture that is known without noise. Use --how=optimise '
+      'or --how=importance'
+    )
 
 
 def gibbs(
@@ -41,7 +51,10 @@ def gibbs(
   Args:
     seen, given: the observation and the conditions of one example, without a batch axis.
     draw: whether x is a draw of p(x|z), as in the paper, or its mean.
+
+  Raises UserError for an observation with noise.
   """
+  check_imposed(observation)
   seen, given = repeat(seen, chains), repeat(given, chains)
 
   def sweep(i, x):

@@ -18,12 +18,12 @@ class Observation(NamedTuple):
 
   Attributes:
     log_prob: (p(x|z), seen) -> the log-likelihood of what was seen in nats, [B].
-    impose: (x, seen) -> x, changed so that it agrees with what was seen.
+    impose: (x, seen) -> x, changed so that it agrees with what was seen; None if that has noise.
     start: seen -> a first guess of x, [B, H, W, C].
   """
 
   log_prob: Callable[..., jax.Array]
-  impose: Callable[[jax.Array, Batch], jax.Array]
+  impose: Callable[[jax.Array, Batch], jax.Array] | None
   start: Callable[[Batch], jax.Array]
 
 
@@ -72,14 +72,9 @@ def degraded(
     return per_example(Gaussian(degrade(p.mean), log_scale).log_prob(y))
 
   def impose(x, seen: Batch):
-    if lift is None:
-      raise UserError(
-        'Gibbs sampling needs a part of the picture that is known without noise. Use '
-        '--how=optimise or --how=importance'
-      )
     return x + lift(seen['source'] - degrade(x))
 
-  return Observation(log_prob, impose, lambda seen: start(seen['source']))
+  return Observation(log_prob, impose if lift else None, lambda seen: start(seen['source']))
 
 
 def residual_scale(

@@ -14,6 +14,7 @@ from vaejax.evaluation import judges
 from vaejax.evaluation.features import check_judge, judge_row, judge_rows
 from vaejax.evaluation.judges import Judge
 from vaejax.metrics import region
+from vaejax.metrics.similarity import WINDOW
 from vaejax.perceptual import compare
 from vaejax.task_type import Progress, Score
 
@@ -66,8 +67,9 @@ def measure(x: np.ndarray, to: Reference) -> dict[str, np.ndarray]:
   if to.missing is not None:
     names = tuple(name for name in names if name.startswith('lpips'))
     rows = {'x': flat, 'y': repeated(to.truth), 'region': repeated(to.missing)}
-    for name in ('psnr', 'ssim'):
-      result[name] = of_rows(lambda rows, f=getattr(region, name): f(**rows), rows)
+    result['psnr'] = of_rows(lambda rows: region.psnr(**rows), rows)
+    if min(flat.shape[1:3]) >= WINDOW:
+      result['ssim'] = of_rows(lambda rows: region.ssim(**rows), rows)
   result |= compare.similarities(flat, repeated(to.truth), names)
   if to.judge:
     predicted = judge_row(to.judge, 'predicted')
@@ -89,8 +91,8 @@ def scores(
   progress: Progress,
   subsets: Mapping[str, np.ndarray] = NONE,
 ) -> dict[str, Score]:
-  """{metric: Score} of the first version, and as best_of_V_METRIC of the version that is best by this
-  metric, which takes the truth to know. Of baselines with several versions the same.
+  """{metric: Score} of the first version, and as best_of_V_METRIC of the version that is best by
+  this metric, which takes the truth to know. Of baselines with several versions the same.
 
   Args:
     versions: [N, V, H, W, C] in [0, 1].
