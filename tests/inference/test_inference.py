@@ -11,7 +11,7 @@ from vaejax.distributions import Bernoulli
 from vaejax.errors import UserError
 from vaejax.inference.gibbs import gibbs
 from vaejax.inference.importance import importance
-from vaejax.inference.observation import degraded, masked, residual_scale
+from vaejax.inference.observation import degraded, masked, noisy, residual_scale
 from vaejax.inference.optimise import optimise
 
 KEY = jax.random.key(5)
@@ -159,9 +159,24 @@ def test_codes_are_refused():
 
 
 def test_noise_is_not_imposed():
-  noisy = degraded(lambda x: x, None, lambda y: y)
+  seen = {'source': linear.IMAGE, 'scale': np.float32(1), 'gain': np.float32(0.5)}
   with pytest.raises(UserError, match='without noise'):
-    gibbs(linear.simple(), {}, noisy, SUMS_SEEN | {'source': linear.IMAGE}, {}, KEY, 2, 1)
+    gibbs(linear.simple(), {}, noisy(), seen, {}, KEY, 2, 1)
+
+
+def test_the_mean_of_x_given_z_and_its_noisy_picture():
+  """x = m + 0.5 e, y = x + 0.3 e: the exact conditional of the joint Gaussian of (x, y)."""
+  mean, noise = np.zeros_like(linear.IMAGE), 0.3
+  total = np.hypot(linear.NOISE, noise)
+  seen = {'source': linear.IMAGE, 'scale': total, 'gain': (linear.NOISE / total) ** 2}
+  seen = jax.tree.map(lambda x: np.asarray(x, np.float32)[None], seen)
+  precision = 1 / linear.NOISE**2 + 1 / noise**2
+  expected = linear.IMAGE / noise**2 / precision
+  np.testing.assert_allclose(noisy().expected(mean[None], seen)[0], expected, rtol=1e-5)
+  a, y = np.asarray(linear.W), linear.IMAGE.ravel()
+  one = {name: x[0] for name, x in seen.items()}
+  modes = optimise(linear.simple(), {}, noisy(), one, {}, KEY, 1, 400, 0.1)
+  np.testing.assert_allclose(modes.z[0], linear.conditional(a, y, total)[0], atol=2e-3)
 
 
 def test_the_residual_of_a_reconstruction():

@@ -69,4 +69,4 @@ def gibbs(
   x = jax.lax.fori_loop(0, sweeps, sweep, observation.start(seen))
   z = encode(x, jax.random.fold_in(key, sweeps))
   p, _ = model.likelihood(v, z, given)
-  return Chains(z, observation.impose(p.mean, seen))
+  return Chains(z, observation.expected(p.mean, seen))

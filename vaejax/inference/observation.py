@@ -19,11 +19,13 @@ class Observation(NamedTuple):
   Attributes:
     log_prob: (p(x|z), seen) -> the log-likelihood of what was seen in nats, [B].
     impose: (x, seen) -> x, changed so that it agrees with what was seen; None if that has noise.
+    expected: (mean of p(x|z), seen) -> the mean of x given z and what was seen.
     start: seen -> a first guess of x, [B, H, W, C].
   """
 
   log_prob: Callable[..., jax.Array]
   impose: Callable[[jax.Array, Batch], jax.Array] | None
+  expected: Callable[[jax.Array, Batch], jax.Array]
   start: Callable[[Batch], jax.Array]
 
 
@@ -47,34 +49,48 @@ def masked() -> Observation:
   def impose(x, seen: Batch):
     return jnp.where(seen['seen'] > 0, seen['image'], x)
 
-  return Observation(log_prob, impose, lambda seen: seen['image'])
+  return Observation(log_prob, impose, impose, lambda seen: seen['image'])
 
 
 def degraded(
   degrade: Callable[[jax.Array], jax.Array],
-  lift: Callable[[jax.Array], jax.Array] | None,
+  lift: Callable[[jax.Array], jax.Array],
   start: Callable[[jax.Array], jax.Array],
 ) -> Observation:
-  """The observation y of A x: `seen` has 'source' y [B, h, w, c] and its 'scale' [B].
+  """The observation y = A x: `seen` has 'source' y [B, h, w, c] and its 'scale' [B].
 
   The likelihood is a Gaussian around A m with this scale, where m is the mean of p(x|z).
 
   Args:
     degrade: x -> A x, linear up to a constant.
-    lift: a linear map with A lift(r) = r. None: y itself has noise, so no x has to agree with it.
+    lift: a linear map with A lift(r) = r.
     start: y -> a first guess of x.
   """
-
-  def log_prob(p, seen: Batch):
-    y = seen['source']
-    scale = seen['scale'].reshape(-1, *[1] * (y.ndim - 1))
-    log_scale = jnp.broadcast_to(jnp.log(scale), y.shape)
-    return per_example(Gaussian(degrade(p.mean), log_scale).log_prob(y))
 
   def impose(x, seen: Batch):
     return x + lift(seen['source'] - degrade(x))
 
-  return Observation(log_prob, impose if lift else None, lambda seen: start(seen['source']))
+  log_prob = lambda p, seen: gaussian(degrade(p.mean), seen)
+  return Observation(log_prob, impose, impose, lambda seen: start(seen['source']))
+
+
+def noisy() -> Observation:
+  """The observation y = x + noise: `seen` has 'source' y [B, H, W, C], the 'scale' [B] of y given
+  z, and 'gain' [B], the share of its variance that p(x|z) has, and not the noise."""
+
+  def expected(mean, seen: Batch):
+    gain = seen['gain'].reshape(-1, *[1] * (mean.ndim - 1))
+    return mean + gain * (seen['source'] - mean)
+
+  log_prob = lambda p, seen: gaussian(p.mean, seen)
+  return Observation(log_prob, None, expected, lambda seen: seen['source'])
+
+
+def gaussian(mean: jax.Array, seen: Batch) -> jax.Array:
+  """The log density of seen['source'] around a mean with seen['scale'], [B]."""
+  scale = seen['scale'].reshape(-1, *[1] * (mean.ndim - 1))
+  log_scale = jnp.broadcast_to(jnp.log(scale), mean.shape)
+  return per_example(Gaussian(mean, log_scale).log_prob(seen['source']))
 
 
 def residual_scale(

@@ -46,10 +46,10 @@ def infer(
   draws = -(-settings['draws'] // (2 * GUESSES)) * 2 * GUESSES
 
   def decode(v, z, seen, given):
-    """The means of p(x|z), with what is seen."""
+    """The means of x given z and what is seen."""
     count = len(jax.tree.leaves(z)[0])
     x = latent.likelihood(v, z, repeat(given, count))[0].mean
-    return observation.impose(x, repeat(seen, count)) if observation.impose else x
+    return observation.expected(x, repeat(seen, count))
 
   def modes(v, seen, given, key, count):
     of = latent, v, observation, seen, given, key, count

@@ -9,7 +9,7 @@ import numpy as np
 
 from vaejax.core.batched import compiled, in_batches
 from vaejax.data.device import degrade
-from vaejax.inference.observation import Observation, degraded, masked, residual_scale
+from vaejax.inference.observation import Observation, degraded, masked, noisy, residual_scale
 from vaejax.types import Example
 
 AT_ONCE, RESIDUALS = 256, 256  # pictures at once; training rows that give the scale
@@ -54,18 +54,17 @@ def hidden(image: np.ndarray, seen: np.ndarray, kind: str) -> Problem:
 def observation_of(kind: str, example: Example) -> Observation:
   """How what is given relates to an image x, in the data's own range."""
   source = degrade.parse(kind)
-  if source.kind == 'mask':
-    return masked()
-  down, lift, start = maps(source, example)
-  return degraded(down, lift, start)
+  if source.kind in ('mask', 'noise'):
+    return masked() if source.kind == 'mask' else noisy()
+  return degraded(*maps(source, example))
 
 
-def maps(source: degrade.Source, example: Example) -> tuple[Callable, Callable | None, Callable]:
-  """The degradation of an image without its noise, a right inverse of it (None if there is noise),
-  and a first guess of the image."""
+def maps(source: degrade.Source, example: Example) -> tuple[Callable, Callable, Callable]:
+  """The degradation of an image without its noise, a right inverse of it, and a first guess of the
+  image."""
   height, width, channels = example.fields['image'].shape
   if source.kind == 'noise':
-    return (lambda x: x), None, (lambda y: y)
+    return (lambda x: x,) * 3
   if source.kind == 'grey':
     # Of luma, whose weights add up to 1: the same change of every channel.
     spread = lambda y: jnp.broadcast_to(y, (*y.shape[:-1], channels))
@@ -103,8 +102,10 @@ def what_is_seen(
   residual = float(program(model.variables, batch)) / width
   noise = float(source.option) if source.kind == 'noise' else 0.0
   total = float(np.hypot(residual, noise))
-  scale = np.full(len(problem.source), total * width, np.float32)
-  return {'source': to_range(problem.source, example), 'scale': scale}, {'observation_scale': total}
+  rows = lambda value: np.full(len(problem.source), value, np.float32)
+  seen = {'source': to_range(problem.source, example), 'scale': rows(total * width)}
+  seen |= {'gain': rows((residual / total) ** 2)} if noise else {}
+  return seen, {'observation_scale': total}
 
 
 def conditions_of(rows: Mapping[str, np.ndarray], model: Any) -> dict[str, np.ndarray]:

@@ -31,7 +31,7 @@ def make(
   """The result of restored pictures; with scores if the pictures are held out.
 
   Args:
-    given: what a viewer is shown as the input, [N, h, w, C] in [0, 1].
+    given: what a viewer is shown as the input, [N, H, W, C] in [0, 1].
     baselines: {name: [N, H, W, C] or [N, K, H, W, C]}, only for rows of a split.
     subsets: see scoring.scores.
     protocol: what else the scores depend on.
@@ -47,7 +47,9 @@ def make(
   if pictures.split:
     rows.append(('truth', show(pictures.image)))
     first = lambda x: x[:, 0] if x.ndim == 5 else x
-    rows += [(name.replace('_', ' '), show(first(x))) for name, x in baselines.items()]
+    others = {name: show(first(x)) for name, x in baselines.items()}
+    same = [name for name, x in others.items() if np.array_equal(x, rows[0][1])]
+    rows += [(name.replace('_', ' '), x) for name, x in others.items() if name not in same]
   if pictures.held_out:
     judge, reason = scoring.find_judge(model, pictures.fields)
     missing = 1 - problem.seen if problem.kind.startswith('mask:') else None

@@ -1,9 +1,10 @@
 """Remove noise from pictures, in several versions.
 
 A conditional VAE that was trained with data.source=noise:SCALE draws the clean picture given the
-noisy one (--how=model). With any other latent-variable model the latents are inferred from the noisy
-picture: those of the largest posterior density (optimise), or draws weighted by its likelihood
-(importance). The likelihood is a Gaussian around the mean of p(x|z).
+noisy one (--how=model). With any other latent-variable model the latents are inferred from the
+noisy picture: those of the largest posterior density (optimise), or draws weighted by its
+likelihood (importance). The likelihood is a Gaussian around the mean of p(x|z), and the result is
+the mean of x given z and the noisy picture.
 
 Rows of a split get Gaussian noise that is independent in all elements, and may leave [0, 1]. A
 user's pictures are the noisy ones. The baselines are the noisy picture, and a Gaussian filter, a

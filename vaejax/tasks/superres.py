@@ -60,10 +60,11 @@ def run(
   else:
     given = Problem(kind, pictures.fields['source'])
   made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.5))
-  baselines = enlarged(given, model) if pictures.split else {}
+  baselines = enlarged(given, model)
+  shown = baselines['repeated_pixels']
   protocol = {'filter': 'box: the mean of each square of pixels'}
   rest = result.part(progress, 0.5, 1), {}, protocol
-  return result.make(model, given, made, pictures, given.source, baselines, *rest)
+  return result.make(model, given, made, pictures, shown, baselines, *rest)
 
 
 def enlarged(given: Problem, model: Any) -> dict[str, np.ndarray]:
