@@ -40,7 +40,7 @@ SETTINGS = {
 ARGUMENTS = ('mask',)
 ROWS = 128
 USER = 'mask:any'  # the source of masks that a user gives
-ASYMMETRIC = 0.03
+ASYMMETRIC = 0.02
 
 
 def run(
