@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from running import finished, launch
+from task_file import blend
 
 from vaejax.distributed.processes import STOP_SIGNALS
 
-__all__ = ['finished', 'launch']
+__all__ = ['blend', 'finished', 'launch']
 
 ROOT = Path(__file__).parent.parent
 # The slowest modules, slowest first.

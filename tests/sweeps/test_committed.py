@@ -5,7 +5,7 @@ import json
 import pytest
 
 from vaejax.config.load import PROJECT
-from vaejax.config.table import Cell, Table
+from vaejax.config.table import Cell, Table, Use
 from vaejax.config.tables import available_tables, load_table
 from vaejax.errors import UserError
 from vaejax.sweeps import committed
@@ -70,6 +70,25 @@ def test_rows_have_command_seeds_cost_values_and_choice():
     'python launch.py evaluate --workdir=runs/c --evals=elbo,nll',
   ]
   assert committed.render(table, {}).splitlines()[2:3] == ['']
+
+
+def test_pictures_of_tasks_are_copied_and_shown(monkeypatch, tmp_path):
+  monkeypatch.setattr(committed, 'PROJECT', tmp_path)
+  uses = {'half': Use('inpaint --mask=half', 'Completed digits.'), 'plain': Use('inpaint')}
+  cell = Cell('a', 'configs/vae.py', tasks=uses)
+  table = Table('t', 's', (), (cell,), {'elbo': 'nats'}, committed='kept', pictures='art/t')
+  table = table._replace(page='pages/page.md')
+  (tmp_path / 'pages').mkdir()
+  (tmp_path / 'pages' / 'page.md').write_text(f'<!-- reproduce --table=t -->\n{committed.END}')
+  made = tmp_path / 'made'
+  made.mkdir()
+  for name in ('half.png', 'half.npy', 'plain.png'):
+    (made / name).write_bytes(b'x')
+  committed.write('t', table, make_record('a', [{'elbo': 1.0}], [{}]), made)
+  assert [path.name for path in (tmp_path / 'art' / 't').iterdir()] == ['half.png']
+  page = (tmp_path / 'pages' / 'page.md').read_text()
+  assert '![half](../art/t/half.png)' in page and 'plain.png' not in page
+  assert 'Completed digits. `python launch.py inpaint --workdir=runs/a --mask=half`' in page
 
 
 def test_a_record_names_other_cells_and_no_folder_of_the_machine(monkeypatch, tmp_path):

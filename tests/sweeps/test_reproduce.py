@@ -114,6 +114,37 @@ def test_a_table_is_trained_compared_and_resumed(command, tmp_path, program):
   assert 'prior: is done again' in log  # it uses the first one
 
 
+TASKS = """
+from vaejax.config.table import Cell, Table, Use
+
+
+def get_table(mode):
+  uses = {'half': Use('blend --n=4', 'Pictures, blended.'), 'none': Use('blend --weight=0 --n=4')}
+  values = {'half.error': 'error', 'half.error.reconstruction': 'error of reconstructions'}
+  cells = Cell('vae', 'configs/vae.py:digits,smoke', {'steps': '5'}, tasks=uses),
+  return Table('T', 'nobody', (), cells, values)
+"""
+
+
+def test_scores_of_tasks_are_values_of_a_cell(command, tmp_path, program, blend):
+  program.write_text(TASKS)
+  status, shown, log = command('--smoke')
+  assert status == 0, log
+  record = json.loads((tmp_path / 't' / 'cells' / 'vae.json').read_text())
+  (values,) = (m['values'] for m in record['members'])
+  assert values['half.error'] == pytest.approx(values['half.error.reconstruction'] / 4, rel=1e-3)
+  assert values['none.error'] < 1e-9 and 'error of reconstructions' in shown
+  assert record['tasks'] == {'half': 'blend --n=4', 'none': 'blend --weight=0 --n=4'}
+  run = tmp_path / 't' / 'runs' / f'vae-{record["key"]}'
+  assert (run / 'pictures' / 'half.png').is_file() and (run / 'pictures' / 'none.npy').is_file()
+  # Another task is a change.
+  program.write_text(TASKS.replace('blend --n=4', 'blend --n=5'))
+  assert 'done again' in command('--smoke')[2]
+  program.write_text(TASKS.replace("'5'}", "'5'}, seeds=2"))
+  status, _, log = command('--smoke')
+  assert status == 2 and 'cell vae has tasks, which need one run' in log
+
+
 DERIVED = """
 from vaejax.config.table import Cell, Published, Table
 

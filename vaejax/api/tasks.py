@@ -141,8 +141,9 @@ def record(run, name, given: Pictures, settings, seed, result: Result, command: 
 
 
 def scores(folder: Path, name: str) -> dict:
-  """The recorded scores of a task of a run. Raises UserError if there are none."""
-  return read_json(folder / FOLDER / f'{name}.json')['scores']
+  """The recorded scores of a task of a run, {} if it has none."""
+  path = folder / FOLDER / f'{name}.json'
+  return read_json(path)['scores'] if path.is_file() else {}
 
 
 def needs_pictures(task: ModuleType) -> bool:

@@ -41,15 +41,32 @@ def reconstruct(flags, overrides) -> int:
 
 def task(flags, overrides) -> int:
   """The verb of a task, see vaejax/tasks."""
+  paths, lines = write_task(flags)
+  for line in (*lines, *paths):
+    print(line)
+  return 0
+
+
+def write_task(flags):
+  """Runs a task and returns the paths of its files, and its scores in words."""
   from vaejax.api import tasks
 
   settings = {name: getattr(flags, name) for name in flags.settings if hasattr(flags, name)}
   given = flags.inputs, flags.split, flags.n, flags.seed, flags.out, flags.fit
-  command = tasks.command_line(flags.argv)
-  paths, lines = tasks.write(open_run(flags), flags.verb, settings, *given, command)
-  for line in (*lines, *paths):
-    print(line)
-  return 0
+  return tasks.write(open_run(flags), flags.verb, settings, *given, tasks.command_line(flags.argv))
+
+
+def run_task(folder, words, data_dir, out) -> dict:
+  """Runs a task of a run by the words of its command, with pictures named `out` and an ending.
+  Returns its scores as its JSON file has them."""
+  from vaejax.api import tasks
+  from vaejax.cli.parse import parse
+
+  more = [f'--data_dir={data_dir}'] if data_dir else []
+  flags, _ = parse([*words, f'--workdir={folder}', f'--out={out}.png', *more])
+  flags.argv = [words[0], *words[1:]]  # the metadata have no path of this machine
+  write_task(flags)
+  return tasks.scores(folder, flags.verb)
 
 
 def score(flags, overrides) -> int:

@@ -142,6 +142,7 @@ def show(flags, overrides) -> int:
 @stoppable
 def reproduce(flags, overrides) -> int:
   """The verb `reproduce`."""
+  from vaejax.cli.trained import run_task
   from vaejax.config.tables import table_path
   from vaejax.sweeps.reproduce import reproduce as run
 
@@ -149,7 +150,7 @@ def reproduce(flags, overrides) -> int:
   name = table_path(flags.table).stem + ('' if mode == 'whole' else f'-{mode}')
   folder = flags.workdir or Path('runs') / 'tables' / name
   settings = flags.seeds, flags.data_dir, sys.stderr, flags.cells
-  text, problems = run(flags.table, mode, folder, *settings)
+  text, problems = run(flags.table, mode, folder, *settings, run_task)
   print(text)
   print(f'\nwritten: {folder / "table.md"}, {folder / "table.json"}, {folder / "report.html"}')
   if problems:

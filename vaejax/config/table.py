@@ -32,6 +32,18 @@ class Published(NamedTuple):
   source: str = ''
 
 
+class Use(NamedTuple):
+  """A task of a trained cell, see vaejax/tasks.
+
+  Attributes:
+    command: the words of launch.py without --workdir: 'inpaint --mask=half --n=64'.
+    caption: of its picture on the table's page; '' shows none.
+  """
+
+  command: str
+  caption: str = ''
+
+
 class Cell(NamedTuple):
   """Runs that are trained and evaluated as one sweep. Each setting is a row of the table.
 
@@ -52,6 +64,8 @@ class Cell(NamedTuple):
     values: {name: heading} that this cell shows instead of those of the table.
     hidden: whether it is not shown, because it only serves later cells.
     chosen: how its settings were chosen, for tables with a page.
+    tasks: {name: Use} of a cell of one run. Their scores are its values NAME.METRIC, and those of
+      baselines NAME.METRIC.BASELINE.
   """
 
   name: str
@@ -67,6 +81,7 @@ class Cell(NamedTuple):
   values: Mapping[str, str] = {}
   hidden: bool = False
   chosen: str = ''
+  tasks: Mapping[str, Use] = {}
 
 
 class Claim(NamedTuple):
@@ -89,6 +104,7 @@ class Table(NamedTuple):
     cost: measured or estimated, with the hardware.
     committed: a folder, relative to the project, where the record of each cell of the whole table
       is written too, as small JSON files; '' for none.
+    pictures: a folder, relative to the project, for the pictures of tasks; '' for none.
     page: a Markdown file, relative to the project, that has the committed results between the lines
       <!-- reproduce --table=NAME --> and <!-- end of the table -->.
   """
@@ -101,4 +117,5 @@ class Table(NamedTuple):
   claims: tuple[Claim, ...] = ()
   cost: str = ''
   committed: str = ''
+  pictures: str = ''
   page: str = ''

@@ -14,6 +14,7 @@ import jax
 
 from vaejax.config.load import load_config
 from vaejax.config.table import Cell
+from vaejax.errors import UserError
 from vaejax.evaluation.evaluate import evaluate
 from vaejax.reporting.values import protocol_of
 from vaejax.runs import sweep_files
@@ -26,12 +27,17 @@ from vaejax.training.train import train
 from vaejax.version import code_version
 
 
-def run_cell(plan: Plan, data_dir: Any, log, stream) -> dict:
+def run_cell(plan: Plan, data_dir: Any, log, stream, run_task=None) -> dict:
   """Trains and evaluates a cell, or resumes it, and returns its record, see `record`.
+
+  `run_task` is a function (folder, words, data_dir, out) -> {metric: score as JSON}, which runs a
+  task of a run and writes its picture to `out` without ending, see cli.trained.run_task.
 
   Raises UserError, RunError and Stopped as training does.
   """
   cell, skipped = plan.cell, []
+  if cell.tasks and not plan.single:
+    raise UserError(f'cell {cell.name} has tasks, which need one run, but it has several members')
   with timed(plan.folder) as costs:
     if cell.measure:
       plan.folder.mkdir(parents=True, exist_ok=True)
@@ -46,6 +52,7 @@ def run_cell(plan: Plan, data_dir: Any, log, stream) -> dict:
       rows, protocols = list(zip(members, values, strict=True)), {}
     elif plan.single:
       values, protocols, skipped = run_single(cell, plan.folder, data_dir, log, stream)
+      values |= run_tasks(cell, plan.folder, data_dir, log, run_task)
       rows = [(plan.members[0], values)]
     else:
       values, protocols, skipped = run_sweep(cell, plan.folder, data_dir, log, stream)
@@ -67,6 +74,21 @@ def run_single(cell: Cell, folder: Path, data_dir, log, stream):
   results = {name: r for name, r in results.items() if not name.startswith('validation/')}
   protocols = {name: protocol_of(r) for name, r in results.items()}
   return {name: (r['value'], r['error']) for name, r in results.items()}, protocols, skipped
+
+
+def run_tasks(cell: Cell, folder: Path, data_dir, log, run_task) -> dict:
+  """{NAME.METRIC and NAME.METRIC.BASELINE: (value, error)} of the tasks of a finished run. Their
+  pictures are written to its folder `pictures`."""
+  values = {}
+  for name, use in cell.tasks.items():
+    log(f'{cell.name}: {use.command}')
+    place = folder / 'pictures'
+    place.mkdir(parents=True, exist_ok=True)
+    for metric, score in run_task(folder, use.command.split(), data_dir, place / name).items():
+      values[f'{name}.{metric}'] = score['value'], score['error']
+      for baseline, of in score['baselines'].items():
+        values[f'{name}.{metric}.{baseline}'] = of['value'], of['error']
+  return values
 
 
 def run_sweep(cell: Cell, folder: Path, data_dir, log, stream):
@@ -129,6 +151,7 @@ def record(plan: Plan, rows, protocols: dict, skipped: list[str], costs: dict) -
       'fields': dict(plan.cell.fields),
       'axes': list(plan.cell.axes),
       'evals': list(plan.cell.evals),
+      'tasks': {name: use.command for name, use in plan.cell.tasks.items()},
       'about': plan.about,
       'members': [
         {

@@ -2,9 +2,10 @@
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 from vaejax.config.load import PROJECT
-from vaejax.config.table import Cell, Table
+from vaejax.config.table import Cell, Table, Use
 from vaejax.errors import UserError
 from vaejax.reporting.values import with_error
 from vaejax.runs.files import read_json, write_atomic, write_json
@@ -13,18 +14,25 @@ from vaejax.sweeps.plan import uses
 from vaejax.sweeps.table_rows import Row, make_rows
 
 HEAD = 'command', 'seeds', 'cost', 'values', 'how its settings were chosen'
+SHOWN = '.gif', '.png'  # endings of pictures, the first that is there
 END = '<!-- end of the table -->'
 
 
-def write(name: str, table: Table, record: dict) -> None:
-  """Writes the record of a finished cell, without paths of this machine, and updates the page.
-  Raises UserError."""
+def write(name: str, table: Table, record: dict, pictures: Path | None = None) -> None:
+  """Writes the record of a finished cell, without paths of this machine, copies the pictures of its
+  tasks from a folder, and updates the page. Raises UserError."""
   folder = PROJECT / table.committed
   folder.mkdir(parents=True, exist_ok=True)
   small = {field: x for field, x in record.items() if field != 'about'}
   (cell,) = (c for c in table.cells if c.name == record['cell'])
   small |= {'config': cell.config, 'fields': dict(cell.fields)}  # with {NAME}, not its workdir
   write_json(folder / f'{record["cell"]}.json', small)
+  if table.pictures and pictures and pictures.is_dir():
+    place = PROJECT / table.pictures
+    place.mkdir(parents=True, exist_ok=True)
+    for path in pictures.iterdir():
+      if path.suffix in SHOWN and cell.tasks[path.stem].caption:
+        write_atomic(place / path.name, path.read_bytes())
   if table.page:
     path = PROJECT / table.page
     text = path.read_text(encoding='utf-8')
@@ -65,7 +73,28 @@ def render(table: Table, records: Mapping[str, dict]) -> str:
     *(f'{", ".join(f"`{c}`" for c in dict.fromkeys(cs))}: {how}.' for how, cs in measured.items()),
   ]
   text = table_text.markdown_table(HEAD, lines)
-  return '\n'.join([*text, '', *(f'- {note}' for note in notes)]) + '\n'
+  lines = [*text, '', *(f'- {note}' for note in notes)]
+  for cell in table.cells:
+    lines += pictures_of(cell, table) if cell.name in records else []
+  return '\n'.join(lines) + '\n'
+
+
+def pictures_of(cell: Cell, table: Table) -> list[str]:
+  """Lines with the captions and pictures of a cell's tasks, as far as they are in the project."""
+  lines, up = [], '../' * table.page.count('/')
+  for name, use in cell.tasks.items():
+    for ending in SHOWN:
+      path = f'{table.pictures}/{name}{ending}'
+      if use.caption and (PROJECT / path).is_file():
+        lines += ['', f'{use.caption} `{task_command(cell, use)}`', '', f'![{name}]({up}{path})']
+        break
+  return lines
+
+
+def task_command(cell: Cell, use: Use) -> str:
+  """The command of a task of a cell."""
+  verb, *words = use.command.split()
+  return ' '.join(['python launch.py', verb, f'--workdir=runs/{cell.name}', *words])
 
 
 def cells_of(cell: Cell, rows: list[Row], table: Table) -> list[str]:
@@ -95,11 +124,11 @@ def commands(cell: Cell, table: Table) -> list[str]:
   for name in uses(cell, table.cells):
     (other,) = (c for c in table.cells if c.name == name)
     lines += [f'{training(other)} --workdir=runs/{name}']
-  folder = f' --workdir=runs/{cell.name}' if cell.evals else ''
+  folder = f' --workdir=runs/{cell.name}' if cell.evals or cell.tasks else ''
   lines.append(training(cell) + folder)
   if cell.evals:
     lines.append(f'python launch.py evaluate{folder} --evals={",".join(cell.evals)}')
-  return lines
+  return lines + [task_command(cell, use) for use in cell.tasks.values()]
 
 
 def training(cell: Cell) -> str:

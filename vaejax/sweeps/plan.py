@@ -61,6 +61,7 @@ def plan_cell(cell: Cell, earlier: Mapping[str, Plan], workdir: Path) -> Plan:
     axes=tuple(map(resolve, cell.axes)),
   )
   about = {'seeds': cell.seeds, 'axes': list(cell.axes), 'evals': list(cell.evals)}
+  about |= {'tasks': {n: use.command for n, use in cell.tasks.items()}} if cell.tasks else {}
   about['uses'] = {name: plan.key for name, plan in earlier.items()}
   if cell.measure or cell.derive:
     about['measure'] = source_of(cell.measure or cell.derive)

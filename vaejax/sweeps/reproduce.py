@@ -32,6 +32,7 @@ def reproduce(
   data_dir: Any = None,
   stream=None,
   only: Sequence[str] = (),
+  run_task: Callable[..., dict] | None = None,
 ) -> tuple[str, list[str]]:
   """Trains and evaluates the cells of a table that are not done yet.
 
@@ -46,6 +47,7 @@ def reproduce(
     data_dir: the folder of prepared datasets.
     stream: for progress.
     only: names of the cells to train, with those that they use; () for all.
+    run_task: see cells.run_cell.
 
   Raises UserError, RunError and Stopped as training does.
   """
@@ -81,13 +83,13 @@ def reproduce(
           record = derived.record(plan, records)
         else:
           log(f'{place}: {counted(len(plan.members), "member")} in {plan.folder}')
-          record = cells.run_cell(plan, data_dir, log, stream)
+          record = cells.run_cell(plan, data_dir, log, stream, run_task)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, record)
       records[cell.name] = record
       text = write_tables(workdir, command, name, mode, table, records)
       if mode == 'whole' and table.committed and not seeds:
-        committed.write(Path(name).stem, table, record)
+        committed.write(Path(name).stem, table, record, plan.folder / 'pictures')
   return text, problems(table, records, mode)
 
 
