@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax import scores
+from vaejax.inference import by_class
 from vaejax.latent import log_likelihood
 from vaejax.types import Batch, Example, Method, Variables
 
@@ -32,7 +33,8 @@ def in_batches(program: Callable[..., Any], rows: Batch, n: int, size: int) -> A
 
 def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   """Returns the programs of a method: 'encode', 'draw', 'decode', 'reconstruct', 'sample',
-  'log_prob', 'score', 'translate' and 'classify', those that it has.
+  'log_prob', 'score', 'translate' and 'classify', those that it has. 'classify' is Bayes' rule if
+  the method has no classifier and its densities are given the label, see `by_bayes`.
 
   Each is jitted, (variables, rows, index, key, ...) -> arrays [B, ...], with images as users have
   them. Draws for row i depend only on the key and on its index.
@@ -72,6 +74,16 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   def score(v, rows, index, key, draws, samples):
     return scores.make(method, draws, samples)(v, inward(rows))
 
+  def by_bayes(v, rows, index, key, prior, draws, bound):
+    at_once = max(1, min(draws, scores.ROWS // (len(index) * example.classes)))
+    settings = {'draws': draws, 'at_once': at_once, 'bound': bound}
+
+    def of_row(row, key):
+      given = method.latent, v, row[data], example.classes, key
+      return by_class.posterior(by_class.log_likelihoods(*given, **settings), prior)
+
+    return row_by_row(rows, index, key, of_row)
+
   outputs = {'encode': lambda batch: batch['mean'], 'classify': lambda batch: batch['probability']}
   outputs |= dict.fromkeys(('decode', 'reconstruct', 'translate'), outward)
   programs = {name: predicted(name, output) for name, output in outputs.items() if name in predict}
@@ -79,7 +91,10 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   programs |= {'log_prob': log_prob} if 'log_weight' in predict else {}
   programs |= {'score': score} if scores.names(method) else {}
   programs |= {'sample': sample} if method.sample else {}
-  statics = {'log_prob': 'samples', 'sample': 'draw', 'score': ('draws', 'samples')}
+  if 'classify' not in predict and by_class.applies(method):
+    programs['classify'] = by_bayes
+  statics = {'classify': ('draws', 'bound') if programs.get('classify') is by_bayes else None}
+  statics |= {'log_prob': 'samples', 'sample': 'draw', 'score': ('draws', 'samples')}
   return {name: compiled(program, statics.get(name)) for name, program in programs.items()}
 
 

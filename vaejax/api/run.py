@@ -15,6 +15,7 @@ from vaejax import scores
 from vaejax.api import inputs, programs
 from vaejax.data.classes import named_by_numbers
 from vaejax.errors import UserError
+from vaejax.inference import by_class
 from vaejax.lookup import nearest, task_names
 from vaejax.runs import trained
 from vaejax.types import Example, Method, Variables, averaged, zeros
@@ -193,10 +194,62 @@ class Run:
       )
     return self._run('translate', rows, n)
 
-  def classify(self, images: ArrayLike, **fields: Any) -> np.ndarray:
-    """Returns the probability of every class, [N, classes] float32."""
-    rows, n = self._rows('classify', images, fields)
-    return self._run('classify', rows, n)
+  def classify(
+    self,
+    images: ArrayLike,
+    *,
+    prior: ArrayLike | None = None,
+    draws: int = 16,
+    bound: str = 'importance',
+    seed: int = 0,
+    **fields: Any,
+  ) -> np.ndarray:
+    """Returns the probability of every class, [N, classes] float32.
+
+    A run that is conditioned on the label classifies by Bayes' rule, p(y|x) ~ p(x|y) p(y), for
+    which it takes these arguments:
+
+    Args:
+      prior: p(y) of every class, [classes]; None: the same for all.
+      draws: number of draws of the latents for each class.
+      bound: 'importance' for log p(x|y) by importance sampling, 'elbo' for its lower bound.
+      seed: of the draws.
+    """
+    self._check('classify')
+    if 'classify' in self.method.predict:
+      if prior is not None:
+        raise UserError('this run has a classifier, which has learned p(y). Leave out prior')
+      rows, n = self._rows('classify', images, fields)
+      return self._run('classify', rows, n)
+    classes = self.example.classes
+    p = np.ones(classes) if prior is None else inputs.array('prior', prior).astype(np.float64)
+    if p.shape != (classes,) or not (p >= 0).all() or not 0 < p.sum() < math.inf:
+      raise UserError(f'prior is not a probability of each of {classes} classes. Use [{classes}]')
+    if bound not in by_class.BOUNDS:
+      raise UserError(f'bound={bound!r} is unknown. Use {" or ".join(by_class.BOUNDS)}')
+    data = self.example.data
+    rows = {data: inputs.pixels(f'{data}s', images, self.example)}
+    rows |= inputs.fields(fields, (), (), len(rows[data]), self.example)
+    self._check_binary(rows[data])
+    settings = {'draws': inputs.integer('draws', draws, 1), 'bound': bound}
+    settings['prior'] = np.asarray(p / p.sum(), np.float32)
+    return self._run('classify', rows, len(rows[data]), seed, programs.SCORED, **settings)
+
+  def read(self, files: Any, name: str = 'files', fit: str = '') -> np.ndarray:
+    """Returns pictures in the form of the run's images, float32 [N, H, W, C] in [0, 1].
+
+    Args:
+      files: paths of pictures or folders, separated by commas. Or an array, which is checked.
+      name: what they are, for errors.
+      fit: resize, pad or crop, how pictures of several sizes get the size of the run.
+    """
+    from vaejax.api import pictures
+
+    shape = self.example.fields[self.example.data].shape
+    if isinstance(files, str | Path):
+      return pictures.of_files(self, self.example.data, shape, str(files), fit, None).image
+    x = inputs.pixels(name, files, self.example)
+    return np.asarray(self.example.to_unit(self.example.to_data(x)), np.float32)
 
   def conditions(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Returns the fields of a batch that the run is conditioned on, as its methods take them."""

@@ -49,13 +49,21 @@ def write_atomic(path, data: bytes | str) -> None:
     RunError: the disk is full; `path` is as it was.
     OSError: the folder is missing or may not be written; `path` is as it was.
   """
+  with open_atomic(path) as file:
+    file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextlib.contextmanager
+def open_atomic(path):
+  """A binary file to write in parts, which replaces `path` at the end. Raises as `write_atomic`;
+  after an error `path` is as it was."""
   path = pathlib.Path(path)
   # In the same folder, because a rename is atomic only within a file system.
   temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
   try:
     with full_disk(path):
       with open(temporary, 'wb') as file:
-        file.write(data.encode() if isinstance(data, str) else data)
+        yield file
         file.flush()
         os.fsync(file.fileno())
       os.replace(temporary, path)

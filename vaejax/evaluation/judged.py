@@ -1,0 +1,60 @@
+"""Classes that a judge sees in pictures on the host, in batches."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from vaejax.errors import UserError
+from vaejax.evaluation import judges
+from vaejax.evaluation.features import check_judge, judge_row, judge_rows
+from vaejax.evaluation.judges import BATCH, Judge
+from vaejax.types import Example
+
+
+class Verdicts(NamedTuple):
+  """The class that a judge predicts of each picture, int [N], and its probability, [N]."""
+
+  predicted: np.ndarray
+  confidence: np.ndarray
+
+
+def find(path: str, data, example: Example, setting: str) -> tuple[Judge | None, str]:
+  """The judge in a workdir, or for '' the cached one of the data, and why there is none. Raises
+  UserError for a judge that was named and cannot be used; `setting` is the one that names it."""
+  try:
+    judge = judges.find(path, data)
+    check_judge(judge, example, setting)
+  except UserError as error:
+    if path:
+      raise
+    return None, str(error)
+  return judge, ''
+
+
+def verdicts(judge: Judge, images) -> Verdicts:
+  """The judge's verdicts on pictures, float32 [N, H, W, C] in [0, 1]."""
+  names = [judge_row(judge, name) for name in Verdicts._fields]
+
+  @jax.jit
+  def program(x):
+    rows = judge_rows(judge, x)
+    return [rows[name] for name in names]
+
+  parts = []
+  for first in range(0, len(images), BATCH):
+    part = np.asarray(images[first : first + BATCH], np.float32)
+    count = len(part)
+    if len(images) > BATCH:  # one shape, so that it is compiled once
+      part = np.pad(part, [(0, BATCH - count), *[(0, 0)] * 3])
+    parts.append([np.asarray(x)[:count] for x in program(part)])
+  return Verdicts(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def describe(judge: Judge) -> dict:
+  """What verdicts depend on, for a protocol."""
+  return {
+    'judge': judge.name,
+    'judge_accuracy': judge.accuracy,
+    'judge_checksum': judge.checksum[:16],
+  }
