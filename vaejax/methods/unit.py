@@ -49,6 +49,12 @@ def other(domain: str) -> str:
   return DOMAINS[1 - DOMAINS.index(domain)]
 
 
+def alike(params, name: str):
+  """The parameters of a net, those of a 'source' as those of its 'image' where shapes are equal."""
+  twin = params[name.removesuffix('source') + 'image'] if name.endswith('_source') else params[name]
+  return jax.tree.map(lambda x, y: y if x.shape == y.shape else x, params[name], twin)
+
+
 def unit(nets, example, loss='hinge', penalty='none', turns=1, dims=0) -> Method:
   """Two VAEs with the players 'critic' and 'autoencoder'.
 
@@ -62,8 +68,7 @@ def unit(nets, example, loss='hinge', penalty='none', turns=1, dims=0) -> Method
   (equations 3 to 5 and 8 of the paper). All terms but the last are in nats per example.
 
   The latent-variable model of `Method.latent` is that of the domain 'image'. `predict` has
-  'translate', the 'image' of a 'source', and 'translate_back', the 'source' of an 'image', both
-  from the mean of q.
+  'to_image', from a 'source', and 'to_source', from an 'image', both with the mean of q.
 
   Args:
     nets: see nets/unit.py.
@@ -84,7 +89,10 @@ def unit(nets, example, loss='hinge', penalty='none', turns=1, dims=0) -> Method
     inputs = {f'{net}_{d}': (batch[d],) for net in ('encoder', 'critic') for d in DOMAINS}
     inputs |= {f'decoder_{domain}': (h,) for domain in DOMAINS}
     inputs |= {'shared_encoder': (h,), 'shared_decoder': (jnp.zeros((1, *latents)),)}
-    return lens.init(nets, key, inputs)
+    v = lens.init(nets, key, inputs)
+    # Both domains begin with the same weights, where shapes allow it, so that their latents mean
+    # the same from the start and a translation begins as a reconstruction.
+    return v.replace(params={**v.params, **{name: alike(v.params, name) for name in owned}})
 
   def encode(v, domain, x, train=False):
     """q(z|x), and the updated variables."""
@@ -163,11 +171,11 @@ def unit(nets, example, loss='hinge', penalty='none', turns=1, dims=0) -> Method
     values |= {'logit_real': real, 'logit_fake': fake, 'loss': value}
     return values | {'translation_error': error / (example.high - example.low)}
 
-  def translate(v, batch, key):
+  def to_image(v, batch, key):
     q, _ = encode(v, 'source', batch['source'])
     return {'image': decode(v, 'image', q.mean)[0].mean}
 
-  def translate_back(v, batch, key):
+  def to_source(v, batch, key):
     q, _ = encode(v, 'image', batch['image'])
     return {'source': decode(v, 'source', q.mean)[0].mean}
 
@@ -188,7 +196,7 @@ def unit(nets, example, loss='hinge', penalty='none', turns=1, dims=0) -> Method
     ),
     sample=None,
     metrics=metrics,
-    predict={'translate': translate, 'translate_back': translate_back},
+    predict={'to_image': to_image, 'to_source': to_source},
     dims=dims,
     latent=model,
   )
