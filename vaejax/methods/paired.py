@@ -41,7 +41,7 @@ def make(config, example: Example) -> Method:
     )
   *size, channels = example.fields['image'].shape
   depth = example.fields[FIELD].shape[-1]
-  body = lambda more: trunk.to_vector(model.encoder, (*size, more))
+  body = lambda depth: trunk.to_vector(model.encoder, (*size, depth))
   nets = {
     'encoder': Encoder(body(channels + depth), model.latents),
     'prior': Encoder(body(depth), model.latents),
