@@ -13,7 +13,7 @@ from vaejax.nets.blocks import ACTIVATIONS, DTYPES, Convolution
 from vaejax.nets.heads import LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
-
+SMALL = nn.initializers.normal(0.01)
 GATE = 20.0  # slope of the gate of the difference from the source, so that it can close
 RESIDUAL = 0.3  # weight of what a block adds
 
@@ -27,10 +27,8 @@ class ModulatedBlock(nn.Module):
   def __call__(self, x, z):
     features, act = x.shape[-1], ACTIVATIONS[self.activation]
     y = Convolution(features, dtype=x.dtype)(x)
-    # At first z has no effect. Otherwise its noise slowed the first thousand steps.
-    layer = nn.Dense(2 * features, kernel_init=nn.initializers.zeros, dtype=x.dtype)
-    scale, shift = jnp.split(layer(z)[:, None, None], 2, axis=-1)
-    y = act((1 + scale) * y + shift)
+    # At first z has little effect: what it adds to all features would be noise.
+    y = act(FiLM(x.dtype, SMALL)(y, z))
     return x + RESIDUAL * Convolution(features, dtype=x.dtype)(y)
 
 
