@@ -99,7 +99,9 @@ def test_a_mask_that_does_not_fit_is_one_line(copied, tmp_path, capsys, mask, te
 
 
 def test_what_the_run_was_not_trained_for_is_one_line(copied):
-  with pytest.raises(UserError, match=r'needs a run that was trained with data\.source=mask:centre'):
+  with pytest.raises(
+    UserError, match=r'needs a run that was trained with data\.source=mask:centre'
+  ):
     vaejax.load(copied).inpaint(rows(2), 'centre', how='model')
 
 
