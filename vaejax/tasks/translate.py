@@ -52,9 +52,7 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
   field, target = fields_of(settings)
   kept = chosen(model, pictures, settings['where'])
   every = {**pictures.fields, 'image': pictures.image}
-  x, truth = (
-    every[name][kept] if every.get(name) is not None else None for name in fields_of(settings)
-  )
+  x, truth = (every[name][kept] if every.get(name) is not None else None for name in fields_of(settings))
   drawn = 1 if f'to_{target}' in model.method.predict else settings['versions']
   scored = pictures.held_out and truth is not None
   steps, done = drawn + 6 * scored, 0
@@ -200,12 +198,8 @@ def table(model, x, versions, truth, neighbours, settings) -> list[tuple[str, np
   a, b = (b, a) if settings['reverse'] else (a, b)
   rows = [(a, x[shown])]
   for number in range(versions.shape[1]):
-    rows.append(
-      (
-        f'as {b}' if number == 0 and b != 'translation' else b if not number else '',
-        versions[shown, number],
-      )
-    )
+    rows.append((f'as {b}' if number == 0 and b != 'translation' else b if not number else '',
+                 versions[shown, number]))
   if truth is not None:
     rows.append((f'true {b}', truth[shown]))
   if neighbours is not None:
