@@ -118,8 +118,10 @@ def fill(
       yield part
 
   found, mean = fills.nearest(image, seen, counted(), count)
-  baselines = {'mean': fills.paste(image, seen, mean), 'nearest_row': found}
-  protocol = {'nearest_row': f'of {size[0]:,} training rows, by squared error of the seen part'}
+  baselines = {'training_mean': fills.paste(image, seen, mean), 'nearest_training_row': found}
+  protocol = {
+    'nearest_training_row': f'of {size[0]:,} training rows, by squared error of the seen part'
+  }
   mirrored = fills.mirror(image, seen)
   if mirrored is not None:
     baselines['mirror'] = mirrored
