@@ -138,7 +138,7 @@ def test_samples_need_a_source():
 @pytest.fixture(scope='module')
 def inpainting():
   """(method, variables, 16 rows) of digits whose right halves are missing."""
-  config = load_config(f'{CONFIGS}/paired.py:smoke')
+  config = load_config(f'{CONFIGS}/inpaint.py:smoke')
   table = splits.table(config.data, 'test', None)
   source = sources.test(config.data, table)
   method = factory.make_method(config, source.example)
@@ -183,7 +183,7 @@ def test_a_sample_is_a_function_of_its_source(inpainting):
 
 
 def test_settings_that_do_not_fit_are_one_line():
-  config = load_config(f'{CONFIGS}/paired.py:smoke')
+  config = load_config(f'{CONFIGS}/inpaint.py:smoke')
   example = sources.example(config.data, splits.table(config.data, 'test', None))
   for fields, setting, says in (
     (('image',), {}, 'data.source'),

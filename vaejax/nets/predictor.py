@@ -14,6 +14,8 @@ from vaejax.nets.blocks import ACTIVATIONS, DTYPES, Convolution
 from vaejax.nets.heads import LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
+SMALL = nn.initializers.normal(0.01)
+
 
 class ModulatedBlock(nn.Module):
   """x + f(x, z), [B, H, W, C] and z [B, F] -> [B, H, W, C]."""
@@ -23,7 +25,8 @@ class ModulatedBlock(nn.Module):
   @nn.compact
   def __call__(self, x, z):
     y = Convolution(x.shape[-1], dtype=x.dtype)(ACTIVATIONS[self.activation](x))
-    y = ACTIVATIONS[self.activation](FiLM(x.dtype)(y, z))
+    # At first z has little effect: what it adds to all features would be noise.
+    y = ACTIVATIONS[self.activation](FiLM(x.dtype, SMALL)(y, z))
     return x + Convolution(x.shape[-1], dtype=x.dtype)(y)
 
 
