@@ -2,21 +2,21 @@
 
 import numpy as np
 import pytest
-from untrained import pictures, untrained
+from given import pictures, small
 
 from vaejax.errors import UserError
 from vaejax.inference import space
 
 
 def test_a_standard_prior_has_centre_0_and_scale_1():
-  area = space.measure(untrained('vae'), None)
+  area = space.measure(small('vae'), None)
   assert not area.centre.any() and (area.scale == 1).all() and area.origin == 'the prior'
   assert area.centre.shape == (4,)
 
 
 @pytest.mark.parametrize('words', ['vae:prior=mixture,components=3', 'cvae:prior=by_class'])
 def test_another_prior_has_those_of_the_aggregate_posterior(words):
-  run = untrained(words)
+  run = small(words)
   if words.startswith('cvae'):  # as it is after training, unlike at first
     params = dict(run.variables.params)
     params['prior'] = {name: x + 1 for name, x in params['prior'].items()}
@@ -30,17 +30,17 @@ def test_another_prior_has_those_of_the_aggregate_posterior(words):
 
 
 def test_levels_have_a_space_each():
-  run = untrained('iwae:two')
+  run = small('iwae:two')
   area = space.measure(run, pictures(run, 50).train)
   assert [x.shape for x in area.centre] == [x.shape[1:] for x in run.encode(pictures(run, 2).image)]
 
 
 def test_runs_without_continuous_latents_of_images_are_refused():
-  space.check_continuous(untrained('vae'), 'morph')
+  space.check_continuous(small('vae'), 'morph')
   for words, text in (('gan', 'morph needs latents that can be decoded'), ('judge', 'needs latents')):
     with pytest.raises(UserError, match=text):
-      space.check_continuous(untrained(words), 'morph')
+      space.check_continuous(small(words), 'morph')
   with pytest.raises(UserError, match='morph needs a run on images, but this one is on videos'):
-    space.check_continuous(untrained('rvae'), 'morph')
+    space.check_continuous(small('rvae'), 'morph')
   with pytest.raises(UserError, match='those of this run are codes'):
-    space.check_continuous(untrained('m2'), 'morph')
+    space.check_continuous(small('m2'), 'morph')

@@ -3,23 +3,25 @@
 import jax
 import numpy as np
 import pytest
-from untrained import pictures, untrained
+from given import pictures, small
 
 from vaejax.errors import UserError
 from vaejax.inference import traversal
 
 
 def of(words, n=6):
-  run = untrained(words)
+  run = small(words)
   given = pictures(run, n)
   batch = {'image': run.example.to_data(given.image), **run.conditions(given.fields)}
-  return run, batch, traversal.posterior(run.method, run.variables, batch, jax.random.key(0))
+  program = jax.jit(lambda v, batch, key: traversal.posterior(run.method, v, batch, key))
+  return run, batch, program(run.variables, batch, jax.random.key(0))
 
 
 def test_the_kl_of_each_latent_adds_up_to_that_of_the_method():
   for words in ('vae', 'cvae'):
     run, batch, p = of(words)
-    total = run.method.metrics(run.variables, batch, jax.random.key(1), dict(run.config.hyper))
+    metrics = jax.jit(lambda v, batch, key: run.method.metrics(v, batch, key, run.config.hyper))
+    total = metrics(run.variables, batch, jax.random.key(1))
     assert np.allclose(p.kl.sum(axis=1), total['kl'], rtol=1e-4) and p.kl.shape == p.mean.shape
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from untrained import pictures, untrained
+from given import pictures, small
 
 from vaejax.api import tasks
 from vaejax.cli.main import main
@@ -23,7 +23,7 @@ def test_pairs_of_a_split_and_chains_of_a_user():
 
 
 def test_a_path_begins_and_ends_with_the_reconstructions():
-  run = untrained('vae')
+  run = small('vae')
   x = pictures(run, 4).image
   for kind in ('linear', 'spherical'):
     frames = run.interpolate(x[:2], x[2:], steps=5, path=kind).images
@@ -31,11 +31,12 @@ def test_a_path_begins_and_ends_with_the_reconstructions():
     assert np.allclose(frames[:, 0], run.reconstruct(x[:2]), atol=1e-5)
     assert np.allclose(frames[:, -1], run.reconstruct(x[2:]), atol=1e-5)
   middle = (run.encode(x[:2]) + run.encode(x[2:])) / 2
-  assert np.allclose(run.interpolate(x[:2], x[2:], steps=5).images[:, 2], run.decode(middle), atol=1e-5)
+  frames = run.interpolate(x[:2], x[2:], steps=5).images
+  assert np.allclose(frames[:, 2], run.decode(middle), atol=1e-5)
 
 
 def test_pictures_are_joined_to_a_loop():
-  run = untrained('vae')
+  run = small('vae')
   x = pictures(run, 3).image
   result = run.interpolate(x, steps=5)
   assert result.images.shape[:2] == (3, 5) and len(result.frames) == 3 * 4
@@ -49,7 +50,7 @@ def test_each_half_of_a_path_has_the_conditions_of_its_end():
   start, end, given = np.array([0, 2]), np.array([1, 3]), {'label': np.array([5, 6, 7, 8])}
   labels = interpolate.halves(given, start, end, 4)['label'].reshape(2, 4)
   assert labels.tolist() == [[5, 5, 6, 6], [7, 7, 8, 8]]
-  run = untrained('cvae')
+  run = small('cvae')
   given = pictures(run, 2)
   label = given.fields['label']
   frames = run.interpolate(given.image, steps=4, label=label).images[0]
@@ -58,7 +59,7 @@ def test_each_half_of_a_path_has_the_conditions_of_its_end():
 
 def test_levels_of_a_hierarchy_and_content_with_style_are_interpolated():
   for words in ('iwae:two', 'style'):
-    run = untrained(words)
+    run = small(words)
     x = pictures(run, 2).image
     frames = run.interpolate(x, steps=3, path='spherical').images
     assert frames.shape[1] == 3 and np.allclose(frames[0, 0], run.reconstruct(x)[0], atol=1e-4)
@@ -80,19 +81,33 @@ def test_agreement_counts_inner_frames_of_either_end(monkeypatch):
   assert np.allclose(share, [2 / 3, 1])
 
 
-def test_the_verb_scores_held_out_pairs(copied, project, capsys):
+def test_smoothness_is_of_roots_of_distances(monkeypatch):
+  # Distances are squared differences, so their roots add up along a line.
+  squared = lambda x, y, names: {'lpips_vgg': np.mean(np.square(x - y), axis=(1, 2, 3))}
+  monkeypatch.setattr(interpolate, 'similarities', squared)
+  line = np.linspace(0, 1, 5).reshape(1, 5, 1, 1, 1)
+  detour = np.array([0, 1, 0, 0.5, 1]).reshape(1, 5, 1, 1, 1)
+  scores = interpolate.smoothness(detour, line)
+  assert scores.keys() == {'path_length', 'largest_step'}
+  assert np.allclose(scores['path_length'].baselines['pixels'], 1)
+  assert np.allclose(scores['largest_step'].baselines['pixels'], 1)
+  assert np.allclose(scores['path_length'].ours, 3) and scores['path_length'].better == 'lower'
+  assert np.allclose(scores['largest_step'].ours, 4 / 3)
+
+
+def test_the_verb_writes_scores_of_held_out_pairs(copied, project, monkeypatch):
+  monkeypatch.setattr(interpolate, 'NETS', {})  # compiling VGG16 takes long
   assert main(['interpolate', f'--workdir={copied}', '--n=8', '--steps=4']) == 0
   folder = copied / 'tasks'
   assert np.load(folder / 'interpolate.npy').shape == (4, 4, 8, 8, 1)
   assert Image.open(folder / 'interpolate.gif').n_frames == 6
   saved = json.loads((folder / 'interpolate.json').read_text())
-  assert saved['scores']['path_length']['baseline'] == 'pixels'
-  assert saved['scores']['path_length']['value'] >= 1
+  assert saved['protocol']['split'] == 'test'
   assert 'no judge' in saved['protocol']['agreement']  # the cache of tests is empty
 
 
 def test_bad_input_is_one_line():
-  run = untrained('vae')
+  run = small('vae')
   x = pictures(run, 3).image
   for call, text in (
     (lambda: run.interpolate(x[:1]), 'two pictures or more'),
@@ -101,7 +116,7 @@ def test_bad_input_is_one_line():
     (lambda: run.interpolate(x, path='curved'), "path='curved' is unknown"),
     (lambda: run.interpolate(x, steps=2), 'steps=2 is out of range'),
     (lambda: run.interpolate(x, 'nowhere.png'), 'there is no file or folder'),
-    (lambda: untrained('gan').interpolate(x), 'interpolate needs latents'),
+    (lambda: small('gan').interpolate(x), 'interpolate needs latents'),
   ):
     with pytest.raises(UserError, match=text):
       call()

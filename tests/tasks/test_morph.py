@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from untrained import pictures, untrained
+from given import pictures, small
 
 from vaejax.cli.main import main
 from vaejax.errors import UserError
@@ -12,7 +12,7 @@ SMALL = {'points': 3, 'walks': 2, 'steps': 4}
 
 
 def test_walks_are_seeded_loops_of_small_steps():
-  run = untrained('vae')
+  run = small('vae')
   frames = run.morph(**SMALL).images
   assert frames.shape == (2, 12, 8, 8, 1)
   assert (frames == run.morph(**SMALL).images).all()
@@ -25,7 +25,7 @@ def test_walks_are_seeded_loops_of_small_steps():
 
 
 def test_a_walk_passes_through_the_pictures_and_slows_down_there():
-  run = untrained('vae')
+  run = small('vae')
   x = pictures(run, 3).image
   frames = run.morph(x, steps=8, path='linear').images[0]
   assert frames.shape[0] == 24 and np.allclose(frames[::8], run.reconstruct(x), atol=1e-5)
@@ -34,7 +34,7 @@ def test_a_walk_passes_through_the_pictures_and_slows_down_there():
 
 
 def test_each_walk_of_a_conditional_model_has_a_class():
-  run = untrained('cvae')
+  run = small('cvae')
   alone = run.morph(label='3', **SMALL).images
   prior = run.morph(**SMALL).images  # classes 0 and 1
   assert alone.shape == prior.shape and not np.allclose(alone[0], prior[0])
@@ -45,7 +45,7 @@ def test_each_walk_of_a_conditional_model_has_a_class():
 
 def test_other_priors_and_hierarchies_are_walked():
   for words in ('vae:prior=mixture,components=3', 'iwae:two'):
-    run = untrained(words)
+    run = small(words)
     given = pictures(run, 40)
     from vaejax.tasks import morph
 
@@ -70,13 +70,13 @@ def test_files_have_their_command(copied, project):
 
 
 def test_bad_input_is_one_line():
-  run = untrained('vae')
+  run = small('vae')
   for call, text in (
     (lambda: run.morph(pictures(run, 1).image), 'two pictures or more'),
     (lambda: run.morph(label='3'), 'not given labels'),
-    (lambda: untrained('cvae').morph(label='77'), '77'),
+    (lambda: small('cvae').morph(label='77'), '77'),
     (lambda: run.morph(points=1), 'out of range'),
-    (lambda: untrained('gan').morph(), 'needs latents'),
+    (lambda: small('gan').morph(), 'needs latents'),
   ):
     with pytest.raises(UserError, match=text):
       call()

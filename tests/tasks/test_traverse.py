@@ -2,7 +2,7 @@
 
 import numpy as np
 from PIL import Image
-from untrained import pictures, untrained
+from given import pictures, small
 
 from vaejax.cli.main import main
 from vaejax.tasks import traverse
@@ -15,7 +15,7 @@ def result_of(run, n=40, **settings):
 
 
 def test_each_latent_moves_alone_around_the_picture():
-  run = untrained('vae')
+  run = small('vae')
   result = result_of(run, 3, steps=3, range=2.0, latents=2)
   assert result.images.shape == (3, 2, 3, 8, 8, 1)
   z, j = run.encode(pictures(run, 3).image), result.arrays['latents'][1]
@@ -26,7 +26,7 @@ def test_each_latent_moves_alone_around_the_picture():
 
 
 def test_around_the_mean_the_middle_is_the_same_for_all_latents():
-  run = untrained('vae:prior=mixture,components=3')
+  run = small('vae:prior=mixture,components=3')
   result = result_of(run, steps=3, around='mean')
   assert result.images.shape[:3] == (1, 4, 3) and result.protocol['scale'].endswith('posterior')
   assert np.allclose(result.images[0, :, 1], result.images[0, 0, 1], atol=1e-5)
@@ -34,7 +34,7 @@ def test_around_the_mean_the_middle_is_the_same_for_all_latents():
 
 def test_levels_and_conditions_are_traversed():
   for words in ('iwae:two', 'cvae'):
-    assert np.isfinite(result_of(untrained(words), 4, steps=2, latents=3).images).all()
+    assert np.isfinite(result_of(small(words), 4, steps=2, latents=3).images).all()
 
 
 def test_titles_name_the_factors_that_a_latent_tells():
@@ -51,7 +51,7 @@ def test_the_verb_draws_a_grid_and_with_factors_a_heat_map(copied, project, tmp_
   plain = Image.open(folder / 'traverse.png')
   assert Image.open(folder / 'traverse.gif').n_frames == traverse.FRAMES
   assert np.load(folder / 'traverse_kl.npy').shape == (4,)
-  run = untrained('beta_vae:shapes,data.size=8,latents=3')
+  run = small('beta_vae:shapes,data.size=8,latents=3')
   factors = np.random.default_rng(0).integers(0, 3, (40, 5)).astype(np.int32)
   given = pictures(run, 40, factors=factors)
   result = traverse.run(run, given._replace(image=given.image[:1]), SETTINGS, 0, lambda *_: None)

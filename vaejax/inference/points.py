@@ -1,4 +1,5 @@
-"""Points of a latent space, as the rows of a matrix [N, D]: planes, and paths."""
+"""Points of a latent space, as the rows of a matrix [N, D], in the order of tiles: planes, and a
+path in rows."""
 
 import jax
 import numpy as np
@@ -49,27 +50,9 @@ def between(corners: np.ndarray, n: int) -> np.ndarray:
   return (above + down * (below - above)).reshape(n * n, -1)
 
 
-def path(draws: np.ndarray, leg: int, n: int) -> np.ndarray:
-  """The first n points of a path through draws [N, D], `leg` points from one to the next, [n, D].
-  Between draws it turns about their mean, so that it keeps their distance from it."""
-  place = np.arange(n) / leg
-  first = place.astype(int)
-  centre = draws.mean(0)
-  a, b = draws[first] - centre, draws[first + 1] - centre
-  return (centre + spherical(a, b, place - first)).astype(np.float32)
-
-
 def snake(points: np.ndarray, columns: int) -> np.ndarray:
   """Points [N, D] in rows of `columns`, every second of which is reversed: where a row ends, the
   next begins below."""
   rows = points.reshape(-1, columns, points.shape[-1]).copy()
   rows[1::2] = rows[1::2, ::-1]
   return rows.reshape(points.shape)
-
-
-def spherical(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> np.ndarray:
-  """Points between a and b [N, D] at shares [N] of the angle between them (Shoemake 1985)."""
-  norm = lambda x: np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-  cosine = ((a / norm(a)) * (b / norm(b))).sum(1, keepdims=True).clip(-1, 1)
-  angle, share = np.maximum(np.arccos(cosine), 1e-4), share[:, None]
-  return (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)

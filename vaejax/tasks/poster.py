@@ -21,7 +21,8 @@ from vaejax.data import classes
 from vaejax.data.picture_files import decoded
 from vaejax.data.readers import pictures as readers
 from vaejax.errors import UserError
-from vaejax.inference.points import between, flatten, path, plane, snake
+from vaejax.inference.paths import through
+from vaejax.inference.points import between, flatten, plane, snake
 from vaejax.reporting import mosaic, previews, tiles
 from vaejax.reporting.png_stream import write_bands
 from vaejax.task_type import Pictures, Result, Score, Setting
@@ -76,7 +77,7 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
   def write(path: Path, command: str) -> None:
     bands = tiles.bands(layout, take)
     size = layout.height, layout.width, shape[-1]
-    write_bands(path, with_progress(bands, rows, progress), size, command)
+    write_bands(path, with_progress(bands, layout.height, progress), size, command)
 
   preview = np.concatenate(list(tiles.bands(small, take)))
   return Result(
@@ -198,8 +199,10 @@ def two_latents(model, pictures: Pictures, directions, deviation) -> tuple[int, 
 
 def walk(model, columns: int, given, seed: int):
   """Latents along a path through draws of the prior, [columns ** 2, D], and how to restore them."""
-  draws, restore = prior_draws(model, -(-(columns**2) // LEG) + 1, given, seed)
-  return snake(path(draws, LEG, columns**2), columns), restore
+  total = columns**2
+  draws, restore = prior_draws(model, -(-total // LEG) + 1, given, seed)
+  path = np.asarray(through(draws, LEG, 'spherical', draws.mean(0)))
+  return snake(path[:total], columns), restore
 
 
 def read_target(path: Path) -> np.ndarray:
@@ -236,8 +239,10 @@ def tinted(bank, choice, colours, share: float, first: int, n: int) -> np.ndarra
   return (1 - share) * images + share * colours[first : first + n, None, None]
 
 
-def with_progress(bands, total: int, progress):
-  """Yields the bands, and reports how many there were."""
-  for done, band in enumerate(bands, 1):
+def with_progress(bands, height: int, progress):
+  """Yields the bands of a picture, and reports how many of its rows there were."""
+  done = 0
+  for band in bands:
     yield band
-    progress(done, total)
+    done += len(band)
+    progress(done, height)

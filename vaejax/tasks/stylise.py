@@ -13,13 +13,11 @@ statistics of the style (Reinhard et al. 2001).
 
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from vaejax.data.picture_files import files_of, read
 from vaejax.errors import UserError
 from vaejax.evaluation import judges
+from vaejax.evaluation.judged import verdicts
 from vaejax.perceptual import colour, compare
 from vaejax.task_type import Pictures, Result, Score, Setting
 
@@ -64,16 +62,8 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
 def style_pictures(model, pictures: Pictures, given) -> np.ndarray:
   """The pictures that give a style, [S, H, W, C]: those of a user, or one of each style of the
   data. Raises UserError."""
-  shape = model.example.fields['image'].shape
-  if isinstance(given, np.ndarray):
-    x = given / np.float32(255) if given.dtype == np.uint8 else given.astype(np.float32)
-    if x.shape[1:] != shape:
-      raise UserError(
-        f'style has the shape {list(x.shape)}, but [S, {", ".join(map(str, shape))}] is needed'
-      )
-    return x
   if given is not None:
-    return read(files_of(given), shape, 'crop').astype(np.float32) / 255
+    return model.read(given, 'style', 'crop')
   if not model.example.styles:
     raise UserError('the data of this run has no styles. Give pictures with --style=FILES')
   image, style = pictures.image, pictures.fields.get('style')
@@ -142,24 +132,8 @@ def by_judges(model, image, fields, progress) -> tuple[dict[str, Score], dict]:
   every = candidates(model, image[differ], np.roll(image, 1, axis=0)[differ], progress)
   scores, protocol = {}, {'judged': int(differ.sum())}
   for name, judge in known.items():
-    hits = {of: predicted(judge, x) == truth[name] for of, x in every.items()}
+    hits = {of: verdicts(judge, x).predicted == truth[name] for of, x in every.items()}
     hits = {of: x.astype(np.float64) for of, x in hits.items()}
     scores[name] = Score(hits.pop(''), hits)
     protocol |= {f'{name}_judge': judge.read, f'{name}_judge_accuracy': judge.accuracy}
   return scores, protocol
-
-
-def predicted(judge, images: np.ndarray) -> np.ndarray:
-  """The classes [N] that a judge sees in images [N, H, W, C] in [0, 1]."""
-
-  @jax.jit
-  def classify(x):
-    batch = {'image': judge.example.to_data(x)}
-    return jnp.argmax(judge.method.predict['classify'](judge.variables, batch, key)['logits'], -1)
-
-  key, parts = jax.random.key(0), []
-  for first in range(0, len(images), AT_ONCE):
-    part = images[first : first + AT_ONCE]
-    padded = np.pad(part, [(0, AT_ONCE - len(part)), (0, 0), (0, 0), (0, 0)])
-    parts.append(np.asarray(classify(padded))[: len(part)])
-  return np.concatenate(parts)
