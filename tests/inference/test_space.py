@@ -37,7 +37,10 @@ def test_levels_have_a_space_each():
 
 def test_runs_without_continuous_latents_of_images_are_refused():
   space.check_continuous(small('vae'), 'morph')
-  for words, text in (('gan', 'morph needs latents that can be decoded'), ('judge', 'needs latents')):
+  for words, text in (
+    ('gan', 'morph needs latents that can be decoded'),
+    ('judge', 'needs latents'),
+  ):
     with pytest.raises(UserError, match=text):
       space.check_continuous(small(words), 'morph')
   with pytest.raises(UserError, match='morph needs a run on images, but this one is on videos'):

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
 from given import pictures, small
+from PIL import Image
 
 from vaejax.api import tasks
 from vaejax.cli.main import main
@@ -81,9 +81,13 @@ def test_agreement_counts_inner_frames_of_either_end(monkeypatch):
   assert np.allclose(share, [2 / 3, 1])
 
 
+def squared(x, y, names):
+  """In place of LPIPS, whose nets take long to compile."""
+  return {'lpips_vgg': np.mean(np.square(x - y), axis=(1, 2, 3))}
+
+
 def test_smoothness_is_of_roots_of_distances(monkeypatch):
   # Distances are squared differences, so their roots add up along a line.
-  squared = lambda x, y, names: {'lpips_vgg': np.mean(np.square(x - y), axis=(1, 2, 3))}
   monkeypatch.setattr(interpolate, 'similarities', squared)
   line = np.linspace(0, 1, 5).reshape(1, 5, 1, 1, 1)
   detour = np.array([0, 1, 0, 0.5, 1]).reshape(1, 5, 1, 1, 1)
@@ -96,13 +100,15 @@ def test_smoothness_is_of_roots_of_distances(monkeypatch):
 
 
 def test_the_verb_writes_scores_of_held_out_pairs(copied, project, monkeypatch):
-  monkeypatch.setattr(interpolate, 'NETS', {})  # compiling VGG16 takes long
+  monkeypatch.setattr(interpolate, 'similarities', squared)
   assert main(['interpolate', f'--workdir={copied}', '--n=8', '--steps=4']) == 0
   folder = copied / 'tasks'
   assert np.load(folder / 'interpolate.npy').shape == (4, 4, 8, 8, 1)
   assert Image.open(folder / 'interpolate.gif').n_frames == 6
   saved = json.loads((folder / 'interpolate.json').read_text())
   assert saved['protocol']['split'] == 'test'
+  score = saved['scores']['path_length']
+  assert score['value'] >= 1 and score['baselines']['pixels']['value'] == pytest.approx(1, abs=0.01)
   assert 'no judge' in saved['protocol']['agreement']  # the cache of tests is empty
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 from given import pictures, small
+from PIL import Image
 
 from vaejax.cli.main import main
 from vaejax.errors import UserError

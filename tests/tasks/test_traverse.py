@@ -1,8 +1,8 @@
 """Traversals: order, starts and scales, titles with factors, and what is written."""
 
 import numpy as np
-from PIL import Image
 from given import pictures, small
+from PIL import Image
 
 from vaejax.cli.main import main
 from vaejax.tasks import traverse
