@@ -85,6 +85,9 @@ def test_true_results_are_the_rows_of_the_value_that_was_added(monkeypatch):
     None, given, 1, np.array([0, 2]), Side('0', 0), [Side('1', 1), Side('2', 2)]
   )
   assert truth.tolist() == [[1, 4], [3, -1]]
+  same = given._replace(image=given.image[[0, 0, 2, 3, 4]])  # rows 0 and 1 are one picture
+  sides = Side('0', 0), [Side('1', 1), Side('2', 2)]
+  assert edit.partners(None, same, 1, np.array([0, 2]), *sides).tolist() == [[-1, 4], [3, -1]]
   # Copying is exact for none, the true rows would be.
   outputs = {'ours': given.image[np.maximum(truth, 0)]}
   outputs['copy'] = np.repeat(given.image[[0, 2]][:, None], 2, axis=1)
