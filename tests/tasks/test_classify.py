@@ -1,0 +1,129 @@
+"""Classes and their scores: as a verb, by Bayes' rule and by a classifier."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vaejax
+from vaejax.api.files import read_rows
+from vaejax.cli.main import main
+from vaejax.errors import UserError
+from vaejax.tasks import classify
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def workdirs(tmp_path_factory):
+  """Runs that are conditioned on the label, that have a classifier, and that have neither."""
+  folders = {}
+  for name in ('cvae', 'judge', 'gan'):
+    folders[name] = tmp_path_factory.mktemp(name) / 'run'
+    config = f'--config={ROOT}/configs/{name}.py:smoke,steps={60 if name == "cvae" else 4}'
+    assert main(['train', config, f'--workdir={folders[name]}']) == 0
+  return folders
+
+
+@pytest.fixture(scope='module')
+def cvae(workdirs):
+  return vaejax.load(workdirs['cvae'])
+
+
+@pytest.fixture(scope='module')
+def rows(cvae):
+  return next(read_rows(cvae, 'test', 40))
+
+
+def test_bayes_rule_of_a_run(cvae, rows):
+  # log p(x|y) of one class is that of log_prob, with the label given.
+  x = rows['image'][:6]
+  every = [cvae.log_prob(x, samples=2000, label=np.full(6, k)) for k in range(10)]
+  prior = np.arange(1.0, 11)
+  joint = np.exp(np.stack(every, 1) - np.max(every, 0)[:, None]) * prior
+  found = cvae.classify(x, draws=2000, prior=prior)
+  np.testing.assert_allclose(found, joint / joint.sum(1, keepdims=True), atol=0.08)
+  np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+  few = cvae.classify(x[:2], draws=2000, prior=prior)
+  np.testing.assert_allclose(few, found[:2], atol=1e-5)
+  assert not cvae.classify(x, prior=np.eye(10)[3])[:, :3].any()
+
+
+def test_arguments_of_bayes_rule(cvae, workdirs, rows):
+  x = rows['image'][:2]
+  wrong = ({'prior': [1, 2]}, {'prior': np.zeros(10)}, {'bound': 'iwae'}, {'draws': 0})
+  texts = 'of each of 10 classes', 'of each of 10 classes', 'Use importance or elbo', 'draws=0'
+  for arguments, text in zip(wrong, texts, strict=True):
+    with pytest.raises(UserError, match=text):
+      cvae.classify(x, **arguments)
+  with pytest.raises(UserError, match='has a classifier'):
+    vaejax.load(workdirs['judge']).classify(x, prior=np.ones(10))
+
+
+def test_the_verb_scores_a_split(workdirs, capsys):
+  folder = workdirs['cvae']
+  assert main(['classify', f'--workdir={folder}', '--n=40', '--draws=4', '--bins=5']) == 0
+  assert capsys.readouterr().out.startswith('accuracy 0.')
+  saved = json.loads((folder / 'tasks' / 'classify.json').read_text())
+  scores, run = saved['scores'], vaejax.load(folder)
+  probability = np.load(folder / 'tasks' / 'classify_probability.npy')
+  label = next(read_rows(run, 'test', 40))['label']
+  assert scores['accuracy']['value'] == pytest.approx((probability.argmax(1) == label).mean())
+  nll = -np.log(np.maximum(probability[np.arange(40), label], classify.TINY)).mean()
+  assert scores['nll']['value'] == pytest.approx(nll, rel=1e-5)
+  every = np.concatenate([part['label'] for part in read_rows(run, 'train', None)])
+  share = np.bincount(every) / len(every)
+  frequent = scores['accuracy']['baselines'][classify.FREQUENT]['value']
+  assert frequent == pytest.approx((label == share.argmax()).mean())
+  expected = -np.log(share[label]).mean()
+  assert scores['nll']['baselines'][classify.FREQUENT]['value'] == pytest.approx(expected, rel=1e-6)
+  # Embedded digits are easy for a linear model.
+  assert scores['accuracy']['baselines'][classify.LOGISTIC]['value'] > 0.8
+  assert scores['ece']['n'] == 40 and saved['protocol']['bins'] == 5
+  assert Image.open(folder / 'tasks' / 'classify.png').size[0] > 500
+
+
+def test_predictions_of_pictures(workdirs, rows, tmp_path):
+  for i in range(3):
+    x = np.round(rows['image'][i, ..., 0] * 255).astype(np.uint8)
+    Image.fromarray(x).save(tmp_path / f'{i}.png')
+  folder, out = workdirs['judge'], tmp_path / 'out.csv'
+  assert main(['classify', f'--workdir={folder}', f'--inputs={tmp_path}', f'--out={out}']) == 0
+  (head, *lines) = csv.reader(out.open())
+  assert head[:2] == ['file', 'prediction'] and len(head) == 12
+  assert [Path(line[0]).name for line in lines] == ['0.png', '1.png', '2.png']
+  p = vaejax.load(folder).classify(rows['image'][:3])
+  np.testing.assert_allclose(np.array([line[2:] for line in lines], float), p, atol=2e-2)
+  assert [int(line[1]) for line in lines] == p.argmax(1).tolist()
+  assert out.with_suffix('.png').exists() and not (folder / 'tasks').exists()
+
+
+def test_a_run_that_cannot_classify(workdirs, capsys):
+  assert main(['classify', f'--workdir={workdirs["gan"]}']) == 2
+  assert 'a run of gan cannot classify' in capsys.readouterr().err
+  assert not (workdirs['gan'] / 'tasks').exists()
+
+
+def test_scores_of_known_predictions():
+  truth = np.array([0, 1, 1, 1])
+  sure = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.2, 0.8]])
+  scores = classify.score({'': sure, 'coin': np.full((4, 2), 0.5)}, truth, 10)
+  assert scores['accuracy'].ours.tolist() == [1, 1, 0, 1]
+  np.testing.assert_allclose(scores['nll'].ours, -np.log([0.9, 0.8, 0.4, 0.8]))
+  np.testing.assert_allclose(scores['nll'].baselines['coin'], math.log(2))
+  assert scores['ece'].ours.value == pytest.approx((0.1 + 0.6 + 2 * 0.2) / 4)
+  assert scores['ece'].baselines['coin'].value == pytest.approx(0.25)
+
+
+def test_a_baseline_has_as_many_labels_as_the_model():
+  labels = np.array([0, 1, -1, 0, 1, 0, 1])
+  assert classify.chosen_rows(labels, 0, 100).tolist() == [0, 1, 3, 4, 5, 6]
+  assert classify.chosen_rows(labels, 4, 100).tolist() == [0, 1, 3, 4]
+  assert classify.chosen_rows(labels, 0, 2).tolist() == [0, 6]
+  parts = [{'image': np.arange(4)}, {'image': np.arange(4, 7)}]
+  found = list(classify.rows_at(parts, np.array([0, 3, 4, 6]), 'image'))
+  assert [x.tolist() for x in found] == [[0, 3], [4, 6]]
