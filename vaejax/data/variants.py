@@ -47,3 +47,13 @@ def tone(unified: str) -> int:
   """The skin tone of an emoji: 0 without one, 1 to 5, and 6 for several."""
   tones = {TONES.index(code) + 1 for code in unified.split('-') if code in TONES}
   return 6 if len(tones) > 1 else max(tones, default=0)
+
+
+def untoned(file: str) -> str:
+  """The name of a picture's file, such as 'google/1f468-1f3fb-200d-1f4bb.png', without skin tones.
+  Names without code points stay as they are."""
+  folder, slash, name = file.rpartition('/')
+  stem, dot, ending = name.partition('.')
+  codes = stem.split('-')
+  kept = [code for code in codes if code.upper() not in (*TONES, 'FE0F')] or codes
+  return f'{folder}{slash}{"-".join(kept)}{dot}{ending}'

@@ -42,15 +42,17 @@ def slerp(a: jax.Array, b: jax.Array, t: jax.Array, centre=0.0) -> jax.Array:
 KINDS = {'linear': lerp, 'spherical': slerp}
 
 
-def between(a, b, steps: int, kind: str = 'linear', centre=None):
-  """Paths from each a to its b with `steps` points, both ends included: [N, ...] -> [N, steps, ...].
+def between(a, b, steps: int, kind: str = 'linear', centre=None, ease: bool = False):
+  """Paths from each a to its b with `steps` points, both ends too: [N, ...] -> [N, steps, ...].
 
   Args:
     kind: 'linear' or 'spherical'.
     centre: of the arcs, in the structure of a without its first axis; None: 0.
+    ease: start and end slowly, at the times (1 - cos πt) / 2.
   """
   step = choice('path', kind, KINDS)
   t = np.linspace(0.0, 1.0, steps, dtype=np.float32)
+  t = (1 - np.cos(np.pi * t)) / 2 if ease else t
 
   def of_leaf(a, b, c):
     n = a.shape[0]
@@ -61,15 +63,17 @@ def between(a, b, steps: int, kind: str = 'linear', centre=None):
   return jax.tree.map(of_leaf, a, b, centres)
 
 
-def through(points, steps: int, kind: str = 'linear', centre=None, closed: bool = False):
+def through(
+  points, steps: int, kind: str = 'linear', centre=None, closed: bool = False, ease: bool = False
+):
   """One path through P points in order, `steps` frames from each to the next: [P, ...] ->
   [(P - 1) steps + 1, ...].
 
   `closed` continues from the last point to the first, [P steps, ...]: the path that repeats without
-  a jump, because its first frame follows its last.
+  a jump, because its first frame follows its last. `ease`: see `between`.
   """
   shifted = lambda x: jnp.roll(jnp.asarray(x), -1, axis=0)
-  parts = between(points, jax.tree.map(shifted, points), steps + 1, kind, centre)
+  parts = between(points, jax.tree.map(shifted, points), steps + 1, kind, centre, ease)
 
   def join(part, point):
     part = part[:, :-1]

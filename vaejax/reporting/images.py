@@ -120,13 +120,16 @@ def write_png(path, image, scale: int | None = None, command: str = '') -> None:
   write_atomic(path, encode_png(enlarge(image, scale), command))
 
 
-def write_gif(path, frames, scale: int | None = None, command: str = '') -> None:
+def write_gif(
+  path, frames, scale: int | None = None, command: str = '', milliseconds: int = FRAME_MS
+) -> None:
   """Writes frames, enlarged as by `enlarge`, to a GIF that repeats for ever, atomically.
 
   Args:
     frames: uint8 [T, H, W, C], C = 1 (grey), 3 (RGB; a GIF has at most 256 colours) or 4 (RGBA,
       put on white).
     command: what made it, for its metadata.
+    milliseconds: of each frame; a GIF has a resolution of 10.
 
   Raises:
     ValueError: another dtype, rank or number of channels.
@@ -143,7 +146,7 @@ def write_gif(path, frames, scale: int | None = None, command: str = '') -> None
   first, *rest = [Image.fromarray(f[..., 0] if f.shape[2] == 1 else f) for f in large]
   file = io.BytesIO()
   about = {'comment': command.encode()} if command else {}
-  first.save(file, 'GIF', save_all=True, append_images=rest, duration=FRAME_MS, loop=0, **about)
+  first.save(file, 'GIF', save_all=True, append_images=rest, duration=milliseconds, loop=0, **about)
   write_atomic(path, file.getvalue())
 
 

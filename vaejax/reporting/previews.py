@@ -81,6 +81,11 @@ def as_shown(x, example: Example) -> np.ndarray:
   return images.channels_shown(x, example.shown, colours=example.units is None)
 
 
+def shown(x, example: Example) -> np.ndarray:
+  """Images as Run's methods take and give them, as pictures in [0, 1] with the channels to show."""
+  return as_shown(example.to_picture(example.to_data(x)) if example.units else x, example)
+
+
 def write(log: Log, step: int, drawn, method: Method, example: Example, stacked=False) -> None:
   """Writes grids of the images that `make`'s function returned. For a stack, each member has a row,
   and the originals are above the reconstructions."""

@@ -27,6 +27,7 @@ from vaejax.errors import UserError
 from vaejax.evaluation import judged
 from vaejax.inference import paths, space
 from vaejax.perceptual.compare import protocol, similarities
+from vaejax.reporting import previews
 from vaejax.reporting.images import grid
 from vaejax.task_type import Result, Score, Setting
 
@@ -66,15 +67,17 @@ def run(model, pictures, settings, seed, progress) -> Result:
   at = lambda tree, index: jax.tree.map(lambda a: a[index], tree)
   path = paths.between(at(z, start), at(z, end), steps, settings['path'], centre)
   frames = decode(model, path, halves(given, start, end, steps), progress)
-  blend = np.asarray(paths.between(x[start], x[end], steps))
+  blend, example = np.asarray(paths.between(x[start], x[end], steps)), model.example
+  ours, pixels = (previews.shown(a, example) for a in (frames, blend))
   scores, about = {}, {}
   if pictures.held_out:
-    scores, about = score(frames, blend, x[start], x[end], judge), protocol(x.shape[1:])
+    scores, about = agreements(judge, frames, blend, x[start], x[end]), protocol(ours.shape[2:])
+    scores |= smoothness(ours, pixels)
     about |= judged.describe(judge) if judge else {'agreement': missing}
     about['pairs'] = 'rows 1 and 2, 3 and 4, and so on'
   chain = not pictures.split and settings['to'] is None and len(start) > 1
-  moving = loop(frames[:MOVING], chain)
-  rows = [row for i in range(min(SHOWN, len(start))) for row in shown(frames[i], blend[i])]
+  moving = loop(ours[:MOVING], chain)
+  rows = [row for i in range(min(SHOWN, len(start))) for row in shown(ours[i], pixels[i])]
   return Result(frames, rows, frames=moving, scores=scores, protocol=about)
 
 
@@ -112,22 +115,26 @@ def decode(model, latents, given, progress) -> np.ndarray:
   return x.reshape(n, steps, *x.shape[1:])
 
 
-def score(frames, blend, first, last, judge) -> dict[str, Score]:
-  """The scores of paths [N, T, H, W, C] between pictures [N, H, W, C], against blends."""
+def agreements(judge, frames, blend, first, last) -> dict[str, Score]:
+  """The score `agreement` of paths [N, T, H, W, C] between pictures [N, H, W, C]; {} without a
+  judge."""
+  if judge is None:
+    return {}
+  ends = [judged.verdicts(judge, x).predicted for x in (first, last)]
+  of = lambda x: agreement(judge, x, *ends)
+  return {'agreement': Score(of(frames), {'pixels': of(blend)})}
+
+
+def smoothness(frames, blend) -> dict[str, Score]:
+  """The scores `path_length` and `largest_step` of paths and of blends, [N, T, H, W, C] each."""
   scores = {}
-  if judge is not None:
-    ends = [judged.verdicts(judge, x).predicted for x in (first, last)]
-    of = lambda x: agreement(judge, x, *ends)
-    scores['agreement'] = Score(of(frames), {'pixels': of(blend)})
   (ours, ours_ends), (theirs, their_ends) = distances(frames), distances(blend)
   for suffix, net in NETS.items():
     if net in ours:
-      values = [
-        (length(steps[net], ends[net]), unevenness(steps[net]))
-        for steps, ends in ((ours, ours_ends), (theirs, their_ends))
-      ]
-      for name, a, b in zip(('path_length', 'largest_step'), *values, strict=True):
-        scores[name + suffix] = Score(a, {'pixels': b}, 'lower')
+      a, b = length(ours[net], ours_ends[net]), length(theirs[net], their_ends[net])
+      scores['path_length' + suffix] = Score(a, {'pixels': b}, 'lower')
+      a, b = unevenness(ours[net]), unevenness(theirs[net])
+      scores['largest_step' + suffix] = Score(a, {'pixels': b}, 'lower')
   return scores
 
 

@@ -1,0 +1,143 @@
+"""A net from a source and a latent to p(x|z, source): residual blocks at the resolution of the
+source (as in Lim et al. 2017, arXiv:1707.02921), with the levels of a U-Net below it (Ronneberger
+et al. 2015, arXiv:1505.04597). z scales and shifts the features of every block."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vaejax.distributions import Known
+from vaejax.errors import UserError
+from vaejax.lookup import choice
+from vaejax.nets.adain import FiLM
+from vaejax.nets.blocks import ACTIVATIONS, DTYPES, Convolution
+from vaejax.nets.heads import LikelihoodHead, features, likelihood
+from vaejax.types import Example
+
+
+class ModulatedBlock(nn.Module):
+  """x + f(x, z), [B, H, W, C] and z [B, F] -> [B, H, W, C]."""
+
+  activation: str
+
+  @nn.compact
+  def __call__(self, x, z):
+    y = Convolution(x.shape[-1], dtype=x.dtype)(ACTIVATIONS[self.activation](x))
+    y = ACTIVATIONS[self.activation](FiLM(x.dtype)(y, z))
+    return x + Convolution(x.shape[-1], dtype=x.dtype)(y)
+
+
+class Predictor(nn.Module):
+  """z [B, latents] and a source [B, h, w, c] -> p(x|z, source) over [B, H, W, C].
+
+  Attributes:
+    shape: (H, W, F), with the features F that the head needs.
+    channels: C.
+    width: features of a block at the first level; each further level has twice as many.
+    levels: the number of times that the resolution is halved.
+    blocks: at each level, on the way down and on the way up.
+    stem: squares of stem x stem pixels of the source are one position of the first level.
+    mirror: whether the net also sees the source from right to left.
+    masked: whether the last channel of the source says where x is seen. There p(x|z, source) is x.
+    skip: whether the net predicts the difference of x from the source at the size of x.
+  """
+
+  shape: tuple[int, int, int]
+  channels: int
+  head: LikelihoodHead
+  width: int = 64
+  levels: int = 1
+  blocks: int = 2
+  stem: int = 2
+  activation: str = 'relu'
+  mirror: bool = False
+  masked: bool = False
+  skip: bool = True
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, z, source, target=None, train=False):
+    height, width, size = self.shape
+    given = jnp.concatenate([source, source[:, :, ::-1]], -1) if self.mirror else source
+    x = Convolution(self.width, dtype=self.dtype)(to_depth(given.astype(self.dtype), self.stem))
+    code = nn.Dense(self.width, dtype=self.dtype)(z)
+    x = self.level(x, ACTIVATIONS[self.activation](code), 0)
+    scale = height // x.shape[1]
+    x = Convolution(scale**2 * size, dtype=self.dtype)(ACTIVATIONS[self.activation](x))
+    x = from_depth(0.1 * x, scale).astype(jnp.float32)
+    if self.skip:
+      shown = resized(source, (height, width, self.channels))
+      x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
+    p = self.head(x, target, train)
+    if not self.masked:
+      return p
+    low, high = self.head.low, self.head.high
+    seen = source[..., -1:] > (low + high) / 2
+    return Known(p, source[..., : self.channels], jnp.broadcast_to(seen, p.mean.shape))
+
+  def level(self, x, code, depth: int):
+    """The features of a level, through those below it."""
+    for _ in range(self.blocks):
+      x = ModulatedBlock(self.activation)(x, code)
+    if depth == self.levels:
+      return x
+    features, act = x.shape[-1], ACTIVATIONS[self.activation]
+    y = Convolution(2 * features, kernel=4, stride=2, dtype=x.dtype)(act(x))
+    y = self.level(y, code, depth + 1)
+    x = x + from_depth(Convolution(4 * features, dtype=x.dtype)(act(y)), 2)
+    for _ in range(self.blocks):
+      x = ModulatedBlock(self.activation)(x, code)
+    return x
+
+
+def to_depth(x: jax.Array, size: int) -> jax.Array:
+  """[B, H, W, C] -> [B, H / size, W / size, size² C]: squares of pixels as features."""
+  batch, height, width, channels = x.shape
+  x = x.reshape(batch, height // size, size, width // size, size, channels)
+  return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // size, width // size, -1)
+
+
+def from_depth(x: jax.Array, size: int) -> jax.Array:
+  """The inverse of `to_depth` (pixel shuffle, Shi et al. 2016, arXiv:1609.05158)."""
+  batch, height, width, channels = x.shape
+  x = x.reshape(batch, height, width, size, size, channels // size**2)
+  return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height * size, width * size, -1)
+
+
+def resized(source: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+  """A source [B, h, w, c] as [B, *shape]: bicubic, with a grey one repeated or further channels
+  left out."""
+  *size, channels = shape
+  x = source[..., :channels] if source.shape[-1] > channels else source
+  if tuple(size) != x.shape[1:3]:
+    x = jax.image.resize(x, (x.shape[0], *size, x.shape[-1]), 'cubic')
+  return jnp.broadcast_to(x, (x.shape[0], *shape))
+
+
+def make(model, example: Example, masked: bool) -> Predictor:
+  """The net of a config's `model`, for the fields 'image' and 'source' of the data. Raises
+  UserError for a size that the net cannot have."""
+  height, width, channels = example.fields['image'].shape
+  rows, columns, _ = example.fields['source'].shape
+  head = likelihood(model, example)
+  unit = model.stem * 2**model.levels
+  if rows % unit or columns % unit or height % rows or height // rows != width / columns:
+    raise UserError(
+      f'a source of {columns}x{rows} does not fit model.stem={model.stem} and model.levels='
+      f'{model.levels}: {unit} must divide it, and it must divide the image of {width}x{height}'
+    )
+  choice('model.activation', model.activation, ACTIVATIONS)
+  return Predictor(
+    (height, width, features(model.likelihood, channels, example)),
+    channels,
+    head,
+    model.width,
+    model.levels,
+    model.blocks,
+    model.stem,
+    model.activation,
+    model.mirror,
+    masked,
+    model.likelihood not in ('bernoulli', 'categorical'),
+    choice('model.dtype', model.dtype, DTYPES),
+  )
