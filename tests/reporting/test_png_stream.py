@@ -19,7 +19,7 @@ def picture(height, width, channels):
 def test_pillow_reads_what_was_written(tmp_path, channels, sizes):
   x = picture(40, 33, channels)
   ends = np.cumsum((0, *sizes))
-  bands = (x[a:b] for a, b in zip(ends, ends[1:], strict=False))
+  bands = np.split(x, ends[1:-1])
   write_bands(tmp_path / 'x.png', bands, x.shape, 'python launch.py poster --label=é')
   with Image.open(tmp_path / 'x.png') as image:
     np.testing.assert_array_equal(np.asarray(image).reshape(x.shape), x)

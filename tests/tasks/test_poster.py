@@ -1,16 +1,15 @@
 """Posters: their size, their metadata, and what they are made of."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from untrained import untrained
 
 import vaejax
 from vaejax.cli.main import main
-
-ROOT = Path(__file__).parents[2]
+from vaejax.errors import UserError
 
 
 def poster(workdir, *words):
@@ -57,7 +56,7 @@ def test_a_manifold_between_pictures_has_them_at_its_corners(run):
   x = np.random.default_rng(0).uniform(size=(4, 8, 8, 1)).astype(np.float32)
   z = run.poster(x, columns=3, pixels=64).arrays['latents'].reshape(3, 3, -1)
   np.testing.assert_allclose(z[::2, ::2].reshape(4, -1), run.encode(x), atol=1e-5)
-  with pytest.raises(vaejax.UserError, match='needs 4 of them, but got 3'):
+  with pytest.raises(UserError, match='needs 4 of them, but got 3'):
     run.poster(x[:3])
 
 
@@ -90,12 +89,12 @@ def test_a_mosaic_shows_its_target(copied, target):
   ('words', 'text'),
   [
     ('--kind=mosaic', 'Add --target=FILE'),
-    ('--kind=mosaic --target=nowhere.png', 'there is no picture nowhere.png'),
-    ('--kind=mosaic --target=README.md', 'README.md cannot be read'),
+    ('--kind=mosaic --columns=8 --target=nowhere.png', 'there is no picture nowhere.png'),
+    ('--kind=mosaic --columns=8 --target=README.md', 'README.md cannot be read'),
     ('--label=3', 'not given labels'),
     ('--latents=0,0', '--latents=0,0 are not two of the latents'),
     ('--latents=0,99', 'are not two of the latents'),
-    ('--columns=90', '90 columns do not fit 96 pixels'),
+    ('--columns=90', '90 columns are too many for 96 pixels'),
     ('--pixels=9', 'pixels=9 is out of range'),
   ],
 )
@@ -106,10 +105,21 @@ def test_bad_settings_are_one_line(copied, project, capsys, words, text):
   assert not (copied / 'tasks').exists()
 
 
-def test_a_conditional_run_needs_a_class(tmp_path, capsys):
-  workdir = tmp_path / 'cvae'
-  config = f'--config={ROOT}/configs/cvae.py:smoke,steps=2'
-  assert main(['train', config, f'--workdir={workdir}']) == 0
-  assert poster(workdir) == 2 and 'Add --label=CLASS' in capsys.readouterr().err
-  assert poster(workdir, '--label=11') == 2 and "label='11'" in capsys.readouterr().err
-  assert poster(workdir, '--label=7', '--columns=4') == 0
+def test_a_conditional_run_needs_a_class():
+  run = untrained('cvae:digits')
+  for settings, text in (({}, 'Add --label=CLASS'), ({'label': '11'}, "label='11'")):
+    with pytest.raises(UserError, match=text):
+      run.poster(**settings)
+  assert len(run.poster(label='7', columns=4, pixels=64).arrays['latents']) == 16
+
+
+def test_a_run_without_latents_makes_a_mosaic(target):
+  run = untrained('gan:digits')
+  with pytest.raises(UserError, match='Use --kind=mosaic'):
+    run.poster()
+  result = run.poster(kind='mosaic', target=target, columns=8, pixels=64, bank=8)
+  assert result.picture.shape == (
+    40,
+    64,
+    1,
+  )  # 5 rows of 8 tiles, the nearest to the shape of the target
