@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / 'vaejax'
 
 # Names of fields of data, and of kinds of styles in the one place where they are named.
-FIELDS = {'image', 'video', 'label', 'style', 'factors'}
+FIELDS = {'image', 'video', 'label', 'style', 'factors', 'paired'}
 STYLES = PACKAGE / 'data' / 'device' / 'styles.py', {'digits'}
 # There a word names a net, a player or a term of a bound.
 MODELS = tuple(PACKAGE / folder for folder in ('methods', 'nets', 'objectives'))

@@ -205,3 +205,14 @@ def test_the_genuine_emoji():
     assert len(pairs) == len({b for b, _ in pairs}) == len({g for _, g in pairs})
   names = {e.file: e.name for e in emoji.entries(read('google', 'emoji.json'))}
   assert names['1f600.png'] == 'grinning face'
+
+
+def test_one_designer_is_predicted_from_the_other(tmp_path, halves):
+  write(tmp_path, 'plain')
+  read = lambda **fields: splits.table(config(size=16, **fields), 'test', str(tmp_path))
+  rows, both = read(source='domain:google>twitter'), read()
+  loaded, image = rows.load(), both.load()['image']
+  np.testing.assert_array_equal(loaded['source'], image[::2])
+  np.testing.assert_array_equal(loaded['image'], image[1::2])
+  np.testing.assert_array_equal(loaded['label'], both.load()['label'][::2])
+  np.testing.assert_array_equal(read(only='google').load()['image'], image[::2])

@@ -20,13 +20,13 @@ from vaejax.tasks import classify
 @pytest.fixture
 def cvae(tmp_path):
   """A run that is conditioned on the label, with its first weights."""
-  return at(untrained('cvae:digits'), tmp_path / 'cvae')
+  return at(untrained('cvae.py:smoke'), tmp_path / 'cvae')
 
 
 @pytest.fixture
 def judge(tmp_path):
   """A run with a classifier, with its first weights."""
-  return at(untrained('judge:digits'), tmp_path / 'judge')
+  return at(untrained('judge.py:smoke'), tmp_path / 'judge')
 
 
 def at(run: Run, folder: Path) -> Run:
@@ -38,7 +38,7 @@ def at(run: Run, folder: Path) -> Run:
 
 @pytest.fixture(scope='module')
 def rows():
-  return next(read_rows(untrained('cvae:digits'), 'test', 40))
+  return next(read_rows(untrained('cvae.py:smoke'), 'test', 40))
 
 
 def test_bayes_rule_of_a_run(cvae, rows):
@@ -107,7 +107,7 @@ def test_predictions_of_pictures(judge, rows, tmp_path):
 
 
 def test_a_run_that_cannot_classify(tmp_path):
-  run = at(untrained('gan:digits'), tmp_path / 'gan')
+  run = at(untrained('gan.py:smoke'), tmp_path / 'gan')
   with pytest.raises(UserError, match='a run of gan cannot classify'):
     tasks.write(run, 'classify', {})
   assert not list(run.folder.iterdir())

@@ -106,7 +106,7 @@ def test_bad_settings_are_one_line(copied, project, capsys, words, text):
 
 
 def test_a_conditional_run_needs_a_class():
-  run = untrained('cvae:digits')
+  run = untrained('cvae.py:smoke')
   for settings, text in (({}, 'Add --label=CLASS'), ({'label': '11'}, "label='11'")):
     with pytest.raises(UserError, match=text):
       run.poster(**settings)
@@ -114,7 +114,7 @@ def test_a_conditional_run_needs_a_class():
 
 
 def test_a_run_without_latents_makes_a_mosaic(target):
-  run = untrained('gan:digits')
+  run = untrained('gan.py:smoke')
   with pytest.raises(UserError, match='Use --kind=mosaic'):
     run.poster()
   result = run.poster(kind='mosaic', target=target, columns=8, pixels=64, bank=8)

@@ -18,7 +18,7 @@ from vaejax.tasks import stylise
 @pytest.fixture
 def run(tmp_path):
   """A run of style transfer, with its first weights and a folder of this test."""
-  run = untrained('style:digits')
+  run = untrained('style.py:smoke')
   run.folder = tmp_path / 'run'
   run.folder.mkdir()
   return run
@@ -36,7 +36,7 @@ def without_lpips(monkeypatch):
 
 @pytest.fixture(scope='module')
 def rows():
-  return next(read_rows(untrained('style:digits'), 'test', 40))
+  return next(read_rows(untrained('style.py:smoke'), 'test', 40))
 
 
 def test_scores_and_a_table_of_a_split(run, rows, without_lpips):
@@ -106,5 +106,5 @@ def test_bad_input_is_one_line(run):
     with pytest.raises(UserError, match=text):
       tasks.write(run, 'stylise', settings)
   with pytest.raises(UserError, match='a run of vae has no transfers of style'):
-    tasks.write(untrained('vae:digits'), 'stylise', {})
+    tasks.write(untrained('vae.py:smoke'), 'stylise', {})
   assert not list(run.folder.iterdir())

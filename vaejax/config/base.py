@@ -68,6 +68,10 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
         'cutout': 0,  # side of a square that is blanked
         'mutate': 0.0,  # probability that an element is replaced by a random value
       },
+      # What each image is to be predicted from, '': nothing, see vaejax/data/device/degrade.py.
+      'source': '',
+      'paired': True,  # whether training rows have their own sources, or those of other rows
+      'only': '',  # a folder of files to which the rows are restricted, '': all
       'validation': 0.0,  # rows of train to hold out, a count or a fraction; 0: the dataset's split
       'mode': 'auto',  # resident (on the device), stream, or auto: resident if budget_mb allows
       'budget_mb': 4096,

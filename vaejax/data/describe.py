@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vaejax.data.device import transforms
+from vaejax.data.device import degrade, transforms
 from vaejax.data.device.augment import NONE, Augment, output_shape
 from vaejax.data.device.styles import STYLES
 from vaejax.data.table import Table
@@ -18,16 +18,21 @@ def describe(
   augmentation: Augment = NONE,
   styles: str = '',
   pairs: bool = False,
+  source: str = '',
 ) -> Example:
   """The Example of a table's rows after transforms.prepare."""
   name = transforms.data_field(table.row)
   *size, channels = output_shape(augmentation, table.row[name].shape)
-  data = jax.ShapeDtypeStruct((*size, 3 if styles else channels), jnp.float32)
+  shape = (*size, 3 if styles else channels)
+  if source:
+    shape, made = degrade.shapes(source, shape)
+  data = jax.ShapeDtypeStruct(shape, jnp.float32)
   low, high = limits(table) if table.units else transforms.SCALES[scale]
   levels = 256 if styles else 2 if kind != 'none' else table.levels
   style = {'style': jax.ShapeDtypeStruct((), jnp.int32)} if styles else {}
   style |= {'pair': data, 'style_image': data} if styles and pairs else {}
-  fields = {**table.row, name: data, **style}
+  extra = {'source': jax.ShapeDtypeStruct(made, jnp.float32)} if source else {}
+  fields = {**table.row, name: data, **style, **extra}
   count = len(STYLES[styles]) if styles else 0
   return Example(
     fields,

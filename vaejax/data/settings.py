@@ -58,6 +58,11 @@ def styles(data) -> str:
   return data.get('styles') or ''
 
 
+def source(data) -> str:
+  """What an image is to be predicted from, see device/degrade.py; '' for nothing."""
+  return data.get('source') or ''
+
+
 def identity(settings: Settings) -> list:
   """The settings as a list of JSON values, for the key of a cache of decoded rows."""
   return sorted(settings._asdict().items())

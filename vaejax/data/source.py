@@ -100,13 +100,14 @@ def make(
   pairs=False,
   workers=0,
   label=None,
+  source='',
 ) -> Source:
   """A source of batches of n examples.
 
   Args:
     table: the split.
     n: number of examples in one step, for all its turns.
-    kind, scale, augmentation, styles, pairs: see transforms.prepare.
+    kind, scale, augmentation, styles, pairs, source: see transforms.prepare.
     resident: whether raw rows are stored on the device, rather than streamed from the host.
     key: a fixed key for order and noise; None uses the key of each run. A stream needs a fixed one,
       because the host computes the order.
@@ -124,6 +125,7 @@ def make(
     pairs=pairs,
     levels=table.levels,
     units=table.units,
+    source=source,
   )
 
   def gather(buffer, slot):
@@ -199,7 +201,7 @@ def make(
     def blocks(size):
       return stream.ordered_blocks(table, size, put, pairs)
 
-  example = describe(table, kind, scale, augmentation, styles, pairs)
+  example = describe(table, kind, scale, augmentation, styles, pairs, source)
   # Blocks of a stream are [steps, n, ...], sharded over n.
   block = PartitionSpec(None, 'data')
   replicated = PartitionSpec()

@@ -64,7 +64,18 @@ def single(
     label = labels.read(rows, math.inf)
   styles = style_settings(data)
   made = source.make(
-    rows, n, data.binarise, data.scale, changes, resident, key, put, *styles, workers, label
+    rows,
+    n,
+    data.binarise,
+    data.scale,
+    changes,
+    resident,
+    key,
+    put,
+    *styles,
+    workers,
+    label,
+    settings.source(data),
   )
   return made._replace(example=example(data, rows))
 
@@ -85,7 +96,9 @@ def example(data, rows: Table) -> Example:
   changes = augmentation(data)
   shape = rows.row[transforms.data_field(rows.row)].shape
   augment.check(changes, shape, bool(rows.units), data.binarise)
-  described = describe(rows, data.binarise, data.scale, changes, *style_settings(data))
+  described = describe(
+    rows, data.binarise, data.scale, changes, *style_settings(data), settings.source(data)
+  )
   channels = described.fields[described.data].shape[-1]
   if wrong := [c for c in data.shown if c >= channels]:
     raise UserError(
@@ -99,7 +112,18 @@ def test(data, rows: Table, put=None) -> Source:
   nothing random."""
   resident = data.mode != 'stream' and resident_bytes(rows) <= data.budget_mb * 2**20
   kind, centre = binarisation(data), augment.evaluation(augmentation(data))
-  made = source.make(rows, 1, kind, data.scale, centre, resident, None, put, *style_settings(data))
+  made = source.make(
+    rows,
+    1,
+    kind,
+    data.scale,
+    centre,
+    resident,
+    None,
+    put,
+    *style_settings(data),
+    source=settings.source(data),
+  )
   return made._replace(example=example(data, rows))
 
 

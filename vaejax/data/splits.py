@@ -6,6 +6,7 @@ from typing import NamedTuple
 from vaejax import units
 from vaejax.data import (
   arrays,
+  domains,
   positive,
   readers,
   sets,
@@ -15,7 +16,7 @@ from vaejax.data import (
   stacked,
   subset,
 )
-from vaejax.data.device import transforms
+from vaejax.data.device import degrade, transforms
 from vaejax.data.device.styles import STYLES
 from vaejax.data.settings import NO_LABEL
 from vaejax.data.table import Table, without_labels
@@ -46,12 +47,20 @@ def tables(data, data_dir: Location) -> Splits:
   check(data)
   if base := stacked.base(data.name):
     of_grey = tables(grey(data, base), data_dir)
-    return Splits(*(t and stacked.table(t, s) for s, t in of_grey._asdict().items()))
+    stack = Splits(*(t and stacked.table(t, s) for s, t in of_grey._asdict().items()))
+    return stack._replace(train=training(data, stack.train))
   train, test = (read(data, split, data_dir) for split in ('train', 'test'))
   if data.get('validation'):
-    return Splits(*subset.hold_out(train, data.validation), test)
+    train, validation = subset.hold_out(train, data.validation)
+    return Splits(training(data, train), validation, test)
   has_validation = 'validation' in names(data, data_dir)
-  return Splits(train, read(data, 'validation', data_dir) if has_validation else None, test)
+  validation = read(data, 'validation', data_dir) if has_validation else None
+  return Splits(training(data, train), validation, test)
+
+
+def training(data, rows: Table) -> Table:
+  """The training rows; with `data.paired=False`, each with the source of another one."""
+  return rows if data.get('paired', True) else domains.unpair(rows)
 
 
 def table(data, split: str, data_dir: Location) -> Table:
@@ -67,16 +76,18 @@ def table(data, split: str, data_dir: Location) -> Table:
   if base := stacked.base(data.name):
     if split not in Splits._fields:
       raise UserError(f'{data.name} has no split {split!r}. Choose train or test')
-    return stacked.table(table(grey(data, base), split, data_dir), split)
+    rows = stacked.table(table(grey(data, base), split, data_dir), split)
+    return training(data, rows) if split == 'train' else rows
   if data.get('validation') and split in ('train', 'validation'):
     rest, validation = subset.hold_out(read(data, 'train', data_dir), data.validation)
-    return rest if split == 'train' else validation
+    return training(data, rest) if split == 'train' else validation
   if split == 'validation' and split not in (known := names(data, data_dir)):
     raise UserError(
       f'{data.name} has no split {split!r}. Choose {" or ".join(known)}, or set data.validation to '
       'hold rows out of train'
     )
-  return read(data, split, data_dir)
+  rows = read(data, split, data_dir)
+  return training(data, rows) if split == 'train' else rows
 
 
 def split_name(data, split: str, data_dir: Location) -> str:
@@ -105,12 +116,32 @@ def check(data) -> None:
     )
   if settings.styles(data):
     choice('data.styles', data.styles, STYLES)
+  check_source(data)
+
+
+def check_source(data) -> None:
+  """Raises UserError for a `data.source` that is unknown or excludes another setting."""
+  if not (source := settings.source(data)):
+    if not data.get('paired', True):
+      raise UserError(
+        "data.paired=False needs data.source, which is ''. Set it, for example to domain:A>B"
+      )
+    return
+  spec = degrade.parse(source)
+  if settings.styles(data):
+    raise UserError(
+      f'data.source={source} and data.styles={data.styles} exclude each other. Use one of them'
+    )
+  if stacked.base(data.name) and (spec.kind == 'domain' or data.get('only')):
+    raise UserError(
+      f'data.source={source} needs files, but {data.name} has stacked images. Use a folder'
+    )
 
 
 def grey(data, name: str):
   """A copy of a config's `data` for another dataset, with one channel."""
   data = data.copy_and_resolve_references()
-  data.update({'name': name, 'channels': 1})
+  data.update({'name': name, 'channels': 1, 'source': '', 'paired': True})
   return data
 
 
@@ -141,6 +172,10 @@ def read(data, split: str, data_dir: Location) -> Table:
     line = f'data.skip_damaged has no effect on {data.name}: it is for files of pictures and videos'
     rows = rows._replace(notes=(*rows.notes, line))
   check_real_numbers(data, rows)
+  if domain := data.get('only'):
+    rows = domains.only(rows, domain)
+  if source := settings.source(data):
+    rows = with_source(data, rows, source, split, data_dir)
   if data.transform == 'log':
     rows = positive.checked(rows)
   if settings.styles(data) and transforms.data_field(rows.row) != 'image':
@@ -151,10 +186,26 @@ def read(data, split: str, data_dir: Location) -> Table:
   return rows
 
 
+def with_source(data, rows: Table, source: str, split: str, data_dir: Location) -> Table:
+  """The rows of a split that `data.source` leaves. Raises UserError if it does not fit them."""
+  if transforms.data_field(rows.row) != 'image':
+    raise UserError(
+      f'data.source={source} needs images, but {data.name} has videos. Choose a dataset of '
+      "images, or set data.source=''"
+    )
+  spec = degrade.parse(source)
+  if spec.kind != 'domain':
+    return rows
+  plain = data.copy_and_resolve_references()
+  plain.update({'source': '', 'paired': True, 'only': ''})
+  others = (name for name in names(data, data_dir) if name != split)
+  return domains.pair(rows, spec.value, lambda: (read(plain, name, data_dir) for name in others))
+
+
 def check_real_numbers(data, rows: Table) -> None:
   """Raises UserError for a setting that only applies to 8-bit images, if the data is real
   numbers."""
-  for field, default in (('binarise', 'none'), ('scale', 'unit'), ('styles', '')):
+  for field, default in (('binarise', 'none'), ('scale', 'unit'), ('styles', ''), ('source', '')):
     if rows.units and data.get(field, default) != default:
       raise UserError(
         f'data.{field}={data[field]} needs 8-bit images, but the data is real numbers. Set '

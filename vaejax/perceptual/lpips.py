@@ -43,25 +43,55 @@ def distance(net: str = 'alex', lowering: str | None = None):
 
   Raises UserError for another net, and if the extra `perceptual` is missing or damaged.
   """
+  maps, heads = features(net, lowering)
+
+  def compare(x, y):
+    copies = x.shape[0] // y.shape[0]
+    total = 0.0
+    for a, b, head in zip(maps(x), maps(y), heads, strict=True):
+      b = jnp.concatenate([unit(b)] * copies)
+      total += jnp.mean(jnp.square(unit(a) - b) @ head, axis=(1, 2))
+    return total
+
+  return compare
+
+
+def features(net: str, lowering: str | None = None):
+  """A function from images in [0, 1] [N, H, W, C] to the maps [N, h, w, F] of every stage of a net,
+  and the weights of their channels in LPIPS, [F] each. Arguments and errors: see `distance`."""
   choice('the net of LPIPS', net, NETS)
   loaded = weights.load(net)
 
-  def features(image):
+  def maps(image):
     x = rgb(image)
     size = enlarged(net, *x.shape[1:3])
     if size != x.shape[1:3]:
       x = jax.image.resize(x, (x.shape[0], *size, 3), 'linear')
     return NETS[net](loaded, stages.normalise(x), lowering)
 
-  def compare(x, y):
-    copies = x.shape[0] // y.shape[0]
-    total = 0.0
-    for a, b, head in zip(features(x), features(y), loaded.heads, strict=True):
-      b = jnp.concatenate([unit(b)] * copies)
-      total += jnp.mean(jnp.square(unit(a) - b) @ head, axis=(1, 2))
-    return total
+  return maps, loaded.heads
 
-  return compare
+
+def embedding(net: str = 'alex', lowering: str | None = 'lax'):
+  """A function from images in [0, 1] [N, H, W, C] to vectors [N, F], whose squared Euclidean
+  distances are their LPIPS. Arguments and errors: see `distance`."""
+  maps, heads = features(net, lowering)
+
+  def embed(image):
+    parts = []
+    for x, head in zip(maps(image), heads, strict=True):
+      x = unit(x) * jnp.sqrt(jnp.asarray(head) / (x.shape[1] * x.shape[2]))
+      parts.append(x.reshape(x.shape[0], -1))
+    return jnp.concatenate(parts, axis=-1)
+
+  return embed
+
+
+def pooled(net: str = 'alex', lowering: str | None = 'lax'):
+  """A function from images in [0, 1] [N, H, W, C] to features [N, F] for a linear probe: the means
+  over positions of the unit maps of LPIPS. Arguments and errors: see `distance`."""
+  maps, _ = features(net, lowering)
+  return lambda image: jnp.concatenate([jnp.mean(unit(x), (1, 2)) for x in maps(image)], axis=-1)
 
 
 def unit(maps: jax.Array) -> jax.Array:

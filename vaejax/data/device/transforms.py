@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from vaejax.data.device import degrade
 from vaejax.data.device import styles as styles_of
 from vaejax.data.device.augment import NONE, Augment, augment
 from vaejax.data.device.noise import bits, threefry
@@ -75,12 +76,13 @@ def prepare(
   levels: int = 256,
   units: Units | None = None,
   before=None,
+  source='',
 ):
   """The batch that a model is given, from raw rows {field: [N, ...]}.
 
   Args:
     raw: 'image' [N, H, W, C] or 'video' [N, T, H, W, C], uint8, or real numbers in their
-      units; and any other fields.
+      units; 'source', if it is not made from the image; and any other fields.
     keys: the key of each row, [N].
     kind, scale, styles: as in a config's `data.binarise`, `data.scale` and `data.styles`. With
       styles, the style of each row is drawn by its key and returned as 'style' int32 [N].
@@ -90,6 +92,7 @@ def prepare(
     levels: the number of values of an 8-bit element.
     units: of real numbers, see vaejax.units; None for 8 bits.
     before: (raw, keys) of the row before each row; None: the one before it in the batch.
+    source: as in a config's `data.source`; the batch then has 'source', changed as the image is.
   """
   name = data_field(raw)
   # A static draw belongs to the original image. A dynamic one may be mirrored after it is drawn.
@@ -113,6 +116,9 @@ def prepare(
       images['pair'] = styles_of.restyle(styles, image, *second)
       other = unstyled(before[0][name], before[1]) if before else jnp.roll(image, 1, axis=0)
       images['style_image'] = styles_of.restyle(styles, other, *second)
+  if source:
+    other = unstyled(raw['source'], keys) if 'source' in raw else image
+    images[name], images['source'] = degrade.apply(source, image, other, keys)
   low, high = SCALES['unit' if units else scale]
   scaled = {k: v * (high - low) + low for k, v in images.items()}
   return {**raw, **scaled} | ({'style': first[0]} if styles else {})
