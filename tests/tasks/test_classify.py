@@ -1,5 +1,6 @@
 """Classes and their scores: as a verb, by Bayes' rule and by a classifier."""
 
+import copy
 import csv
 import json
 import math
@@ -31,6 +32,7 @@ def judge(tmp_path):
 
 def at(run: Run, folder: Path) -> Run:
   """The run with a folder of this test."""
+  run = copy.copy(run)
   run.folder = folder
   folder.mkdir()
   return run
@@ -47,22 +49,24 @@ def test_bayes_rule_of_a_run(cvae, rows):
   every = [cvae.log_prob(x, samples=7, label=np.full(6, k)) for k in range(10)]
   prior = np.arange(1.0, 11)
   joint = np.exp(np.stack(every, 1) - np.max(every, 0)[:, None]) * prior
-  classes = cvae.classify(x, draws=7, prior=prior)
+  classes = cvae.classify(x, draws=7, class_prior=prior)
   np.testing.assert_allclose(classes, joint / joint.sum(1, keepdims=True), atol=1e-3)
   np.testing.assert_allclose(classes.sum(1), 1, rtol=1e-5)
-  np.testing.assert_allclose(cvae.classify(x[:2], draws=7, prior=prior), classes[:2], atol=1e-5)
-  assert not cvae.classify(x, draws=7, prior=np.eye(10)[3])[:, :3].any()
+  np.testing.assert_allclose(
+    cvae.classify(x[:2], draws=7, class_prior=prior), classes[:2], atol=1e-5
+  )
+  assert not cvae.classify(x, draws=7, class_prior=np.eye(10)[3])[:, :3].any()
 
 
 def test_arguments_of_bayes_rule(cvae, judge, rows):
   x = rows['image'][:2]
-  wrong = ({'prior': [1, 2]}, {'prior': np.zeros(10)}, {'bound': 'iwae'}, {'draws': 0})
-  texts = 'of each of 10 classes', 'of each of 10 classes', 'Use importance or elbo', 'draws=0'
+  wrong = ({'class_prior': [1, 2]}, {'class_prior': np.zeros(10)}, {'bound': 'iwae'}, {'draws': 0})
+  texts = 'of each of 10 classes', 'of each of 10 classes', 'Use importance or variational', 'draws=0'
   for arguments, text in zip(wrong, texts, strict=True):
     with pytest.raises(UserError, match=text):
       cvae.classify(x, **arguments)
   with pytest.raises(UserError, match='has a classifier'):
-    judge.classify(x, prior=np.ones(10))
+    judge.classify(x, class_prior=np.ones(10))
 
 
 def test_scores_of_a_split(cvae):
@@ -76,13 +80,13 @@ def test_scores_of_a_split(cvae):
   label = next(read_rows(cvae, 'test', 40))['label']
   assert scores['accuracy']['value'] == pytest.approx((probability.argmax(1) == label).mean())
   nll = -np.log(np.maximum(probability[np.arange(40), label], classify.TINY)).mean()
-  assert scores['nll']['value'] == pytest.approx(nll, rel=1e-5)
+  assert scores['log_loss']['value'] == pytest.approx(nll, rel=1e-5)
   every = np.concatenate([part['label'] for part in read_rows(cvae, 'train', None)])
   share = np.bincount(every) / len(every)
   frequent = scores['accuracy']['baselines'][classify.FREQUENT]['value']
   assert frequent == pytest.approx((label == share.argmax()).mean())
   expected = -np.log(share[label]).mean()
-  assert scores['nll']['baselines'][classify.FREQUENT]['value'] == pytest.approx(expected, rel=1e-6)
+  assert scores['log_loss']['baselines'][classify.FREQUENT]['value'] == pytest.approx(expected, rel=1e-6)
   # Embedded digits are easy for a linear model.
   assert scores['accuracy']['baselines'][classify.LOGISTIC]['value'] > 0.8
   assert scores['ece']['n'] == 40 and saved['protocol']['bins'] == 5
@@ -118,8 +122,8 @@ def test_scores_of_known_predictions():
   sure = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.2, 0.8]])
   scores = classify.score({'': sure, 'coin': np.full((4, 2), 0.5)}, truth, 10)
   assert scores['accuracy'].ours.tolist() == [1, 1, 0, 1]
-  np.testing.assert_allclose(scores['nll'].ours, -np.log([0.9, 0.8, 0.4, 0.8]))
-  np.testing.assert_allclose(scores['nll'].baselines['coin'], math.log(2))
+  np.testing.assert_allclose(scores['log_loss'].ours, -np.log([0.9, 0.8, 0.4, 0.8]))
+  np.testing.assert_allclose(scores['log_loss'].baselines['coin'], math.log(2))
   assert scores['ece'].ours.value == pytest.approx((0.1 + 0.6 + 2 * 0.2) / 4)
   assert scores['ece'].baselines['coin'].value == pytest.approx(0.25)
 

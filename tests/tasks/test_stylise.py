@@ -1,5 +1,6 @@
 """Contents in styles: as a verb and as a method, with scores of known transfers."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from vaejax.tasks import stylise
 @pytest.fixture
 def run(tmp_path):
   """A run of style transfer, with its first weights and a folder of this test."""
-  run = untrained('style.py:smoke')
+  run = copy.copy(untrained('style.py:smoke'))
   run.folder = tmp_path / 'run'
   run.folder.mkdir()
   return run
