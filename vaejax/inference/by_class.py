@@ -35,8 +35,8 @@ def log_likelihoods(
     x: [B, ...] in the range of the data.
     draws: of z, for each class.
     at_once: how many of them run in parallel.
-    bound: 'importance' for the bound of Burda et al. 2016 (equation 8), 'variational' for the ELBO, the mean over
-      the draws.
+    bound: 'importance' for the bound of Burda et al. 2016 (equation 8), 'variational' for the ELBO,
+      a mean over the draws.
   """
 
   def of_class(label):
