@@ -35,7 +35,10 @@ def make(config, example: Example) -> Method:
     )
   model = config.model
   if model.likelihood == 'sigma_vae':
-    raise UserError('model.likelihood=sigma_vae does not fit this method. Set it to laplace')
+    raise UserError(
+      'model.likelihood=sigma_vae fits its scale to a whole batch, but here a part of it has '
+      'latents of the prior. Set it to laplace'
+    )
   *size, channels = example.fields['image'].shape
   depth = example.fields[FIELD].shape[-1]
   body = lambda depth: trunk.to_vector(model.encoder, (*size, depth))
@@ -145,7 +148,7 @@ def paired(nets, latents, example, dims=0, share=0.5, perceptual=None, loss='', 
     if not loss:
       return {}
     given = latent.conditions(model, batch)
-    z = model.prior(v, batch['image'].shape[0], given)[0].sample(key)
+    z = model.prior(v, batch['image'].shape[0], given)[0].sample(jax.random.fold_in(key, 1))
     fake = model.likelihood(v, z, given)[0].mean
     mean = lambda x: jnp.mean(criticise(v, x, batch[FIELD])[0], axis=(1, 2))
     return {'logit_real': mean(batch['image']), 'logit_fake': mean(fake)}
