@@ -25,6 +25,17 @@ def test_a_bank_of_all_greys_shows_the_target():
   np.testing.assert_allclose(levels[choice], target)
 
 
+def test_each_cell_shows_the_nearest_sample_of_its_group():
+  random = np.random.default_rng(0)
+  bank, target = random.uniform(size=(22, 4)), random.uniform(size=(5, 4, 4))
+  choice = mosaic.choose(target, bank)
+  for i in range(5):
+    for j in range(4):
+      group = np.arange(2 * (i % 2) + j % 2, 22, mosaic.GROUPS)
+      distance = np.square(bank[group] - target[i, j]).sum(-1)
+      assert choice[i, j] == group[distance.argmin()]
+
+
 def test_no_neighbours_show_the_same_sample():
   bank = np.random.default_rng(0).uniform(size=(9, 4)).astype(np.float32)
   choice = mosaic.choose(np.full((7, 8, 4), 0.5), bank)
