@@ -5,9 +5,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vaejax import scores
+from vaejax.core.batched import compiled
 from vaejax.inference import by_class
 from vaejax.latent import log_likelihood
 from vaejax.types import Batch, Example, Method, Variables
@@ -15,20 +15,6 @@ from vaejax.types import Batch, Example, Method, Variables
 AT_ONCE = 256  # images or video frames
 # For importance sampling: how many examples at once, and how many draws for each of them.
 SCORED, DRAWS = 16, 128
-
-
-def in_batches(program: Callable[..., Any], rows: Batch, n: int, size: int) -> Any:
-  """Returns program(rows, index) for n rows, on the host.
-
-  The program gets `size` rows at a time, padded with zeros at the end, and their indices. So it is
-  compiled once, and its result for a row does not depend on how many rows there are.
-  """
-  pad = lambda x: np.pad(x, [(0, size - len(x)), *[(0, 0)] * (x.ndim - 1)])
-  parts = []
-  for first in range(0, max(n, 1), size):
-    part = jax.tree.map(lambda x, first=first: pad(x[first : first + size]), rows)
-    parts.append(jax.device_get(program(part, np.arange(first, first + size))))
-  return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *parts)
 
 
 def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
@@ -98,15 +84,3 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   statics = {'classify': ('draws', 'bound') if programs.get('classify') is by_bayes else None}
   statics |= {'log_prob': 'samples', 'sample': 'draw', 'score': ('draws', 'samples')}
   return {name: compiled(program, statics.get(name)) for name, program in programs.items()}
-
-
-def compiled(
-  program: Callable[..., Any], static: str | tuple[str, ...] | None
-) -> Callable[..., Any]:
-  """Returns the program jitted, with matrix products in full precision on accelerators too."""
-
-  def precise(*args, **settings):
-    with jax.default_matmul_precision('highest'):
-      return program(*args, **settings)
-
-  return jax.jit(precise, static_argnames=static)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from vaejax import scores
 from vaejax.api import inputs, programs
+from vaejax.core.batched import in_batches
 from vaejax.data.classes import named_by_numbers
 from vaejax.errors import UserError
 from vaejax.inference import by_class
@@ -317,4 +318,4 @@ class Run:
     """Runs a program on n rows."""
     key = jax.random.key(inputs.integer('seed', seed, 0, 2**32 - 1))
     program = lambda rows, index: self._programs[name](self.variables, rows, index, key, **settings)
-    return programs.in_batches(program, rows, n, size or self._at_once)
+    return in_batches(program, rows, n, size or self._at_once)

@@ -20,6 +20,11 @@ def ssim(x: jax.Array, y: jax.Array) -> jax.Array:
   As scikit-image computes it by default: the mean over channels and over all 7x7 windows within the
   image, with sample variances and covariances, K1 = 0.01 and K2 = 0.03. H and W must be at least 7.
   """
+  return jnp.mean(ssim_of_windows(x, y), axis=(-3, -2, -1))
+
+
+def ssim_of_windows(x: jax.Array, y: jax.Array) -> jax.Array:
+  """The structural similarity of every window, [..., H, W, C] -> [..., H - 6, W - 6, C]."""
   c1, c2 = 0.01**2, 0.03**2
   bessel = WINDOW**2 / (WINDOW**2 - 1)
   mean_x, mean_y = _window_mean(x), _window_mean(y)
@@ -28,7 +33,7 @@ def ssim(x: jax.Array, y: jax.Array) -> jax.Array:
   covariance = bessel * (_window_mean(x * y) - mean_x * mean_y)
   numerator = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
   denominator = (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
-  return jnp.mean(numerator / denominator, axis=(-3, -2, -1))
+  return numerator / denominator
 
 
 def _window_mean(x: jax.Array) -> jax.Array:
