@@ -102,6 +102,8 @@ def complete(method: Method, example: Example) -> Method:
   def sample(v, key, n, given=None, temperature=1.0, draw=False):
     z_key, x_key, label_key = jax.random.split(key, 3)
     given = {name: value for name, value in (given or {}).items() if name in complete.given}
+    if missing := [name for name in model.conditions if name not in (*given, 'label')]:
+      raise UserError(f'samples of this run need the {missing[0]} of each. Give {missing[0]}=...')
     if 'label' in model.conditions and 'label' not in given:
       given['label'] = jax.random.randint(label_key, (n,), 0, example.classes)
     prior, _ = model.prior(v, n, given)

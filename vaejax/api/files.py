@@ -82,7 +82,7 @@ def rows_of(
   @jax.jit
   def part(buffer, index):
     batch = source.rows(buffer, index)
-    return batch | {data: run.example.to_unit(batch[data])}
+    return batch | {k: run.example.to_unit(batch[k]) for k in (data, 'source') if k in batch}
 
   for first, buffer in zip(range(0, n, size), source.blocks(size), strict=False):
     rows = jax.device_get(part(buffer, jnp.minimum(first + np.arange(size), source.size - 1)))

@@ -40,6 +40,25 @@ def pixels(name: str, x: Any, example: Example, frames: bool = False) -> np.ndar
   return x
 
 
+def sources(x: Any, n: int, example: Example) -> np.ndarray:
+  """Returns a source for each of n examples, or one for all: uint8, or float32 in [0, 1]."""
+  shape, x = example.fields['source'].shape, array('source', x)
+  if shape[-1] == 1 and x.shape[-2:] == shape[:2]:
+    x = x[..., None]
+  if x.shape == shape:
+    x = x[None]
+  if x.shape[1:] != shape or len(x) not in (1, n):
+    size = ', '.join(map(str, shape))
+    mask = ''
+    if shape[-1] == example.fields[example.data].shape[-1] + 1:
+      mask = ', whose last channel is 1 where the image is seen'
+    raise UserError(
+      f'source has the shape {list(x.shape)}, but this run needs [{n}, {size}], or [{size}] for '
+      f'one source{mask}'
+    )
+  return np.broadcast_to(intensities('source', x, eight_bit=True), (n, *shape))
+
+
 def intensities(name: str, x: np.ndarray, eight_bit: bool) -> np.ndarray:
   """Checks the dtype and range of pixels, and returns uint8 or float32."""
   needs = 'uint8, or floats from 0 to 1' if eight_bit else 'real numbers in their own units'
@@ -131,6 +150,8 @@ def fields(
   for name, x in given.items():
     if name == example.data:
       arrays[name] = pixels(name, x, example, frames=True)
+    elif name == 'source':
+      arrays[name] = sources(x, n, example)
     else:
       known_classes = (example.classes, example.class_names) if name == 'label' else (None,)
       arrays[name] = labels(name, x, n, *known_classes)

@@ -27,9 +27,11 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   them. Draws for row i depend only on the key and on its index.
   """
   data, predict = example.data, method.predict
+  to_data = example._replace(levels=256).to_data  # a source need not have the levels of the data
 
   def inward(rows: Batch) -> Batch:
-    return {k: example.to_data(x) if k in (data, 'style_image') else x for k, x in rows.items()}
+    convert = {data: example.to_data, 'style_image': example.to_data, 'source': to_data}
+    return {k: convert[k](x) if k in convert else x for k, x in rows.items()}
 
   def outward(batch: Batch) -> jax.Array:
     return example.to_unit(batch[data]).astype(jnp.float32)

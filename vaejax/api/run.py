@@ -120,13 +120,15 @@ class Run:
       given: conditions, if the method has any: label=3, label='dog' by the name of a class, or a
         label for each. If classes are called by other numbers, such as 1 to 10, label=3 is the one
         of this name. Or video=frames [n, k, H, W, C], the first frames, which the samples continue.
+        Or source=pictures [n, h, w, c], or one [h, w, c] of which there are n versions.
     """
     self._check('sample')
     inputs.integer('n', n, 0)
     real = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
     if not real or not 0 <= temperature < math.inf:
       raise UserError(f'temperature={temperature!r} is not a number of 0 or more')
-    rows = inputs.fields(given, self.method.given, (), n, self.example)
+    needed = tuple(name for name in self._conditions if name != 'label')
+    rows = inputs.fields(given, self.method.given, needed, n, self.example)
     settings = {'temperature': np.float32(temperature), 'draw': bool(draw)}
     return self._run('sample', rows, n, seed, **settings)
 

@@ -1,4 +1,5 @@
-"""Samples of a run as an array, a picture or a GIF. Only given frames are read from data."""
+"""Samples of a run as an array, a picture or a GIF. Only given frames and sources are read
+from data."""
 
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def write_samples(
   futures: int = 0,
   rollout: bool = False,
 ) -> Path:
-  """Writes n samples of a run, by default 64 images or 16 videos, and returns the path.
+  """Writes n samples of a run, by default 64 images or 16 videos, and returns the path. A run that
+  needs sources is given those of test rows, at most as many as there are.
 
   Args:
     out: a .npy, float32 [n, H, W, C] as Run.sample returns them, or [n * futures, T, H, W, C] for
@@ -48,6 +50,10 @@ def write_samples(
         f'cannot continue n={n} videos: the test split has {len(videos)}. Use at most as many'
       )
     conditions['video'] = np.repeat(videos[:, :given], futures, axis=0)
+  if 'source' in run.method.given:
+    sources = np.concatenate([rows['source'] for rows in read_rows(run, 'test', n)])
+    n = len(sources)
+    conditions['source'] = sources
   temperature = 0.0 if rollout else temperature
   settings = {'seed': seed, 'temperature': temperature, 'draw': draw}
   samples = run.sample(n * futures, **settings, **conditions)

@@ -124,3 +124,58 @@ def gan_defaults(config: ConfigDict, dataset: str, loss: str) -> None:
   if loss == 'wasserstein':
     config.objective.update({'penalty': 'gradient', 'turns': 5})
     config.optimizer.update({'b1': 0.0, 'b2': 0.9})
+
+
+# The fields of `model` for a prediction from a source, see nets/predictor.py.
+PREDICTOR = {
+  'latents': 16,
+  'prior': 'learned',  # p(z|source): learned, or standard
+  'likelihood': 'laplace',
+  'scale': 0.1,
+  'floor': 0.005,
+  'width': 64,  # features at the first level, twice as many at each further one
+  'levels': 2,  # how often the resolution is halved
+  'blocks': 2,  # at each level
+  'stem': 2,  # side of the squares of pixels that are one position of the first level
+  'activation': 'silu',
+  'mirror': False,  # whether the net also sees the source from right to left
+  'dtype': 'float32',
+}
+TINY_PREDICTOR = {
+  'model.latents': 4,
+  'model.width': 16,
+  'model.levels': 1,
+  'model.blocks': 1,
+  'model.encoder.channels': (8, 8),
+}
+
+
+def predictor(config: ConfigDict, words: Any, source: str, size: int = 0) -> None:
+  """Sets the data, the nets and the training of a prediction of images from a source.
+
+  Args:
+    words: those after the config's colon, see words.parse_words. With the option 'adversarial' a
+      critic of patches is trained too, with 'lpips' LPIPS is minimised too.
+    source: what the images are predicted from, see data/device/degrade.py.
+    size: side in pixels of data without a size of its own.
+  """
+  set_dataset(config, words.dataset)
+  small = is_drawing(words.dataset)
+  config.data.source = source
+  config.data.size = config.data.size or (0 if small else size)
+  config.data.augment.flip = not small
+  trunk = TRUNK | {'net': 'conv', 'channels': (32, 64, 64), 'kernel': 4, 'widths': ()}
+  config.model = PREDICTOR | {'encoder': trunk, 'levels': 1 if small else 2}
+  # The part of a batch whose latents are from the prior, see methods/paired.py.
+  config.objective = {'share': 0.5}
+  if 'lpips' in words.options:
+    add_lpips(config, 1e5)
+  if 'adversarial' in words.options:
+    config.hyper.update({'lr_critic': 5e-4, 'adversarial': 30.0})
+    config.schedule.update({'lr_critic': 'constant', 'adversarial': 'constant'})
+    config.objective.critic = 'hinge'
+    config.model.critic = trunk | {'activation': 'leaky_relu', 'norm': 'spectral'}
+  config.schedule.lr = 'cosine'
+  config.optimizer.ema = 0.99
+  config.batch_size = 32
+  config.steps = 2000

@@ -35,7 +35,10 @@ def make(config, example: Example) -> Method:
     )
   model = config.model
   if model.likelihood == 'sigma_vae':
-    raise UserError('model.likelihood=sigma_vae does not fit this method. Set it to laplace')
+    raise UserError(
+      'model.likelihood=sigma_vae fits its scale to a whole batch, but here a part of it has '
+      'latents of the prior. Set it to laplace'
+    )
   *size, channels = example.fields['image'].shape
   *source_size, depth = example.fields[FIELD].shape
   body = lambda size, depth: trunk.to_vector(model.encoder, (*size, depth))

@@ -39,7 +39,8 @@ class Predictor(nn.Module):
     stem: squares of stem x stem pixels of the source are one position of the first level.
     mirror: whether the net also sees the source from right to left.
     masked: whether the last channel of the source says where x is seen. There p(x|z, source) is x.
-    skip: whether the net predicts the difference of x from the source at the size of x.
+    skip: whether the net predicts the difference of x from the source at the size of x; with
+      `mirror`, a missing part of it is replaced by its mirror image.
   """
 
   shape: tuple[int, int, int]
@@ -66,7 +67,8 @@ class Predictor(nn.Module):
     x = Convolution(scale**2 * size, dtype=self.dtype)(ACTIVATIONS[self.activation](x))
     x = from_depth(0.1 * x, scale).astype(jnp.float32)
     if self.skip:
-      shown = resized(source, (height, width, self.channels))
+      shown = mirrored(source) if self.mirror and self.masked else source
+      shown = resized(shown, (height, width, self.channels))
       x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
     p = self.head(x, target, train)
     if not self.masked:
@@ -88,6 +90,13 @@ class Predictor(nn.Module):
     for _ in range(self.blocks):
       x = ModulatedBlock(self.activation)(x, code)
     return x
+
+
+def mirrored(source: jax.Array) -> jax.Array:
+  """The picture [B, H, W, C] of a source [B, H, W, C + 1], whose last channel is high where it is
+  seen. Where only its mirror image is seen, it is that."""
+  other = source[:, :, ::-1]
+  return jnp.where(other[..., -1:] > source[..., -1:], other, source)[..., :-1]
 
 
 def to_depth(x: jax.Array, size: int) -> jax.Array:

@@ -39,7 +39,8 @@ def make(method: Method, source: Source, n: int, stacked: bool = False) -> Calla
     sample_key, key = jax.random.split(key)
     drawn = {}
     if method.sample is not None:
-      drawn['samples'] = method.sample(variables, sample_key, n, given)[data]
+      sources = {k: batch[k] for k in ('source',) if k in method.given}
+      drawn['samples'] = method.sample(variables, sample_key, n, {**given, **sources})[data]
     if 'reconstruct' in method.predict:
       drawn['reconstructions'] = reconstruct(variables, batch, key)
     if 'translate' in method.predict and example.styles and not stacked:

@@ -1,0 +1,40 @@
+"""Translation of pictures of one domain into another, learned from pairs (methods/paired.py).
+
+  python launch.py train --config=configs/translate.py:emoji,lpips --workdir=runs/t --data_dir=DIR
+  python launch.py train --config=configs/translate.py:FOLDER,from=A,to=B --workdir=runs/ab
+  python launch.py train --config=configs/translate.py:mnist,style=thick --workdir=runs/thick
+  python launch.py translate --workdir=runs/t
+
+Without other words, emoji are translated from Google's design to Twitter's. A folder has two
+folders A and B with the same file names. With style=NAME the target is the picture in a style of
+vaejax/data/device/styles.py, or grey. back swaps source and target.
+
+Words after the colon: a dataset (digits, emoji, mnist, ... any TFDS name, or a folder), from=A and
+to=B, style=NAME, back, lpips, adversarial (a critic of patches), smoke, key=value.
+"""
+
+from vaejax.config import presets
+from vaejax.config.base import base
+from vaejax.config.words import finish, parse_words
+
+OWN = 'from', 'to', 'style'
+DESIGNERS = {'from': 'google', 'to': 'twitter'}
+
+
+def get_config(arg=''):
+  words = parse_words(arg, dataset='digits', options=('back', 'lpips', 'adversarial'))
+  config = base('paired', {'lr': 1e-3, 'beta': 1.0})
+  given = {key: value for key, value in words.settings if key in OWN}
+  rest = tuple(setting for setting in words.settings if setting[0] not in OWN)
+  presets.predictor(config, words, source_of(words, given), size=32)
+  return finish(config, words._replace(settings=rest), presets.TINY_PREDICTOR)
+
+
+def source_of(words, given) -> str:
+  """The `data.source` of the words."""
+  back = 'back' in words.options
+  if 'style' in given or presets.is_drawing(words.dataset):
+    return f'{"" if back else "to:"}{given.get("style", "thick")}'
+  domains = DESIGNERS | given
+  first, second = (domains[key] for key in (('to', 'from') if back else ('from', 'to')))
+  return f'domain:{first}>{second}'
