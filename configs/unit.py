@@ -55,7 +55,7 @@ TINY = {'model.width': 16, 'model.latents': 4, 'model.critic.channels': (8, 8)}
 
 def get_config(arg=''):
   words = parse_words(arg, dataset='digits', options=LOSSES)
-  config = base('unit', {'lr': 1e-3, 'lr_critic': 1e-3} | WEIGHTS)
+  config = base('unit', {'lr': 1e-3, 'lr_critic': 3e-3} | WEIGHTS)
   presets.set_dataset(config, words.dataset)
   config.model = MODEL
   config.model.critic = presets.TRUNK | CRITIC
@@ -67,7 +67,7 @@ def get_config(arg=''):
   config.data.source = 'to:inverted'
   config.schedule.lr = config.schedule.lr_critic = 'cosine'
   config.batch_size = 16
-  config.steps = 3000
+  config.steps = 2000
   if presets.is_drawing(words.dataset):
     config.update_from_flattened_dict(DRAWING)
   elif words.dataset == 'emoji':
