@@ -22,11 +22,15 @@ RESNET = {'net': 'resnet', 'model.channels': '8', 'likelihood': 'sigma_vae', 'ac
 GAUSSIAN = {'likelihood': 'gaussian_pixel', 'clip': '10', 'optimizer.name': 'adamw'}
 BINARY = {'likelihood': 'bernoulli', 'data.binarise': 'dynamic', 'bias': 'data'}
 # {id: (config, settings)}: every config as it is, and some in other shapes.
-SETTINGS = {path.stem: (path.stem, {}) for path in sorted(CONFIGS.glob('*.py'))}
+# Without those that differ from another one only in what images are predicted from.
+SAME = 'colourise', 'denoise', 'translate'
+STEMS = sorted(path.stem for path in CONFIGS.glob('*.py') if path.stem not in SAME)
+SETTINGS = {stem: (stem, {}) for stem in STEMS}
 SETTINGS |= {
   f'source, {system}': (f'source:{system}', {})
   for system in ('conv28', 'shared_mlp', 'conv32', 'style')
 }
+SETTINGS['superres'] = 'superres:adversarial', {}
 SETTINGS |= {
   'gan, wasserstein': ('gan:wasserstein', {}),
   'gan, hinge, conditional': ('gan:hinge,conditional', {}),
@@ -67,6 +71,7 @@ STATISTICS = {
   'gan, packing, conditional, r1': {'generator'},
   'vaegan, paper': {'encoder', 'decoder', 'critic'},
   'judge': {'classifier'},
+  'superres': {'critic'},
   'vaegan': {'encoder', 'decoder', 'critic'},
   'source, conv32': {'decoder'},
   'iwae, two, paper': {'decoder'},

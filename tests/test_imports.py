@@ -25,7 +25,7 @@ LAYERS = (
   ('runs',),
   ('reporting',),
   ('evaluation', 'task_type'),
-  ('training',),
+  ('training', 'restoration'),
   ('sweeps', 'evals', 'tasks'),
   ('api',),
   ('cli',),

@@ -92,6 +92,12 @@ def test_players_of_a_game_pull_against_each_other(case, alone):
     assert values(alone['generator'][0])['logit_fake'] > before['logit_fake'] + 0.002
 
 
+def conditions(case, batch, n: int) -> dict:
+  """The pictures of n rows of a batch that samples need; labels they draw themselves."""
+  needed = case.method.latent.conditions if case.method.latent else ()
+  return {k: jnp.resize(batch[k], (n, *batch[k].shape[1:])) for k in needed if k != 'label'}
+
+
 def moments_distance(a, b) -> float:
   """The squared distance of means and of standard deviations, summed over values: a Fréchet
   distance without correlations."""
@@ -117,7 +123,8 @@ def test_samples_come_nearer_to_the_data(case):
   draw = lambda step: case.source.draw(buffer, state.key, step)[data]
   real = jax.jit(lambda steps: jax.lax.map(draw, steps))(np.arange(n // case.config.batch_size))
   real = np.reshape(real, (-1, *real.shape[2:]))
-  sample = jax.jit(lambda v: method.sample(v, jax.random.key(1), n, {})[data])
+  given = conditions(case, case.source.draw(buffer, state.key, 0), n)
+  sample = jax.jit(lambda v: method.sample(v, jax.random.key(1), n, given)[data])
   before, after = (moments_distance(sample(state.variables), real) for state in (case.state, after))
   # Over 5 seeds 0.14 to 0.88 of it are left without an opponent (0.72 to 0.88 of them with several
   # samples to a bound), 0.14 to 0.30 in a game.
@@ -224,7 +231,8 @@ def test_statistics_move_only_in_training(case):
   if case.method.sample is not None:
     data = case.source.example.data
     sample = jax.jit(case.method.sample, static_argnums=2)
-    many, one = (sample(state.variables, key, n, {})[data] for n in (16, rows))
+    given = {n: conditions(case, batch, n) for n in (16, rows)}
+    many, one = (sample(state.variables, key, n, given[n])[data] for n in (16, rows))
     np.testing.assert_allclose(many[:rows], one, atol=1e-5)
     compared.append('sample')
   assert compared

@@ -40,11 +40,11 @@ def make(config, example: Example) -> Method:
       'latents of the prior. Set it to laplace'
     )
   *size, channels = example.fields['image'].shape
-  *source_size, depth = example.fields[FIELD].shape
-  body = lambda size, depth: trunk.to_vector(model.encoder, (*size, depth))
+  depth = example.fields[FIELD].shape[-1]
+  body = lambda depth: trunk.to_vector(model.encoder, (*size, depth))
   nets = {
-    'encoder': Encoder(body(size, channels + depth), model.latents),
-    'prior': Encoder(body(source_size, depth), model.latents),
+    'encoder': Encoder(body(channels + depth), model.latents),
+    'prior': Encoder(body(depth), model.latents),
     'decoder': predictor.make(model, example, masked=is_masked(config.data)),
   }
   adversarial = 'adversarial' in config.hyper
@@ -90,14 +90,14 @@ def paired(nets, latents, example, dims=0, share=0.5, perceptual=None, loss='', 
   def init(key, batch):
     x, s = batch['image'], batch[FIELD]
     z = jnp.zeros((x.shape[0], latents))
-    inputs = {'encoder': (both(x, s),), 'prior': (s,), 'decoder': (z, s, x)}
+    inputs = {'encoder': (both(x, s),), 'prior': (at_size(s),), 'decoder': (z, s, x)}
     inputs['critic'] = (both(x, s),)
     return lens.init(nets, key, {name: inputs[name] for name in nets})
 
   def prior(v, n, given):
     if 'prior' not in nets:
       return standard((n, latents)), v
-    return apply('prior', v, given[FIELD])
+    return apply('prior', v, at_size(given[FIELD]))
 
   def posterior(v, batch, train=False):
     return apply('encoder', v, both(batch['image'], batch[FIELD]), train=train)
@@ -148,7 +148,7 @@ def paired(nets, latents, example, dims=0, share=0.5, perceptual=None, loss='', 
     if not loss:
       return {}
     given = latent.conditions(model, batch)
-    z = model.prior(v, batch['image'].shape[0], given)[0].sample(key)
+    z = model.prior(v, batch['image'].shape[0], given)[0].sample(jax.random.fold_in(key, 1))
     fake = model.likelihood(v, z, given)[0].mean
     mean = lambda x: jnp.mean(criticise(v, x, batch[FIELD])[0], axis=(1, 2))
     return {'logit_real': mean(batch['image']), 'logit_fake': mean(fake)}

@@ -50,7 +50,7 @@ class Predictor(nn.Module):
   levels: int = 1
   blocks: int = 2
   stem: int = 2
-  activation: str = 'relu'
+  activation: str = 'silu'
   mirror: bool = False
   masked: bool = False
   skip: bool = True
@@ -64,7 +64,7 @@ class Predictor(nn.Module):
     code = nn.Dense(self.width, dtype=self.dtype)(z)
     x = self.level(x, ACTIVATIONS[self.activation](code), 0)
     scale = height // x.shape[1]
-    x = Convolution(scale**2 * size, dtype=self.dtype)(ACTIVATIONS[self.activation](x))
+    x = Convolution(scale**2 * size, dtype=self.dtype)(x)
     x = from_depth(0.1 * x, scale).astype(jnp.float32)
     if self.skip:
       shown = mirrored(source) if self.mirror and self.masked else source
