@@ -107,7 +107,9 @@ def test_each_player_moves_only_what_it_owns():
   for player in made().players:
     loss = jax.jit(partial(player.loss, batch=data(), key=KEY, hyper=HYPER))
     _, (_, extra) = loss(v)
-    moved = {n for n in v.extra if any(jax.tree.leaves(jax.tree.map(differs, v.extra[n], extra[n])))}
+    moved = {
+      n for n in v.extra if any(jax.tree.leaves(jax.tree.map(differs, v.extra[n], extra[n])))
+    }
     assert moved == ({'critic_image', 'critic_source'} if player.name == 'critic' else set())
 
 
@@ -119,7 +121,10 @@ def test_the_loss_is_the_sum_of_its_terms():
   """Recomputed from the nets, for the domain 'source' and with the keys of the method."""
   nets, v, batch = nets_of.make(config().model, example()), variables(), data()
   value, metrics = jax.jit(
-    lambda v: (made().players[1].loss(v, batch, KEY, HYPER)[0], made().metrics(v, batch, KEY, HYPER))
+    lambda v: (
+      made().players[1].loss(v, batch, KEY, HYPER)[0],
+      made().metrics(v, batch, KEY, HYPER),
+    )
   )(v)
   means = {name: float(jnp.mean(x)) for name, x in metrics.items()}
   total = 0.0
