@@ -163,7 +163,7 @@ def test_mistakes():
   one = Example({'image': jax.ShapeDtypeStruct((8, 8, 1), jnp.float32)})
   with pytest.raises(UserError, match=r'digits has one\. Set data\.source'):
     unit.make(config(), one)
-  with pytest.raises(UserError, match='model.patch=3 divides, but their images are 8x8'):
+  with pytest.raises(UserError, match=r'model.patch=3 divides, but their images are 8x8'):
     unit.make(config(model__patch=3), example())
   with pytest.raises(UserError, match='sigma_vae fits its scale'):
     unit.make(config(model__likelihood='sigma_vae'), example())

@@ -46,7 +46,7 @@ def exact() -> Run:
 @cache
 def conditional() -> Run:
   """A conditional VAE of a digit in a style, before its first step, with noise in its weights."""
-  config = load_config(f'{ROOT}/configs/translate.py:smoke')
+  config = load_config(f'{ROOT}/configs/paired.py:smoke')
   example = sources.example(config.data, splits.table(config.data, 'train', None))
   method = factory.make_method(config, example)
   state = jax.jit(lambda: factory.initial_state(method, config, example))()
@@ -173,7 +173,7 @@ def test_refusals(copied, capsys):
   assert main(['translate', f'--workdir={copied}']) == 2
   shown = capsys.readouterr().err
   assert shown == (
-    'error: a run of vae does not translate. Train configs/translate.py with pairs or '
+    'error: a run of vae does not translate. Train configs/paired.py with pairs or '
     'configs/unit.py without\n'
   )
   with pytest.raises(UserError, match=r'in one direction\. Train another one, or configs/unit'):

@@ -9,12 +9,13 @@ from flax import linen as nn
 from vaejax.distributions import Known
 from vaejax.errors import UserError
 from vaejax.lookup import choice
+from vaejax.nets.adain import FiLM
 from vaejax.nets.blocks import ACTIVATIONS, DTYPES, Convolution
 from vaejax.nets.heads import LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
 SMALL = nn.initializers.normal(0.01)
-GATE = 20.0  # slope of the gate of the difference from the source, so that it can close
+SHRINK = 0.02  # smaller differences from a mirrored source are none
 RESIDUAL = 0.3  # weight of what a block adds
 
 
@@ -69,14 +70,14 @@ class Predictor(nn.Module):
     code = nn.Dense(self.width, dtype=self.dtype)(z)
     x = self.level(x, ACTIVATIONS[self.activation](code), 0)
     scale = height // x.shape[1]
-    x = Convolution(scale**2 * (size + 1), dtype=self.dtype)(x)
+    x = Convolution(scale**2 * size, dtype=self.dtype)(x)
     x = from_depth(0.1 * x, scale).astype(jnp.float32)
-    x, gate = x[..., :size], nn.sigmoid(GATE * x[..., size:])
     if self.skip:
       shown = mirrored(source) if self.mirror and self.masked else source
       shown = resized(shown, (height, width, self.channels))
-      shown = jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
-      x = shown + gate * x
+      if self.mirror:  # so that symmetric pictures can be completed exactly
+        x = jnp.sign(x) * nn.relu(jnp.abs(x) - SHRINK)
+      x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
     p = self.head(x, target, train)
     if not self.masked:
       return p

@@ -1,7 +1,7 @@
 """Translate pictures of one domain to another, such as emoji of one designer to the other's.
 
-For a run with a `data.source`: a conditional VAE (configs/translate.py), of which each version has its
-own draw of the latents, or two VAEs with shared latents (configs/unit.py), which also translate
+For a run with a `data.source`: a conditional VAE (configs/paired.py), of which each version has
+its own draw of the latents, or two VAEs with shared latents (configs/unit.py), which also translate
 back with --reverse. The pictures of --inputs are of the domain that is translated.
 
 On held-out rows, whose true translations are known, also if the run was trained without pairs, the
@@ -94,7 +94,7 @@ def translator(model, settings) -> Callable[[np.ndarray, int, float], np.ndarray
     translate = lambda x, seed, temperature: convert(x)
   elif method.latent is None or 'source' not in method.latent.conditions:
     raise UserError(
-      f'a run of {model.config.method} does not translate. Train configs/translate.py with pairs or '
+      f'a run of {model.config.method} does not translate. Train configs/paired.py with pairs or '
       'configs/unit.py without'
     )
   elif spec.kind == 'mask':
