@@ -15,7 +15,7 @@ from vaejax.nets.heads import LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
 SMALL = nn.initializers.normal(0.01)
-SHRINK = 0.02  # smaller differences from a mirrored source are none
+GATE = 4.0  # slope of the share of the difference from a mirrored source, as a function of z
 RESIDUAL = 0.3  # weight of what a block adds
 
 
@@ -75,8 +75,8 @@ class Predictor(nn.Module):
     if self.skip:
       shown = mirrored(source) if self.mirror and self.masked else source
       shown = resized(shown, (height, width, self.channels))
-      if self.mirror:  # so that symmetric pictures can be completed exactly
-        x = jnp.sign(x) * nn.relu(jnp.abs(x) - SHRINK)
+      if self.mirror:  # z can say that the picture is symmetric
+        x = nn.sigmoid(GATE * nn.Dense(1)(z))[:, None, None] * x
       x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
     p = self.head(x, target, train)
     if not self.masked:
