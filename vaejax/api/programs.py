@@ -19,8 +19,9 @@ SCORED, DRAWS = 16, 128
 
 def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   """Returns the programs of a method: 'encode', 'draw', 'decode', 'reconstruct', 'sample',
-  'log_prob', 'score', 'translate' and 'classify', those that it has. 'classify' is Bayes' rule if
-  the method has no classifier and its densities are given the label, see `by_bayes`.
+  'log_prob', 'score', 'translate', 'to_image', 'to_source' and 'classify', those that it has.
+  'classify' is Bayes' rule if the method has no classifier and its densities are given the label,
+  see `by_bayes`.
 
   Each is jitted, (variables, rows, index, key, ...) -> arrays [B, ...], with images as users have
   them. Draws for row i depend only on the key and on its index.
@@ -62,18 +63,19 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   def score(v, rows, index, key, draws, samples):
     return scores.make(method, draws, samples)(v, inward(rows))
 
-  def by_bayes(v, rows, index, key, prior, draws, bound):
+  def by_bayes(v, rows, index, key, class_prior, draws, bound):
     at_once = max(1, min(draws, scores.ROWS // (len(index) * example.classes)))
     settings = {'draws': draws, 'at_once': at_once, 'bound': bound}
 
     def of_row(row, key):
       given = method.latent, v, row[data], example.classes, key
-      return by_class.posterior(by_class.log_likelihoods(*given, **settings), prior)
+      return by_class.posterior(by_class.log_likelihoods(*given, **settings), class_prior)
 
     return row_by_row(rows, index, key, of_row)
 
   outputs = {'encode': lambda batch: batch['mean'], 'classify': lambda batch: batch['probability']}
-  outputs |= dict.fromkeys(('decode', 'reconstruct', 'translate'), outward)
+  outputs |= dict.fromkeys(('decode', 'reconstruct', 'translate', 'to_image'), outward)
+  outputs['to_source'] = lambda batch: example.to_unit(batch['source']).astype(jnp.float32)
   programs = {name: predicted(name, output) for name, output in outputs.items() if name in predict}
   programs |= {'draw': draw} if 'encode' in predict else {}
   programs |= {'log_prob': log_prob} if 'log_weight' in predict else {}

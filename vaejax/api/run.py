@@ -69,9 +69,7 @@ class Run:
   def __getattr__(self, name: str) -> Any:
     """A task of vaejax/tasks as a method, for example run.inpaint(images, mask='half')."""
     if name in task_names():
-      from vaejax.api.tasks import method
-
-      return method(self, name)
+      return self._task(name)
     raise AttributeError(f'a Run has no {name!r}{nearest(name, dir(self))}')
 
   def __dir__(self) -> list[str]:
@@ -187,8 +185,16 @@ class Run:
     if name and name not in scores.names(self.method):
       raise UserError(f'a run of {self.config.method} has no {name}, because it has no likelihood')
 
-  def translate(self, images: ArrayLike, style_images: ArrayLike, **fields: Any) -> np.ndarray:
-    """Returns the content of every image in the style of its style image, [N, H, W, C] float32."""
+  def translate(
+    self, images: ArrayLike, style_images: ArrayLike | None = None, **fields: Any
+  ) -> Any:
+    """Returns the content of every image in the style of its style image, [N, H, W, C] float32.
+
+    Without style images, the images are of another domain and are translated to this one, or with
+    reverse=True the other way: the Result of the task, see vaejax/tasks/translate.py.
+    """
+    if style_images is None:
+      return self._task('translate')(images, **fields)
     rows, n = self._rows('translate', images, fields)
     rows['style_image'] = inputs.pixels('style_images', style_images, self.example)
     if len(rows['style_image']) != n:
@@ -197,11 +203,23 @@ class Run:
       )
     return self._run('translate', rows, n)
 
+  def to_image(self, sources: ArrayLike) -> np.ndarray:
+    """Returns the image of every source, a picture of another domain [N, h, w, c], for a run that
+    translates without pairs: [N, H, W, C] float32."""
+    self._check('to_image')
+    x = inputs.sources(sources, len(sources), self.example)
+    return self._run('to_image', {'source': x}, len(x))
+
+  def to_source(self, images: ArrayLike) -> np.ndarray:
+    """Returns the source of every image, the reverse of `to_image`: [N, h, w, c] float32."""
+    rows, n = self._rows('to_source', images, {})
+    return self._run('to_source', rows, n)
+
   def classify(
     self,
     images: ArrayLike,
     *,
-    prior: ArrayLike | None = None,
+    class_prior: ArrayLike | None = None,
     draws: int = 16,
     bound: str = 'importance',
     seed: int = 0,
@@ -213,21 +231,25 @@ class Run:
     which it takes these arguments:
 
     Args:
-      prior: p(y) of every class, [classes]; None: the same for all.
+      class_prior: p(y) of every class, [classes]; None: the same for all.
       draws: number of draws of the latents for each class.
-      bound: 'importance' for log p(x|y) by importance sampling, 'elbo' for its lower bound.
+      bound: 'importance' for log p(x|y) by importance sampling, 'variational' for the ELBO.
       seed: of the draws.
     """
     self._check('classify')
     if 'classify' in self.method.predict:
-      if prior is not None:
-        raise UserError('this run has a classifier, which has learned p(y). Leave out prior')
+      if class_prior is not None:
+        raise UserError('this run has a classifier, which has learned p(y). Leave out class_prior')
       rows, n = self._rows('classify', images, fields)
       return self._run('classify', rows, n)
     classes = self.example.classes
-    p = np.ones(classes) if prior is None else inputs.array('prior', prior).astype(np.float64)
+    p = np.ones(classes)
+    if class_prior is not None:
+      p = inputs.array('class_prior', class_prior).astype(np.float64)
     if p.shape != (classes,) or not (p >= 0).all() or not 0 < p.sum() < math.inf:
-      raise UserError(f'prior is not a probability of each of {classes} classes. Use [{classes}]')
+      raise UserError(
+        f'class_prior is not a probability of each of {classes} classes. Use [{classes}]'
+      )
     if bound not in by_class.BOUNDS:
       raise UserError(f'bound={bound!r} is unknown. Use {" or ".join(by_class.BOUNDS)}')
     data = self.example.data
@@ -235,7 +257,7 @@ class Run:
     rows |= inputs.fields(fields, (), (), len(rows[data]), self.example)
     self._check_binary(rows[data])
     settings = {'draws': inputs.integer('draws', draws, 1), 'bound': bound}
-    settings['prior'] = np.asarray(p / p.sum(), np.float32)
+    settings['class_prior'] = np.asarray(p / p.sum(), np.float32)
     return self._run('classify', rows, len(rows[data]), seed, programs.SCORED, **settings)
 
   def read(self, files: Any, name: str = 'files', fit: str = '') -> np.ndarray:
@@ -261,6 +283,12 @@ class Run:
       names = *self.example.class_names, '-1'  # -1 is no label, and the last name
       fields['label'] = np.asarray(names)[fields['label']]
     return fields
+
+  def _task(self, name: str) -> Callable[..., Any]:
+    """Returns a task as a function (images, ...) -> Result."""
+    from vaejax.api.tasks import method
+
+    return method(self, name)
 
   def _check(self, name: str) -> None:
     """Raises UserError if the method has no such program."""
