@@ -2,7 +2,7 @@
 
   python launch.py train --config=configs/unit.py --workdir=runs/unit
   python launch.py train --config=configs/unit.py:emoji --workdir=runs/ue --data_dir=DIR
-  python launch.py train --config=configs/unit.py:mnist,source=style:slanted --workdir=runs/us
+  python launch.py train --config=configs/unit.py:mnist,source=to:slanted --workdir=runs/us
   python launch.py translate --workdir=runs/ue --where=skin_tone=0
   python launch.py translate --workdir=runs/ue --reverse
 
@@ -10,8 +10,8 @@ Two VAEs share their latents, the last layers of their encoders and the first of
 translation is what the decoder of the other domain makes of the latents; it has to pass for a
 picture of that domain with a critic of patches, and to lead back to where it came from.
 
-The domains are `image` and `data.source`: the two designers of emoji, a style of digits
-(style:inverted, style:slanted, ...) and the plain ones, or colour and grey. Training sees no pair:
+The domains are the images and their `data.source`: the two designers of emoji, plain digits and
+those in a style (to:inverted, to:slanted, ...), or grey and colour. Training sees no pair:
 with data.paired=False the sources of the training split belong to other images. Test rows are
 pairs, with which translations are scored.
 
@@ -55,7 +55,7 @@ TINY = {'model.width': 16, 'model.latents': 4, 'model.critic.channels': (8, 8)}
 
 def get_config(arg=''):
   words = parse_words(arg, dataset='digits', options=LOSSES)
-  config = base('unit', {'lr': 1e-3, 'lr_critic': 1e-3} | WEIGHTS)
+  config = base('unit', {'lr': 1e-3, 'lr_critic': 3e-3} | WEIGHTS)
   presets.set_dataset(config, words.dataset)
   config.model = MODEL
   config.model.critic = presets.TRUNK | CRITIC
@@ -64,10 +64,10 @@ def get_config(arg=''):
   config.optimizer.update({'b1': 0.5, 'b2': 0.999, 'ema': 0.998})
   config.optimizer.critic, config.optimizer.autoencoder = player(), player()
   config.data.paired = False
-  config.data.source = 'style:inverted'
+  config.data.source = 'to:inverted'
   config.schedule.lr = config.schedule.lr_critic = 'cosine'
   config.batch_size = 16
-  config.steps = 3000
+  config.steps = 2000
   if presets.is_drawing(words.dataset):
     config.update_from_flattened_dict(DRAWING)
   elif words.dataset == 'emoji':

@@ -1,6 +1,6 @@
 """Runs the cells of a notebook in this process, without Jupyter.
 
-  PYTHONPATH=. python tests/notebook.py .github/tour.ipynb     writes the outputs into the file
+PYTHONPATH=. python tests/notebook.py .github/tour.ipynb     writes the outputs into the file
 """
 
 import ast

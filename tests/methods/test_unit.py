@@ -107,7 +107,9 @@ def test_each_player_moves_only_what_it_owns():
   for player in made().players:
     loss = jax.jit(partial(player.loss, batch=data(), key=KEY, hyper=HYPER))
     _, (_, extra) = loss(v)
-    moved = {n for n in v.extra if any(jax.tree.leaves(jax.tree.map(differs, v.extra[n], extra[n])))}
+    moved = {
+      n for n in v.extra if any(jax.tree.leaves(jax.tree.map(differs, v.extra[n], extra[n])))
+    }
     assert moved == ({'critic_image', 'critic_source'} if player.name == 'critic' else set())
 
 
@@ -119,7 +121,10 @@ def test_the_loss_is_the_sum_of_its_terms():
   """Recomputed from the nets, for the domain 'source' and with the keys of the method."""
   nets, v, batch = nets_of.make(config().model, example()), variables(), data()
   value, metrics = jax.jit(
-    lambda v: (made().players[1].loss(v, batch, KEY, HYPER)[0], made().metrics(v, batch, KEY, HYPER))
+    lambda v: (
+      made().players[1].loss(v, batch, KEY, HYPER)[0],
+      made().metrics(v, batch, KEY, HYPER),
+    )
   )(v)
   means = {name: float(jnp.mean(x)) for name, x in metrics.items()}
   total = 0.0
@@ -158,7 +163,7 @@ def test_mistakes():
   one = Example({'image': jax.ShapeDtypeStruct((8, 8, 1), jnp.float32)})
   with pytest.raises(UserError, match=r'digits has one\. Set data\.source'):
     unit.make(config(), one)
-  with pytest.raises(UserError, match='model.patch=3 divides, but their images are 8x8'):
+  with pytest.raises(UserError, match=r'model.patch=3 divides, but their images are 8x8'):
     unit.make(config(model__patch=3), example())
   with pytest.raises(UserError, match='sigma_vae fits its scale'):
     unit.make(config(model__likelihood='sigma_vae'), example())

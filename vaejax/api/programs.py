@@ -19,8 +19,9 @@ SCORED, DRAWS = 16, 128
 
 def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   """Returns the programs of a method: 'encode', 'draw', 'decode', 'reconstruct', 'sample',
-  'log_prob', 'score', 'translate' and 'classify', those that it has. 'classify' is Bayes' rule if
-  the method has no classifier and its densities are given the label, see `by_bayes`.
+  'log_prob', 'score', 'translate', 'to_image', 'to_source' and 'classify', those that it has.
+  'classify' is Bayes' rule if the method has no classifier and its densities are given the label,
+  see `by_bayes`.
 
   Each is jitted, (variables, rows, index, key, ...) -> arrays [B, ...], with images as users have
   them. Draws for row i depend only on the key and on its index.
@@ -73,7 +74,8 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
     return row_by_row(rows, index, key, of_row)
 
   outputs = {'encode': lambda batch: batch['mean'], 'classify': lambda batch: batch['probability']}
-  outputs |= dict.fromkeys(('decode', 'reconstruct', 'translate'), outward)
+  outputs |= dict.fromkeys(('decode', 'reconstruct', 'translate', 'to_image'), outward)
+  outputs['to_source'] = lambda batch: example.to_unit(batch['source']).astype(jnp.float32)
   programs = {name: predicted(name, output) for name, output in outputs.items() if name in predict}
   programs |= {'draw': draw} if 'encode' in predict else {}
   programs |= {'log_prob': log_prob} if 'log_weight' in predict else {}

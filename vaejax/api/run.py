@@ -69,9 +69,7 @@ class Run:
   def __getattr__(self, name: str) -> Any:
     """A task of vaejax/tasks as a method, for example run.inpaint(images, mask='half')."""
     if name in task_names():
-      from vaejax.api.tasks import method
-
-      return method(self, name)
+      return self._task(name)
     raise AttributeError(f'a Run has no {name!r}{nearest(name, dir(self))}')
 
   def __dir__(self) -> list[str]:
@@ -187,8 +185,16 @@ class Run:
     if name and name not in scores.names(self.method):
       raise UserError(f'a run of {self.config.method} has no {name}, because it has no likelihood')
 
-  def translate(self, images: ArrayLike, style_images: ArrayLike, **fields: Any) -> np.ndarray:
-    """Returns the content of every image in the style of its style image, [N, H, W, C] float32."""
+  def translate(
+    self, images: ArrayLike, style_images: ArrayLike | None = None, **fields: Any
+  ) -> Any:
+    """Returns the content of every image in the style of its style image, [N, H, W, C] float32.
+
+    Without style images, the images are of another domain and are translated to this one, or with
+    reverse=True the other way: the Result of the task, see vaejax/tasks/translate.py.
+    """
+    if style_images is None:
+      return self._task('translate')(images, **fields)
     rows, n = self._rows('translate', images, fields)
     rows['style_image'] = inputs.pixels('style_images', style_images, self.example)
     if len(rows['style_image']) != n:
@@ -196,6 +202,18 @@ class Run:
         f'there are {n} images and {len(rows["style_image"])} style images. Use the same number'
       )
     return self._run('translate', rows, n)
+
+  def to_image(self, sources: ArrayLike) -> np.ndarray:
+    """Returns the image of every source, a picture of another domain [N, h, w, c], for a run that
+    translates without pairs: [N, H, W, C] float32."""
+    self._check('to_image')
+    x = inputs.sources(sources, len(sources), self.example)
+    return self._run('to_image', {'source': x}, len(x))
+
+  def to_source(self, images: ArrayLike) -> np.ndarray:
+    """Returns the source of every image, the reverse of `to_image`: [N, h, w, c] float32."""
+    rows, n = self._rows('to_source', images, {})
+    return self._run('to_source', rows, n)
 
   def classify(
     self,
@@ -265,6 +283,12 @@ class Run:
       names = *self.example.class_names, '-1'  # -1 is no label, and the last name
       fields['label'] = np.asarray(names)[fields['label']]
     return fields
+
+  def _task(self, name: str) -> Callable[..., Any]:
+    """Returns a task as a function (images, ...) -> Result."""
+    from vaejax.api.tasks import method
+
+    return method(self, name)
 
   def _check(self, name: str) -> None:
     """Raises UserError if the method has no such program."""

@@ -190,8 +190,9 @@ def unit(nets, example, loss='hinge', penalty='none', turns=1, dims=0) -> Method
   method = Method(
     init=init,
     players=(
-      Player('critic', critic_turn, tuple(f'critic_{d}' for d in DOMAINS), lr='lr_critic',
-             turns=turns),
+      Player(
+        'critic', critic_turn, tuple(f'critic_{d}' for d in DOMAINS), lr='lr_critic', turns=turns
+      ),
       Player('autoencoder', autoencoder_turn, owned),
     ),
     sample=None,

@@ -23,7 +23,9 @@ class Probe(NamedTuple):
 
   def logits(self, features: np.ndarray) -> np.ndarray:
     """log p(second class) / p(first class) of features [N, F], [N]."""
-    return (np.asarray(features, np.float64) - self.mean) / self.deviation @ self.weights + self.bias
+    return (
+      np.asarray(features, np.float64) - self.mean
+    ) / self.deviation @ self.weights + self.bias
 
   def judges(self, features: np.ndarray) -> np.ndarray:
     """Whether features [N, F] are more probably of the second class, 1.0 or 0.0, [N]."""
@@ -61,4 +63,3 @@ def fit(first: np.ndarray, second: np.ndarray, ridge: float) -> Probe:
     if before - value < TOLERANCE:
       break
   return Probe(mean, deviation, w[:-1], float(w[-1]))
-

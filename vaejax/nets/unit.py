@@ -14,13 +14,14 @@ from flax import linen as nn
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.nets import patch
-from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS
+from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Convolution
 from vaejax.nets.heads import GaussianHead, LikelihoodHead, features, likelihood
 from vaejax.nets.resnet import ResidualBlock
 from vaejax.types import Example
 
 # The two domains are the fields 'image' and 'source'.
 DOMAINS = 'image', 'source'
+DETAIL = 12  # features of a pixel before the last layer
 
 
 class Blocks(nn.Module):
@@ -89,8 +90,10 @@ class DomainDecoder(nn.Module):
     x = self.blocks(x, train)
     # Beside the linear layer, one that sees the features as the blocks do.
     y = jnp.concatenate([x, ACTIVATIONS[self.blocks.activation](x)], axis=-1)
-    y = nn.Dense(self.features * self.patch**2, dtype=self.blocks.dtype)(y)
-    return self.head(depth_to_space(y, self.patch), target, train)
+    y = nn.Dense(DETAIL * self.patch**2, dtype=self.blocks.dtype)(y)
+    # The last layer sees the neighbouring squares, or their borders would show.
+    y = Convolution(self.features, dtype=self.blocks.dtype)(depth_to_space(y, self.patch))
+    return self.head(y, target, train)
 
 
 def space_to_depth(x: jax.Array, patch: int) -> jax.Array:

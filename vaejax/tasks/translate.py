@@ -1,7 +1,7 @@
 """Translate pictures of one domain to another, such as emoji of one designer to the other's.
 
-For a run with a `data.source`: a conditional VAE (configs/paired.py), of which each version has its
-own draw of the latents, or two VAEs with shared latents (configs/unit.py), which also translate
+For a run with a `data.source`: a conditional VAE (configs/paired.py), of which each version has
+its own draw of the latents, or two VAEs with shared latents (configs/unit.py), which also translate
 back with --reverse. The pictures of --inputs are of the domain that is translated.
 
 On held-out rows, whose true translations are known, also if the run was trained without pairs, the
@@ -17,8 +17,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from vaejax.data import domains
-from vaejax.data.device.degrade import grey
+from vaejax.data.device import degrade
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.metrics.retrieval import squared_distances
@@ -49,10 +48,12 @@ def reads(model, settings) -> tuple[str, tuple[int, ...]]:
 def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int, int], None]):
   """Returns translations [N, versions, H, W, C], one version if the run draws none."""
   translate = translator(model, settings)
-  field, target = fields_of(settings)
+  _, target = fields_of(settings)
   kept = chosen(model, pictures, settings['where'])
   every = {**pictures.fields, 'image': pictures.image}
-  x, truth = (every[name][kept] if every.get(name) is not None else None for name in fields_of(settings))
+  x, truth = (
+    every[name][kept] if every.get(name) is not None else None for name in fields_of(settings)
+  )
   drawn = 1 if f'to_{target}' in model.method.predict else settings['versions']
   scored = pictures.held_out and truth is not None
   steps, done = drawn + 6 * scored, 0
@@ -87,6 +88,7 @@ def translator(model, settings) -> Callable[[np.ndarray, int, float], np.ndarray
   for a run that has none in this direction."""
   method, (_, target) = model.method, fields_of(settings)
   source = model.config.data.get('source', '')
+  spec = degrade.parse(source) if source else None
   if f'to_{target}' in method.predict:
     convert = getattr(model, f'to_{target}')
     translate = lambda x, seed, temperature: convert(x)
@@ -95,11 +97,11 @@ def translator(model, settings) -> Callable[[np.ndarray, int, float], np.ndarray
       f'a run of {model.config.method} does not translate. Train configs/paired.py with pairs or '
       'configs/unit.py without'
     )
-  elif source.startswith('mask:'):
+  elif spec.kind == 'mask':
     raise UserError(f'this run completes pictures (data.source={source}). Use inpaint')
   elif settings['reverse']:
-    a, _, b = source.removeprefix(domains.PREFIX).partition('>')
-    other = f' with data.source={domains.PREFIX}{b}>{a}' if b else ''
+    a, b = spec.value if spec.kind == 'domain' else ('', '')
+    other = f' with data.source=domain:{b}>{a}' if a else ''
     raise UserError(
       f'a run of {model.config.method} translates in one direction. Train another one{other}, or '
       'configs/unit.py, which has both'
@@ -138,7 +140,7 @@ def as_shape(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
   if x.shape[-1] == 1:
     x = np.repeat(x, shape[-1], axis=-1)
   elif shape[-1] == 1:
-    x = np.asarray(grey(x[..., :3]))
+    x = np.asarray(degrade.grey(x[..., :3]))
   x = x[..., : shape[-1]]
   if x.shape[1:] != tuple(shape):
     x = np.clip(jax.image.resize(x, (len(x), *shape), 'cubic'), 0, 1)
@@ -146,7 +148,7 @@ def as_shape(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def nearest_neighbour(model, pictures: Pictures, x: np.ndarray, settings):
-  """For each picture [N, H, W, C] a picture of the target domain in the training split, and in words
+  """A picture of the target domain in the training split for each picture [N, H, W, C], and in words
   which one: the translation of the source with the smallest squared error, or without pairs the
   target with the smallest squared error itself."""
   field, target = fields_of(settings)
@@ -194,14 +196,23 @@ def evaluate(model, pictures: Pictures, outputs, truth, settings, advance):
 def table(model, x, versions, truth, neighbours, settings) -> list[tuple[str, np.ndarray]]:
   """The rows of the picture."""
   shown = np.unique(np.linspace(0, len(x) - 1, min(len(x), settings['shown'])).astype(int))
-  a, b = domains.parse(model.config.data.get('source', '')) or ('input', 'translation')
-  a, b = (b, a) if settings['reverse'] else (a, b)
-  rows = [(a, x[shown])]
+  names = dict(zip(('source', 'image'), names_of(model), strict=True))
+  of_input, of_output = (names[field] for field in fields_of(settings))
+  rows = [(of_input, x[shown])]
   for number in range(versions.shape[1]):
-    rows.append((f'as {b}' if number == 0 and b != 'translation' else b if not number else '',
-                 versions[shown, number]))
+    rows.append(('' if number else f'as {of_output}', versions[shown, number]))
   if truth is not None:
-    rows.append((f'true {b}', truth[shown]))
+    rows.append((f'true {of_output}', truth[shown]))
   if neighbours is not None:
     rows.append(('nearest\ntraining row', neighbours[shown]))
   return rows
+
+
+def names_of(model) -> tuple[str, str]:
+  """What the sources and the images of a run are called in the picture."""
+  spec = degrade.parse(model.config.data.source)
+  if spec.kind == 'domain':
+    return spec.value
+  made = spec.value if spec.kind == 'style' else spec.kind
+  plain = 'colour' if spec.kind == 'grey' else 'plain'
+  return (plain, made) if spec.reverse else (made, plain)
