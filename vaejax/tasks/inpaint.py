@@ -62,8 +62,9 @@ def run(
   subsets = {}
   if 'mirror' in baselines:
     rows = np.abs(image - image[:, :, ::-1]).mean((1, 2, 3)) > ASYMMETRIC
-    subsets = {'asymmetric': rows} if 1 < rows.sum() < len(rows) else {}
-    protocol |= {'asymmetric': f'mean |x - mirror of x| > {ASYMMETRIC}: {rows.sum()} rows'}
+    if 1 < rows.sum() < len(rows):
+      subsets = {'asymmetric': rows}
+      protocol['asymmetric'] = f'mean |x - mirror of x| > {ASYMMETRIC}: {rows.sum()} rows'
   rest = result.part(progress, 0.6, 1), subsets, protocol
   shown = given.source[..., :-1]
   return result.make(model, given, made, pictures, shown, baselines, *rest)
