@@ -15,7 +15,7 @@ from vaejax.nets.heads import LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
 SMALL = nn.initializers.normal(0.01)
-GATE = 4.0  # slope of the share of the difference from a mirrored source, as a function of z
+SHRINK = 0.02  # smaller differences from a mirrored source are none
 RESIDUAL = 0.3  # weight of what a block adds
 
 
@@ -75,8 +75,9 @@ class Predictor(nn.Module):
     if self.skip:
       shown = mirrored(source) if self.mirror and self.masked else source
       shown = resized(shown, (height, width, self.channels))
-      if self.mirror:  # z can say that the picture is symmetric
-        x = nn.sigmoid(GATE * nn.Dense(1)(z))[:, None, None] * x
+      if self.mirror:  # so that symmetric pictures can be completed exactly
+        # The gradient passes: where it is 0, a net with small outputs would never learn again.
+        x = x - jax.lax.stop_gradient(jnp.clip(x, -SHRINK, SHRINK))
       x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
     p = self.head(x, target, train)
     if not self.masked:
