@@ -14,17 +14,17 @@ import numpy as np
 from vaejax.api import inputs, pictures
 from vaejax.api.files import write_arrays
 from vaejax.api.run import Run
+from vaejax.api.task_settings import complete
 from vaejax.errors import UserError
-from vaejax.lookup import lookup, nearest
+from vaejax.lookup import lookup
 from vaejax.reporting import images
 from vaejax.runs.files import not_writable, read_json, write_json
-from vaejax.task_type import Pictures, Result, Setting, in_words
+from vaejax.task_type import Pictures, Result, in_words
 from vaejax.version import code_version
 
 FOLDER = 'tasks'  # of a run, for outputs
 KINDS = '.png', '.gif', '.npy'
 ROWS, SHOWN_AFTER = 16, 10.0  # default of --n; seconds between two lines of progress
-WORDS = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'a text'}
 
 
 def method(run: Run, name: str) -> Callable[..., Result]:
@@ -41,7 +41,10 @@ def method(run: Run, name: str) -> Callable[..., Result]:
       raise UserError(
         f'{name} takes {len(positions)} arguments after the images, but got {len(arguments)}'
       )
-    named = dict(zip(positions, arguments, strict=False)) | named
+    by_position = dict(zip(positions, arguments, strict=False))
+    if twice := [key for key in by_position if key in named]:
+      raise UserError(f'{name} was given {twice[0]} twice. Use it by position, or by name')
+    named = by_position | named
     settings, fields = complete(task, named, run)
     if x is None and needs_pictures(task):
       raise UserError(f'{name} needs pictures. Give them as its first argument')
@@ -49,6 +52,8 @@ def method(run: Run, name: str) -> Callable[..., Result]:
       given = Pictures(None, fields, origin='none', train=partial(pictures.read_rows, run, 'train'))
     else:
       given = pictures.of_arrays(run, *reads(task, run, settings), x, {})
+      if not given.size:
+        raise UserError(f'{name} needs pictures, but there are none. Give one or more')
       given = given._replace(fields={**given.fields, **fields_of(run, fields, given.size)})
     inputs.integer('seed', seed, 0, 2**32 - 1)
     return task.run(run, given, settings, seed, progress(name, run.log))
@@ -156,43 +161,6 @@ def reads(task: ModuleType, run: Run, settings: Mapping[str, Any]) -> tuple[str,
   if hasattr(task, 'reads'):
     return task.reads(run, settings)
   return run.example.data, run.example.fields[run.example.data].shape
-
-
-def complete(task: ModuleType, given: Mapping[str, Any], run: Run) -> tuple[dict, dict]:
-  """All settings of a task with their values, and the fields that were given. Raises UserError."""
-  settings = {name: setting.default for name, setting in task.SETTINGS.items()}
-  fields = {}
-  for name, value in given.items():
-    if name in settings:
-      settings[name] = check(name, value, task.SETTINGS[name])
-    elif name in run.example.fields:
-      fields[name] = value
-    else:
-      known = *settings, *run.example.fields
-      raise UserError(f'unknown setting {name!r}{nearest(name, known)}. Use {", ".join(settings)}')
-  return settings, fields
-
-
-def check(name: str, value: Any, setting: Setting) -> Any:
-  """The value of a setting in its type. Raises UserError."""
-  kind = setting.type
-  if value is None and setting.default is None:
-    return None
-  if setting.arrays and isinstance(value, np.ndarray | list):
-    return np.asarray(value)
-  if kind is tuple:
-    return tuple(value.split(',')) if isinstance(value, str) else tuple(map(str, value))
-  if kind is Path:
-    return Path(value).expanduser()
-  numbers = {int: int | np.integer, float: int | float | np.number}
-  if not isinstance(value, numbers.get(kind, kind)) or (kind is not bool and value is True):
-    raise UserError(f'{name}={value!r} is not {WORDS[kind]}')
-  if kind in numbers and not setting.low <= value <= setting.high:
-    raise UserError(f'{name}={value} is out of range. Use {setting.low:g} to {setting.high:g}')
-  if setting.choices and value not in setting.choices:
-    close = nearest(value, setting.choices)
-    raise UserError(f'{name}={value!r} is unknown{close}. Use {", ".join(setting.choices)}')
-  return kind(value)
 
 
 def fields_of(run: Run, fields: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """What an edit adds or removes: a class, the value of a factor, or the pictures of a folder."""
 
-from pathlib import Path
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +44,7 @@ def parts(add) -> list:
 
 def files_exist(text: str) -> bool:
   """Whether a text is the path of a file or a folder."""
-  return Path(text).expanduser().exists()
+  return os.path.exists(os.path.expanduser(text))
 
 
 def side(model, given, column: int | None, factor: str) -> Side | None:
