@@ -75,7 +75,8 @@ def write(
   command: str = '',
 ) -> tuple[list[Path], list[str]]:
   """Runs a task and writes its picture (.png or .gif), its array (.npy) and, if it has scores,
-  tasks/NAME.json in the run's folder. Returns the paths, and the scores in words.
+  tasks/NAME.json in the run's folder, or NAME.json beside the picture if that folder cannot be
+  written. Returns the paths, and the scores in words.
 
   Args:
     files: pictures or folders, separated by commas; None: rows of `split`, by default test.
@@ -88,7 +89,10 @@ def write(
   Raises UserError before anything is written.
   """
   task = lookup('tasks', name, 'run')
-  out = check_out(run, out or run.folder / FOLDER / f'{name}.png')
+  endings = getattr(task, 'ENDINGS', {})
+  out = check_out(run, out or run.folder / FOLDER / f'{name}.png', (*KINDS, *endings))
+  if setting := endings.get(out.suffix):
+    settings = {**settings, setting: True}
   settings, _ = complete(task, settings, run)
   if files is not None and split is not None:
     raise UserError('--inputs and --split exclude each other. Use one of them')
@@ -98,12 +102,15 @@ def write(
     given = pictures.of_split(run, split or 'test', n or getattr(task, 'ROWS', ROWS))
   else:
     given = Pictures(None, train=partial(pictures.read_rows, run, 'train'))
+  given = given._replace(fit=fit)
   result = task.run(run, given, settings, seed, progress(name, run.log))
   out.parent.mkdir(parents=True, exist_ok=True)
   paths = write_files(result, out, command)
   if result.scores:
-    paths.append(run.folder / FOLDER / f'{name}.json')
-    paths[-1].parent.mkdir(parents=True, exist_ok=True)
+    place = run.folder / FOLDER
+    place = out.parent if not_writable(place) else place
+    place.mkdir(parents=True, exist_ok=True)
+    paths.append(place / f'{name}.json')
     write_json(paths[-1], record(run, name, given, settings, seed, result, command))
   return paths, [in_words(metric, score) for metric, score in result.scores.items()]
 
@@ -168,11 +175,12 @@ def fields_of(run: Run, fields: Mapping[str, Any], n: int) -> dict[str, np.ndarr
   return inputs.fields(dict(fields), tuple(fields), (), n, run.example)
 
 
-def check_out(run: Run, out: Path) -> Path:
-  """The place of the outputs. Raises UserError if nothing can be written there."""
+def check_out(run: Run, out: Path, endings: tuple[str, ...]) -> Path:
+  """The place of the outputs. Raises UserError if nothing can be written there, or for a name with
+  another ending."""
   out = out if out.suffix else out.with_suffix(KINDS[0])
-  if out.suffix not in KINDS and out.suffix not in ('.mp4', '.csv'):
-    raise UserError(f'cannot write {out}. Use a name that ends in {", ".join(KINDS)}')
+  if out.suffix not in endings:
+    raise UserError(f'cannot write {out}. Use a name that ends in {", ".join(endings)}')
   if run.folder not in out.parents and not out.absolute().parent.is_dir():
     raise UserError(f'cannot write {out}: there is no folder {out.parent}. Create it first')
   if out.is_dir():

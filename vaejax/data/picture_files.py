@@ -58,11 +58,17 @@ def read(paths, shape: tuple[int, ...], fit: str = '', background: str = 'auto')
     )
   images = []
   for path in paths:
-    image = decoded(pictures.decode, path, channels, colour(background))
-    if image.dtype != np.uint8:
-      raise UserError(f'{path} has pixels of {image.dtype}. Convert it to 8 bits')
+    image = eight_bit(path, channels, colour(background))
     images.append(fit_image(image, height, None, fit or FITS[0], surround(background, fit)))
   return np.stack(images)
+
+
+def eight_bit(path: Path, channels: int, background: tuple[int, int, int]) -> np.ndarray:
+  """The picture of a file, uint8 [h, w, channels]. Raises UserError if it has more bits."""
+  image = decoded(pictures.decode, path, channels, background)
+  if image.dtype != np.uint8:
+    raise UserError(f'{path} has pixels of {image.dtype}. Convert it to 8 bits')
+  return image
 
 
 def decoded(function, path: Path, *arguments):
