@@ -1,6 +1,7 @@
 """Tasks: a file becomes a verb and a method, with files, scores and errors of one line."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 import vaejax
 from vaejax.api import tasks
 from vaejax.cli.main import main
+from vaejax.cli.trained import run_task
 from vaejax.errors import UserError
 from vaejax.estimates import Estimate
 from vaejax.task_type import Result, Score, in_words
@@ -69,9 +71,12 @@ def test_files_and_folders(blend, copied, tmp_path, capsys):
     ('--inputs=MIXED/text.png', 'cannot be read: no format of pictures'),
     ('--inputs=EMPTY', 'has no pictures'),
     ('--inputs=nowhere.png', 'there is no file or folder nowhere.png'),
+    ('--inputs=', "'' names no pictures"),
+    (f'--inputs={",".join(f"picture_{i}.png" for i in range(40))}', 'picture_0.png'),
     ('--inputs=MIXED --split=test', 'exclude each other'),
     ('--out=nowhere/x.png', 'there is no folder nowhere'),
     ('--out=x.pdf', 'Use a name that ends in .png'),
+    ('--out=x.mp4', 'Use a name that ends in .png'),
     ('--split=tset', "has no split 'tset'"),
   ],
 )
@@ -89,6 +94,20 @@ def test_bad_input_is_one_line(blend, copied, tmp_path, capsys, words, text):
   assert not (copied / 'tasks').exists()
 
 
+def test_scores_are_beside_the_picture_if_the_run_cannot_be_written(blend, copied, tmp_path):
+  (copied / 'tasks').write_text('in the way')
+  words = f'--workdir={copied}', '--n=2', f'--out={tmp_path / "x.png"}'
+  assert main(['blend', *words]) == 0
+  assert 'error' in json.loads((tmp_path / 'blend.json').read_text())['scores']
+
+
+def test_an_unscored_task_has_no_scores_of_an_earlier_one(blend, copied, tmp_path):
+  picture(tmp_path / 'p' / 'a.png', 8, 8)
+  run = partial(run_task, copied, data_dir=None, out=tmp_path / 'out')
+  assert 'error' in run(['blend', '--n=2'])
+  assert run(['blend', f'--inputs={tmp_path / "p"}']) == {}
+
+
 def test_mixed_sizes_are_fitted_on_demand(blend, copied, tmp_path):
   picture(tmp_path / 'mixed' / 'a.png', 40, 40)
   picture(tmp_path / 'mixed' / 'b.png', 20, 30)
@@ -101,6 +120,8 @@ def test_arguments_of_methods_are_checked(blend, copied):
   for call, text in (
     (lambda: run.blend(), 'needs pictures'),
     (lambda: run.blend(x[:, :7]), 'has the shape'),
+    (lambda: run.blend(x[:0]), 'there are none'),
+    (lambda: run.blend(x, 0.1, weight=0.2), 'was given weight twice'),
     (lambda: run.blend(x, wieght=1.0), "did you mean 'weight'"),
     (lambda: run.blend(x, 'half'), "weight='half' is not a number"),
     (lambda: run.blend(x, 0.1, 'mean'), 'takes 1 arguments after the images, but got 2'),

@@ -15,7 +15,9 @@ from vaejax.api import tasks
 from vaejax.api.files import read_rows
 from vaejax.api.run import Run
 from vaejax.errors import UserError
+from vaejax.task_type import Pictures
 from vaejax.tasks import classify
+from vaejax.units import Units
 
 
 @pytest.fixture
@@ -109,6 +111,18 @@ def test_predictions_of_pictures(judge, rows, tmp_path):
   np.testing.assert_allclose(np.array([line[2:] for line in lines], float), p, atol=2e-2)
   assert [int(line[1]) for line in lines] == p.argmax(1).tolist()
   assert out.with_suffix('.png').exists() and not (judge.folder / 'tasks').exists()
+
+
+def test_pictures_of_real_numbers_are_shown_in_their_range(judge, rows):
+  units = Units(shift=(1000.0,), scale=(100.0,), low=(1000.0,), high=(1100.0,))
+  run = copy.copy(judge)
+  run.example = judge.example._replace(units=units)
+  given = Pictures(1000 + 100 * rows['image'][:6])
+  run.classify = lambda image, **_: np.full((len(image), 10), 0.1)
+  settings = {name: setting.default for name, setting in classify.SETTINGS.items()}
+  result = classify.run(run, given, settings, 0, lambda *_: None)
+  shown = result.rows[0][1]
+  assert 0 <= shown.min() < shown.max() <= 1
 
 
 def test_a_run_that_cannot_classify(tmp_path):

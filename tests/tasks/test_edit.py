@@ -1,5 +1,7 @@
 """Edits: the change, which rows are edited, true results, and what is written."""
 
+import copy
+
 import numpy as np
 import pytest
 from given import pictures, small
@@ -50,6 +52,9 @@ def test_what_a_change_is_learned_from():
   assert np.allclose(rest.shift.offset, z[values == 1].mean(0) - z[values != 1].mean(0), atol=1e-5)
   with pytest.raises(UserError, match='Use vector=means'):
     by('pairs', Side('the rest'), one)
+  one_group = rows._replace(groups=np.zeros(120, int))
+  with pytest.raises(UserError, match='two groups of variants'):
+    by('regression', zero, one, one_group)
   with pytest.raises(UserError, match='no training row has 7'):
     by('auto', Side('7', 7), one)
 
@@ -63,6 +68,28 @@ def test_the_label_of_a_conditional_model_is_changed():
   z = run.encode(given.image, label=label)
   assert np.allclose(result.images[:, 0], run.decode(z, label=np.full(40, 3)), atol=1e-5)
   assert result.protocol['learned'] == ['the label that the model is given']
+
+
+def test_classes_that_are_named_by_other_numbers():
+  run = copy.copy(small('cvae'))
+  run.example = run.example._replace(class_names=tuple(map(str, range(1, 11))))
+  given = pictures(run, 40)
+  settings = SETTINGS | {'add': '3', 'decoded': True}  # the class of number 2
+  result = edit.run(run, given, settings, 0, lambda *_: None)
+  plain, label = small('cvae'), given.fields['label']
+  z = plain.encode(given.image, label=label)
+  assert np.allclose(result.images[:, 0], plain.decode(z, label=np.full(40, 2)), atol=1e-5)
+
+
+def test_a_folder_is_added_to_data_without_labels():
+  run = small('vae')
+  x = pictures(run, 8).image
+  given = pictures(run, 8)  # its training rows are these, and have no labels
+  given = given._replace(split='test')
+  result = edit.run(run, given, SETTINGS | {'add': x[:2], 'decoded': True}, 0, lambda *_: None)
+  z = run.encode(x)
+  v = z[:2].mean(0) - z.mean(0)
+  assert np.allclose(result.images[:, 0], run.decode(z + v), atol=1e-5)
 
 
 def test_rows_of_a_split_have_what_is_removed_or_lack_what_is_added():

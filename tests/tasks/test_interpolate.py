@@ -123,6 +123,7 @@ def test_bad_input_is_one_line():
     (lambda: run.interpolate(x, steps=2), 'steps=2 is out of range'),
     (lambda: run.interpolate(x, 'nowhere.png'), 'there is no file or folder'),
     (lambda: small('gan').interpolate(x), 'interpolate needs latents'),
+    (lambda: small('cvae').interpolate(x), 'needs the label of every picture'),
   ):
     with pytest.raises(UserError, match=text):
       call()

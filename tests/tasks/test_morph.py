@@ -43,6 +43,14 @@ def test_each_walk_of_a_conditional_model_has_a_class():
   )
 
 
+def test_a_walk_through_pictures_has_their_labels():
+  run = small('cvae')
+  given = pictures(run, 3)
+  label = given.fields['label']
+  frames = run.morph(given.image, label=label, steps=4, path='linear').images[0]
+  assert np.allclose(frames[::4], run.reconstruct(given.image, label=label), atol=1e-5)
+
+
 def test_other_priors_and_hierarchies_are_walked():
   for words in ('vae:prior=mixture,components=3', 'iwae:two'):
     run = small(words)
@@ -56,13 +64,14 @@ def test_other_priors_and_hierarchies_are_walked():
 
 def test_files_have_their_command(copied, project):
   av = pytest.importorskip('av')
-  words = '--points=2 --walks=1 --steps=2 --fps=20 --mp4'
+  place = f'{copied}/tasks/morph.mp4'  # whose ending is the setting mp4
+  words = f'--points=2 --walks=1 --steps=2 --fps=20 --out={place}'
   assert main(['morph', f'--workdir={copied}', *words.split()]) == 0
   gif = Image.open(copied / 'tasks' / 'morph.gif')
   assert gif.info['comment'].startswith(b'python launch.py morph ') and gif.info['loop'] == 0
   assert gif.n_frames == 4 and gif.info['duration'] == 50
   with av.open(str(copied / 'tasks' / 'morph.mp4')) as movie:
-    assert movie.metadata['comment'].endswith('--fps=20 --mp4')
+    assert movie.metadata['comment'].endswith(f'--fps=20 --out={place}')
     frames = [frame.to_ndarray(format='rgb24') for frame in movie.decode(video=0)]
   gif.seek(0)
   first = np.asarray(gif.convert('RGB'), int)

@@ -98,6 +98,17 @@ def test_without_style_pictures_there_is_one_of_each_style(run, rows):
   assert result.images.shape == (2, 5, 8, 8, 3)
 
 
+def test_all_pictures_of_a_user_are_transferred(run, rows):
+  result = run.stylise(rows['image'][:3], rows['image'][:1], shown=2)
+  assert len(result.images) == 3 and len(result.rows) == 1 + 2
+
+
+def test_rows_that_their_style_does_not_change_have_no_score(run, rows, without_lpips):
+  fields = {'pair': run.example.to_data(rows['image']), 'style_image': rows['image']}
+  same = stylise.Pictures(rows['image'], fields, split='test')
+  assert stylise.evaluate(run, same, lambda done, total: None) == ({}, {})
+
+
 def test_bad_input_is_one_line(run):
   for settings, text in (
     ({'style': 'nowhere.png'}, 'there is no file or folder nowhere.png'),

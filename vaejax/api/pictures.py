@@ -52,8 +52,11 @@ def checked(name: str, x: Any, shape: tuple[int, ...]) -> np.ndarray:
 def of_files(
   run: Run, field: str, shape: tuple[int, ...], text: str, fit: str, n: int | None
 ) -> Pictures:
-  """Pictures of files or folders, separated by commas, at [H, W, C] = shape."""
+  """Pictures of files or folders, separated by commas, at [H, W, C] = shape. For a run on binary
+  images, values above a half are 1 and others 0."""
   paths = files_of(text)[:n]
   images = read(paths, shape, fit, run.config.data.get('background', 'auto'))
+  if run.example.levels == 2 and field == run.example.data:
+    images = np.where(images > 127, 255, 0).astype(np.uint8)
   made = of_arrays(run, field, shape, images, {})
   return made._replace(names=tuple(str(path) for path in paths), origin=text)

@@ -62,7 +62,11 @@ def run(model, pictures, settings, seed, progress) -> Result:
   columns = [f'{unit:+.2g} sd' if unit else '0' for unit in units]
   table = None if shares is None else shares[order]
   picture = labelled_grid(
-    list(zip(titles, shown(x[0], model.example), strict=True)), columns, table, names
+    list(zip(titles, shown(x[0], model.example), strict=True)),
+    columns,
+    table,
+    names,
+    'MI / entropy' if shares is not None else '',
   )
   moving = shown(moving, model.example)
   frames = [titled(list(zip(titles, moving[:, t : t + 1], strict=True))) for t in range(FRAMES)]
