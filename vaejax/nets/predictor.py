@@ -76,7 +76,8 @@ class Predictor(nn.Module):
       shown = mirrored(source) if self.mirror and self.masked else source
       shown = resized(shown, (height, width, self.channels))
       if self.mirror:  # so that symmetric pictures can be completed exactly
-        x = jnp.sign(x) * nn.relu(jnp.abs(x) - SHRINK)
+        # The gradient passes: where it is 0, a net with small outputs would never learn again.
+        x = x - jax.lax.stop_gradient(jnp.clip(x, -SHRINK, SHRINK))
       x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
     p = self.head(x, target, train)
     if not self.masked:
