@@ -1,7 +1,7 @@
 """Inpainting: a missing part of a picture, by a conditional VAE (methods/paired.py).
 
-  python launch.py train --config=configs/paired.py:emoji --workdir=runs/in --data_dir=DIR
-  python launch.py train --config=configs/paired.py:mnist --workdir=runs/in28 --data_dir=DIR
+  python launch.py train --config=configs/inpaint.py:emoji --workdir=runs/in --data_dir=DIR
+  python launch.py train --config=configs/inpaint.py:mnist --workdir=runs/in28 --data_dir=DIR
   python launch.py inpaint --workdir=runs/in
 
 The net sees the rest of the picture, where it is, and on photographs and emoji also its mirror

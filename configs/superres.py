@@ -1,7 +1,7 @@
 """Super-resolution: a picture of 2 or 4 times the size, by a conditional VAE (methods/paired.py).
 
-  python launch.py train --config=configs/paired.py:emoji --workdir=runs/sr --data_dir=DIR
-  python launch.py train --config=configs/paired.py:mnist --workdir=runs/sr7 --data_dir=DIR
+  python launch.py train --config=configs/superres.py:emoji --workdir=runs/sr --data_dir=DIR
+  python launch.py train --config=configs/superres.py:mnist --workdir=runs/sr7 --data_dir=DIR
   python launch.py superres --workdir=runs/sr
 
 emoji are Google's, from 16 to 64 pixels; the small picture is the mean of squares (a box filter).

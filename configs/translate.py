@@ -1,8 +1,8 @@
 """Translation of pictures of one domain into another, learned from pairs (methods/paired.py).
 
-  python launch.py train --config=configs/paired.py:emoji,lpips --workdir=runs/t --data_dir=DIR
-  python launch.py train --config=configs/paired.py:FOLDER,from=A,to=B --workdir=runs/ab
-  python launch.py train --config=configs/paired.py:mnist,style=thick --workdir=runs/thick
+  python launch.py train --config=configs/translate.py:emoji,lpips --workdir=runs/t --data_dir=DIR
+  python launch.py train --config=configs/translate.py:FOLDER,from=A,to=B --workdir=runs/ab
+  python launch.py train --config=configs/translate.py:mnist,style=thick --workdir=runs/thick
   python launch.py translate --workdir=runs/t
 
 Without other words, emoji are translated from Google's design to Twitter's. A folder has two

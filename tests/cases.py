@@ -71,6 +71,7 @@ STATISTICS = {
   'gan, packing, conditional, r1': {'generator'},
   'vaegan, paper': {'encoder', 'decoder', 'critic'},
   'judge': {'classifier'},
+  'unit': {'critic_image', 'critic_source'},
   'superres': {'critic'},
   'vaegan': {'encoder', 'decoder', 'critic'},
   'source, conv32': {'decoder'},

@@ -23,7 +23,7 @@ from vaejax.types import Method, State, Variables
 
 ROOT = Path(__file__).parents[2]
 DEFAULTS = {name: setting.default for name, setting in translate.SETTINGS.items()}
-N = 24
+N = 12
 
 
 def known(**predict) -> Run:
@@ -38,15 +38,15 @@ def known(**predict) -> Run:
 def exact() -> Run:
   """The run whose translations are the true ones."""
   return known(
-    to_image=lambda v, batch, key: {'image': 1 - batch['source']},
-    to_source=lambda v, batch, key: {'source': 1 - batch['image']},
+    to_image=lambda v, batch, key: {'image': 1 - jnp.repeat(batch['source'], 3, axis=-1)},
+    to_source=lambda v, batch, key: {'source': 1 - batch['image'][..., :1]},
   )
 
 
 @cache
 def conditional() -> Run:
   """A conditional VAE of a digit in a style, before its first step, with noise in its weights."""
-  config = load_config(f'{ROOT}/configs/paired.py:smoke')
+  config = load_config(f'{ROOT}/configs/translate.py:smoke')
   example = sources.example(config.data, splits.table(config.data, 'train', None))
   method = factory.make_method(config, example)
   state = jax.jit(lambda: factory.initial_state(method, config, example))()
@@ -66,29 +66,34 @@ def apply(run, given, **values):
   return translate.run(run, given, settings(**values), 0, lambda done, total: None)
 
 
-@pytest.mark.parametrize('reverse', [False, True])
-def test_true_translations_have_the_best_scores(reverse):
+def test_true_translations_have_the_best_scores():
   run = exact()
   given = pictures.of_split(run, 'test', N)
-  result = apply(run, given, reverse=reverse)
-  x, y = given.fields['source'], given.image
-  x, y = (y, x) if reverse else (x, y)
-  np.testing.assert_allclose(np.asarray(result), y[:, None], atol=1e-6)
+  result, truth = apply(run, given, lpips_size=0), given.image
+  np.testing.assert_allclose(np.asarray(result), truth[:, None], atol=0.003)  # 256 levels
   scores = {name: score.to_json() for name, score in result.scores.items()}
-  assert scores['psnr']['value'] == 100
-  copy = scores['psnr']['baselines']['copy']
-  assert copy['value'] == pytest.approx(float(np.mean(psnr(x, y))), rel=1e-5)
-  assert copy['difference'] == pytest.approx(100 - copy['value'], rel=1e-5)
-  assert scores['ssim']['value'] == pytest.approx(1, abs=1e-5)
+  ours, copy = scores['psnr'], scores['psnr']['baselines']['copy']
+  assert ours['value'] > 60
+  copied = given.fields['source'].repeat(3, axis=-1)
+  assert copy['value'] == pytest.approx(float(np.mean(psnr(copied, truth))), rel=1e-4)
+  assert copy['difference'] == pytest.approx(ours['value'] - copy['value'], rel=1e-5)
+  assert scores['ssim']['value'] == pytest.approx(1, abs=1e-3)
   assert set(scores['psnr']['baselines']) == {'copy', 'nearest neighbour'}
+  titles = ['plain', 'as inverted', 'true inverted', 'nearest\ntraining row']
+  assert [title for title, _ in result.rows] == titles
   if weights.is_installed():
-    assert scores['lpips_alex']['value'] == pytest.approx(0, abs=1e-6)
+    assert scores['lpips_alex']['value'] == pytest.approx(0, abs=1e-3)
     # Inverted digits are easily told from plain ones.
     assert scores['probe']['value'] == 1 and scores['probe']['baselines']['copy']['value'] == 0
     assert scores['top1']['value'] == 1
-  titles = [title for title, _ in result.rows]
-  names = ['inverted', 'plain'] if reverse else ['plain', 'inverted']
-  assert titles == [names[0], f'as {names[1]}', f'true {names[1]}', 'nearest\ntraining row']
+
+
+def test_the_other_direction():
+  run = exact()
+  given = pictures.of_split(run, 'test', 4)
+  result = apply(run, given._replace(split=''), reverse=True)
+  np.testing.assert_allclose(np.asarray(result), given.fields['source'][:, None], atol=0.003)
+  assert [title for title, _ in result.rows] == ['inverted', 'as plain', 'true plain']
 
 
 def test_the_nearest_neighbour_is_a_training_row():
@@ -96,7 +101,8 @@ def test_the_nearest_neighbour_is_a_training_row():
   given = pictures.of_split(run, 'test', 5)
   found, how = translate.nearest_neighbour(run, given, given.fields['source'], settings())
   train = np.concatenate([part['image'] for part in given.train(None)])
-  distances = np.square(given.fields['source'][:, None] - train[None]).sum((2, 3, 4))
+  grey = translate.as_shape(train, (8, 8, 1))
+  distances = np.square(given.fields['source'][:, None] - grey[None]).sum((2, 3, 4))
   np.testing.assert_array_equal(found, train[distances.argmin(1)])
   assert 'nearest to the input' in how
   paired = exact()
@@ -112,11 +118,12 @@ def test_the_nearest_neighbour_is_a_training_row():
 
 
 def test_a_users_pictures_have_no_score():
-  x = np.random.default_rng(0).random((3, 8, 8, 3), np.float32)
-  result = exact().translate(x)
-  np.testing.assert_allclose(np.asarray(result)[:, 0], 1 - x, atol=1e-6)
+  x = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
+  result, inverse = exact().translate(x), (1 - x).repeat(3, axis=-1)
+  np.testing.assert_allclose(np.asarray(result)[:, 0], inverse, atol=0.032)  # 17 levels
   assert not result.scores and len(result.rows) == 2
-  np.testing.assert_allclose(np.asarray(exact().translate(x, reverse=True))[:, 0], 1 - x, atol=1e-6)
+  back = np.asarray(exact().translate(inverse, reverse=True))[:, 0]
+  np.testing.assert_allclose(back, x, atol=0.032)
 
 
 def test_versions_of_a_conditional_vae():
@@ -173,11 +180,11 @@ def test_refusals(copied, capsys):
   assert main(['translate', f'--workdir={copied}']) == 2
   shown = capsys.readouterr().err
   assert shown == (
-    'error: a run of vae does not translate. Train configs/paired.py with pairs or '
-    'configs/unit.py without\n'
+    'error: a run of vae does not translate. Train configs/translate.py with pairs, '
+    'or configs/unit.py without\n'
   )
   with pytest.raises(UserError, match=r'in one direction\. Train another one, or configs/unit'):
     conditional().translate(np.zeros((1, 8, 8, 3), np.float32), reverse=True)
   with pytest.raises(UserError, match='has the shape'):
-    exact().translate(np.zeros((1, 7, 8, 3), np.float32))
+    exact().translate(np.zeros((1, 7, 8, 1), np.float32))
   assert tasks.reads(translate, exact(), settings(reverse=True)) == ('image', (8, 8, 3))

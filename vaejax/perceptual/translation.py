@@ -77,9 +77,10 @@ def in_parts(function: Callable, size: int) -> Callable[[np.ndarray], np.ndarray
 
 
 def parts_of(x: np.ndarray):
-  """The rows in parts of AT_ONCE, the last one padded, so that all have one shape."""
-  x = np.pad(x, [(0, -len(x) % AT_ONCE), *[(0, 0)] * (x.ndim - 1)])
-  return np.split(x, len(x) // AT_ONCE)
+  """The rows in parts of at most AT_ONCE, the last one padded, so that all have one shape."""
+  size = min(AT_ONCE, len(x))
+  x = np.pad(x, [(0, -len(x) % size), *[(0, 0)] * (x.ndim - 1)])
+  return np.split(x, len(x) // size)
 
 
 def protocol(shape, size: int) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Translate pictures of one domain to another, such as emoji of one designer to the other's.
 
-For a run with a `data.source`: a conditional VAE (configs/paired.py), of which each version has
+For a run with a `data.source`: a conditional VAE (configs/translate.py), of which each version has
 its own draw of the latents, or two VAEs with shared latents (configs/unit.py), which also translate
 back with --reverse. The pictures of --inputs are of the domain that is translated.
 
@@ -94,8 +94,8 @@ def translator(model, settings) -> Callable[[np.ndarray, int, float], np.ndarray
     translate = lambda x, seed, temperature: convert(x)
   elif method.latent is None or 'source' not in method.latent.conditions:
     raise UserError(
-      f'a run of {model.config.method} does not translate. Train configs/paired.py with pairs or '
-      'configs/unit.py without'
+      f'a run of {model.config.method} does not translate. Train configs/translate.py with pairs, '
+      'or configs/unit.py without'
     )
   elif spec.kind == 'mask':
     raise UserError(f'this run completes pictures (data.source={source}). Use inpaint')
@@ -148,9 +148,11 @@ def as_shape(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def nearest_neighbour(model, pictures: Pictures, x: np.ndarray, settings):
-  """A picture of the target domain in the training split for each picture [N, H, W, C], and in words
-  which one: the translation of the source with the smallest squared error, or without pairs the
-  target with the smallest squared error itself."""
+  """For each picture [N, H, W, C] one of the target domain in the training split, and in words how.
+
+  It is the translation of the source with the smallest squared error, or without pairs the target
+  with the smallest squared error itself.
+  """
   field, target = fields_of(settings)
   paired = model.config.data.get('paired', True)
   best, result = np.full(len(x), np.inf), None
