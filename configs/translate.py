@@ -34,7 +34,8 @@ def source_of(words, given) -> str:
   """The `data.source` of the words."""
   back = 'back' in words.options
   if 'style' in given or presets.is_drawing(words.dataset):
-    return f'{"" if back else "to:"}{given.get("style", "thick")}'
+    style = given.get('style', 'thick')
+    return style if back else f'to:{style}'
   domains = DESIGNERS | given
   first, second = (domains[key] for key in (('to', 'from') if back else ('from', 'to')))
   return f'domain:{first}>{second}'

@@ -15,6 +15,8 @@ PACKAGE = ROOT / 'vaejax'
 FIELDS = {'image', 'video', 'label', 'style', 'factors', 'paired'}
 STYLES = PACKAGE / 'data' / 'device' / 'styles.py', {'digits'}
 # There a word names a net, a player or a term of a bound.
+HAVE_JUDGES = 'evaluation/judged.py', 'tasks/interpolate.py', 'tasks/edit.py'
+SCALES_UNIT = 'config/base.py', 'data/source.py', 'data/splits.py', 'data/device/transforms.py'
 MODELS = tuple(PACKAGE / folder for folder in ('methods', 'nets', 'objectives'))
 
 
@@ -35,10 +37,18 @@ class Kind(NamedTuple):
 
 
 KINDS = {
+  'tasks': Kind('tasks', ('run',), {}, (PACKAGE,)),
   'sets': Kind('data/sets', ('table', 'SUITS', 'ARCHIVES'), dict([STYLES])),
-  # The default of a config's field, which is of the prior.
-  'methods': Kind('methods', ('make',), {PACKAGE / 'config' / 'presets.py': {'prior'}}, MODELS),
-  # `elbo` is the default of a config's field `evals`. A kernel is also that of a convolution.
+  # A prior is also the default of a config's field, and 'unit' is a range of the data.
+  'methods': Kind(
+    'methods',
+    ('make',),
+    {PACKAGE / 'config' / 'presets.py': {'prior'}}
+    | {PACKAGE / name: {'unit'} for name in SCALES_UNIT},
+    MODELS,
+  ),
+  # `elbo` is the default of a config's field `evals`. A kernel is also that of a convolution. Tasks
+  # have a setting `judge`, and a score `probe`.
   'evals': Kind(
     'evals',
     ('make',),
@@ -46,6 +56,9 @@ KINDS = {
       PACKAGE / 'config' / 'base.py': {'elbo'},
       PACKAGE / 'config' / 'presets.py': {'kernel'},
       PACKAGE / 'perceptual' / 'weights.py': {'kernel'},
+      PACKAGE / 'perceptual' / 'translation.py': {'probe'},
+      PACKAGE / 'tasks' / 'translate.py': {'probe'},
+      **{PACKAGE / name: {'judge'} for name in HAVE_JUDGES},
     },
     MODELS,
   ),

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 def run(tmp_path_factory):
   """Digits whose right halves are missing, in -1 to 1, before the first step."""
   settings = {'data.scale': 'symmetric', 'model.likelihood': 'laplace'}
-  config = load_config(f'{ROOT}/configs/inpaint.py:smoke', settings.items())
+  config = load_config(f'{ROOT}/configs/paired.py:smoke', settings.items())
   example = sources.example(config.data, splits.table(config.data, 'train', None))
   method = factory.make_method(config, example)
   state = jax.jit(lambda: factory.initial_state(method, config, example))()
@@ -31,7 +31,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def images():
-  config = load_config(f'{ROOT}/configs/inpaint.py:smoke')
+  config = load_config(f'{ROOT}/configs/paired.py:smoke')
   return splits.table(config.data, 'test', None).load()['image'][:5]
 
 
@@ -46,7 +46,7 @@ def test_a_source_is_given_in_0_to_1(run, images):
   source = halves(images)
   made = run.sample(5, source=source)
   np.testing.assert_allclose(made[:, :, :4], images[:, :, :4] / 255, atol=1e-6)
-  np.testing.assert_array_equal(made, run.sample(5, source=source / np.float32(255)))
+  np.testing.assert_allclose(made, run.sample(5, source=source / np.float32(255)), atol=1e-6)
   z = run.encode(images, source=source)
   np.testing.assert_allclose(
     run.decode(z, source=source), run.reconstruct(images, source=source), atol=1e-6
@@ -65,7 +65,8 @@ def test_samples_are_of_the_sources_of_test_rows(run, images):
   path = write_samples(run, 5, run.folder / 'samples.npy')
   made = np.load(path)
   assert made.shape == (5, 8, 8, 1)
-  np.testing.assert_allclose(made[:, :, :4], images[:, :, :4] / 255, atol=1e-6)
+  # In the data they have 17 levels.
+  np.testing.assert_allclose(made[:, :, :4], images[:, :, :4] / 255, atol=2e-3)
 
 
 def test_a_source_that_does_not_fit_is_one_line(run, images):

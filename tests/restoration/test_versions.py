@@ -93,3 +93,38 @@ def test_a_missing_label_is_one_line():
   given = problem.degrade_rows('mask:half', X, 0)
   with pytest.raises(UserError, match='needs the label of every picture'):
     versions.make(run, 'optimise', given, pictures, SETTINGS, 0, lambda done, of: None)
+
+
+TRAINED = 'inpaint.py:smoke'
+
+
+def test_versions_of_a_conditional_vae():
+  """The first decodes the mean of p(z|source), as `sample` does at temperature 0."""
+  run = untrained(TRAINED)
+  given, made = make(run, 'mask:half', 'auto')
+  assert made.image.shape == (5, 2, 8, 8, 1) and made.protocol['how'] == 'model'
+  mean = run.sample(5, temperature=0.0, source=given.source)
+  expected = np.concatenate([X[:, :, :4], mean[:, :, 4:]], axis=2)
+  np.testing.assert_allclose(made.image[:, 0], expected, atol=1e-6)
+  np.testing.assert_array_equal(made.image[:, 1, :, :4], X[:, :, :4])
+  _, again = make(run, 'mask:half', 'model', n=3)
+  np.testing.assert_allclose(made.image[:3], again.image, atol=1e-5)
+
+
+def test_a_run_for_another_source_is_one_line():
+  run = untrained(TRAINED)
+  text = r'was trained with data\.source=mask:half, and not for mask:centre\. Use a run with'
+  with pytest.raises(UserError, match=text):
+    how.choose(run, 'mask:centre', {**SETTINGS, 'how': 'auto'})
+  with pytest.raises(UserError, match='and not for small:2'):
+    how.choose(run, 'small:2', {**SETTINGS, 'how': 'gibbs'})
+
+
+def test_a_run_for_any_mask_takes_every_mask():
+  run = untrained('inpaint.py:any,smoke')
+  assert how.choose(run, 'mask:stripes', {**SETTINGS, 'how': 'auto'}) == 'model'
+
+
+def test_a_conditional_vae_can_be_optimised_too():
+  _, made = make(untrained(TRAINED), 'mask:half', 'optimise')
+  assert made.protocol['how'] == 'optimise' and np.isfinite(made.image).all()

@@ -27,9 +27,10 @@ def of_arrays(run: Run, field: str, shape: tuple[int, ...], x: Any, fields: Mapp
   example = run.example
   if field == example.data and shape == example.fields[field].shape:
     x = inputs.pixels(f'{field}s', x, example)
+    x = np.asarray(example.to_unit(example.to_data(x)), np.float32)
   else:
     x = checked(f'{field}s', x, shape)
-  x = np.asarray(example.to_unit(example.to_data(x)), np.float32)
+    x = x / np.float32(255) if x.dtype == np.uint8 else x  # not rounded to the levels of the data
   train = partial(read_rows, run, 'train')
   if field == example.data:
     return Pictures(x, dict(fields), train=train, origin='arrays')

@@ -63,13 +63,13 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   def score(v, rows, index, key, draws, samples):
     return scores.make(method, draws, samples)(v, inward(rows))
 
-  def by_bayes(v, rows, index, key, prior, draws, bound):
+  def by_bayes(v, rows, index, key, class_prior, draws, bound):
     at_once = max(1, min(draws, scores.ROWS // (len(index) * example.classes)))
     settings = {'draws': draws, 'at_once': at_once, 'bound': bound}
 
     def of_row(row, key):
       given = method.latent, v, row[data], example.classes, key
-      return by_class.posterior(by_class.log_likelihoods(*given, **settings), prior)
+      return by_class.posterior(by_class.log_likelihoods(*given, **settings), class_prior)
 
     return row_by_row(rows, index, key, of_row)
 

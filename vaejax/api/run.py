@@ -219,7 +219,7 @@ class Run:
     self,
     images: ArrayLike,
     *,
-    prior: ArrayLike | None = None,
+    class_prior: ArrayLike | None = None,
     draws: int = 16,
     bound: str = 'importance',
     seed: int = 0,
@@ -231,21 +231,25 @@ class Run:
     which it takes these arguments:
 
     Args:
-      prior: p(y) of every class, [classes]; None: the same for all.
+      class_prior: p(y) of every class, [classes]; None: the same for all.
       draws: number of draws of the latents for each class.
-      bound: 'importance' for log p(x|y) by importance sampling, 'elbo' for its lower bound.
+      bound: 'importance' for log p(x|y) by importance sampling, 'variational' for the ELBO.
       seed: of the draws.
     """
     self._check('classify')
     if 'classify' in self.method.predict:
-      if prior is not None:
-        raise UserError('this run has a classifier, which has learned p(y). Leave out prior')
+      if class_prior is not None:
+        raise UserError('this run has a classifier, which has learned p(y). Leave out class_prior')
       rows, n = self._rows('classify', images, fields)
       return self._run('classify', rows, n)
     classes = self.example.classes
-    p = np.ones(classes) if prior is None else inputs.array('prior', prior).astype(np.float64)
+    p = np.ones(classes)
+    if class_prior is not None:
+      p = inputs.array('class_prior', class_prior).astype(np.float64)
     if p.shape != (classes,) or not (p >= 0).all() or not 0 < p.sum() < math.inf:
-      raise UserError(f'prior is not a probability of each of {classes} classes. Use [{classes}]')
+      raise UserError(
+        f'class_prior is not a probability of each of {classes} classes. Use [{classes}]'
+      )
     if bound not in by_class.BOUNDS:
       raise UserError(f'bound={bound!r} is unknown. Use {" or ".join(by_class.BOUNDS)}')
     data = self.example.data
@@ -253,7 +257,7 @@ class Run:
     rows |= inputs.fields(fields, (), (), len(rows[data]), self.example)
     self._check_binary(rows[data])
     settings = {'draws': inputs.integer('draws', draws, 1), 'bound': bound}
-    settings['prior'] = np.asarray(p / p.sum(), np.float32)
+    settings['class_prior'] = np.asarray(p / p.sum(), np.float32)
     return self._run('classify', rows, len(rows[data]), seed, programs.SCORED, **settings)
 
   def read(self, files: Any, name: str = 'files', fit: str = '') -> np.ndarray:

@@ -1,11 +1,11 @@
 """What an edit adds or removes: a class, the value of a factor, or the pictures of a folder."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from vaejax.data import classes
-from vaejax.data.picture_files import files_of
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 
@@ -38,23 +38,23 @@ def parts(add) -> list:
   """The versions that are asked for."""
   if isinstance(add, np.ndarray):
     return [add]
-  return [add] if files_exist(add) else [part for part in add.split(',') if part]
+  words = [part for part in add.split(',') if part]
+  return [add] if len(words) > 1 and files_exist(words[0]) < files_exist(add) else words
 
 
 def files_exist(text: str) -> bool:
-  """Whether a text names files or folders that are there."""
-  try:
-    return bool(files_of(text))
-  except UserError:
-    return False
+  """Whether a text is the path of a file or a folder."""
+  return Path(text).expanduser().exists()
 
 
 def side(model, given, column: int | None, factor: str) -> Side | None:
   """One side of the change, from a value, a path or pictures. Raises UserError."""
   if isinstance(given, str) and not given:
     return None
-  if isinstance(given, np.ndarray) or '/' in given or files_exist(given):
-    title = 'pictures' if isinstance(given, np.ndarray) else given.rstrip('/').rpartition('/')[2]
+  text = '' if isinstance(given, np.ndarray) else given
+  is_value = text.isdecimal() or text in model.example.class_names
+  if not text or '/' in text or (not is_value and files_exist(text)):
+    title = text.rstrip('/').rpartition('/')[2] or 'pictures'
     return Side(title, pictures=model.read(given))
   if column is not None:
     count = model.example.factors[column][1]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from vaejax import latent, scores
 from vaejax.types import Latent, Method, Variables
 
-BOUNDS = 'importance', 'elbo'
+BOUNDS = 'importance', 'variational'
 CONDITIONS = ('label',)  # those of a model that this is for
 
 
@@ -35,13 +35,13 @@ def log_likelihoods(
     x: [B, ...] in the range of the data.
     draws: of z, for each class.
     at_once: how many of them run in parallel.
-    bound: 'importance' for the bound of Burda et al. 2016 (equation 8), 'elbo' for the mean over
-      the draws.
+    bound: 'importance' for the bound of Burda et al. 2016 (equation 8), 'variational' for the ELBO,
+      a mean over the draws.
   """
 
   def of_class(label):
     batch = {model.data: x, 'label': jnp.full(x.shape[0], label, jnp.int32)}
-    if bound == 'elbo':
+    if bound == 'variational':
       recon, kl = scores.bound_terms(model, v, batch, key, draws)
       return -recon - kl
     weight = lambda key: latent.log_weight(model, v, batch, key)

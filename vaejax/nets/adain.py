@@ -47,13 +47,15 @@ class AdaIN(nn.Module):
 
 class FiLM(nn.Module):
   """x [B, H, W, C] with its channels scaled and shifted by values predicted from features [B,
-  F]."""
+  F]. `initial` is the initialiser of the kernel that predicts them."""
 
   dtype: Any = jnp.float32
+  initial: Callable = nn.initializers.lecun_normal()
 
   @nn.compact
   def __call__(self, x, features):
-    scale, shift = jnp.split(nn.Dense(2 * x.shape[-1], dtype=self.dtype)(features), 2, axis=-1)
+    layer = nn.Dense(2 * x.shape[-1], dtype=self.dtype, kernel_init=self.initial)
+    scale, shift = jnp.split(layer(features), 2, axis=-1)
     return (1 + scale[:, None, None]) * x + shift[:, None, None]
 
 

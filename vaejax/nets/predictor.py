@@ -14,6 +14,10 @@ from vaejax.nets.blocks import ACTIVATIONS, DTYPES, Convolution
 from vaejax.nets.heads import LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
+SMALL = nn.initializers.normal(0.01)
+SHRINK = 0.02  # smaller differences from a mirrored source are none
+RESIDUAL = 0.3  # weight of what a block adds
+
 
 class ModulatedBlock(nn.Module):
   """x + f(x, z), [B, H, W, C] and z [B, F] -> [B, H, W, C]."""
@@ -22,9 +26,11 @@ class ModulatedBlock(nn.Module):
 
   @nn.compact
   def __call__(self, x, z):
-    y = Convolution(x.shape[-1], dtype=x.dtype)(ACTIVATIONS[self.activation](x))
-    y = ACTIVATIONS[self.activation](FiLM(x.dtype)(y, z))
-    return x + Convolution(x.shape[-1], dtype=x.dtype)(y)
+    features, act = x.shape[-1], ACTIVATIONS[self.activation]
+    y = Convolution(features, dtype=x.dtype)(x)
+    # At first z has little effect: what it adds to all features would be noise.
+    y = act(FiLM(x.dtype, SMALL)(y, z))
+    return x + RESIDUAL * Convolution(features, dtype=x.dtype)(y)
 
 
 class Predictor(nn.Module):
@@ -69,6 +75,8 @@ class Predictor(nn.Module):
     if self.skip:
       shown = mirrored(source) if self.mirror and self.masked else source
       shown = resized(shown, (height, width, self.channels))
+      if self.mirror:  # so that symmetric pictures can be completed exactly
+        x = jnp.sign(x) * nn.relu(jnp.abs(x) - SHRINK)
       x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
     p = self.head(x, target, train)
     if not self.masked:

@@ -16,6 +16,7 @@ def labelled_grid(
   columns: Sequence[str],
   table: np.ndarray | None = None,
   headings: Sequence[str] = (),
+  caption: str = '',
 ) -> np.ndarray:
   """A picture, uint8 [h, w, 3], see titled.titled.
 
@@ -24,6 +25,7 @@ def labelled_grid(
     columns: the K titles of columns.
     table: numbers from 0 to 1 [rows, M], drawn as a heat map beside the rows; None: none.
     headings: the M titles of its columns.
+    caption: what the numbers are, above the headings.
   """
   from PIL import Image, ImageDraw
 
@@ -33,17 +35,19 @@ def labelled_grid(
   across, down = width * scale + 2, height * scale + 2
   left = grid.shape[1] - (across * count - 2)
   extra = 0 if table is None else 8 + CELL * table.shape[1]
-  picture = np.full((HEAD + len(grid), grid.shape[1] + extra, 3), 255, np.uint8)
-  picture[HEAD:, : grid.shape[1]] = grid
-  texts = [(left + across * k + across // 2 - 1, t, (0, 0, 0)) for k, t in enumerate(columns)]
-  places = [(x, HEAD // 2, text, colour) for x, text, colour in texts]
+  head = HEAD * (2 if caption else 1)
+  picture = np.full((head + len(grid), grid.shape[1] + extra, 3), 255, np.uint8)
+  picture[head:, : grid.shape[1]] = grid
+  line, black = head - HEAD // 2, (0, 0, 0)
+  places = [(left + across * k + across // 2 - 1, line, t, black) for k, t in enumerate(columns)]
+  places.append((grid.shape[1] + extra // 2, HEAD // 2, caption, black))
   for m in range(0 if table is None else table.shape[1]):
     x = grid.shape[1] + 8 + CELL * m
-    places.append((x + CELL // 2, HEAD // 2, headings[m], (0, 0, 0)))
+    places.append((x + CELL // 2, line, headings[m], black))
     for k, share in enumerate(table[:, m]):
-      y = HEAD + down * k
+      y = head + down * k
       picture[y : y + down - 2, x : x + CELL - 2] = np.round(255 + share * (DARK - 255))
-      colour = (255, 255, 255) if share > 0.4 else (0, 0, 0)
+      colour = (255, 255, 255) if share > 0.4 else black
       places.append((x + CELL // 2, y + down // 2, f'{share:.2f}', colour))
   image = Image.fromarray(picture)
   draw = ImageDraw.Draw(image)

@@ -9,6 +9,7 @@ import numpy as np
 
 from vaejax.core.batched import compiled, in_batches
 from vaejax.data.device import degrade
+from vaejax.data.device.styles import LUMA
 from vaejax.inference.observation import Observation, degraded, masked, noisy, residual_scale
 from vaejax.types import Example
 
@@ -20,7 +21,7 @@ class Problem(NamedTuple):
 
   Attributes:
     kind: as in a config's data.source, for example 'mask:half'.
-    source: what is given, [N, h, w, c], in [0, 1] but for noise, see data/device/degrade.py.
+    source: what is given, [N, h, w, c], in [0, 1], see data/device/degrade.py.
   """
 
   kind: str
@@ -35,11 +36,11 @@ class Problem(NamedTuple):
 def degrade_rows(kind: str, image: np.ndarray, seed: int) -> Problem:
   """The problem whose solution is `image` [N, H, W, C] in [0, 1]. What is random in row i depends
   on the seed and on i alone."""
-  source, key = degrade.parse(kind), jax.random.key(seed)
+  spec, key = degrade.parse(kind), jax.random.key(seed)
 
   def program(rows, index):
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-    return degrade.apply(source, rows['image'], keys)[1]
+    return degrade.make(spec, rows['image'], keys)
 
   n = len(image)
   made = in_batches(compiled(program, None), {'image': image}, n, min(n, AT_ONCE))
@@ -53,25 +54,28 @@ def hidden(image: np.ndarray, seen: np.ndarray, kind: str) -> Problem:
 
 def observation_of(kind: str, example: Example) -> Observation:
   """How what is given relates to an image x, in the data's own range."""
-  source = degrade.parse(kind)
-  if source.kind in ('mask', 'noise'):
-    return masked() if source.kind == 'mask' else noisy()
-  return degraded(*maps(source, example))
+  spec = degrade.parse(kind)
+  if spec.kind in ('mask', 'noise'):
+    return masked() if spec.kind == 'mask' else noisy()
+  return degraded(*maps(spec, example))
 
 
-def maps(source: degrade.Source, example: Example) -> tuple[Callable, Callable, Callable]:
-  """The degradation of an image without its noise, a right inverse of it, and a first guess of the
-  image."""
+def maps(spec: degrade.Spec, example: Example) -> tuple[Callable, Callable, Callable]:
+  """The degradation of an image without its noise and without rounding, a right inverse of it, and
+  a first guess of the image."""
   height, width, channels = example.fields['image'].shape
-  if source.kind == 'noise':
+  if spec.kind == 'noise':
     return (lambda x: x,) * 3
-  if source.kind == 'grey':
+  if spec.kind == 'grey':
     # Of luma, whose weights add up to 1: the same change of every channel.
+    luma = lambda x: (x @ jnp.asarray(LUMA))[..., None]
     spread = lambda y: jnp.broadcast_to(y, (*y.shape[:-1], channels))
-    return degrade.grey, spread, spread
-  factor = int(source.option)
+    return luma, spread, spread
+  matrices = [degrade.weights(side, spec.value, spec.filter) for side in (height, width)]
+  inverses = [np.linalg.pinv(matrix) for matrix in matrices]  # of a box, these repeat pixels
+  along = lambda x, pair: jnp.einsum('nhwc,ah,bw->nabc', x, *pair, precision='highest')
   enlarge = lambda y: jax.image.resize(y, (len(y), height, width, channels), 'cubic')
-  return (lambda x: degrade.shrink(x, factor)), (lambda y: repeat_pixels(y, factor)), enlarge
+  return (lambda x: along(x, matrices)), (lambda y: along(y, inverses)), enlarge
 
 
 def repeat_pixels(y, factor: int):
@@ -90,17 +94,17 @@ def what_is_seen(
   Args:
     train: see task_type.Pictures.
   """
-  example, source = model.example, degrade.parse(problem.kind)
-  if source.kind == 'mask':
+  example, spec = model.example, degrade.parse(problem.kind)
+  if spec.kind == 'mask':
     return {'image': to_range(problem.source[..., :-1], example), 'seen': problem.seen}, {}
-  down, *_ = maps(source, example)
+  down, *_ = maps(spec, example)
   part = next(iter(train(RESIDUALS)))
   latent = model.method.latent
   batch = {**conditions_of(part, model), 'image': example.to_data(part['image'])}
   program = compiled(lambda v, batch: residual_scale(latent, v, batch, down), None)
   width = example.high - example.low
   residual = float(program(model.variables, batch)) / width
-  noise = float(source.option) if source.kind == 'noise' else 0.0
+  noise = spec.value if spec.kind == 'noise' else 0.0
   total = float(np.hypot(residual, noise))
   rows = lambda value: np.full(len(problem.source), value, np.float32)
   seen = {'source': to_range(problem.source, example), 'scale': rows(total * width)}

@@ -9,9 +9,7 @@ import jax
 import numpy as np
 
 from vaejax.core.batched import compiled, in_batches
-from vaejax.errors import UserError
-from vaejax.evaluation import judges
-from vaejax.evaluation.features import check_judge, judge_row, judge_rows
+from vaejax.evaluation import judged
 from vaejax.evaluation.judges import Judge
 from vaejax.metrics import region
 from vaejax.metrics.similarity import WINDOW
@@ -45,12 +43,7 @@ def find_judge(model: Any, fields: Mapping[str, np.ndarray]) -> tuple[Judge | No
   label = fields.get('label')
   if label is None or (label < 0).any():
     return None, 'it needs the label of every row'
-  try:
-    judge = judges.find('', model.config.data)
-    check_judge(judge, model.example, 'the cached judge')
-    return judge, ''
-  except UserError as error:
-    return None, str(error)
+  return judged.find('', model.config.data, model.example, 'the cached judge')
 
 
 def measure(x: np.ndarray, to: Reference) -> dict[str, np.ndarray]:
@@ -72,9 +65,8 @@ def measure(x: np.ndarray, to: Reference) -> dict[str, np.ndarray]:
       result['ssim'] = of_rows(lambda rows: region.ssim(**rows), rows)
   result |= compare.similarities(flat, repeated(to.truth), names)
   if to.judge:
-    predicted = judge_row(to.judge, 'predicted')
-    classes = of_rows(lambda rows: judge_rows(to.judge, rows['x'])[predicted], {'x': flat})
-    result[AGREEMENT] = (classes == repeated(to.label)).astype(np.float32)
+    predicted = judged.verdicts(to.judge, flat).predicted
+    result[AGREEMENT] = (predicted == repeated(to.label)).astype(np.float32)
   return {name: values.reshape(n, versions) for name, values in result.items()}
 
 
@@ -122,10 +114,12 @@ def protocol(to: Reference, reason: str) -> dict[str, Any]:
   """What the scores depend on. `reason`: why there is no judge."""
   result = dict(compare.protocol(to.truth.shape[1:]))
   if to.missing is not None:
-    result |= {'psnr': 'dB, of the missing part', 'ssim': '7x7 windows centred in the missing part'}
+    result |= {
+      'psnr': 'dB, of the missing part, at most 40 for each picture',
+      'ssim': '7x7 windows centred in the missing part',
+    }
     result['lpips'] = 'of the completed picture'
   if to.judge is None:
     return result | {f'without_{AGREEMENT}': reason}
-  own = float(measure(to.truth[:, None], to._replace(missing=None))[AGREEMENT].mean())
-  judge = {'judge': to.judge.name, 'judge_accuracy': to.judge.accuracy}
-  return result | judge | {'agreement_of_the_truth': own}
+  own = float((judged.verdicts(to.judge, to.truth).predicted == to.label).mean())
+  return result | judged.describe(to.judge) | {'agreement_of_the_truth': own}

@@ -10,7 +10,7 @@ from vaejax.restoration.inferred import infer
 from vaejax.restoration.problem import Problem
 from vaejax.task_type import Pictures, Progress
 
-AT_ONCE = 256  # pictures that a trained model draws at once
+AT_ONCE = 128  # rows of which a trained model draws versions at once
 
 
 class Versions(NamedTuple):
@@ -57,22 +57,16 @@ def make(
 def by_model(model, rows, settings, seed: int, progress: Progress) -> Versions:
   """Versions by a run that was trained for the task."""
   given, versions = model.conditions(rows), settings['versions']
-  n, size = len(rows['source']), max(1, AT_ONCE // versions)
-  seeds = np.random.SeedSequence(seed).generate_state(-(-n // size))
-  parts = []
-  for first, part_seed in zip(range(0, n, size), seeds, strict=True):
-    part = {name: x[first : first + size] for name, x in given.items()}
+  n, parts = len(rows['source']), []
+  seeds = np.random.SeedSequence(seed).generate_state(-(-n // AT_ONCE))
+  for first, part_seed in zip(range(0, n, AT_ONCE), seeds, strict=True):
+    part = {name: x[first : first + AT_ONCE] for name, x in given.items()}
     count = len(part['source'])
-    # Padded to one shape, so that programs are compiled once.
-    part = {
-      name: np.concatenate([x, np.repeat(x[:1], size - count, 0)]) for name, x in part.items()
-    }
-    mean = model.sample(size, seed=int(part_seed), temperature=0.0, **part)[:, None]
+    made = model.sample(count, temperature=0.0, **part)[:, None]
     if versions > 1:
       several = {name: np.repeat(x, versions - 1, axis=0) for name, x in part.items()}
-      drawn = model.sample(size * (versions - 1), seed=int(part_seed), **several)
-      drawn = drawn.reshape(size, versions - 1, *drawn.shape[1:])
-      mean = np.concatenate([mean, drawn], axis=1)
-    parts.append(mean[:count])
-    progress(min(first + size, n), n)
+      drawn = model.sample(count * (versions - 1), seed=int(part_seed), **several)
+      made = np.concatenate([made, drawn.reshape(count, versions - 1, *drawn.shape[1:])], axis=1)
+    parts.append(made)
+    progress(min(first + AT_ONCE, n), n)
   return Versions(np.concatenate(parts), {'how': 'model', 'first_version': 'mean of p(z|source)'})

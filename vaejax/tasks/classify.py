@@ -27,7 +27,7 @@ from vaejax.runs.files import write_atomic
 from vaejax.task_type import Pictures, Result, Score, Setting
 
 SETTINGS = {
-  'prior': Setting(
+  'class_prior': Setting(
     'frequencies',
     'p(y) of a run that is conditioned on the label: frequencies of the training rows, or uniform',
     ('frequencies', 'uniform'),
@@ -57,13 +57,13 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
   names = model.example.class_names if target == 'label' else ()
   label, known = pictures.fields.get(target), {'bound', 'draws'}
   scored = pictures.held_out and label is not None and bool((label >= 0).any())
-  needs_labels = scored or (bayes and settings['prior'] == 'frequencies')
+  needs_labels = scored or (bayes and settings['class_prior'] == 'frequencies')
   train = training_labels(pictures, target) if needs_labels else None
   given, protocol = {}, {'classes': 'classifier of the run'}
   if bayes:
     given = {name: settings[name] for name in known}
-    if settings['prior'] == 'frequencies':
-      given['prior'] = frequencies(train, model.example.classes)
+    if settings['class_prior'] == 'frequencies':
+      given['class_prior'] = frequencies(train, model.example.classes)
     protocol['classes'] = f"Bayes' rule, log p(x|y) by {settings['bound']}"
   probability = probabilities(model, pictures.image, given, seed, progress)
   classes = probability.shape[1]
@@ -107,7 +107,7 @@ def training_labels(pictures: Pictures, target: str = 'label') -> np.ndarray:
   if not (labels >= 0).any():
     raise UserError(
       'the training rows have no labels, which the frequencies of classes need. '
-      'Use --prior=uniform and pictures from --inputs'
+      'Use --class_prior=uniform and pictures from --inputs'
     )
   return labels
 
@@ -123,7 +123,7 @@ def score(every: dict[str, np.ndarray], truth: np.ndarray, bins: int) -> dict[st
   rows = np.arange(len(truth))
   metrics = {
     'accuracy': (lambda p: (p.argmax(1) == truth).astype(np.float64), 'higher'),
-    'nll': (lambda p: -np.log(np.maximum(p[rows, truth], TINY).astype(np.float64)), 'lower'),
+    'log_loss': (lambda p: -np.log(np.maximum(p[rows, truth], TINY).astype(np.float64)), 'lower'),
     'ece': (lambda p: expected_calibration_error(p.max(1), p.argmax(1) == truth, bins), 'lower'),
   }
   scores = {}

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from vaejax.data.device.styles import LUMA
 from vaejax.errors import UserError
 from vaejax.restoration import how, problem, result, versions
 from vaejax.restoration.problem import Problem
@@ -23,7 +24,6 @@ from vaejax.task_type import Pictures, Progress, Result
 SETTINGS = dict(how.SETTINGS)
 KIND = 'grey'
 ROWS, LEVELS = 128, 64
-LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
 FOR_MEANS = 10_000  # training rows
 
 
@@ -65,7 +65,7 @@ def mean_colour(source: np.ndarray, pictures: Pictures) -> np.ndarray:
   total, count = np.zeros((LEVELS, 3)), np.zeros(LEVELS)
   for part in pictures.train(FOR_MEANS):
     colours = part['image'].reshape(-1, 3)
-    grey = colours @ LUMA
+    grey = colours @ np.asarray(LUMA, np.float32)
     level = bins(grey)
     offsets = colours - grey[:, None]
     total += np.stack([np.bincount(level, offsets[:, c], LEVELS) for c in range(3)], 1)

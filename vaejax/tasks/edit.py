@@ -19,8 +19,9 @@ Of the rows of a split, those are edited that have what is removed, or lack what
 
 The scores are of held-out rows. If there are rows with the value that was added, but for which all
 is as in the edited ones: PSNR, SSIM and LPIPS to them, as means over the rows of each group of
-variants, against copying the input and against adding the mean change of pixels. For a class: the
-proportion of pictures in which a judge sees it.
+variants, against copying the input and against adding the mean change of pixels. Where the two rows
+are the same picture, there is nothing to edit and no score. For a class: the proportion of pictures
+in which a judge sees it.
 """
 
 import jax
@@ -154,7 +155,7 @@ def pixel_changes(model, pictures, rows, changes: list[Change]) -> np.ndarray:
 
 def partners(model, pictures, column, index, remove: Side, adds: list[Side]) -> np.ndarray:
   """The row of `pictures` that is the true result of each edited row and version, [N, V]; -1 where
-  there is none."""
+  there is none, or where it is the same picture, so that there is nothing to edit."""
   truth = np.full((len(index), len(adds)), -1)
   if not pictures.split or column is None or remove.value is None:
     return truth
@@ -164,7 +165,8 @@ def partners(model, pictures, column, index, remove: Side, adds: list[Side]) -> 
     if add.value is not None:
       values = values_of(pictures.fields, column)
       for row, partner in attributes.partners(keys, values, remove.value, add.value):
-        truth[place[row], v] = partner
+        if (pictures.image[row] != pictures.image[partner]).any():
+          truth[place[row], v] = partner
   return truth
 
 

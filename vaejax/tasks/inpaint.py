@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from vaejax.data.device import degrade
+from vaejax.data.picture_files import decoded
 from vaejax.data.readers import pictures as files
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
@@ -31,14 +32,15 @@ from vaejax.task_type import Pictures, Progress, Result, Setting
 SETTINGS = {
   'mask': Setting(
     '',
-    'what is missing: half (the right one), centre, stripes, random (a rectangle), any, or the '
-    'path of a picture that is black there; by default what the run was trained for, else half',
+    'what is missing: half (the right one), centre, stripes, random (boxes), any, or the path '
+    'of a picture that is black there; by default what the run was trained for, else half',
     arrays=True,
   ),
   **how.SETTINGS,
 }
 ARGUMENTS = ('mask',)
 ROWS = 128
+WHITE = 255, 255, 255  # behind what is transparent in a mask
 USER = 'mask:any'  # the source of masks that a user gives
 ASYMMETRIC = 0.02
 
@@ -83,10 +85,7 @@ def mask_of(chosen: Any, model: Any) -> tuple[str, np.ndarray | None]:
       f'mask={chosen!r} is no mask and no file{nearest(chosen, degrade.MASKS)}. Use '
       f'{", ".join(degrade.MASKS)}, or a picture that is black where pictures are missing'
     )
-  try:
-    image = files.decode(str(path), 1, (255, 255, 255))
-  except files.Damaged:
-    raise UserError(f'{path} cannot be read as a picture. Give a mask as a PNG') from None
+  image = decoded(files.decode, path, 1, WHITE)
   return USER, check_mask(image / np.iinfo(image.dtype).max, str(path), shape)
 
 
@@ -119,8 +118,10 @@ def fill(
       yield part
 
   found, mean = fills.nearest(image, seen, counted(), count)
-  baselines = {'mean': fills.paste(image, seen, mean), 'nearest_row': found}
-  protocol = {'nearest_row': f'of {size[0]:,} training rows, by squared error of the seen part'}
+  baselines = {'training_mean': fills.paste(image, seen, mean), 'nearest_training_row': found}
+  protocol = {
+    'nearest_training_row': f'of {size[0]:,} training rows, by squared error of the seen part'
+  }
   mirrored = fills.mirror(image, seen)
   if mirrored is not None:
     baselines['mirror'] = mirrored

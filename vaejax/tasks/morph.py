@@ -74,6 +74,8 @@ def run(model, pictures, settings, seed, progress) -> Result:
 def draws(model, settings, seed: int):
   """Draws of the prior [walks, points, ...], and their conditions. Raises UserError for a model
   that is given more than labels, and for a label that does not fit."""
+  if model.method.latent is None:
+    raise UserError('this run has no prior to draw from. Give pictures, with --split=test')
   walks, points, example = settings['walks'], settings['points'], model.example
   needed, label = model.method.latent.conditions, settings['label']
   if other := [name for name in needed if name != 'label']:

@@ -4,11 +4,11 @@ The contents are the pictures of --inputs or of the split, the styles those of -
 it, one of each style of the data. For a run that translates an image to the style of another one.
 
 Scores are computed for rows that are held out. Where the styles are procedural and the data gives
-the true transfer (data.pairs), it is compared with ours: PSNR, SSIM and LPIPS. Where judges of the
-data are there (configs/judge.py:NAME,content and NAME,style), `content` and `style` are the shares
-of transfers to the style of the previous row in which they recognise the class and that style, over
-the rows whose styles differ. The baselines are copying the content, and giving it the colour
-statistics of the style (Reinhard et al. 2001).
+the true transfer (data.pairs), ours is compared with it: PSNR, SSIM and LPIPS, over the rows that
+it changes. Where judges of the data are there (configs/judge.py:NAME,content and NAME,style),
+`content` and `style` are the shares of transfers to the style of the previous row in which they
+recognise the class and that style, over the rows whose styles differ. The baselines are copying the
+content, and giving it the colour statistics of the style (Reinhard et al. 2001).
 """
 
 from collections.abc import Callable
@@ -35,6 +35,7 @@ ROWS = 1000  # default of --n
 STYLES = 16  # in the picture at most
 AT_ONCE = 250  # pictures
 SEARCHED = 2048  # training rows, among which one of each style is looked for
+SAME = 0.5 / 255  # the largest difference of equal pictures
 COPY, STATISTICS = 'copy of the content', 'colour statistics'
 
 
@@ -92,13 +93,15 @@ def evaluate(model, pictures: Pictures, progress) -> tuple[dict[str, Score], dic
   unit = lambda x: np.asarray(model.example.to_unit(x), np.float32)
   if 'pair' in fields:
     truth, style = unit(fields['pair']), unit(fields['style_image'])
-    every = candidates(model, image, style, progress)
+    other = np.abs(truth - image).max((1, 2, 3)) > SAME
+    truth, style = truth[other], style[other]
+    every = candidates(model, image[other], style, progress)
     values = {name: compare.similarities(x, truth) for name, x in every.items()}
     for metric, better in compare.BETTER.items():
       if metric in values['']:
         of = {name: value[metric] for name, value in values.items()}
         scores[metric] = Score(of.pop(''), of, better)
-    protocol['truth'] = 'each row in a random procedural style, which another row gives'
+    protocol['truth'] = 'rows in a random procedural style of another row, which changes them'
     protocol |= compare.protocol(image.shape[1:])
   if 'style' in fields:
     judged, how = by_judges(model, image, fields, progress)

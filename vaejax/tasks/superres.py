@@ -4,11 +4,11 @@ A conditional VAE that was trained with data.source=small:2 or small:4 draws the
 the small one (--how=model). With any other latent-variable model the latents are inferred from the
 small picture: those of the largest posterior density (optimise), the ends of pseudo-Gibbs chains
 (gibbs), or draws weighted by their likelihood (importance). What is decoded from them is changed
-by the same amount in all pixels of a square, so that it agrees with the small picture.
+as little as possible so that it agrees with the small picture.
 
-The small picture has the mean of each square of pixels (a box filter). The baselines are bicubic
-interpolation (Keys' kernel with a = -0.5, as in Pillow) and repeated pixels. A user's pictures are
-the small ones.
+The small picture is made by the filter of data.source, by default box, the mean of each square of
+pixels, and has 8 bits. The baselines are bicubic interpolation (Keys' kernel with a = -0.5, as in
+Pillow) and repeated pixels. A user's pictures are the small ones.
 """
 
 from collections.abc import Mapping
@@ -34,19 +34,18 @@ ROWS = 128
 def reads(model: Any, settings: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
   """The field and the shape of a user's pictures."""
   kind = kind_of(model, settings['factor'])
-  _, small = degrade.shapes(degrade.parse(kind), model.example.fields['image'].shape)
-  return 'source', small
+  return 'source', degrade.made_shape(degrade.parse(kind), model.example.fields['image'].shape)
 
 
 def kind_of(model: Any, factor: int) -> str:
   """The source of a factor, as in data.source. Raises UserError."""
   how.check_pictures(model)
+  if factor and factor not in degrade.SIDES:
+    raise UserError(f'factor={factor} is not possible. Use {" or ".join(map(str, degrade.SIDES))}')
   trained = how.trained_for(model)
-  if not factor:
-    return trained if trained.startswith('small:') else 'small:4'
-  if str(factor) not in degrade.FACTORS:
-    raise UserError(f'factor={factor} is not possible. Use {" or ".join(degrade.FACTORS)}')
-  return f'small:{factor}'
+  if trained.startswith('small:') and factor in (0, degrade.parse(trained).value):
+    return trained
+  return f'small:{factor or 4}'
 
 
 def run(
@@ -62,15 +61,15 @@ def run(
   made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.5))
   baselines = enlarged(given, model)
   shown = baselines['repeated_pixels']
-  protocol = {'filter': 'box: the mean of each square of pixels'}
+  protocol = {'filter': degrade.parse(kind).filter}
   rest = result.part(progress, 0.5, 1), {}, protocol
   return result.make(model, given, made, pictures, shown, baselines, *rest)
 
 
 def enlarged(given: Problem, model: Any) -> dict[str, np.ndarray]:
   """The baselines {name: pictures [N, H, W, C]}."""
-  source = degrade.parse(given.kind)
-  *_, bicubic = problem.maps(source, model.example)
-  repeated = problem.repeat_pixels(jnp.asarray(given.source), int(source.option))
+  spec = degrade.parse(given.kind)
+  *_, bicubic = problem.maps(spec, model.example)
+  repeated = problem.repeat_pixels(jnp.asarray(given.source), spec.value)
   cubic = np.clip(bicubic(jnp.asarray(given.source)), 0, 1)
   return {'bicubic': cubic, 'repeated_pixels': np.asarray(repeated)}

@@ -98,6 +98,7 @@ def test_a_style_and_its_reverse():
   image, source = degrade.apply('to:inverted', PICTURES, PICTURES, keys(6))
   np.testing.assert_array_equal(source, PICTURES)
   np.testing.assert_allclose(image, 1 - PICTURES, atol=1e-6)
+  assert degrade.parse('style:inverted') == degrade.parse('to:inverted')
   assert degrade.shapes('to:thick', (8, 8, 1)) == ((8, 8, 3), (8, 8, 1))
   number = styles.names('digits').index('thick')
   thick = styles.restyle('digits', PICTURES, jnp.full(6, number), jnp.zeros(6))
@@ -144,6 +145,8 @@ def test_rows_of_two_domains_are_changed_alike():
     ('mask:halves', None, "did you mean 'mask:half'"),
     ('noise:2', None, 'out of range'),
     ('noise:much', None, 'unknown'),
+    ('style:grey', None, 'unknown'),
+    ('style:thicks', None, "did you mean 'style:thick'"),
     ('small:3', None, 'unknown'),
     ('small:2:nearest', None, 'box or bicubic'),
     ('domain:a', None, 'two domains'),

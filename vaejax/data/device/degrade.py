@@ -19,14 +19,14 @@ MASKS = 'half', 'centre', 'random', 'stripes', 'any'
 SIDES = 2, 4  # factors of `small`
 FILTERS = {'box': 0.5, 'bicubic': 2.0}  # filters of PIL, and their support in pixels
 MISSING = 0.5  # what is shown where an image is missing
-REVERSED = 'to:'
+REVERSED, STYLED = 'to:', 'style:'
 ALL_STYLES = {style.__name__: style for kind in STYLES.values() for style in kind}
 EXAMPLES = (
   *(f'mask:{kind}' for kind in MASKS),
   *(f'small:{factor}' for factor in SIDES),
   'grey',
   'noise:0.2',
-  *ALL_STYLES,
+  *(f'style:{name}' for name in ALL_STYLES),
   'domain:A>B',
 )
 
@@ -49,14 +49,22 @@ class Spec(NamedTuple):
 
 
 def parse(source: str) -> Spec:
-  """The Spec of a config's `data.source`: mask:KIND, small:FACTOR, small:FACTOR:FILTER, grey,
-  noise:DEVIATION, the name of a style, domain:A>B, or to: and one of these. Raises UserError."""
-  reverse = source.startswith(REVERSED)
-  kind, *options = source.removeprefix(REVERSED).split(':')
+  """The Spec of a config's `data.source`. Raises UserError.
+
+  mask:KIND, small:FACTOR, small:FACTOR:FILTER, grey, noise:DEVIATION or the name of a style is what
+  is made from the image. After to: the source is the image as it is stored, and the image is what
+  is made from it; style:NAME is to:NAME of a style. domain:A>B are rows of two folders, see
+  data/domains.py.
+  """
+  is_styled = source.startswith(STYLED)
+  reverse = source.startswith(REVERSED) or is_styled
+  kind, *options = source.removeprefix(STYLED if is_styled else REVERSED).split(':')
   unknown = UserError(
     f'data.source={source} is unknown{nearest(source, EXAMPLES)}. Choose one of '
     f'{", ".join(EXAMPLES)}'
   )
+  if is_styled and kind not in ALL_STYLES:
+    raise unknown
   if kind == 'domain' and len(options) == 1 and not reverse:
     domains = tuple(options[0].split('>'))
     if len(domains) != 2 or not all(domains) or domains[0] == domains[1]:
