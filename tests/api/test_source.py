@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 def run(tmp_path_factory):
   """Digits whose right halves are missing, in -1 to 1, before the first step."""
   settings = {'data.scale': 'symmetric', 'model.likelihood': 'laplace'}
-  config = load_config(f'{ROOT}/configs/paired.py:smoke', settings.items())
+  config = load_config(f'{ROOT}/configs/inpaint.py:smoke', settings.items())
   example = sources.example(config.data, splits.table(config.data, 'train', None))
   method = factory.make_method(config, example)
   state = jax.jit(lambda: factory.initial_state(method, config, example))()
@@ -31,7 +31,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def images():
-  config = load_config(f'{ROOT}/configs/paired.py:smoke')
+  config = load_config(f'{ROOT}/configs/inpaint.py:smoke')
   return splits.table(config.data, 'test', None).load()['image'][:5]
 
 
