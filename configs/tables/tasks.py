@@ -8,8 +8,6 @@ project. Every finished cell writes its record to configs/tables/results/tasks/ 
 .github/assets/tasks/, and rewrites the table in configs/README.md.
 """
 
-from vaejax.config.table import Table
-
 from vaejax.config.table import Cell, Table, Use
 
 DEFAULT = 'none was chosen: the defaults of the config'
