@@ -54,7 +54,7 @@ def verdicts(judge: Judge, images) -> Verdicts:
 def describe(judge: Judge) -> dict:
   """What verdicts depend on, for a protocol."""
   return {
-    'judge': judge.name,
+    'judged_by': judge.name,
     'judge_accuracy': judge.accuracy,
     'judge_checksum': judge.checksum[:16],
   }

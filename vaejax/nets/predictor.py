@@ -15,7 +15,7 @@ from vaejax.nets.heads import LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
 SMALL = nn.initializers.normal(0.01)
-SHRINK = 0.02  # smaller differences from a mirrored source are none
+SHRINK = 0.08  # smaller differences from a mirrored source are none
 RESIDUAL = 0.3  # weight of what a block adds
 
 
@@ -76,7 +76,7 @@ class Predictor(nn.Module):
       shown = mirrored(source) if self.mirror and self.masked else source
       shown = resized(shown, (height, width, self.channels))
       if self.mirror:  # so that symmetric pictures can be completed exactly
-        x = jnp.sign(x) * nn.relu(jnp.abs(x) - SHRINK)
+        x = x - jax.lax.stop_gradient(jnp.where(is_small(x[..., : self.channels]), x, 0.0))
       x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
     p = self.head(x, target, train)
     if not self.masked:
@@ -98,6 +98,13 @@ class Predictor(nn.Module):
     for _ in range(self.blocks):
       x = ModulatedBlock(self.activation)(x, code)
     return x
+
+
+def is_small(difference: jax.Array) -> jax.Array:
+  """Whether the root mean square of a difference [B, H, W, C] from the mirrored source is below
+  SHRINK, [B, 1, 1, 1]. The gradient passes: without it, a net with small outputs would never learn
+  again."""
+  return jnp.mean(jnp.square(difference), axis=(1, 2, 3), keepdims=True) < SHRINK**2
 
 
 def mirrored(source: jax.Array) -> jax.Array:

@@ -46,7 +46,7 @@ SETTINGS = {
   'vector': Setting('auto', 'how the change is learned', ('auto', 'regression', 'pairs', 'means')),
   'decoded': Setting(False, 'show what the model decodes, without the detail of the input'),
   'rows': Setting(20_000, 'training rows that the change is learned from', low=2),
-  'judge': Setting('', 'workdir of the judge of classes (that of the cache)'),
+  'judged_by': Setting('', 'workdir of the judge of classes (that of the cache)'),
 }
 ARGUMENTS = 'add', 'remove'
 ROWS = 2000
@@ -96,7 +96,8 @@ def run(model, pictures, settings, seed, progress) -> Result:
     pixels = x[:, None] + settings['strength'] * pixel_changes(model, pictures, rows, changes)
     outputs = {'ours': y, 'copy': np.broadcast_to(x[:, None], y.shape)}
     outputs['pixels'] = clipped(model, pixels)
-    scores, more = score(model, pictures, settings['judge'], index, outputs, truth, column, adds)
+    given_to = settings['judged_by'], index, outputs, truth, column, adds
+    scores, more = score(model, pictures, *given_to)
     about |= more
   look = lambda images: previews.shown(images, model.example)
   frames = np.stack([grid(look(frame), len(few)) for frame in moving])
@@ -193,7 +194,7 @@ def score(model, pictures, workdir, index, outputs, truth, column, adds):
   wanted = [add.value for add in adds]
   if column is not None or None in wanted or 'label' not in pictures.fields:
     return {}, {}
-  judge, missing = judged.find(workdir, model.config.data, model.example, 'judge')
+  judge, missing = judged.find(workdir, model.config.data, model.example, 'judged_by')
   if judge is None:
     return {}, {'judged_as_added': f'left out: {missing}'}
 

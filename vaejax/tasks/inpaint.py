@@ -53,8 +53,10 @@ def run(
   kind, mask = mask_of(settings['mask'], model)
   way = how.choose(model, kind, settings)
   image = pictures.image
-  given = problem.degrade_rows(kind, image, seed) if mask is None else None
-  given = given or problem.hidden(image, mask, kind)
+  if mask is None:
+    given = problem.degrade_rows(kind, image, seed)
+  else:
+    given = problem.hidden(image, mask, kind)
   made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.6))
   baselines, protocol = {}, {}
   if pictures.split:
@@ -62,8 +64,9 @@ def run(
   subsets = {}
   if 'mirror' in baselines:
     rows = np.abs(image - image[:, :, ::-1]).mean((1, 2, 3)) > ASYMMETRIC
-    subsets = {'asymmetric': rows} if 1 < rows.sum() < len(rows) else {}
-    protocol |= {'asymmetric': f'mean |x - mirror of x| > {ASYMMETRIC}: {rows.sum()} rows'}
+    if 1 < rows.sum() < len(rows):
+      subsets = {'asymmetric': rows}
+      protocol['asymmetric'] = f'mean |x - mirror of x| > {ASYMMETRIC}: {rows.sum()} rows'
   rest = result.part(progress, 0.6, 1), subsets, protocol
   shown = given.source[..., :-1]
   return result.make(model, given, made, pictures, shown, baselines, *rest)
@@ -86,7 +89,8 @@ def mask_of(chosen: Any, model: Any) -> tuple[str, np.ndarray | None]:
       f'{", ".join(degrade.MASKS)}, or a picture that is black where pictures are missing'
     )
   image = decoded(files.decode, path, 1, WHITE)
-  return USER, check_mask(image / np.iinfo(image.dtype).max, str(path), shape)
+  white = 1.0 if image.dtype.kind == 'f' else np.iinfo(image.dtype).max
+  return USER, check_mask(image / white, str(path), shape)
 
 
 def check_mask(mask: np.ndarray, name: str, shape: tuple[int, int]) -> np.ndarray:

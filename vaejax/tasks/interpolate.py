@@ -35,7 +35,7 @@ SETTINGS = {
   'to': Setting(None, 'pictures at which the paths end', kind=str, arrays=True),
   'steps': Setting(11, 'frames of a path, with both ends', low=3, high=1000),
   'path': Setting('linear', 'its form', tuple(paths.KINDS)),
-  'judge': Setting('', 'workdir of the judge of classes (that of the cache)'),
+  'judged_by': Setting('', 'workdir of the judge of classes (that of the cache)'),
 }
 ARGUMENTS = ('to',)
 ROWS = 256
@@ -59,7 +59,8 @@ def run(model, pictures, settings, seed, progress) -> Result:
     start, end = pairs(len(x), separate=bool(pictures.split))
   judge, missing = None, 'left out: the data has no labels'
   if pictures.held_out and 'label' in model.example.fields:
-    judge, missing = judged.find(settings['judge'], model.config.data, model.example, 'judge')
+    named = settings['judged_by']
+    judge, missing = judged.find(named, model.config.data, model.example, 'judged_by')
   centre = None
   if settings['path'] == 'spherical':
     centre = space.measure(model, pictures.train, seed).centre

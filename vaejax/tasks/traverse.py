@@ -79,8 +79,10 @@ def statistics(model, train, n: int, seed: int, progress) -> dict:
 
   @jax.jit
   def program(variables, batch, key):
-    batch = {**batch, example.data: example.to_data(batch[example.data])}
-    return traversal.posterior(model.method, variables, batch, key)
+    inside = {example.data: example.to_data(batch[example.data])}
+    if 'source' in batch:  # which need not have the levels of the data
+      inside['source'] = example._replace(levels=256).to_data(batch['source'])
+    return traversal.posterior(model.method, variables, batch | inside, key)
 
   parts, factors, done = [], [], 0
   for rows in train(n):
