@@ -15,7 +15,7 @@ from vaejax.nets.heads import LikelihoodHead, features, likelihood
 from vaejax.types import Example
 
 SMALL = nn.initializers.normal(0.01)
-SHRINK = 0.08  # smaller differences from a mirrored source are none
+SHRINK = 0.12  # smaller differences from a mirrored source are none
 RESIDUAL = 0.3  # weight of what a block adds
 
 
