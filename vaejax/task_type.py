@@ -54,6 +54,7 @@ class Pictures(NamedTuple):
     split: the split that they are rows of, '' for a user's pictures.
     origin: what was read, in words.
     train: n -> the first n rows of the training split (None: all) in parts, {field: [B, ...]}.
+    fit: how further pictures of several sizes get the size of the run: resize, pad, crop or ''.
   """
 
   image: np.ndarray | None
@@ -62,6 +63,7 @@ class Pictures(NamedTuple):
   split: str = ''
   origin: str = ''
   train: Callable[[int | None], Iterator[Mapping[str, np.ndarray]]] | None = None
+  fit: str = ''
 
   @property
   def held_out(self) -> bool:

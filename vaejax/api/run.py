@@ -16,10 +16,10 @@ from vaejax.api import inputs, programs
 from vaejax.core.batched import in_batches
 from vaejax.data.classes import named_by_numbers
 from vaejax.errors import UserError
-from vaejax.inference import by_class
+from vaejax.inference import by_class, space
 from vaejax.lookup import nearest, task_names
 from vaejax.runs import trained
-from vaejax.types import Example, Method, Variables, averaged, zeros
+from vaejax.types import Example, Method, Variables, averaged
 
 Latents: TypeAlias = np.ndarray | tuple[np.ndarray, ...]
 
@@ -277,7 +277,15 @@ class Run:
     return np.asarray(self.example.to_unit(self.example.to_data(x)), np.float32)
 
   def conditions(self, batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Returns the fields of a batch that the run is conditioned on, as its methods take them."""
+    """Returns the fields of a batch that the run is conditioned on, as its methods take them.
+
+    Raises UserError if the batch lacks one.
+    """
+    if missing := [name for name in self._conditions if name not in batch]:
+      raise UserError(
+        f'this run needs the {missing[0]} of every picture. Use --split=test, or in Python '
+        f'{missing[0]}=...'
+      )
     fields = {name: batch[name] for name in self._conditions}
     if 'label' in fields and named_by_numbers(self.example.class_names):
       names = *self.example.class_names, '-1'  # -1 is no label, and the last name
@@ -314,11 +322,7 @@ class Run:
 
   def _latents(self) -> Any:
     """Returns the shape and dtype of one example's latents."""
-    batch, key = zeros(self.example, 1), jax.random.key(0)
-    encode = lambda: self.method.predict['encode'](self.variables, batch, key)['mean']
-    return jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), jax.eval_shape(encode)
-    )
+    return space.form(self.method, self.variables, self.example)
 
   def _run(self, name: str, rows, n: int, seed: int = 0, size: int | None = None, **settings):
     """Runs a program on n rows."""

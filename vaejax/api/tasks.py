@@ -14,17 +14,17 @@ import numpy as np
 from vaejax.api import inputs, pictures
 from vaejax.api.files import write_arrays
 from vaejax.api.run import Run
+from vaejax.api.task_settings import complete
 from vaejax.errors import UserError
-from vaejax.lookup import lookup, nearest
+from vaejax.lookup import lookup
 from vaejax.reporting import images
 from vaejax.runs.files import not_writable, read_json, write_json
-from vaejax.task_type import Pictures, Result, Setting, in_words
+from vaejax.task_type import Pictures, Result, in_words
 from vaejax.version import code_version
 
 FOLDER = 'tasks'  # of a run, for outputs
 KINDS = '.png', '.gif', '.npy'
 ROWS, SHOWN_AFTER = 16, 10.0  # default of --n; seconds between two lines of progress
-WORDS = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'a text'}
 
 
 def method(run: Run, name: str) -> Callable[..., Result]:
@@ -41,7 +41,10 @@ def method(run: Run, name: str) -> Callable[..., Result]:
       raise UserError(
         f'{name} takes {len(positions)} arguments after the images, but got {len(arguments)}'
       )
-    named = dict(zip(positions, arguments, strict=False)) | named
+    by_position = dict(zip(positions, arguments, strict=False))
+    if twice := [key for key in by_position if key in named]:
+      raise UserError(f'{name} was given {twice[0]} twice. Use it by position, or by name')
+    named = by_position | named
     settings, fields = complete(task, named, run)
     if x is None and needs_pictures(task):
       raise UserError(f'{name} needs pictures. Give them as its first argument')
@@ -49,6 +52,8 @@ def method(run: Run, name: str) -> Callable[..., Result]:
       given = Pictures(None, fields, origin='none', train=partial(pictures.read_rows, run, 'train'))
     else:
       given = pictures.of_arrays(run, *reads(task, run, settings), x, {})
+      if not given.size:
+        raise UserError(f'{name} needs pictures, but there are none. Give one or more')
       given = given._replace(fields={**given.fields, **fields_of(run, fields, given.size)})
     inputs.integer('seed', seed, 0, 2**32 - 1)
     return task.run(run, given, settings, seed, progress(name, run.log))
@@ -70,7 +75,8 @@ def write(
   command: str = '',
 ) -> tuple[list[Path], list[str]]:
   """Runs a task and writes its picture (.png or .gif), its array (.npy) and, if it has scores,
-  tasks/NAME.json in the run's folder. Returns the paths, and the scores in words.
+  tasks/NAME.json in the run's folder, or NAME.json beside the picture if that folder cannot be
+  written. Returns the paths, and the scores in words.
 
   Args:
     files: pictures or folders, separated by commas; None: rows of `split`, by default test.
@@ -83,7 +89,10 @@ def write(
   Raises UserError before anything is written.
   """
   task = lookup('tasks', name, 'run')
-  out = check_out(run, out or run.folder / FOLDER / f'{name}.png')
+  endings = getattr(task, 'ENDINGS', {})
+  out = check_out(run, out or run.folder / FOLDER / f'{name}.png', (*KINDS, *endings))
+  if setting := endings.get(out.suffix):
+    settings = {**settings, setting: True}
   settings, _ = complete(task, settings, run)
   if files is not None and split is not None:
     raise UserError('--inputs and --split exclude each other. Use one of them')
@@ -93,12 +102,15 @@ def write(
     given = pictures.of_split(run, split or 'test', n or getattr(task, 'ROWS', ROWS))
   else:
     given = Pictures(None, train=partial(pictures.read_rows, run, 'train'))
+  given = given._replace(fit=fit)
   result = task.run(run, given, settings, seed, progress(name, run.log))
   out.parent.mkdir(parents=True, exist_ok=True)
   paths = write_files(result, out, command)
   if result.scores:
-    paths.append(run.folder / FOLDER / f'{name}.json')
-    paths[-1].parent.mkdir(parents=True, exist_ok=True)
+    place = run.folder / FOLDER
+    place = out.parent if not_writable(place) else place
+    place.mkdir(parents=True, exist_ok=True)
+    paths.append(place / f'{name}.json')
     write_json(paths[-1], record(run, name, given, settings, seed, result, command))
   return paths, [in_words(metric, score) for metric, score in result.scores.items()]
 
@@ -158,53 +170,17 @@ def reads(task: ModuleType, run: Run, settings: Mapping[str, Any]) -> tuple[str,
   return run.example.data, run.example.fields[run.example.data].shape
 
 
-def complete(task: ModuleType, given: Mapping[str, Any], run: Run) -> tuple[dict, dict]:
-  """All settings of a task with their values, and the fields that were given. Raises UserError."""
-  settings = {name: setting.default for name, setting in task.SETTINGS.items()}
-  fields = {}
-  for name, value in given.items():
-    if name in settings:
-      settings[name] = check(name, value, task.SETTINGS[name])
-    elif name in run.example.fields:
-      fields[name] = value
-    else:
-      known = *settings, *run.example.fields
-      raise UserError(f'unknown setting {name!r}{nearest(name, known)}. Use {", ".join(settings)}')
-  return settings, fields
-
-
-def check(name: str, value: Any, setting: Setting) -> Any:
-  """The value of a setting in its type. Raises UserError."""
-  kind = setting.type
-  if value is None and setting.default is None:
-    return None
-  if setting.arrays and isinstance(value, np.ndarray | list):
-    return np.asarray(value)
-  if kind is tuple:
-    return tuple(value.split(',')) if isinstance(value, str) else tuple(map(str, value))
-  if kind is Path:
-    return Path(value).expanduser()
-  numbers = {int: int | np.integer, float: int | float | np.number}
-  if not isinstance(value, numbers.get(kind, kind)) or (kind is not bool and value is True):
-    raise UserError(f'{name}={value!r} is not {WORDS[kind]}')
-  if kind in numbers and not setting.low <= value <= setting.high:
-    raise UserError(f'{name}={value} is out of range. Use {setting.low:g} to {setting.high:g}')
-  if setting.choices and value not in setting.choices:
-    close = nearest(value, setting.choices)
-    raise UserError(f'{name}={value!r} is unknown{close}. Use {", ".join(setting.choices)}')
-  return kind(value)
-
-
 def fields_of(run: Run, fields: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
   """The fields of n pictures, each an array [n, ...]."""
   return inputs.fields(dict(fields), tuple(fields), (), n, run.example)
 
 
-def check_out(run: Run, out: Path) -> Path:
-  """The place of the outputs. Raises UserError if nothing can be written there."""
+def check_out(run: Run, out: Path, endings: tuple[str, ...]) -> Path:
+  """The place of the outputs. Raises UserError if nothing can be written there, or for a name with
+  another ending."""
   out = out if out.suffix else out.with_suffix(KINDS[0])
-  if out.suffix not in KINDS and out.suffix not in ('.mp4', '.csv'):
-    raise UserError(f'cannot write {out}. Use a name that ends in {", ".join(KINDS)}')
+  if out.suffix not in endings:
+    raise UserError(f'cannot write {out}. Use a name that ends in {", ".join(endings)}')
   if run.folder not in out.parents and not out.absolute().parent.is_dir():
     raise UserError(f'cannot write {out}: there is no folder {out.parent}. Create it first')
   if out.is_dir():

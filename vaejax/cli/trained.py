@@ -65,8 +65,9 @@ def run_task(folder, words, data_dir, out) -> dict:
   more = [f'--data_dir={data_dir}'] if data_dir else []
   flags, _ = parse([*words, f'--workdir={folder}', f'--out={out}.png', *more])
   flags.argv = [words[0], *words[1:]]  # the metadata have no path of this machine
-  write_task(flags)
-  return tasks.scores(folder, flags.verb)
+  paths, _ = write_task(flags)
+  scored = any(path.suffix == '.json' for path in paths)  # else an earlier task has left the file
+  return tasks.scores(folder, flags.verb) if scored else {}
 
 
 def score(flags, overrides) -> int:

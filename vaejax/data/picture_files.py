@@ -1,5 +1,6 @@
 """Pictures from files and folders that a user names, at one size."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,18 @@ from vaejax.plural import counted
 def files_of(text: str) -> list[Path]:
   """The picture files of paths separated by commas, those of a folder by name. Raises UserError for
   a path that does not exist, and for a folder without pictures."""
-  whole = Path(text).expanduser()
-  paths = [whole] if whole.exists() else [Path(p).expanduser() for p in text.split(',') if p]
+  # A folder may have a comma in its name. os.path.exists is False for a text of many names, which
+  # would be too long for one.
+  whole = bool(text) and os.path.exists(os.path.expanduser(text))
+  paths = [Path(part).expanduser() for part in ([text] if whole else text.split(',')) if part]
   files = []
   for path in paths:
-    if path.is_dir():
+    if os.path.isdir(path):
       inside = [path / name for name in listing.scan(str(path)).names]
       if not inside:
         raise UserError(f'the folder {path} has no pictures. Give one with {", ".join(PICTURES)}')
       files += inside
-    elif path.is_file():
+    elif os.path.isfile(path):
       files.append(path)
     else:
       raise UserError(f'there is no file or folder {path}. Give pictures or a folder of them')
@@ -55,11 +58,17 @@ def read(paths, shape: tuple[int, ...], fit: str = '', background: str = 'auto')
     )
   images = []
   for path in paths:
-    image = decoded(pictures.decode, path, channels, colour(background))
-    if image.dtype != np.uint8:
-      raise UserError(f'{path} has pixels of {image.dtype}. Convert it to 8 bits')
+    image = eight_bit(path, channels, colour(background))
     images.append(fit_image(image, height, None, fit or FITS[0], surround(background, fit)))
   return np.stack(images)
+
+
+def eight_bit(path: Path, channels: int, background: tuple[int, int, int]) -> np.ndarray:
+  """The picture of a file, uint8 [h, w, channels]. Raises UserError if it has more bits."""
+  image = decoded(pictures.decode, path, channels, background)
+  if image.dtype != np.uint8:
+    raise UserError(f'{path} has pixels of {image.dtype}. Convert it to 8 bits')
+  return image
 
 
 def decoded(function, path: Path, *arguments):

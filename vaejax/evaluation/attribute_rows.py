@@ -36,8 +36,10 @@ def read(model, train, column: int | None, n: int, progress: Callable[[int, int]
   latents, fields, done = [], [], 0
   for rows in train(n):
     latents.append(model.encode(rows[model.example.data], **model.conditions(rows)))
-    fields.append({name: rows[name] for name in ('label', 'factors') if name in rows})
-    done += len(rows[model.example.data])
+    count = len(rows[model.example.data])
+    none = {'label': np.zeros(count, np.int32)}  # of data without labels: all rows are the rest
+    fields.append(none | {name: rows[name] for name in ('label', 'factors') if name in rows})
+    done += count
     progress(done, n)
   z = jax.tree.map(lambda *x: np.concatenate(x), *latents)
   columns = {name: np.concatenate([part[name] for part in fields]) for name in fields[0]}

@@ -19,11 +19,19 @@ class Verdicts(NamedTuple):
   confidence: np.ndarray
 
 
-def find(path: str, data, example: Example, setting: str) -> tuple[Judge | None, str]:
-  """The judge in a workdir, or for '' the cached one of the data, and why there is none. Raises
-  UserError for a judge that was named and cannot be used; `setting` is the one that names it."""
+def find(
+  path: str, data, example: Example, setting: str, target: str = 'label'
+) -> tuple[Judge | None, str]:
+  """The judge in a workdir, or for '' the cached one of the data, and why there is none.
+
+  Args:
+    setting: the one that names the judge.
+    target: the field that it predicts.
+
+  Raises UserError for a judge that was named and cannot be used.
+  """
   try:
-    judge = judges.find(path, data)
+    judge = judges.find(path, data, target)
     check_judge(judge, example, setting)
   except UserError as error:
     if path:

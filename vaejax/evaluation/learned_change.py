@@ -35,14 +35,21 @@ def learn(model, rows: Rows | None, remove: Side, add: Side, vector: str, seed: 
       f'vector={vector} needs pairs of rows that differ in one factor alone, of which there are '
       f'{len(pairs)}. Use vector=means'
     )
-  if vector in ('regression', 'pairs') or (vector == 'auto' and len(pairs) >= MIN_PAIRS):
+  groups = rows.groups[pairs[:, 0]] if len(pairs) else pairs[:, 0]
+  if vector == 'regression' and len(np.unique(groups)) < 2:
+    raise UserError(
+      f'vector=regression needs pairs of two groups of variants, but all {len(pairs)} are of one. '
+      'Use vector=pairs'
+    )
+  enough = len(pairs) >= MIN_PAIRS and len(np.unique(groups)) > 1
+  if vector in ('regression', 'pairs') or (vector == 'auto' and enough):
     before, after = (pick(rows.z, pairs[:, k]) for k in (0, 1))
     weights = np.zeros(len(rows.values))
     np.add.at(weights, pairs[:, 1], 1 / len(pairs))
     np.add.at(weights, pairs[:, 0], -1 / len(pairs))
     if vector == 'pairs':
       return Change(attributes.of_pairs(before, after), f'{len(pairs)} pairs', weights, 0.0)
-    shift = attributes.regressed(before, after, rows.groups[pairs[:, 0]], seed)
+    shift = attributes.regressed(before, after, groups, seed)
     how = f'regression on {len(pairs)} pairs, penalty {shift.penalty:g}'
     return Change(shift, how, weights, 0.0)
   latents, image, weights = [], 0.0, np.zeros(0 if rows is None else len(rows.values))

@@ -1,6 +1,6 @@
 """What an edit adds or removes: a class, the value of a factor, or the pictures of a folder."""
 
-from pathlib import Path
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -44,18 +44,19 @@ def parts(add) -> list:
 
 def files_exist(text: str) -> bool:
   """Whether a text is the path of a file or a folder."""
-  return Path(text).expanduser().exists()
+  return os.path.exists(os.path.expanduser(text))
 
 
-def side(model, given, column: int | None, factor: str) -> Side | None:
-  """One side of the change, from a value, a path or pictures. Raises UserError."""
+def side(model, given, column: int | None, factor: str, fit: str = '') -> Side | None:
+  """One side of the change, from a value, a path or pictures. `fit`: see Run.read. Raises
+  UserError."""
   if isinstance(given, str) and not given:
     return None
   text = '' if isinstance(given, np.ndarray) else given
   is_value = text.isdecimal() or text in model.example.class_names
   if not text or '/' in text or (not is_value and files_exist(text)):
     title = text.rstrip('/').rpartition('/')[2] or 'pictures'
-    return Side(title, pictures=model.read(given))
+    return Side(title, pictures=model.read(given, 'pictures', fit))
   if column is not None:
     count = model.example.factors[column][1]
     if not given.isdecimal() or int(given) >= count:

@@ -1,5 +1,7 @@
 """Similarity of pairs of pictures on the host, in batches: PSNR, SSIM and LPIPS with two nets."""
 
+from functools import cache
+
 import jax
 import numpy as np
 
@@ -18,8 +20,8 @@ def similarities(x, y, names=tuple(BETTER)) -> dict[str, np.ndarray]:
     names: of 'psnr' in dB, 'ssim', 'lpips_alex' and 'lpips_vgg'. SSIM is left out if pictures are
       smaller than its window, LPIPS if the extra `perceptual` is missing.
   """
-  measures = measures_of(np.shape(x)[1:], tuple(names))
-  program = jax.jit(lambda x, y: {name: measure(x, y) for name, measure in measures.items()})
+  names = measures_of(np.shape(x)[1:], tuple(names))
+  program = compiled(names)
   x, y = (np.clip(np.asarray(images, np.float32), 0, 1) for images in (x, y))
   parts = []
   for first in range(0, len(x), AT_ONCE):
@@ -28,21 +30,30 @@ def similarities(x, y, names=tuple(BETTER)) -> dict[str, np.ndarray]:
     if len(x) > AT_ONCE:  # one shape, so that it is compiled once
       a, b = (np.pad(i, [(0, AT_ONCE - count), *[(0, 0)] * 3]) for i in (a, b))
     parts.append({name: np.asarray(rows)[:count] for name, rows in program(a, b).items()})
-  return {name: np.concatenate([part[name] for part in parts]) for name in measures}
+  return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-def measures_of(shape, names):
-  """{name: a function of two batches} of the measures that can be computed at this size."""
-  every = {'psnr': psnr}
-  if min(shape[:2]) >= WINDOW:
-    every['ssim'] = ssim
+@cache
+def compiled(names: tuple[str, ...]):
+  """A jitted function of two batches of pictures, which returns {name: [N]}. The nets of LPIPS take
+  seconds to compile, so it is made once."""
+  every = {'psnr': psnr, 'ssim': ssim}
+  nets = {f'lpips_{net}': lpips.distance(net) for net in ('alex', 'vgg') if f'lpips_{net}' in names}
+  measures = {name: (every | nets)[name] for name in names}
+  return jax.jit(lambda x, y: {name: measure(x, y) for name, measure in measures.items()})
+
+
+def measures_of(shape, names: tuple[str, ...]) -> tuple[str, ...]:
+  """Those of the measures that can be computed of pictures [H, W, C]."""
+  known = {'psnr'} | ({'ssim'} if min(shape[:2]) >= WINDOW else set())
   for net in ('alex', 'vgg'):
     if f'lpips_{net}' in names and shape[-1] in (1, 3):
       try:
-        every[f'lpips_{net}'] = lpips.distance(net)
+        lpips.distance(net)
       except UserError:
         break
-  return {name: every[name] for name in names if name in every}
+      known.add(f'lpips_{net}')
+  return tuple(name for name in names if name in known)
 
 
 def protocol(shape) -> dict[str, str]:

@@ -31,7 +31,7 @@ def write(name: str, table: Table, record: dict, pictures: Path | None = None) -
     place = PROJECT / table.pictures
     place.mkdir(parents=True, exist_ok=True)
     for path in pictures.iterdir():
-      if path.suffix in SHOWN and cell.tasks[path.stem].caption:
+      if path.suffix in SHOWN and cell.tasks.get(path.stem, Use('')).caption:
         write_atomic(place / path.name, path.read_bytes())
   if table.page:
     path = PROJECT / table.page

@@ -10,4 +10,5 @@ raises UserError before any work for a model that lacks what it needs. A task ma
   ARGUMENTS: the settings that Run's method takes by position after the images.
   NEEDS_PICTURES = False: if it uses none unless they are given.
   ROWS: the default of --n.
+  ENDINGS: {ending: setting}: further endings of --out, and the setting that each turns on, or ''.
 """

@@ -22,6 +22,7 @@ import numpy as np
 from vaejax.errors import UserError
 from vaejax.inference import by_class
 from vaejax.metrics.calibration import BINS, expected_calibration_error, reliability
+from vaejax.reporting import previews
 from vaejax.reporting.charts import reliability_chart
 from vaejax.runs.files import write_atomic
 from vaejax.task_type import Pictures, Result, Score, Setting
@@ -36,6 +37,7 @@ SETTINGS = {
   'draws': Setting(16, 'draws of the latents of such a run, for each class', low=1),
   'bins': Setting(BINS, 'bins of the calibration error', low=1, high=1000),
 }
+ENDINGS = {'.csv': ''}
 ROWS = 10_000  # default of --n
 AT_ONCE = 512  # pictures between two steps of progress
 SHOWN = 12  # pictures of each class in the picture
@@ -55,13 +57,13 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
     )
   target = model.config.get('objective', {}).get('target', 'label')
   names = model.example.class_names if target == 'label' else ()
-  label, known = pictures.fields.get(target), {'bound', 'draws'}
+  label = pictures.fields.get(target)
   scored = pictures.held_out and label is not None and bool((label >= 0).any())
   needs_labels = scored or (bayes and settings['class_prior'] == 'frequencies')
   train = training_labels(pictures, target) if needs_labels else None
   given, protocol = {}, {'classes': 'classifier of the run'}
   if bayes:
-    given = {name: settings[name] for name in known}
+    given = {name: settings[name] for name in ('bound', 'draws')}
     if settings['class_prior'] == 'frequencies':
       given['class_prior'] = frequencies(train, model.example.classes)
     protocol['classes'] = f"Bayes' rule, log p(x|y) by {settings['bound']}"
@@ -71,7 +73,8 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
   files = {'.csv': lambda path, command: write_predictions(path, pictures, probability, names)}
   output = {'arrays': {'probability': probability}, 'files': files}
   if not scored:
-    return Result(rows=by_prediction(pictures.image, probability, names), **output)
+    shown = previews.shown(pictures.image, model.example)
+    return Result(rows=by_prediction(shown, probability, names), **output)
   here = label >= 0
   truth, image = label[here], pictures.image[here]
   every = {'': probability[here], FREQUENT: np.tile(frequencies(train, classes), (len(truth), 1))}

@@ -24,6 +24,8 @@ are the same picture, there is nothing to edit and no score. For a class: the pr
 in which a judge sees it.
 """
 
+from functools import partial
+
 import jax
 import numpy as np
 
@@ -57,8 +59,9 @@ def run(model, pictures, settings, seed, progress) -> Result:
   """The edited pictures, [N, versions, H, W, C]."""
   space.check_continuous(model, 'edit')
   column, factor = factor_of(model, settings['factor']), settings['factor'] or 'label'
-  remove = side(model, settings['remove'], column, factor) or Side('the rest')
-  adds = [side(model, part, column, factor) for part in parts(settings['add'])]
+  of = partial(side, model, column=column, factor=factor, fit=pictures.fit)
+  remove = of(settings['remove']) or Side('the rest')
+  adds = [of(part) for part in parts(settings['add'])]
   if not adds and remove == Side('the rest'):
     raise UserError(
       'edit needs what to add or what to remove. Give --add, --remove or both: a class, a value of '
@@ -79,7 +82,7 @@ def run(model, pictures, settings, seed, progress) -> Result:
     if conditional and add.value is not None:
       zero = attributes.Shift(0 * change.shift.offset, change.shift.mean)
       change = change._replace(shift=zero, how='the label that the model is given')
-      after = {**given, 'label': np.full(len(x), add.value)}
+      after = model.conditions({**fields, 'label': np.full(len(x), add.value, np.int32)})
 
     def apply(strength, part, change=change, after=after):
       these = x[part], pick(z, part), pick(given, part), pick(after, part)
@@ -147,11 +150,11 @@ def swing(strength: float) -> np.ndarray:
 
 def pixel_changes(model, pictures, rows, changes: list[Change]) -> np.ndarray:
   """The mean change of the pixels of each version, [V, H, W, C]."""
-  images = sum(change.image for change in changes) * 0.0 if rows is None else 0.0
-  if rows is not None:
-    weights, n = np.stack([change.weights for change in changes], axis=1), len(rows.values)
-    images = attribute_rows.weighted_images(pictures.train(n), model.example.data, weights)
-  return np.stack([images[v] + change.image for v, change in enumerate(changes)])
+  if rows is None:
+    return np.stack([change.image for change in changes])
+  weights, n = np.stack([change.weights for change in changes], axis=1), len(rows.values)
+  images = attribute_rows.weighted_images(pictures.train(n), model.example.data, weights)
+  return np.stack([image + change.image for image, change in zip(images, changes, strict=True)])
 
 
 def partners(model, pictures, column, index, remove: Side, adds: list[Side]) -> np.ndarray:

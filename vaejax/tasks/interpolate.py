@@ -49,7 +49,7 @@ def run(model, pictures, settings, seed, progress) -> Result:
   space.check_continuous(model, 'interpolate')
   x, given, steps = pictures.image, model.conditions(pictures.fields), settings['steps']
   if settings['to'] is not None:
-    other = model.read(settings['to'], 'to')
+    other = model.read(settings['to'], 'to', pictures.fit)
     if len(other) != len(x):
       raise UserError(f'there are {len(x)} pictures and {len(other)} in to. Use the same number')
     start, end = np.arange(len(x)), np.arange(len(x)) + len(x)
@@ -87,7 +87,7 @@ def pairs(n: int, separate: bool) -> tuple[np.ndarray, np.ndarray]:
   each of n pictures to the next, and from the last of three or more to the first. Raises UserError
   for fewer than two pictures."""
   if n < 2:
-    raise UserError('interpolate needs two pictures or more, but there is 1. Give another one')
+    raise UserError('interpolate needs two pictures or more, but there is one. Give another one')
   if separate:
     return np.arange(0, n - 1, 2), np.arange(1, n, 2)
   start = np.arange(n if n > 2 else 1)

@@ -31,6 +31,7 @@ SETTINGS = {
   'fps': Setting(12, 'frames a second', low=1, high=50),
   'mp4': Setting(False, "write an MP4 too (pip install -e '.[video]')"),
 }
+ENDINGS = {'.mp4': 'mp4'}
 NEEDS_PICTURES = False
 ROWS = 8
 SHOWN, AT_ONCE = 8, 256  # frames in the picture, frames decoded between two lines of progress
@@ -42,7 +43,6 @@ def run(model, pictures, settings, seed, progress) -> Result:
   if settings['mp4']:
     movie.check()
   given_pictures = pictures.image is not None
-  area = space.measure(model, pictures.train, seed)
   if given_pictures:
     if len(pictures.image) < 2:
       raise UserError('morph needs two pictures or more, or none for draws. Give another one')
@@ -51,12 +51,14 @@ def run(model, pictures, settings, seed, progress) -> Result:
     given = {name: value[None] for name, value in given.items()}
   else:
     points, given = draws(model, settings, seed)
+  arcs = settings['path'] == 'spherical'
+  centre = space.measure(model, pictures.train, seed).centre if arcs else None
   walks, count = jax.tree.leaves(points)[0].shape[:2]
   steps, ease = settings['steps'], given_pictures
   frames = []
   for i in range(walks):
     of_walk = jax.tree.map(lambda z, i=i: z[i], points)
-    z = paths.through(of_walk, steps, settings['path'], area.centre, closed=True, ease=ease)
+    z = paths.through(of_walk, steps, settings['path'], centre, closed=True, ease=ease)
     # The nearer of the two points that a frame is between gives its conditions.
     near = (np.arange(count * steps) + steps // 2) // steps % count
     frames.append(decode(model, z, {name: value[i][near] for name, value in given.items()}))

@@ -18,8 +18,7 @@ import jax
 import numpy as np
 
 from vaejax.data import classes
-from vaejax.data.picture_files import decoded
-from vaejax.data.readers import pictures as readers
+from vaejax.data.picture_files import eight_bit
 from vaejax.errors import UserError
 from vaejax.inference.paths import through
 from vaejax.inference.points import between, flatten, plane, snake
@@ -200,8 +199,9 @@ def two_latents(model, pictures: Pictures, directions, deviation) -> tuple[int, 
 def walk(model, columns: int, given, seed: int):
   """Latents along a path through draws of the prior, [columns ** 2, D], and how to restore them."""
   total = columns**2
-  draws, restore = prior_draws(model, -(-total // LEG) + 1, given, seed)
-  path = np.asarray(through(draws, LEG, 'spherical', draws.mean(0)))
+  draws, restore = prior_draws(model, max(DRAWS, -(-total // LEG) + 1), given, seed)
+  points = draws[: -(-total // LEG) + 1]
+  path = np.asarray(through(points, LEG, 'spherical', draws.mean(0)))
   return snake(path[:total], columns), restore
 
 
@@ -209,7 +209,7 @@ def read_target(path: Path) -> np.ndarray:
   """A picture as float [h, w, 3] in [0, 1]. Raises UserError."""
   if not path.is_file():
     raise UserError(f'there is no picture {path}. Use the name of a file with --target')
-  return decoded(readers.decode, path, 3, (255, 255, 255)).astype(np.float32) / 255
+  return eight_bit(path, 3, (255, 255, 255)).astype(np.float32) / 255
 
 
 def compose(image: np.ndarray, bank: np.ndarray, rows: int, columns: int, seed: int):

@@ -16,8 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.evaluation import judges
-from vaejax.evaluation.judged import verdicts
+from vaejax.evaluation import judged
 from vaejax.perceptual import colour, compare
 from vaejax.task_type import Pictures, Result, Score, Setting
 
@@ -46,7 +45,7 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
       f'a run of {model.config.method} has no transfers of style. Train one of configs/style.py'
     )
   styles = style_pictures(model, pictures, settings['style'])
-  contents = pictures.image if pictures.names else pictures.image[: settings['shown']]
+  contents = pictures.image[: settings['shown']] if pictures.split else pictures.image
   total = len(contents)
   transfers = []
   for done, content in enumerate(contents, 1):
@@ -68,7 +67,7 @@ def style_pictures(model, pictures: Pictures, given) -> np.ndarray:
   if not model.example.styles:
     raise UserError('the data of this run has no styles. Give pictures with --style=FILES')
   image, style = pictures.image, pictures.fields.get('style')
-  if style is None:
+  if style is None or len(np.unique(style)) < model.example.styles:
     part = next(iter(pictures.train(SEARCHED)))
     image, style = part['image'], part['style']
   firsts = [np.flatnonzero(style == k)[:1] for k in range(model.example.styles)]
@@ -95,6 +94,7 @@ def evaluate(model, pictures: Pictures, progress) -> tuple[dict[str, Score], dic
     truth, style = unit(fields['pair']), unit(fields['style_image'])
     other = np.abs(truth - image).max((1, 2, 3)) > SAME
     truth, style = truth[other], style[other]
+  if 'pair' in fields and len(truth):
     every = candidates(model, image[other], style, progress)
     values = {name: compare.similarities(x, truth) for name, x in every.items()}
     for metric, better in compare.BETTER.items():
@@ -104,8 +104,8 @@ def evaluate(model, pictures: Pictures, progress) -> tuple[dict[str, Score], dic
     protocol['truth'] = 'rows in a random procedural style of another row, which changes them'
     protocol |= compare.protocol(image.shape[1:])
   if 'style' in fields:
-    judged, how = by_judges(model, image, fields, progress)
-    scores, protocol = scores | judged, protocol | how
+    more, how = by_judges(model, image, fields, progress)
+    scores, protocol = scores | more, protocol | how
   return scores, protocol
 
 
@@ -122,11 +122,11 @@ def candidates(model, image, style, progress) -> dict[str, np.ndarray]:
 def by_judges(model, image, fields, progress) -> tuple[dict[str, Score], dict]:
   """The shares of transfers to the style of the previous row that judges recognise, over the rows
   whose styles differ; {} without judges."""
-  wanted = {'content': 'label', 'style': 'style'}
-  try:
-    known = {name: judges.find('', model.config.data, field) for name, field in wanted.items()}
-  except UserError as error:
-    return {}, {'judges': f'none: {error}'}
+  known = {}
+  for name, field in {'content': 'label', 'style': 'style'}.items():
+    known[name], missing = judged.find('', model.config.data, model.example, 'judge', field)
+    if known[name] is None:
+      return {}, {'judges': f'none: {missing}'}
   target = np.roll(fields['style'], 1)
   differ = (target != fields['style']) & (fields['label'] >= 0)
   if not differ.any():
@@ -135,8 +135,8 @@ def by_judges(model, image, fields, progress) -> tuple[dict[str, Score], dict]:
   every = candidates(model, image[differ], np.roll(image, 1, axis=0)[differ], progress)
   scores, protocol = {}, {'judged': int(differ.sum())}
   for name, judge in known.items():
-    hits = {of: verdicts(judge, x).predicted == truth[name] for of, x in every.items()}
+    hits = {of: judged.verdicts(judge, x).predicted == truth[name] for of, x in every.items()}
     hits = {of: x.astype(np.float64) for of, x in hits.items()}
     scores[name] = Score(hits.pop(''), hits)
-    protocol |= {f'{name}_judge': judge.read, f'{name}_judge_accuracy': judge.accuracy}
+    protocol |= {f'{name}_{key}': value for key, value in judged.describe(judge).items()}
   return scores, protocol
