@@ -26,7 +26,9 @@ def get_config(arg=''):
   mask = choose_one(words.options, MASKS, 'half')
   presets.predictor(config, words, f'mask:{mask}', size=32)
   config.model.mirror = not presets.is_drawing(words.dataset)
-  config.objective.share = 0.0
   if presets.is_drawing(words.dataset):
     config.model.likelihood = 'bernoulli'
+    config.objective.share = 0.1
+  else:
+    config.model.width, config.steps = 32, 1400  # more steps overfit emoji
   return finish(config, words, presets.TINY_PREDICTOR)

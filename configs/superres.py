@@ -26,7 +26,7 @@ def get_config(arg=''):
   presets.predictor(config, words, f'small:{small}', size=64)
   if words.dataset == 'emoji':
     config.data.only = 'google'
-  config.data.augment.shift = 2 if config.data.augment.flip else 0
-  config.model.update({'stem': 1, 'levels': 0, 'blocks': 5})
+    config.steps = 4000
+  config.model.update({'stem': 1, 'levels': 0, 'blocks': 5, 'activation': 'relu'})
   rest = tuple(setting for setting in words.settings if setting[0] != 'small')
   return finish(config, words._replace(settings=rest), TINY)

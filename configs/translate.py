@@ -18,6 +18,8 @@ from vaejax.config.base import base
 from vaejax.config.words import finish, parse_words
 
 OWN = 'from', 'to', 'style'
+# The same change of colours of both pictures.
+JITTER = {'hue': 0.3, 'brightness': 0.2, 'contrast': 0.2, 'saturation': 0.3}
 DESIGNERS = {'from': 'google', 'to': 'twitter'}
 
 
@@ -27,6 +29,9 @@ def get_config(arg=''):
   given = {key: value for key, value in words.settings if key in OWN}
   rest = tuple(setting for setting in words.settings if setting[0] not in OWN)
   presets.predictor(config, words, source_of(words, given), size=32)
+  if words.dataset == 'emoji':
+    config.model.width, config.steps = 48, 3500
+    config.data.augment.update(JITTER)
   return finish(config, words._replace(settings=rest), presets.TINY_PREDICTOR)
 
 

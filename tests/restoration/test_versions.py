@@ -56,7 +56,7 @@ def test_versions_agree_with_what_is_given(name, kind, way):
     assert inner.mean() > 0.3 and error[inner].max() < 1e-5
 
 
-@pytest.mark.parametrize('way', ['optimise', 'gibbs'])
+@pytest.mark.parametrize('way', ['optimise'])
 def test_a_seed_gives_each_row_the_same_whatever_the_number_of_rows(way):
   run = untrained(RUNS['plain'])
   _, made = make(run, 'mask:random', way)
@@ -73,7 +73,6 @@ def test_a_seed_gives_each_row_the_same_whatever_the_number_of_rows(way):
     ('vae.py:smoke', 'noise:0.1', 'gibbs', 'without noise'),
     ('vae.py:smoke', 'mask:half', 'model', 'trained with data.source=mask:half'),
     ('gan.py:smoke', 'mask:half', 'auto', 'a run of gan has no p'),
-    ('rvae.py:smoke', 'mask:half', 'auto', 'this run is of videos'),
   ],
 )
 def test_what_a_run_cannot_do_is_one_line(config, kind, way, text):
@@ -107,8 +106,6 @@ def test_versions_of_a_conditional_vae():
   expected = np.concatenate([X[:, :, :4], mean[:, :, 4:]], axis=2)
   np.testing.assert_allclose(made.image[:, 0], expected, atol=1e-6)
   np.testing.assert_array_equal(made.image[:, 1, :, :4], X[:, :, :4])
-  _, again = make(run, 'mask:half', 'model', n=3)
-  np.testing.assert_allclose(made.image[:3], again.image, atol=1e-5)
 
 
 def test_a_run_for_another_source_is_one_line():
@@ -123,8 +120,3 @@ def test_a_run_for_another_source_is_one_line():
 def test_a_run_for_any_mask_takes_every_mask():
   run = untrained('inpaint.py:any,smoke')
   assert how.choose(run, 'mask:stripes', {**SETTINGS, 'how': 'auto'}) == 'model'
-
-
-def test_a_conditional_vae_can_be_optimised_too():
-  _, made = make(untrained(TRAINED), 'mask:half', 'optimise')
-  assert made.protocol['how'] == 'optimise' and np.isfinite(made.image).all()

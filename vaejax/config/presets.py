@@ -169,7 +169,8 @@ def predictor(config: ConfigDict, words: Any, source: str, size: int = 0) -> Non
   # The part of a batch whose latents are from the prior, see methods/paired.py.
   config.objective = {'share': 0.5}
   if 'lpips' in words.options:
-    add_lpips(config, 1e5)
+    add_lpips(config, 2e4)
+    config.objective.lpips_size = 64  # as translations are scored
   if 'adversarial' in words.options:
     config.hyper.update({'lr_critic': 5e-4, 'adversarial': 30.0})
     config.schedule.update({'lr_critic': 'constant', 'adversarial': 'constant'})

@@ -24,6 +24,7 @@ from vaejax.objectives.adversarial import fake_loss, generator_loss, real_loss
 from vaejax.types import Example, Latent, Method, Player
 
 FIELD = 'source'
+SYMMETRY = 10.0  # weight of symmetry_loss, which is 0 without a mirror
 
 
 def make(config, example: Example) -> Method:
@@ -128,7 +129,7 @@ def paired(nets, latents, example, dims=0, share=0.5, perceptual=None, loss='', 
     x = batch['image']
     p, kl, v = predictions(v, batch, key, train)
     values = {'recon': -per_example(p.log_prob(x)), 'kl': kl}
-    value = values['recon'] + hyper['beta'] * kl
+    value = values['recon'] + hyper['beta'] * kl + SYMMETRY * predictor.symmetry_loss(p, x)
     if perceptual:
       values['lpips'] = perceptual(p.mean, x)
       value = value + hyper[lpips.WEIGHT] * values['lpips']

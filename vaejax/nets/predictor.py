@@ -2,21 +2,62 @@
 source (as in Lim et al. 2017, arXiv:1707.02921), with the levels of a U-Net below it (Ronneberger
 et al. 2015, arXiv:1505.04597). z scales and shifts the features of every block."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.distributions import Known
+from vaejax.distributions import Known, distribution, per_example
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.nets.adain import FiLM
 from vaejax.nets.blocks import ACTIVATIONS, DTYPES, Convolution
 from vaejax.nets.heads import LikelihoodHead, features, likelihood
+from vaejax.softplus import softplus
 from vaejax.types import Example
 
 SMALL = nn.initializers.normal(0.01)
-SHRINK = 0.02  # smaller differences from a mirrored source are none
 RESIDUAL = 0.3  # weight of what a block adds
+
+
+@distribution
+class OrMirror:
+  """A prediction of x, or the mirrored source instead of its mean where a net says that x is
+  symmetric. Half of all emoji are, and no net completes them as exactly.
+
+  logit: of x being symmetric, [B]. It is a function of z, so versions of a picture can be both. The
+  density is that of the prediction; see `symmetry_loss`.
+  """
+
+  inner: Any
+  mirror: jax.Array
+  logit: jax.Array
+
+  @property
+  def symmetric(self):
+    return (self.logit > 0).reshape(-1, *[1] * (self.mirror.ndim - 1))
+
+  @property
+  def mean(self):
+    return jnp.where(self.symmetric, self.mirror, self.inner.mean)
+
+  def sample(self, key):
+    return jnp.where(self.symmetric, self.mirror, self.inner.sample(key))
+
+  def log_prob(self, x):
+    return self.inner.log_prob(x)
+
+
+def symmetry_loss(p, x: jax.Array) -> jax.Array:
+  """The cross-entropy of the logit of an OrMirror and whether the mirrored source is nearer to x
+  than the prediction, in nats, [B]; 0 for another distribution."""
+  p = p.inner if isinstance(p, Known) else p
+  if not isinstance(p, OrMirror):
+    return jnp.zeros(x.shape[0])
+  error = lambda y: per_example(jnp.abs(y - x))
+  target = jax.lax.stop_gradient(error(p.mirror) < error(p.inner.mean))
+  return softplus(jnp.where(target, -p.logit, p.logit))
 
 
 class ModulatedBlock(nn.Module):
@@ -68,20 +109,20 @@ class Predictor(nn.Module):
     given = jnp.concatenate([source, source[:, :, ::-1]], -1) if self.mirror else source
     x = Convolution(self.width, dtype=self.dtype)(to_depth(given.astype(self.dtype), self.stem))
     code = nn.Dense(self.width, dtype=self.dtype)(z)
-    x = self.level(x, ACTIVATIONS[self.activation](code), 0)
-    scale = height // x.shape[1]
-    x = Convolution(scale**2 * size, dtype=self.dtype)(x)
+    h = self.level(x, ACTIVATIONS[self.activation](code), 0)
+    scale = height // h.shape[1]
+    x = Convolution(scale**2 * size, dtype=self.dtype)(h)
     x = from_depth(0.1 * x, scale).astype(jnp.float32)
     if self.skip:
       shown = mirrored(source) if self.mirror and self.masked else source
       shown = resized(shown, (height, width, self.channels))
-      if self.mirror:  # so that symmetric pictures can be completed exactly
-        # The gradient passes: where it is 0, a net with small outputs would never learn again.
-        x = x - jax.lax.stop_gradient(jnp.clip(x, -SHRINK, SHRINK))
       x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
     p = self.head(x, target, train)
     if not self.masked:
       return p
+    if self.mirror:
+      read = jnp.concatenate([jnp.mean(h, axis=(1, 2)), code], axis=-1).astype(jnp.float32)
+      p = OrMirror(p, mirrored(source), nn.Dense(1, name='symmetric')(read)[:, 0])
     low, high = self.head.low, self.head.high
     seen = source[..., -1:] > (low + high) / 2
     return Known(p, source[..., : self.channels], jnp.broadcast_to(seen, p.mean.shape))
