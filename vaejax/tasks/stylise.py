@@ -124,7 +124,7 @@ def by_judges(model, image, fields, progress) -> tuple[dict[str, Score], dict]:
   whose styles differ; {} without judges."""
   known = {}
   for name, field in {'content': 'label', 'style': 'style'}.items():
-    known[name], missing = judged.find('', model.config.data, model.example, 'judge', field)
+    known[name], missing = judged.find('', model.config.data, model.example, 'judged_by', field)
     if known[name] is None:
       return {}, {'judges': f'none: {missing}'}
   target = np.roll(fields['style'], 1)
