@@ -7,6 +7,7 @@ from PIL import Image
 
 from vaejax.cli.main import main
 from vaejax.errors import UserError
+from vaejax.inference import paths
 
 SMALL = {'points': 3, 'walks': 2, 'steps': 4}
 
@@ -49,6 +50,10 @@ def test_a_walk_through_pictures_has_their_labels():
   label = given.fields['label']
   frames = run.morph(given.image, label=label, steps=4, path='linear').images[0]
   assert np.allclose(frames[::4], run.reconstruct(given.image, label=label), atol=1e-5)
+  # From the middle on a frame has the label of the picture that follows.
+  z = paths.through(run.encode(given.image, label=label), 4, closed=True, ease=True)
+  near = label[[0, 0, 1, 1]]
+  assert len(set(label[:2])) == 2 and np.allclose(frames[:4], run.decode(z[:4], label=near))
 
 
 def test_other_priors_and_hierarchies_are_walked():
