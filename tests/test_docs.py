@@ -1,6 +1,6 @@
-"""Every command and Python block of the pages is run, at smoke size, and prints what they say. The
-commands of the figures are only parsed: their programs have tests of their own."""
+"""Every command and Python block of the pages is run, at smoke size, and prints what they say."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -23,13 +23,8 @@ from pages import (
 )
 from running import HANGS, free_port, wait_for
 
-from vaejax.cli.parse import parse
-from vaejax.cli.training import resolve_run
-from vaejax.config.tables import load_table
-
 ROOT = Path(__file__).parent.parent
-FIGURES = 'tests/benchmarks/RESULTS.md'
-PAGES = ('README.md', 'configs/README.md', 'vaejax/README.md', FIGURES)
+PAGES = ('README.md', 'configs/README.md', 'vaejax/README.md', 'tests/benchmarks/RESULTS.md')
 
 
 class Place:
@@ -117,30 +112,13 @@ def test_a_wrong_command_is_seen(place):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name', [name for name in PAGES if name != FIGURES])
+@pytest.mark.parametrize('name', PAGES)
 def test_commands(name, place):
-  wrong = [text for b in page(name) if b.kind == 'bash' for text in place.run(b)]
+  shell = [b for b in page(name) if b.kind == 'bash']
+  if not importlib.util.find_spec('torch'):
+    shell = [b for b in shell if not re.search(r'speed\.py|--table=speed', b.lines[0])]
+  wrong = [text for block in shell for text in place.run(block)]
   assert not wrong, '\n\n'.join(wrong)
-
-
-def test_commands_of_figures_are_parsed(project):
-  lines = [line for block in page(FIGURES) if block.kind == 'bash' for line in block.lines]
-  programs = {}
-  for line in lines:
-    for command in commands(line):
-      _, program, *words = split(command)[1]
-      programs.setdefault(program, []).append(words)
-  for words in programs.pop('launch.py'):
-    flags, overrides = parse([word.replace('DIR', str(project)) for word in words])
-    if flags.verb == 'reproduce':
-      load_table(flags.table, 'whole')
-    else:
-      resolve_run(flags, overrides)
-  assert len(programs) > 5
-  for program, calls in programs.items():
-    shown = subprocess.run([sys.executable, program, '--help'], capture_output=True, text=True)
-    given = {word.partition('=')[0] for words in calls for word in words}
-    assert not shown.returncode and all(word in shown.stdout for word in given if word[0] == '-')
 
 
 @pytest.mark.slow

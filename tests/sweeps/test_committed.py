@@ -95,10 +95,11 @@ def test_a_record_names_other_cells_and_no_folder_of_the_machine(monkeypatch, tm
   monkeypatch.setattr(committed, 'PROJECT', tmp_path)
   cell = Cell('a', 'configs/prior.py:{b}', {'eval.anomaly.background': '{b}'})
   table = Table('t', 's', (), (cell,), {}, committed='kept')
-  about = {'config': 'configs/prior.py:/home/b', 'fields': {'eval.anomaly.background': '/home/b'}}
+  fields = {'eval.anomaly.background': '/elsewhere/b'}
+  about = {'config': 'configs/prior.py:/elsewhere/b', 'fields': fields}
   committed.write('t', table, make_record('a', [{}], [{}]) | about | {'about': 'the code'})
   text = (tmp_path / 'kept' / 'a.json').read_text()
-  assert 'home' not in text and 'the code' not in text and '"configs/prior.py:{b}"' in text
+  assert 'elsewhere' not in text and 'the code' not in text and '"configs/prior.py:{b}"' in text
 
 
 def test_settings_of_a_cell_share_its_row():
