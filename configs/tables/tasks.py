@@ -64,14 +64,14 @@ def digits() -> tuple[Cell, ...]:
         'morph': Use('morph --walks=9', 'Nine closed walks.'),
       },
       values=against('interpolate', {'agreement': 'agreement of the judge'}, 'pixels')
-      | against('complete', PSNR | {'agreement': 'agreement'}, 'nearest_row', 'mirror'),
+      | against('complete', PSNR | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'),
     ),
     Cell(
       'halves',
       'configs/inpaint.py:mnist',
       chosen=VALIDATION,
       tasks={'halves': Use('inpaint --n=1000', 'Right halves by a conditional VAE.')},
-      values=against('halves', PSNR | best | {'agreement': 'agreement'}, 'nearest_row', 'mirror'),
+      values=against('halves', PSNR | best | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'),
     ),
     Cell(
       'small',
@@ -144,7 +144,7 @@ def emoji() -> tuple[Cell, ...]:
       'configs/inpaint.py:emoji',
       chosen=VALIDATION,
       tasks={'emoji_halves': Use('inpaint --n=358', 'Right halves of emoji.')},
-      values=against('emoji_halves', PSNR | best, 'mirror', 'nearest_row'),
+      values=against('emoji_halves', PSNR | best, 'mirror', 'nearest_training_row'),
     ),
     Cell(
       'large',
