@@ -71,7 +71,9 @@ def digits() -> tuple[Cell, ...]:
       'configs/inpaint.py:mnist',
       chosen=VALIDATION,
       tasks={'halves': Use('inpaint --n=1000', 'Right halves by a conditional VAE.')},
-      values=against('halves', PSNR | best | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'),
+      values=against(
+        'halves', PSNR | best | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'
+      ),
     ),
     Cell(
       'small',

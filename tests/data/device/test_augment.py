@@ -215,6 +215,17 @@ def test_frames_of_a_video_share_one_draw():
   assert np.array_equal(result[:, 0], changed(ALL, still[:, 0]))
 
 
+def test_what_moves_in_repeats_the_edge():
+  picture = np.full((200, 9, 9, 1), 255, np.uint8)
+  picture[:, 3:6, 4] = np.arange(3, dtype=np.uint8)[:, None]
+  keys = jax.random.split(jax.random.key(0), 200)
+  moved = np.asarray(augment(Augment(shift=2, edge=True), picture, keys))
+  inner = moved[moved < 255].reshape(200, 3)
+  np.testing.assert_array_equal(inner, np.broadcast_to(np.arange(3), (200, 3)))
+  turned = augment(Augment(rotate=90.0, edge=True), np.full((8, 9, 9, 1), 255, np.uint8), keys[:8])
+  np.testing.assert_array_equal(turned, 255)
+
+
 @pytest.mark.parametrize('channels', [1, 2, 5])
 def test_any_number_of_channels_moves_together(channels):
   settings = Augment(flip=True, pad=1, shift=1, rotate=10.0, cutout=2)
