@@ -150,7 +150,7 @@ def emoji() -> tuple[Cell, ...]:
     ),
     Cell(
       'large',
-      'configs/superres.py:emoji',
+      'configs/superres.py:emoji,lpips',
       chosen=VALIDATION,
       tasks={'large': Use('superres --n=344', 'From 16 to 64 pixels.')},
       values=against('large', SIMILAR, 'bicubic'),
