@@ -43,7 +43,8 @@ def against(name: str, metrics: dict[str, str], *baselines: str) -> dict[str, st
   values = {}
   for metric, heading in metrics.items():
     values[f'{name}.{metric}'] = heading
-    values |= {f'{name}.{metric}.{b}': f'({b.replace("_", " ")})' for b in baselines}
+    unit = '% ' * heading.startswith('%')
+    values |= {f'{name}.{metric}.{b}': f'{unit}({b.replace("_", " ")})' for b in baselines}
   return values
 
 
