@@ -61,8 +61,11 @@ def digits() -> tuple[Cell, ...]:
       tasks={
         'interpolate': Use('interpolate --n=256', 'From one digit to another, through latents.'),
         'complete': Use('inpaint --n=256', 'Right halves by any VAE: latents given the left half.'),
-        'walk': Use('poster --kind=walk --pixels=1200', 'A walk through latent space.'),
-        'morph': Use('morph --walks=9', 'Nine closed walks.'),
+        'manifold': Use(
+          'poster --split=test --n=4 --columns=16 --pixels=960',
+          'The plane of latents through four test pictures, in the corners.',
+        ),
+        'morph': Use('morph --split=test --n=10', 'From one test picture to the next.'),
       },
       values=against('interpolate', {'agreement': 'agreement of the judge'}, 'pixels')
       | against('complete', PSNR | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'),
