@@ -125,7 +125,16 @@ def digits() -> tuple[Cell, ...]:
 
 def shapes() -> tuple[Cell, ...]:
   """The uses of shapes."""
-  fields = {'data.size': '32', 'model.net': 'mlp', 'steps': '8000'}
+  fields = {
+    'data.size': '32',
+    'model.net': 'mlp',
+    'model.widths': '500,500',
+    'model.latents': '6',
+    'batch_size': '256',
+    'hyper.lr': '1e-3',
+    'schedule.lr': 'cosine',
+    'steps': '10000',
+  }
   caption = 'Each latent from -3 to 3, and the factors that it tells.'
   use = {'latents': Use('traverse --latents=6', caption)}
   return (Cell('latents', 'configs/beta_vae.py:shapes,tcvae', fields, chosen=FIRST, tasks=use),)
