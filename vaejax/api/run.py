@@ -1,4 +1,4 @@
-"""A trained run in Python, which encodes, decodes, samples, scores, translates and classifies."""
+"""A trained run in Python: it encodes, decodes, samples, scores, transfers styles, classifies."""
 
 import math
 import warnings
@@ -185,23 +185,15 @@ class Run:
     if name and name not in scores.names(self.method):
       raise UserError(f'a run of {self.config.method} has no {name}, because it has no likelihood')
 
-  def translate(
-    self, images: ArrayLike, style_images: ArrayLike | None = None, **fields: Any
-  ) -> Any:
-    """Returns the content of every image in the style of its style image, [N, H, W, C] float32.
-
-    Without style images, the images are of another domain and are translated to this one, or with
-    reverse=True the other way: the Result of the task, see vaejax/tasks/translate.py.
-    """
-    if style_images is None:
-      return self._task('translate')(images, **fields)
-    rows, n = self._rows('translate', images, fields)
+  def transfer(self, images: ArrayLike, style_images: ArrayLike, **fields: Any) -> np.ndarray:
+    """Returns the content of every image in the style of its style image, [N, H, W, C] float32."""
+    rows, n = self._rows('transfer', images, fields)
     rows['style_image'] = inputs.pixels('style_images', style_images, self.example)
     if len(rows['style_image']) != n:
       raise UserError(
         f'there are {n} images and {len(rows["style_image"])} style images. Use the same number'
       )
-    return self._run('translate', rows, n)
+    return self._run('transfer', rows, n)
 
   def to_image(self, sources: ArrayLike) -> np.ndarray:
     """Returns the image of every source, a picture of another domain [N, h, w, c], for a run that

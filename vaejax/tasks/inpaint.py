@@ -27,7 +27,7 @@ from vaejax.data.readers import pictures as files
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.restoration import fills, how, problem, result, versions
-from vaejax.task_type import Pictures, Progress, Result, Setting
+from vaejax.task_type import Pictures, Progress, Result, Setting, part_of
 
 SETTINGS = {
   'mask': Setting(
@@ -57,7 +57,7 @@ def run(
     given = problem.degrade_rows(kind, image, seed)
   else:
     given = problem.hidden(image, mask, kind)
-  made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.6))
+  made = versions.make(model, way, given, pictures, settings, seed, part_of(progress, 0, 0.6))
   baselines, protocol = {}, {}
   if pictures.split:
     baselines, protocol = fill(image, given.seen, pictures, settings['versions'])
@@ -67,7 +67,7 @@ def run(
     if 1 < rows.sum() < len(rows):
       subsets = {'asymmetric': rows}
       protocol['asymmetric'] = f'mean |x - mirror of x| > {ASYMMETRIC}: {rows.sum()} rows'
-  rest = result.part(progress, 0.6, 1), subsets, protocol
+  rest = part_of(progress, 0.6, 1), subsets, protocol
   shown = given.source[..., :-1]
   return result.make(model, given, made, pictures, shown, baselines, *rest)
 
