@@ -20,6 +20,7 @@ from vaejax.methods import bound, lpips
 from vaejax.methods.limits import objective
 from vaejax.nets import lens, patch, predictor, trunk
 from vaejax.nets.autoencoder import Encoder
+from vaejax.nets.completed import symmetry_loss
 from vaejax.nets.heads import discrete
 from vaejax.objectives.adversarial import LOSSES, fake_loss, generator_loss, real_loss
 from vaejax.types import Example, Latent, Method, Player
@@ -84,7 +85,7 @@ def paired(nets, latents, example, dims=0, share=0.5, perceptual=None, loss='', 
   of a batch. For the other part, a `share`, z is from the prior and the KL is left out: the hybrid
   objective (section 4.3 of the paper), so that predictions without x are trained too. With a critic
   the generator's loss is added with the weight hyper['adversarial'], LPIPS with hyper['lpips'], and
-  with `model.mirror` and a mask predictor.symmetry_loss with SYMMETRY.
+  with `model.mirror` and a mask symmetry_loss with SYMMETRY.
 
   Args:
     nets: 'encoder' of x and s, 'prior' of s (none: N(0, I)), 'decoder' of z and s, and 'critic'.
@@ -138,7 +139,7 @@ def paired(nets, latents, example, dims=0, share=0.5, perceptual=None, loss='', 
     x = batch['image']
     p, kl, v = predictions(v, batch, key, train)
     values = {'recon': -per_example(p.log_prob(x)), 'kl': kl}
-    value = values['recon'] + hyper['beta'] * kl + SYMMETRY * predictor.symmetry_loss(p, x)
+    value = values['recon'] + hyper['beta'] * kl + SYMMETRY * symmetry_loss(p, x)
     if perceptual:
       values['lpips'] = perceptual(p.mean, x)
       value = value + hyper[lpips.WEIGHT] * values['lpips']

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from vaejax.data.device import degrade
+from vaejax.data.device.masks import MASKS
 from vaejax.data.picture_files import decoded
 from vaejax.data.readers import pictures as files
 from vaejax.errors import UserError
@@ -80,13 +80,13 @@ def mask_of(chosen: Any, model: Any) -> tuple[str, np.ndarray | None]:
     return USER, check_mask(np.asarray(chosen), 'the mask', shape)
   trained = how.trained_for(model)
   chosen = chosen or (trained.partition(':')[2] if trained.startswith('mask:') else 'half')
-  if chosen in degrade.MASKS:
+  if chosen in MASKS:
     return f'mask:{chosen}', None
   path = Path(chosen).expanduser()
   if not path.is_file():
     raise UserError(
-      f'mask={chosen!r} is no mask and no file{nearest(chosen, degrade.MASKS)}. Use '
-      f'{", ".join(degrade.MASKS)}, or a picture that is black where pictures are missing'
+      f'mask={chosen!r} is no mask and no file{nearest(chosen, MASKS)}. Use '
+      f'{", ".join(MASKS)}, or a picture that is black where pictures are missing'
     )
   image = decoded(files.decode, path, 1, WHITE)
   white = 1.0 if image.dtype.kind == 'f' else np.iinfo(image.dtype).max
