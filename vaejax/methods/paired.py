@@ -44,10 +44,6 @@ def make(config, example: Example) -> Method:
       'latents of the prior. Set it to laplace'
     )
   choice('model.prior', model.prior, PRIORS)
-  if not 0 <= config.objective.share <= 1:
-    raise UserError(
-      f'objective.share={config.objective.share} is no share of a batch. Use a number from 0 to 1'
-    )
   if adversarial := 'adversarial' in config.hyper:
     choice('objective.critic', config.objective.critic, LOSSES)
   *size, channels = example.fields['image'].shape

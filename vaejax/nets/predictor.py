@@ -124,7 +124,7 @@ def make(model, example: Example, masked: bool) -> Predictor:
   height, width, channels = example.fields['image'].shape
   rows, columns, _ = example.fields['source'].shape
   head = likelihood(model, example)
-  unit = model.stem * 2**model.levels
+  unit = model.stem * 2 ** min(model.levels, 30)  # which divides no size
   if rows % unit or columns % unit or height % rows or height // rows != width / columns:
     raise UserError(
       f'a source of {columns}x{rows} does not fit model.stem={model.stem} and model.levels='
