@@ -57,10 +57,3 @@ def make(
     scores = scoring.scores(made.image, baselines, to, progress, subsets)
     protocol |= scoring.protocol(to, reason)
   return Result(made.image, rows, scores=scores, protocol=protocol)
-
-
-def part(progress: Progress, first: float, last: float) -> Progress:
-  """The progress of a part of a task, which goes from one fraction of the task to another."""
-  total = 1000
-  within = lambda done, of: first + (last - first) * done / max(of, 1)
-  return lambda done, of: progress(int(total * within(done, of)), total)

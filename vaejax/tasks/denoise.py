@@ -19,7 +19,7 @@ import numpy as np
 
 from vaejax.restoration import fills, how, problem, result, versions
 from vaejax.restoration.problem import Problem
-from vaejax.task_type import Pictures, Progress, Result, Setting
+from vaejax.task_type import Pictures, Progress, Result, Setting, part_of
 
 SETTINGS = {
   'noise': Setting(
@@ -46,11 +46,11 @@ def run(
     given = problem.degrade_rows(kind, pictures.image, seed)
   else:
     given = Problem(kind, pictures.image)
-  made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.6))
+  made = versions.make(model, way, given, pictures, settings, seed, part_of(progress, 0, 0.6))
   baselines, protocol = {}, {}
   if pictures.split:
     baselines, protocol = filtered(given, pictures, seed)
-  rest = result.part(progress, 0.6, 1), {}, protocol
+  rest = part_of(progress, 0.6, 1), {}, protocol
   return result.make(model, given, made, pictures, given.source, baselines, *rest)
 
 
