@@ -24,7 +24,7 @@ def test_the_verb_writes_versions_and_scores(copied, without_lpips):
   assert np.load(copied / 'tasks' / 'superres.npy').shape == (5, 2, 8, 8, 1)
   saved = json.loads((copied / 'tasks' / 'superres.json').read_text())
   assert {'psnr', 'ssim', 'best_of_2_psnr'} <= set(saved['scores'])
-  assert set(saved['scores']['psnr']['baselines']) == {'bicubic', 'repeated_pixels'}
+  assert set(saved['scores']['psnr']['baselines']) == {'bicubic', 'repeated pixels'}
   assert saved['protocol']['source'] == 'small:2' and saved['protocol']['filter'] == 'box'
   assert saved['protocol']['observation_scale'] > 0
 

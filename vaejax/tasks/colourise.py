@@ -53,7 +53,7 @@ def run(
     given = Problem(KIND, pictures.fields['source'])
   made = versions.make(model, way, given, pictures, settings, seed, part_of(progress, 0, 0.6))
   grey = np.repeat(given.source, 3, axis=-1)
-  baselines = {'grey': grey, 'mean_colour': mean_colour(given.source, pictures)}
+  baselines = {'grey': grey, 'mean colour': mean_colour(given.source, pictures)}
   baselines = baselines if pictures.split else {}
   rest = part_of(progress, 0.6, 1), {}, {'grey': 'luma of Rec. 601'}
   return result.make(model, given, made, pictures, grey, baselines, *rest)

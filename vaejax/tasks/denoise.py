@@ -69,11 +69,11 @@ def filters() -> dict[str, tuple[Callable, tuple]]:
   from scipy.ndimage import gaussian_filter, median_filter
 
   result = {
-    'gaussian_filter': (lambda x, sigma: gaussian_filter(x, (0, sigma, sigma, 0)), SIGMAS),
-    'median_filter': (lambda x, side: median_filter(x, (1, side, side, 1)), SIDES),
+    'gaussian filter': (lambda x, sigma: gaussian_filter(x, (0, sigma, sigma, 0)), SIGMAS),
+    'median filter': (lambda x, side: median_filter(x, (1, side, side, 1)), SIDES),
   }
   if fills.has_skimage():
-    result['total_variation'] = total_variation, WEIGHTS
+    result['total variation'] = total_variation, WEIGHTS
   return result
 
 
@@ -95,6 +95,6 @@ def filtered(
     best = min(choices, key=lambda choice, f=function: np.square(f(noisy, choice) - clean).mean())
     baselines[name] = np.clip(function(given.source, best), 0, 1).astype(np.float32)
     protocol[name] = best
-  if 'total_variation' not in baselines:
+  if 'total variation' not in baselines:
     protocol['without_total_variation'] = f'it needs scikit-image: {fills.EXTRA}'
   return baselines, {**protocol, 'filters_chosen_on': f'{len(clean)} training rows'}

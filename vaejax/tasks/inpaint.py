@@ -122,9 +122,9 @@ def fill(
       yield part
 
   found, mean = fills.nearest(image, seen, counted(), count)
-  baselines = {'training_mean': fills.paste(image, seen, mean), 'nearest_training_row': found}
+  baselines = {'training mean': fills.paste(image, seen, mean), 'nearest training row': found}
   protocol = {
-    'nearest_training_row': f'of {size[0]:,} training rows, by squared error of the seen part'
+    'nearest training row': f'of {size[0]:,} training rows, by squared error of the seen part'
   }
   mirrored = fills.mirror(image, seen)
   if mirrored is not None:

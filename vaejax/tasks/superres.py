@@ -61,7 +61,7 @@ def run(
     given = Problem(kind, pictures.fields['source'])
   made = versions.make(model, way, given, pictures, settings, seed, part_of(progress, 0, 0.5))
   baselines = enlarged(given, model)
-  shown = baselines['repeated_pixels']
+  shown = baselines['repeated pixels']
   protocol = {'filter': degrade.parse(kind).filter}
   rest = part_of(progress, 0.5, 1), {}, protocol
   return result.make(model, given, made, pictures, shown, baselines, *rest)
@@ -73,4 +73,4 @@ def enlarged(given: Problem, model: Any) -> dict[str, np.ndarray]:
   *_, bicubic = problem.maps(spec, model.example)
   repeated = problem.repeat_pixels(jnp.asarray(given.source), spec.value)
   cubic = np.clip(bicubic(jnp.asarray(given.source)), 0, 1)
-  return {'bicubic': cubic, 'repeated_pixels': np.asarray(repeated)}
+  return {'bicubic': cubic, 'repeated pixels': np.asarray(repeated)}
