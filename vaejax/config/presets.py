@@ -169,7 +169,7 @@ def predictor(config: ConfigDict, words: Any, source: str, size: int = 0) -> Non
   # The part of a batch whose latents are from the prior, see methods/paired.py.
   config.objective = {'share': 0.5}
   if 'lpips' in words.options:
-    add_lpips(config, 2e4)
+    add_lpips(config, 4e4)
     config.objective.lpips_size = 64  # as translations are scored
   if 'adversarial' in words.options:
     config.hyper.update({'lr_critic': 5e-4, 'adversarial': 30.0})
