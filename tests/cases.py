@@ -30,7 +30,8 @@ SETTINGS |= {
   f'source, {system}': (f'source:{system}', {})
   for system in ('conv28', 'shared_mlp', 'conv32', 'style')
 }
-SETTINGS['superres'] = 'superres:adversarial', {}
+SETTINGS['superres'] = 'superres:adversarial', {'model.critic.channels': '8,8'}
+SETTINGS['imagenet'] = 'imagenet', {'data.size': '8'}
 SETTINGS |= {
   'gan, wasserstein': ('gan:wasserstein', {}),
   'gan, hinge, conditional': ('gan:hinge,conditional', {}),
@@ -63,6 +64,14 @@ SETTINGS |= {
 # One game of one player and one of two in seconds; all the others in the slow tests.
 DEFAULT = ('vae', 'gan')
 CASES = [pytest.param(id, marks=[] if id in DEFAULT else pytest.mark.slow) for id in SETTINGS]
+# Under SGD as members of sweeps and on several devices, others have shown their nets and losses.
+SHOWN = {
+  'source, conv28',
+  'source, shared_mlp',
+  'source, conv32',
+  'source, style',
+  'iwae, conditional',
+}
 # Which nets have statistics, as batch normalisation has; those of all other cases have none.
 STATISTICS = {
   'gan': {'generator'},
