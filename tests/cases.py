@@ -65,13 +65,8 @@ SETTINGS |= {
 DEFAULT = ('vae', 'gan')
 CASES = [pytest.param(id, marks=[] if id in DEFAULT else pytest.mark.slow) for id in SETTINGS]
 # Under SGD as members of sweeps and on several devices, others have shown their nets and losses.
-SHOWN = {
-  'source, conv28',
-  'source, shared_mlp',
-  'source, conv32',
-  'source, style',
-  'iwae, conditional',
-}
+SHOWN = {f'source, {system}' for system in ('conv28', 'shared_mlp', 'conv32', 'style')}
+SHOWN |= {'iwae, conditional'}
 # Which nets have statistics, as batch normalisation has; those of all other cases have none.
 STATISTICS = {
   'gan': {'generator'},
