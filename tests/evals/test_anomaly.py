@@ -32,7 +32,7 @@ class Case:
     self.method = factory.make_method(self.config, sources.example(self.config.data, rows))
     source = sources.test(self.config.data, rows)
     self.example = source.example
-    state = factory.initial_state(self.method, self.config, self.example)
+    state = jax.jit(lambda: factory.initial_state(self.method, self.config, self.example))()
     self.variables, self.hyper = state.variables, state.hyper
     self.batch = source.rows(next(source.blocks(ROWS)), jnp.arange(ROWS))
 

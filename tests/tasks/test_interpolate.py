@@ -58,7 +58,7 @@ def test_each_half_of_a_path_has_the_conditions_of_its_end():
 
 
 def test_levels_of_a_hierarchy_and_content_with_style_are_interpolated():
-  for words in ('iwae:two', 'style'):
+  for words in ('iwae:two', 'style:model.channels=4,model.style.channels=4'):
     run = small(words)
     x = pictures(run, 2).image
     frames = run.interpolate(x, steps=3, path='spherical').images
