@@ -45,7 +45,7 @@ class Case:
     return values(self.eval(), self.variables, self.hyper | (hyper or {}), test=batch)
 
   def expected(self, is_outlier, mask=None):
-    of_rows = scores.make(self.method, 2, 3)(self.variables, self.batch)
+    of_rows = jax.jit(scores.make(self.method, 2, 3))(self.variables, self.batch)
     kept = np.ones(ROWS, bool) if mask is None else np.asarray(mask) > 0
     flag = np.asarray(is_outlier)
     result = {}

@@ -213,7 +213,7 @@ def small_disk(tmp_path):
 
 
 # From a disk that has no room for config.json to one that has, but for two checkpoints.
-SIZES = [4, 40, 200, 300, 400, 480]
+SIZES = [4, 40, 300, 480]
 
 
 @pytest.mark.slow
