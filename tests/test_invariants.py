@@ -10,18 +10,18 @@ import pytest
 from cases import (
   CASES,
   CONSTANT,
-  DEFAULT,
   SHOWN,
   STATISTICS,
   assert_identical,
   build,
+  compiler,
   examples,
   first_batch,
   flat,
   identical,
   run,
 )
-from chunks import averaged_chunk, jit_as_users
+from chunks import averaged_chunk
 
 from vaejax import latent
 from vaejax.core import factory, sharding
@@ -297,7 +297,6 @@ STEPS, RATE, TOLERANCE = 3, 1e-4, 2e-6
 class Plain(NamedTuple):
   """The case under SGD: its step and two members, seeds and hyper-parameters of their own."""
 
-  jit: Any  # as users compile in the default cases; with half of the cost in the others
   step: Any
   members: list[State]
   after: list[State]
@@ -307,7 +306,6 @@ class Plain(NamedTuple):
 def plain(case):
   if case.id in SHOWN:
     pytest.skip('shown by another config with such a net or objective')
-  jit = jit_as_users if case.id in DEFAULT else jax.jit
   sgd, config = optax.sgd(1.0), case.config
   players = tuple(player._replace(tx=sgd) for player in case.method.players)
   rates = {player.lr for player in players}
@@ -321,7 +319,7 @@ def plain(case):
     return state.replace(opt={player.name: sgd.init({}) for player in players})
 
   (buffer, _), *_ = case.source.buffers(0, STEPS)
-  chunk = jit(averaged_chunk(step, case.source.draw))
+  chunk = compiler(case.id)(averaged_chunk(step, case.source.draw))
   train = lambda state: chunk(state, buffer, np.int32(STEPS))[0]
   far = lambda a, b: np.abs(flat(a.variables.params) - flat(b.variables.params)).max()
   # The step of a loss that is steep, as a sum over pixels is, or of one that is flat.
@@ -332,7 +330,7 @@ def plain(case):
   for one, other in zip(members, after, strict=True):
     # Far more than the tolerance below: what is compared is the training.
     assert 1000 * TOLERANCE < far(one, other) < 1
-  return Plain(jit, step, members, after)
+  return Plain(step, members, after)
 
 
 def assert_close(a: State, b: State, atol=TOLERANCE):
@@ -348,7 +346,7 @@ def test_members_of_a_sweep_are_the_single_runs(case, plain):
   batches = jax.jit(draw)(buffer, stack.key, stack.step)
   one, other = batches[case.source.example.data]
   assert (one != other).any()  # an order of its own for each
-  after, metrics = plain.jit(averaged_chunk(step, draw))(stack, buffer, np.int32(STEPS))
+  after, metrics = compiler(case.id)(averaged_chunk(step, draw))(stack, buffer, np.int32(STEPS))
   assert all(value.shape == (2,) for value in metrics.values())
   for number, state in enumerate(plain.members):
     batch = jax.jit(case.source.draw)(buffer, state.key, state.step)
@@ -367,7 +365,7 @@ def test_eight_devices_are_one(case, plain):
   leave_out, n = left_out.FIELD in case.config.hyper, examples(case.config, case.method)
   source = sources.train(case.config.data, case.rows, n, case.config.seed, put, leave_out)
   (buffer, _), *_ = source.buffers(0, STEPS)
-  chunk = plain.jit(averaged_chunk(plain.step, sharding.shard_draw(mesh, source)))
+  chunk = compiler(case.id)(averaged_chunk(plain.step, sharding.shard_draw(mesh, source)))
   after, _ = chunk(put(plain.members[0]), buffer, np.int32(STEPS))
   assert all(leaf.sharding.is_fully_replicated for leaf in jax.tree.leaves(after.variables))
   assert_close(after, plain.after[0])
@@ -385,7 +383,7 @@ def test_a_sweep_over_eight_devices_is_its_single_runs(case, plain):
   stack = jax.tree.map(lambda *x: jnp.stack(x), *plain.members)
   stack = jax.device_put(stack, jax.tree.map(sharding.state_sharding(mesh, stacked=True), stack))
   (buffer, _), *_ = case.source.buffers(0, STEPS)
-  after, _ = plain.jit(averaged_chunk(step, draw))(
+  after, _ = compiler(case.id)(averaged_chunk(step, draw))(
     stack, sharding.MeshPlacement(mesh)(buffer), np.int32(STEPS)
   )
   kernel = jax.tree.leaves(after.variables)[0]
