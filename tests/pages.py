@@ -145,6 +145,7 @@ def arguments(words: list[str], number: int) -> list[str]:
 # Cells of tables whose others differ in settings that tests/configs checks, or in the objective,
 # which the tests of invariants train.
 FEW = {
+  'iwae': 'vae-1,iwae-5-two',
   'disentangle': 'vae,factor-vae',
   'm2': 'ours',
   'pacgan': 'grid-2',
