@@ -1,6 +1,6 @@
 """Super-resolution: a picture of 2 or 4 times the size, by a conditional VAE (methods/paired.py).
 
-  python launch.py train --config=configs/superres.py:emoji --workdir=runs/sr --data_dir=DIR
+  python launch.py train --config=configs/superres.py:emoji,lpips --workdir=runs/sr --data_dir=DIR
   python launch.py train --config=configs/superres.py:mnist --workdir=runs/sr7 --data_dir=DIR
   python launch.py superres --workdir=runs/sr
 
@@ -24,6 +24,8 @@ def get_config(arg=''):
   config = base('paired', {'lr': 1e-3, 'beta': 1.0})
   small = dict(words.settings).get('small', '2' if words.dataset == 'digits' else '4')
   presets.predictor(config, words, f'small:{small}', size=64)
+  if 'lpips' in words.options:
+    config.hyper.lpips = 1e5  # 64 pixels a side have four times the nats of 32
   if words.dataset == 'emoji':
     config.data.only = 'google'
     config.steps = 4000

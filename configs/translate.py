@@ -18,8 +18,9 @@ from vaejax.config.base import base
 from vaejax.config.words import finish, parse_words
 
 OWN = 'from', 'to', 'style'
-# The same change of colours of both pictures.
-JITTER = {'hue': 0.3, 'brightness': 0.2, 'contrast': 0.2, 'saturation': 0.3}
+# The same change of both pictures; emoji have a plain edge.
+COLOURS = {'hue': 0.3, 'brightness': 0.2, 'contrast': 0.2, 'saturation': 0.3}
+MOVES = {'shift': 3, 'rotate': 10.0, 'edge': True}
 DESIGNERS = {'from': 'google', 'to': 'twitter'}
 
 
@@ -31,7 +32,7 @@ def get_config(arg=''):
   presets.predictor(config, words, source_of(words, given), size=32)
   if words.dataset == 'emoji':
     config.model.width, config.steps = 48, 3500
-    config.data.augment.update(JITTER)
+    config.data.augment.update(COLOURS | MOVES)
   return finish(config, words._replace(settings=rest), presets.TINY_PREDICTOR)
 
 

@@ -43,7 +43,8 @@ def against(name: str, metrics: dict[str, str], *baselines: str) -> dict[str, st
   values = {}
   for metric, heading in metrics.items():
     values[f'{name}.{metric}'] = heading
-    values |= {f'{name}.{metric}.{b}': f'({b.replace("_", " ")})' for b in baselines}
+    unit = '% ' * heading.startswith('%')
+    values |= {f'{name}.{metric}.{b}': f'{unit}({b.replace("_", " ")})' for b in baselines}
   return values
 
 
@@ -60,18 +61,23 @@ def digits() -> tuple[Cell, ...]:
       tasks={
         'interpolate': Use('interpolate --n=256', 'From one digit to another, through latents.'),
         'complete': Use('inpaint --n=256', 'Right halves by any VAE: latents given the left half.'),
-        'walk': Use('poster --kind=walk --pixels=1200', 'A walk through latent space.'),
-        'morph': Use('morph --walks=9', 'Nine closed walks.'),
+        'manifold': Use(
+          'poster --split=test --n=4 --columns=16 --pixels=960',
+          'The plane of latents through four test pictures, in the corners.',
+        ),
+        'morph': Use('morph --split=test --n=10', 'From one test picture to the next.'),
       },
       values=against('interpolate', {'agreement': 'agreement of the judge'}, 'pixels')
-      | against('complete', PSNR | {'agreement': 'agreement'}, 'nearest_row', 'mirror'),
+      | against('complete', PSNR | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'),
     ),
     Cell(
       'halves',
       'configs/inpaint.py:mnist',
       chosen=VALIDATION,
       tasks={'halves': Use('inpaint --n=1000', 'Right halves by a conditional VAE.')},
-      values=against('halves', PSNR | best | {'agreement': 'agreement'}, 'nearest_row', 'mirror'),
+      values=against(
+        'halves', PSNR | best | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'
+      ),
     ),
     Cell(
       'small',
@@ -144,11 +150,11 @@ def emoji() -> tuple[Cell, ...]:
       'configs/inpaint.py:emoji',
       chosen=VALIDATION,
       tasks={'emoji_halves': Use('inpaint --n=358', 'Right halves of emoji.')},
-      values=against('emoji_halves', PSNR | best, 'mirror', 'nearest_row'),
+      values=against('emoji_halves', PSNR | best, 'mirror', 'nearest_training_row'),
     ),
     Cell(
       'large',
-      'configs/superres.py:emoji',
+      'configs/superres.py:emoji,lpips',
       chosen=VALIDATION,
       tasks={'large': Use('superres --n=344', 'From 16 to 64 pixels.')},
       values=against('large', SIMILAR, 'bicubic'),

@@ -67,6 +67,7 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
         'hue': 0.0,
         'cutout': 0,  # side of a square that is blanked
         'mutate': 0.0,  # probability that an element is replaced by a random value
+        'edge': False,  # what moves in from outside repeats the edge, instead of zeros
       },
       # What each image is to be predicted from, '': nothing, see vaejax/data/device/degrade.py.
       'source': '',

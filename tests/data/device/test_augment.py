@@ -200,7 +200,7 @@ def test_a_row_depends_on_its_own_key_alone():
   assert np.array_equal(stack[1], changed(ALL, image, seed=1))
 
 
-@pytest.mark.parametrize('name', [n for n in Augment._fields if n != 'centre'])
+@pytest.mark.parametrize('name', [n for n in Augment._fields if n not in ('edge', 'centre')])
 def test_each_change_draws_for_each_row(name):
   settings = ALL._replace(mutate=0.1)
   result = changed(Augment(**{name: getattr(settings, name)}), same(40, (12, 12, 3)))
@@ -213,6 +213,17 @@ def test_frames_of_a_video_share_one_draw():
   assert result.shape == (4, 5, 9, 9, 3)
   assert (result == result[:, :1]).all()
   assert np.array_equal(result[:, 0], changed(ALL, still[:, 0]))
+
+
+def test_what_moves_in_repeats_the_edge():
+  picture = np.full((200, 9, 9, 1), 255, np.uint8)
+  picture[:, 3:6, 4] = np.arange(3, dtype=np.uint8)[:, None]
+  keys = jax.random.split(jax.random.key(0), 200)
+  moved = np.asarray(augment(Augment(shift=2, edge=True), picture, keys))
+  inner = moved[moved < 255].reshape(200, 3)
+  np.testing.assert_array_equal(inner, np.broadcast_to(np.arange(3), (200, 3)))
+  turned = augment(Augment(rotate=90.0, edge=True), np.full((8, 9, 9, 1), 255, np.uint8), keys[:8])
+  np.testing.assert_array_equal(turned, 255)
 
 
 @pytest.mark.parametrize('channels', [1, 2, 5])

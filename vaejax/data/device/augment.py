@@ -30,6 +30,7 @@ class Augment(NamedTuple):
     hue: largest change of the hue, each way, in turns of the colour circle.
     cutout: side of a square that is set to zero.
     mutate: probability with which an element is replaced by a uniform one.
+    edge: what moves in from outside repeats the pixels at the edge, instead of zeros.
     centre: take the crop's centre and draw nothing, as evaluation does.
   """
 
@@ -44,6 +45,7 @@ class Augment(NamedTuple):
   hue: float = 0.0
   cutout: int = 0
   mutate: float = 0.0
+  edge: bool = False
   centre: bool = False
 
   @property
@@ -55,7 +57,7 @@ class Augment(NamedTuple):
   @property
   def only_flips(self) -> bool:
     """Whether nothing but flips is on."""
-    return self == Augment(flip=self.flip)
+    return self == Augment(flip=self.flip, edge=self.edge)
 
 
 NONE = Augment()
@@ -119,7 +121,7 @@ def augment(settings: Augment, image: jax.Array, keys: jax.Array, levels: int = 
   """Rows [N, (T,) H, W, C] with the changes that are on, one draw for each row.
 
   The order is crop, flip, rotate, shift, colour, cutout, mutate. What moves in from outside is
-  zero.
+  zero, or repeats the edge.
 
   Args:
     image: uint8 with `levels` evenly spaced values from 0 to 255, or float32 of any range.
@@ -135,15 +137,15 @@ def augment(settings: Augment, image: jax.Array, keys: jax.Array, levels: int = 
   fold = lambda number: jax.vmap(jax.random.fold_in, (0, None))(keys, number)
   draws = lambda number, count: uniform(fold(number), count)
   if settings.crop or settings.pad:
-    image = random_crop(image, settings.pad, settings.crop, draws(CROP, 2))
+    image = random_crop(image, settings.pad, settings.crop, draws(CROP, 2), settings.edge)
   if settings.flip:
     image = flip(image, fold(FLIP))
   if settings.rotate:
     angle = settings.rotate * (2 * draws(ROTATE, 1)[:, 0] - 1)
-    image = round_to(rotate(image.astype(jnp.float32), angle), image.dtype, levels)
+    image = round_to(rotate(image.astype(jnp.float32), angle, settings.edge), image.dtype, levels)
   if settings.shift:
     # A shift is a crop of the padded image, back to its size.
-    image = random_crop(image, settings.shift, 0, draws(SHIFT, 2))
+    image = random_crop(image, settings.shift, 0, draws(SHIFT, 2), settings.edge)
   if settings.colour:
     coloured = jitter(image.astype(jnp.float32) / 255, 2 * draws(COLOUR, 4) - 1, **settings.colour)
     image = round_to(coloured * 255, image.dtype, levels)
@@ -195,28 +197,32 @@ def centre_crop(image: jax.Array, side: int) -> jax.Array:
   return image[..., top : top + side, left : left + side, :]
 
 
-def random_crop(image: jax.Array, pad: int, side: int, draws: jax.Array) -> jax.Array:
-  """Crops of `side` (0: the size before padding) from images [N, ..., H, W, C] padded with zeros,
-  at positions from uniform draws [N, 2]."""
+def random_crop(
+  image: jax.Array, pad: int, side: int, draws: jax.Array, edge: bool = False
+) -> jax.Array:
+  """Crops of `side` (0: the size before padding) from images [N, ..., H, W, C] padded with zeros or
+  the pixels at the edge, at positions from uniform draws [N, 2]."""
   height, width = (side or n for n in image.shape[-3:-1])
-  image = jnp.pad(image, [(0, 0)] * (image.ndim - 3) + [(pad, pad), (pad, pad), (0, 0)])
+  widths = [(0, 0)] * (image.ndim - 3) + [(pad, pad), (pad, pad), (0, 0)]
+  image = jnp.pad(image, widths, mode='edge' if edge else 'constant')
   places = np.array([image.shape[-3] - height + 1, image.shape[-2] - width + 1], np.float32)
   top, left = (draws * places).astype(jnp.int32).T
   return window(image, top, left, height, width)
 
 
-def rotate(image: jax.Array, degrees: jax.Array) -> jax.Array:
+def rotate(image: jax.Array, degrees: jax.Array, edge: bool = False) -> jax.Array:
   """Float32 images [N, ..., H, W, C] turned counter-clockwise around their centre by degrees [N],
-  with bilinear interpolation and zeros from outside."""
+  with bilinear interpolation, and zeros or the pixels at the edge from outside."""
   height, width = image.shape[-3:-1]
   y, x = jnp.mgrid[:height, :width]
   y, x = y - (height - 1) / 2, x - (width - 1) / 2
+  mode = 'nearest' if edge else 'constant'
 
   def turn(row, angle):
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     source = [cos * y + sin * x + (height - 1) / 2, cos * x - sin * y + (width - 1) / 2]
     planes = jnp.moveaxis(row, (-3, -2), (-2, -1)).reshape(-1, height, width)
-    planes = jax.vmap(lambda plane: map_coordinates(plane, source, order=1))(planes)
+    planes = jax.vmap(lambda plane: map_coordinates(plane, source, order=1, mode=mode))(planes)
     return jnp.moveaxis(
       planes.reshape(*row.shape[:-3], row.shape[-1], height, width), (-2, -1), (-3, -2)
     )
