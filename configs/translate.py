@@ -16,6 +16,7 @@ to=B, style=NAME, back, lpips, adversarial (a critic of patches), smoke, key=val
 from vaejax.config import presets
 from vaejax.config.base import base
 from vaejax.config.words import finish, parse_words
+from vaejax.errors import UserError
 
 OWN = 'from', 'to', 'style'
 # The same change of both pictures; emoji have a plain edge.
@@ -28,6 +29,10 @@ def get_config(arg=''):
   words = parse_words(arg, dataset='digits', options=('back', 'lpips', 'adversarial'))
   config = base('paired', {'lr': 1e-3, 'beta': 1.0})
   given = {key: value for key, value in words.settings if key in OWN}
+  if 'style' in given and len(given) > 1:
+    raise UserError('style=NAME and from=A,to=B exclude each other. Use one of them')
+  if presets.is_drawing(words.dataset) and given.keys() - {'style'}:
+    raise UserError(f'{words.dataset} has no domains for from=A,to=B. Use style=NAME')
   rest = tuple(setting for setting in words.settings if setting[0] not in OWN)
   presets.predictor(config, words, source_of(words, given), size=32)
   if words.dataset == 'emoji':

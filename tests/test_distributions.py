@@ -12,7 +12,6 @@ from vaejax.distributions import (
   Categorical,
   DiscretisedLogistic,
   Gaussian,
-  Known,
   Laplace,
   kl,
   per_example,
@@ -386,14 +385,3 @@ def test_softplus_and_all_its_derivatives_are_right_at_zero_too():
       f, slope = jax.vmap(f), jax.vmap(jax.grad(f))
       differences = (f(at + step) - f(at - step)) / (2 * step)
       np.testing.assert_allclose(slope(at), differences, atol=1e-8)
-
-
-def test_what_is_known_is_certain():
-  x, known = jnp.array([[0.3, 0.1]]), jnp.array([[True, False]])
-  inner = Gaussian(jnp.array([[5.0, 2.0]]), jnp.zeros((1, 2)))
-  p = Known(inner, x, known)
-  np.testing.assert_array_equal(p.mean, np.float32([[0.3, 2.0]]))
-  drawn = jax.vmap(p.sample)(jax.random.split(jax.random.key(0), 100))
-  assert (drawn[:, 0, 0] == x[0, 0]).all() and np.std(drawn[:, 0, 1]) > 0.5
-  # The density of the rest, given what is known.
-  np.testing.assert_allclose(p.total_log_prob(x), stats.norm(2, 1).logpdf([0.1]), rtol=1e-6)

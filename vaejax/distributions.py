@@ -153,28 +153,6 @@ class InUnits:
 
 
 @distribution
-class Known:
-  """A distribution of x of which some elements are known: those are certain, with log_prob 0.
-
-  x: the known values, [B, ...]. known: where they are, bool [B, ...].
-  """
-
-  inner: Any
-  x: jax.Array
-  known: jax.Array
-
-  @property
-  def mean(self):
-    return jnp.where(self.known, self.x, self.inner.mean)
-
-  def sample(self, key):
-    return jnp.where(self.known, self.x, self.inner.sample(key))
-
-  def log_prob(self, x):
-    return jnp.where(self.known, 0.0, self.inner.log_prob(x))
-
-
-@distribution
 class DiscretisedLogistic:
   """A logistic distribution discretised to `levels` equal bins, centred on `low` to `high`. The
   outer bins include the tails (PixelCNN++, Salimans et al. 2017, arXiv:1701.05517, section 2.1)."""

@@ -16,6 +16,13 @@ EMPTY = MappingProxyType({})
 Progress = Callable[[int, int], None]  # (done, total)
 
 
+def part_of(progress: Progress, first: float, last: float) -> Progress:
+  """The progress of a part of a task, which goes from one fraction of the task to another."""
+  total = 1000
+  within = lambda done, of: first + (last - first) * done / max(of, 1)
+  return lambda done, of: progress(int(total * within(done, of)), total)
+
+
 class Setting(NamedTuple):
   """A setting of a task: a flag of its verb, and an argument of its method.
 
@@ -84,11 +91,14 @@ class Score(NamedTuple):
     ours: of each picture, [N], or an Estimate.
     baselines: {name: the same of a baseline}. The differences of arrays are paired.
     better: 'higher' or 'lower'.
+    differences: {name: the Estimate of ours minus that baseline's value}, for Estimates of the same
+      pictures; without one, two Estimates are treated as independent.
   """
 
   ours: Any
   baselines: Mapping[str, Any]
   better: str = 'higher'
+  differences: Mapping[str, Estimate] = EMPTY
 
   def to_json(self) -> dict:
     """The value with its error, and the differences to all baselines. `baseline` is the strongest
@@ -96,7 +106,9 @@ class Score(NamedTuple):
     result = {**of(self.ours).to_json(), 'n': count(self.ours), 'better': self.better}
     every = {}
     for name, values in self.baselines.items():
-      if isinstance(self.ours, Estimate) or isinstance(values, Estimate):
+      if name in self.differences:
+        difference = self.differences[name]
+      elif isinstance(self.ours, Estimate) or isinstance(values, Estimate):
         a, b = of(self.ours), of(values)
         known = a.error is not None and b.error is not None
         error = float(np.hypot(a.error, b.error)) if known else None

@@ -126,7 +126,7 @@ class Method(NamedTuple):
     pooled: ({name: [N, ...]} of all examples, hyper) -> {name: [N]}: the final metrics, if some
       depend on means over the whole split. None: those of `metrics` are final.
     predict: {name: (variables, batch, key) -> Batch}: 'encode', 'decode', 'reconstruct',
-      'criticise', 'translate' (an 'image' in the style of a 'style_image'), 'to_image' (the 'image'
+      'criticise', 'transfer' (an 'image' in the style of a 'style_image'), 'to_image' (the 'image'
       of a 'source'), 'to_source' (the 'source' of an 'image'), and 'log_weight':
       log p(x, z) - log q(z|x) in nats for one draw of z, [B].
     dims: number of discrete values in an example, for bits per dimension; 0 if the likelihood is a

@@ -44,7 +44,7 @@ def against(name: str, metrics: dict[str, str], *baselines: str) -> dict[str, st
   for metric, heading in metrics.items():
     values[f'{name}.{metric}'] = heading
     unit = '% ' * heading.startswith('%')
-    values |= {f'{name}.{metric}.{b}': f'{unit}({b.replace("_", " ")})' for b in baselines}
+    values |= {f'{name}.{metric}.{b}': f'{unit}({b})' for b in baselines}
   return values
 
 
@@ -68,7 +68,7 @@ def digits() -> tuple[Cell, ...]:
         'morph': Use('morph --split=test --n=10', 'From one test picture to the next.'),
       },
       values=against('interpolate', {'agreement': 'agreement of the judge'}, 'pixels')
-      | against('complete', PSNR | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'),
+      | against('complete', PSNR | {'agreement': 'agreement'}, 'nearest training row', 'mirror'),
     ),
     Cell(
       'halves',
@@ -76,7 +76,7 @@ def digits() -> tuple[Cell, ...]:
       chosen=VALIDATION,
       tasks={'halves': Use('inpaint --n=1000', 'Right halves by a conditional VAE.')},
       values=against(
-        'halves', PSNR | best | {'agreement': 'agreement'}, 'nearest_training_row', 'mirror'
+        'halves', PSNR | best | {'agreement': 'agreement'}, 'nearest training row', 'mirror'
       ),
     ),
     Cell(
@@ -91,7 +91,7 @@ def digits() -> tuple[Cell, ...]:
       'configs/denoise.py:mnist',
       chosen=DEFAULT,
       tasks={'noise': Use('denoise --n=1000', 'Noise removed.')},
-      values=against('noise', SIMILAR, 'noisy', 'total_variation'),
+      values=against('noise', SIMILAR, 'noisy', 'total variation'),
     ),
     Cell(
       'by_class',
@@ -125,7 +125,16 @@ def digits() -> tuple[Cell, ...]:
 
 def shapes() -> tuple[Cell, ...]:
   """The uses of shapes."""
-  fields = {'data.size': '32', 'model.net': 'mlp', 'steps': '8000'}
+  fields = {
+    'data.size': '32',
+    'model.net': 'mlp',
+    'model.widths': '500,500',
+    'model.latents': '6',
+    'batch_size': '256',
+    'hyper.lr': '1e-3',
+    'schedule.lr': 'cosine',
+    'steps': '10000',
+  }
   caption = 'Each latent from -3 to 3, and the factors that it tells.'
   use = {'latents': Use('traverse --latents=6', caption)}
   return (Cell('latents', 'configs/beta_vae.py:shapes,tcvae', fields, chosen=FIRST, tasks=use),)
@@ -150,7 +159,7 @@ def emoji() -> tuple[Cell, ...]:
       'configs/inpaint.py:emoji',
       chosen=VALIDATION,
       tasks={'emoji_halves': Use('inpaint --n=358', 'Right halves of emoji.')},
-      values=against('emoji_halves', PSNR | best, 'mirror', 'nearest_training_row'),
+      values=against('emoji_halves', PSNR | best, 'mirror', 'nearest training row'),
     ),
     Cell(
       'large',
@@ -178,7 +187,7 @@ def emoji() -> tuple[Cell, ...]:
       'configs/colourise.py:emoji',
       chosen=DEFAULT,
       tasks={'colours': Use('colourise --n=344', 'Grey emoji in colour, in several versions.')},
-      values=against('colours', SIMILAR, 'grey', 'mean_colour'),
+      values=against('colours', SIMILAR, 'grey', 'mean colour'),
     ),
   )
 

@@ -252,14 +252,14 @@ def test_log_prob_of_a_binary_run_needs_binary_images():
 
 
 @pytest.mark.slow
-def test_translate():
+def test_transfer():
   run = untrained('style')
   x = np.random.default_rng(0).random((3, *run.example.fields['image'].shape), np.float32)
-  found = run.translate(x, x[::-1])
+  found = run.transfer(x, x[::-1])
   assert found.shape == x.shape and 0 <= found.min() <= found.max() <= 1
-  assert np.abs(found - run.translate(x, x)).max() > 1e-5
+  assert np.abs(found - run.transfer(x, x)).max() > 1e-5
   with pytest.raises(vaejax.UserError, match='3 images and 2 style images'):
-    run.translate(x, x[:2])
+    run.transfer(x, x[:2])
 
 
 @pytest.mark.slow

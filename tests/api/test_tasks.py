@@ -101,6 +101,16 @@ def test_scores_are_beside_the_picture_if_the_run_cannot_be_written(blend, copie
   assert 'error' in json.loads((tmp_path / 'blend.json').read_text())['scores']
 
 
+def test_scores_do_not_outlive_the_outputs_that_they_are_of(blend, copied, tmp_path):
+  picture(tmp_path / 'p' / 'a.png', 8, 8)
+  scores, inputs = copied / 'tasks' / 'blend.json', f'--inputs={tmp_path / "p"}'
+  assert main(['blend', f'--workdir={copied}', '--n=2']) == 0
+  assert main(['blend', f'--workdir={copied}', inputs, f'--out={tmp_path / "x.png"}']) == 0
+  assert scores.is_file()  # that is of the picture beside it
+  assert main(['blend', f'--workdir={copied}', inputs]) == 0
+  assert not scores.exists()
+
+
 def test_an_unscored_task_has_no_scores_of_an_earlier_one(blend, copied, tmp_path):
   picture(tmp_path / 'p' / 'a.png', 8, 8)
   run = partial(run_task, copied, data_dir=None, out=tmp_path / 'out')
@@ -139,6 +149,8 @@ def test_a_score_has_paired_differences():
   assert values['difference_error'] == pytest.approx(np.std(ours - other, ddof=1) / 3**0.5)
   lower = Score(ours, {'a': ours + 1, 'b': other}, 'lower').to_json()
   assert lower['baseline'] == 'b'
+  paired = Score(Estimate(3.0, 0.3), {'a': Estimate(1.0, 0.4)}, 'lower', {'a': Estimate(2.0, 0.1)})
+  assert paired.to_json()['difference_error'] == 0.1
   known = Score(Estimate(3.0, 0.3), {'a': Estimate(1.0, 0.4)}).to_json()
   assert known['difference'] == 2.0 and known['difference_error'] == pytest.approx(0.5)
   assert in_words('psnr', Score(ours, {})) == 'psnr 2.0000 ± 0.5774'

@@ -1,25 +1,9 @@
 """Grids and rows of latents, at places that are known."""
 
 import numpy as np
-import pytest
 from scipy import stats
 
-from vaejax.errors import UserError
-from vaejax.inference.points import TAIL, between, flatten, plane, snake
-
-
-def test_latents_survive_being_a_matrix():
-  random = np.random.default_rng(0)
-  z = random.normal(size=(4, 3)).astype(np.float32), random.normal(size=(4, 2, 2, 5))
-  flat, restore = flatten(z)
-  assert flat.shape == (4, 23)
-  for a, b in zip(z, restore(flat), strict=True):
-    np.testing.assert_array_equal(a, b)
-
-
-def test_codes_have_nothing_between_them():
-  with pytest.raises(UserError, match='are codes'):
-    flatten(np.zeros((4, 3), np.int32))
+from vaejax.inference.points import TAIL, bilinear, plane, snake
 
 
 def test_a_plane_has_the_quantiles_of_the_prior():
@@ -35,7 +19,7 @@ def test_a_plane_has_the_quantiles_of_the_prior():
 
 def test_between_corners_the_grid_is_bilinear():
   corners = np.array([[0.0, 0], [2, 0], [0, 4], [2, 4]])
-  grid = between(corners, 3).reshape(3, 3, 2)
+  grid = bilinear(corners, 3).reshape(3, 3, 2)
   np.testing.assert_allclose(grid[..., 0], np.tile([0, 1, 2], (3, 1)))
   np.testing.assert_allclose(grid[..., 1], np.tile([[0], [2], [4]], (1, 3)))
 

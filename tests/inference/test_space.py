@@ -27,6 +27,12 @@ def test_another_prior_has_those_of_the_aggregate_posterior(words):
   assert area.origin == 'the aggregate posterior'
   assert np.allclose(area.centre, z.mean(0), atol=1e-5)
   assert np.allclose(area.scale, z.std(0), atol=1e-5)
+  # Rows have noise of their own, in however many parts they are read.
+  (part,) = given.train(0)
+  halves = [
+    {name: x[rows] for name, x in part.items()} for rows in (slice(0, 150), slice(150, 400))
+  ]
+  assert np.allclose(space.measure(run, lambda n: halves).scale, area.scale, atol=1e-5)
 
 
 def test_levels_have_a_space_each():

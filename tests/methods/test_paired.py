@@ -189,6 +189,7 @@ def test_settings_that_do_not_fit_are_one_line():
     (('image',), {}, 'data.source'),
     (('image', 'source'), {'model.likelihood': 'sigma_vae'}, 'laplace'),
     (('image', 'source'), {'model.stem': 3}, 'does not fit model.stem=3'),
+    (('image', 'source'), {'model.prior': 'lerned'}, "did you mean 'learned'"),
   ):
     chosen = config.copy_and_resolve_references()
     chosen.update_from_flattened_dict(setting)

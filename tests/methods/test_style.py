@@ -213,9 +213,9 @@ def test_predictions_fit_together():
   image = predict['reconstruct'](data(), KEY)['image']
   assert np.allclose(predict['decode']({'latents': code['mean']}, KEY)['image'], image, atol=1e-5)
   x, other = data()['image'], data()['image'][::-1]
-  own = predict['translate']({'image': x, 'style_image': x}, KEY)['image']
+  own = predict['transfer']({'image': x, 'style_image': x}, KEY)['image']
   assert np.allclose(own, image, atol=1e-5)
-  found = predict['translate']({'image': x, 'style_image': other}, KEY)['image']
+  found = predict['transfer']({'image': x, 'style_image': other}, KEY)['image']
   content, manner = code['mean']
   mixed = content, manner[::-1]
   assert np.allclose(found, predict['decode']({'latents': mixed}, KEY)['image'], atol=1e-5)

@@ -155,13 +155,6 @@ def test_a_translation_begins_as_a_reconstruction():
   np.testing.assert_allclose(translated, reconstructed, atol=1e-6)
 
 
-def test_squares_become_features_and_return():
-  x = jnp.arange(2 * 4 * 6 * 3, dtype=jnp.float32).reshape(2, 4, 6, 3)
-  y = nets_of.space_to_depth(x, 2)
-  np.testing.assert_array_equal(y[0, 0, 0], x[0, :2, :2].reshape(-1))
-  np.testing.assert_array_equal(nets_of.depth_to_space(y, 2), x)
-
-
 def test_mistakes():
   one = Example({'image': jax.ShapeDtypeStruct((8, 8, 1), jnp.float32)})
   with pytest.raises(UserError, match=r'digits has one\. Set data\.source'):

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from vaejax.metrics.calibration import expected_calibration_error, gap, reliability
+from vaejax.metrics.calibration import (
+  difference,
+  expected_calibration_error,
+  gap,
+  reliability,
+)
 
 
 def test_a_calibrated_classifier_has_no_error():
@@ -38,3 +43,14 @@ def test_the_interval_covers_the_error_of_an_overconfident_classifier():
   estimate = expected_calibration_error(np.full(4000, 0.95), random.uniform(size=4000) < 0.8)
   low, high = estimate.interval
   assert low < 0.15 < high and estimate.error == pytest.approx((0.8 * 0.2 / 4000) ** 0.5, rel=0.2)
+
+
+def test_the_error_of_a_difference_is_of_the_same_examples():
+  random = np.random.default_rng(0)
+  correct = random.uniform(size=1000) < 0.8
+  one, other = (np.full(1000, 0.95), correct), (np.full(1000, 0.9), correct)
+  # Both are overconfident on the same examples, so accuracy cancels: .95 - .9 of every resample.
+  assert difference(one, other, 1).value == pytest.approx(0.05)
+  assert difference(one, other, 1).error == pytest.approx(0, abs=1e-9)
+  apart = (expected_calibration_error(*x, 1).error for x in (one, other))
+  assert np.hypot(*apart) > 0.01

@@ -7,15 +7,6 @@ from PIL import Image
 from vaejax.nets import predictor
 
 
-def test_squares_of_pixels_are_features_and_back():
-  x = jnp.arange(2 * 4 * 6 * 3, dtype=jnp.float32).reshape(2, 4, 6, 3)
-  deep = predictor.to_depth(x, 2)
-  assert deep.shape == (2, 2, 3, 12)
-  np.testing.assert_array_equal(deep[0, 1, 2, :3], x[0, 2, 4])
-  np.testing.assert_array_equal(deep[0, 1, 2, 9:], x[0, 3, 5])
-  np.testing.assert_array_equal(predictor.from_depth(deep, 2), x)
-
-
 def test_an_enlarged_source_is_pils_bicubic():
   small = np.random.default_rng(0).uniform(size=(1, 6, 5, 1)).astype(np.float32)
   want = Image.fromarray(small[0, ..., 0]).resize((20, 24), Image.Resampling.BICUBIC)

@@ -17,7 +17,7 @@ def test_contents_are_in_rows_and_styles_in_columns():
   fields = {'image': jax.ShapeDtypeStruct((2, 2, 1), jnp.float32)}
   example = Example(fields, None, -1.0, 1.0, styles=3)
   mix = lambda v, batch, key: {'image': 0.8 * batch['image'] + 0.1 * batch['style_image']}
-  method = Method(None, (), None, None, {'translate': mix})
+  method = Method(None, (), None, None, {'transfer': mix})
   table = np.asarray(example.to_picture(style_table(method, None, batch, example)))
   assert table.shape == (9 * 4, 2, 2, 1)
   cells = table.reshape(9, 4, -1)[..., 0]

@@ -82,13 +82,18 @@ def test_pictures_of_tasks_are_copied_and_shown(monkeypatch, tmp_path):
   (tmp_path / 'pages' / 'page.md').write_text(f'<!-- reproduce --table=t -->\n{committed.END}')
   made = tmp_path / 'made'
   made.mkdir()
-  for name in ('half.png', 'half.npy', 'plain.png'):
+  for name in ('half.png', 'half.npy', 'plain.png', 'plain.gif'):
     (made / name).write_bytes(b'x')
   committed.write('t', table, make_record('a', [{'elbo': 1.0}], [{}]), made)
   assert [path.name for path in (tmp_path / 'art' / 't').iterdir()] == ['half.png']
   page = (tmp_path / 'pages' / 'page.md').read_text()
   assert '![half](../art/t/half.png)' in page and 'plain.png' not in page
   assert 'Completed digits. `python launch.py inpaint --workdir=runs/a --mask=half`' in page
+  # Of two kinds the GIF is shown, and a PNG that was committed before goes.
+  (made / 'half.gif').write_bytes(b'y')
+  committed.write('t', table, make_record('a', [{'elbo': 1.0}], [{}]), made)
+  assert [path.name for path in (tmp_path / 'art' / 't').iterdir()] == ['half.gif']
+  assert '![half](../art/t/half.gif)' in (tmp_path / 'pages' / 'page.md').read_text()
 
 
 def test_a_record_names_other_cells_and_no_folder_of_the_machine(monkeypatch, tmp_path):

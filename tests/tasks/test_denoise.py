@@ -19,7 +19,7 @@ def test_the_verb_writes_versions_and_scores(copied, without_lpips):
   assert main(['denoise', f'--workdir={copied}', *words]) == 0
   assert np.load(copied / 'tasks' / 'denoise.npy').shape == (5, 2, 8, 8, 1)
   saved = json.loads((copied / 'tasks' / 'denoise.json').read_text())
-  assert {'noisy', 'gaussian_filter', 'median_filter'} <= set(saved['scores']['psnr']['baselines'])
+  assert {'noisy', 'gaussian filter', 'median filter'} <= set(saved['scores']['psnr']['baselines'])
   protocol = saved['protocol']
   # The spread of y given z has the noise, and what reconstructions leave.
   assert protocol['source'] == 'noise:0.3' and protocol['observation_scale'] > 0.3
@@ -40,7 +40,7 @@ def test_filters_are_those_of_the_largest_psnr_on_training_rows():
   given = degrade_rows('noise:0.2', clean, 0)
   pictures = Pictures(clean, train=lambda n: iter([{'image': clean}]))
   baselines, protocol = denoise.filtered(given, pictures, 0)
-  assert protocol['gaussian_filter'] == max(denoise.SIGMAS)
-  assert protocol['median_filter'] == max(denoise.SIDES)
+  assert protocol['gaussian filter'] == max(denoise.SIGMAS)
+  assert protocol['median filter'] == max(denoise.SIDES)
   error = {name: np.square(x - clean).mean() for name, x in baselines.items()}
   assert all(error[name] < error['noisy'] / 4 for name in error if name != 'noisy')

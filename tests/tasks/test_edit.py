@@ -126,6 +126,19 @@ def test_true_results_are_the_rows_of_the_value_that_was_added(monkeypatch):
   assert about['true_results'].startswith('3 of 2 groups')
 
 
+def test_the_rows_that_change_most_are_shown():
+  x = np.zeros((20, 1, 1, 1), np.float32)
+  y = np.stack([x, x], axis=1)
+  y[[3, 11], 1] = [[[[0.5]]], [[[-0.7]]]]
+  nothing = np.full((20, 2), -1)
+  assert {3, 11} <= set(edit.most_changed(x, y, nothing).tolist())
+  assert len(edit.most_changed(x, y, nothing)) == edit.SHOWN
+  truth = nothing.copy()
+  truth[[2, *range(4, 11), 12], 0] = 0  # nine rows with a true result, none of which changes
+  y[12, 0] = 0.1
+  assert edit.most_changed(x, y, truth).tolist() == [2, *range(4, 10), 12]
+
+
 def test_means_over_groups_of_variants():
   means = edit.group_means(np.array([1.0, 3, 5, 7]), np.array([9, 9, 2, 9]))
   assert means == pytest.approx([5, 11 / 3])

@@ -38,11 +38,11 @@ def test_the_verb_writes_versions_and_scores(copied, without_lpips):
   assert scores['psnr']['value'] == pytest.approx(psnr[:, 0].mean(), rel=1e-5)
   assert scores['best_of_2_psnr']['value'] == pytest.approx(psnr.max(1).mean(), rel=1e-5)
   baselines = scores['psnr']['baselines']
-  assert {'training_mean', 'nearest_training_row', 'mirror'} <= set(baselines)
+  assert {'training mean', 'nearest training row', 'mirror'} <= set(baselines)
   mirrored = region.psnr(truth[:, :, ::-1], truth, missing).mean()
   assert baselines['mirror']['value'] == pytest.approx(float(mirrored), rel=1e-5)
   assert protocol['source'] == 'mask:half' and protocol['how'] == 'optimise'
-  assert 'training rows' in protocol['nearest_training_row']
+  assert 'training rows' in protocol['nearest training row']
   assert Image.open(copied / 'tasks' / 'inpaint.png').size[0] > 8 * 60
 
 

@@ -57,6 +57,20 @@ def test_each_half_of_a_path_has_the_conditions_of_its_end():
   assert np.allclose(frames[3], run.reconstruct(given.image, label=label)[1], atol=1e-5)
 
 
+def test_pictures_at_the_ends_have_their_own_labels():
+  run = small('cvae')
+  given = pictures(run, 4)
+  x, label = given.image, given.fields['label']
+  first, last = (x[:2], x[2:])
+  label = np.array([1, 2, 3, 4], np.int32)
+  for ends in (label[2:], '3,4'):
+    frames = run.interpolate(first, last, steps=3, label=label[:2], to_label=ends).images
+    assert np.allclose(frames[:, -1], run.reconstruct(last, label=label[2:]), atol=1e-5)
+    assert np.allclose(frames[:, 0], run.reconstruct(first, label=label[:2]), atol=1e-5)
+  with pytest.raises(UserError, match='to_label has 0'):
+    run.interpolate(first, last, label=label[:2])
+
+
 def test_levels_of_a_hierarchy_and_content_with_style_are_interpolated():
   for words in ('iwae:two', 'style:model.channels=4,model.style.channels=4'):
     run = small(words)

@@ -45,7 +45,7 @@ def test_scores_and_a_table_of_a_split(run, rows, without_lpips):
   out = np.load(run.folder / 'tasks' / 'stylise.npy')
   assert out.shape == (3, 5, 8, 8, 3)
   first = np.flatnonzero(rows['style'] == 2)[:1]
-  expected = run.translate(rows['image'][1:2], rows['image'][first])
+  expected = run.transfer(rows['image'][1:2], rows['image'][first])
   np.testing.assert_allclose(out[1, 2], expected[0], atol=1e-5)
   saved = json.loads((run.folder / 'tasks' / 'stylise.json').read_text())
   scores, truth = saved['scores'], rows['pair']
@@ -63,7 +63,7 @@ class Oracle:
   def __init__(self, run, rows):
     self.example, self.config, self.rows = run.example, run.config, rows
 
-  def translate(self, images, styles):
+  def transfer(self, images, styles):
     of = {x.tobytes(): y for x, y in zip(self.rows['image'], self.rows['pair'], strict=True)}
     return np.stack([of[np.asarray(x).tobytes()] for x in images])
 

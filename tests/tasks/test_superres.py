@@ -2,12 +2,14 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 from without_lpips import without_lpips
 
 import vaejax
+from vaejax.api import pictures
 from vaejax.cli.main import main
 from vaejax.errors import UserError
 from vaejax.restoration.problem import degrade_rows
@@ -22,7 +24,7 @@ def test_the_verb_writes_versions_and_scores(copied, without_lpips):
   assert np.load(copied / 'tasks' / 'superres.npy').shape == (5, 2, 8, 8, 1)
   saved = json.loads((copied / 'tasks' / 'superres.json').read_text())
   assert {'psnr', 'ssim', 'best_of_2_psnr'} <= set(saved['scores'])
-  assert set(saved['scores']['psnr']['baselines']) == {'bicubic', 'repeated_pixels'}
+  assert set(saved['scores']['psnr']['baselines']) == {'bicubic', 'repeated pixels'}
   assert saved['protocol']['source'] == 'small:2' and saved['protocol']['filter'] == 'box'
   assert saved['protocol']['observation_scale'] > 0
 
@@ -62,3 +64,11 @@ def test_bad_input_is_one_line(copied):
     UserError, match=r'has the shape \[1, 8, 8, 1\], but \[N, 2, 2, 1\] is needed'
   ):
     run.superres(np.zeros((1, 8, 8, 1), np.uint8), 4)
+  # Rows of a split too are refused if the factor does not divide them.
+  run.example = run.example._replace(
+    fields={'image': jax.ShapeDtypeStruct((10, 10, 1), np.float32)}
+  )
+  rows = pictures.Pictures(np.zeros((1, 10, 10, 1), np.float32), split='test')
+  settings = {name: setting.default for name, setting in superres.SETTINGS.items()}
+  with pytest.raises(UserError, match='small:4 does not divide images of 10x10'):
+    superres.run(run, rows, settings, 0, lambda *_: None)

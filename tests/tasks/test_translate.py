@@ -18,6 +18,7 @@ from vaejax.errors import UserError
 from vaejax.metrics.similarity import psnr
 from vaejax.perceptual import compare, weights
 from vaejax.runs.trained import TrainedRun
+from vaejax.task_type import Pictures
 from vaejax.tasks import translate
 from vaejax.types import Method, State, Variables
 
@@ -139,6 +140,17 @@ def test_versions_of_a_conditional_vae():
   assert np.abs(first[:, 1] - first[:, 2]).max() > 1e-4
   still = np.asarray(apply(run, given, versions=3, temperature=0.0))
   np.testing.assert_allclose(still, first[:, :1].repeat(3, axis=1), atol=1e-6)
+
+
+def test_no_version_of_a_seed_is_one_of_the_next():
+  x = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
+  given = Pictures(None, {'source': x})
+  of_seed = lambda seed: translate.run(
+    conditional(), given, settings(versions=3), seed, lambda *_: None
+  )
+  one, two = (np.asarray(of_seed(seed)) for seed in (2**32 - 2, 2**32 - 1))
+  np.testing.assert_array_equal(one[:, 0], two[:, 0])  # the mean
+  assert np.abs(one[:, 2] - two[:, 1]).max() > 1e-3
 
 
 def test_flips_make_it_symmetric():

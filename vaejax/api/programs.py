@@ -19,7 +19,7 @@ SCORED, DRAWS = 16, 128
 
 def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   """Returns the programs of a method: 'encode', 'draw', 'decode', 'reconstruct', 'sample',
-  'log_prob', 'score', 'translate', 'to_image', 'to_source' and 'classify', those that it has.
+  'log_prob', 'score', 'transfer', 'to_image', 'to_source' and 'classify', those that it has.
   'classify' is Bayes' rule if the method has no classifier and its densities are given the label,
   see `by_bayes`.
 
@@ -74,7 +74,7 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
     return row_by_row(rows, index, key, of_row)
 
   outputs = {'encode': lambda batch: batch['mean'], 'classify': lambda batch: batch['probability']}
-  outputs |= dict.fromkeys(('decode', 'reconstruct', 'translate', 'to_image'), outward)
+  outputs |= dict.fromkeys(('decode', 'reconstruct', 'transfer', 'to_image'), outward)
   outputs['to_source'] = lambda batch: example.to_unit(batch['source']).astype(jnp.float32)
   programs = {name: predicted(name, output) for name, output in outputs.items() if name in predict}
   programs |= {'draw': draw} if 'encode' in predict else {}

@@ -1,30 +1,26 @@
-"""A trained run in Python, which encodes, decodes, samples, scores, translates and classifies."""
+"""A trained run in Python: it encodes, decodes, samples, scores, transfers styles, classifies."""
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 from numpy.typing import ArrayLike
 
 from vaejax import scores
 from vaejax.api import inputs, programs
-from vaejax.core.batched import in_batches
+from vaejax.api.loaded import Loaded
 from vaejax.data.classes import named_by_numbers
 from vaejax.errors import UserError
-from vaejax.inference import by_class, space
+from vaejax.inference import by_class
 from vaejax.lookup import nearest, task_names
-from vaejax.runs import trained
-from vaejax.types import Example, Method, Variables, averaged
 
 Latents: TypeAlias = np.ndarray | tuple[np.ndarray, ...]
 
 
-class Run:
+class Run(Loaded):
   """A trained run, as `load` returns it.
 
   Images go in as uint8 or as floats in [0, 1], [N, H, W, C] (or [N, H, W] with one channel), and
@@ -33,38 +29,10 @@ class Run:
   label=labels, one for each example or one for all. Every method raises UserError, in one line, for
   input that it cannot use.
 
-  The result for an example does not depend on how many there are. Any thread may use a run.
-
-  Attributes:
-    folder: for outputs: the workdir, or SWEEP/members/K of a member.
-    config: the run's config.
-    example: shapes, classes and range of its data, see vaejax.types.
-    method: its pure functions, which take data in its own range, see vaejax.types.
-    variables: parameters and statistics of its nets, averaged or raw.
-    step: the step of the checkpoint.
-    data_dir: the folder of its data, None for the default one.
-    data: {split: what identifies the rows that it was trained on}, as config.json has it.
-    log: gets a line if data that is read differs from that; by default a warning.
+  The result for an example does not depend on how many there are. Any thread may use a run. Its
+  attributes (folder, config, example, method, variables, step, data_dir, data, log) are those of
+  Loaded.
   """
-
-  def __init__(
-    self, opened: trained.TrainedRun, weights: str, log: Callable[[str], None] = warnings.warn
-  ):
-    self.folder: Path = opened.folder
-    self.config: ConfigDict = opened.config
-    self.example: Example = opened.example
-    self.method: Method = opened.method
-    self.step = int(opened.state.step)
-    self.data_dir: Any = opened.data_dir
-    self.data: dict[str, dict] = opened.data
-    self.log = log
-    self.variables: Variables = (
-      averaged(opened.state) if weights == 'ema' else opened.state.variables
-    )
-    self._programs = programs.make(self.method, self.example)
-    self._conditions = self.method.latent.conditions if self.method.latent else ()
-    *frames, _, _, _ = self.example.fields[self.example.data].shape
-    self._at_once = max(1, programs.AT_ONCE // (frames or [1])[0])
 
   def __getattr__(self, name: str) -> Any:
     """A task of vaejax/tasks as a method, for example run.inpaint(images, mask='half')."""
@@ -74,9 +42,6 @@ class Run:
 
   def __dir__(self) -> list[str]:
     return sorted({*super().__dir__(), *task_names()})
-
-  def __repr__(self) -> str:
-    return f'<Run {self.folder}: {self.config.method} of {self.config.data.name}, step {self.step}>'
 
   def encode(
     self, images: ArrayLike, *, draw: bool = False, seed: int = 0, **fields: Any
@@ -185,23 +150,15 @@ class Run:
     if name and name not in scores.names(self.method):
       raise UserError(f'a run of {self.config.method} has no {name}, because it has no likelihood')
 
-  def translate(
-    self, images: ArrayLike, style_images: ArrayLike | None = None, **fields: Any
-  ) -> Any:
-    """Returns the content of every image in the style of its style image, [N, H, W, C] float32.
-
-    Without style images, the images are of another domain and are translated to this one, or with
-    reverse=True the other way: the Result of the task, see vaejax/tasks/translate.py.
-    """
-    if style_images is None:
-      return self._task('translate')(images, **fields)
-    rows, n = self._rows('translate', images, fields)
+  def transfer(self, images: ArrayLike, style_images: ArrayLike, **fields: Any) -> np.ndarray:
+    """Returns the content of every image in the style of its style image, [N, H, W, C] float32."""
+    rows, n = self._rows('transfer', images, fields)
     rows['style_image'] = inputs.pixels('style_images', style_images, self.example)
     if len(rows['style_image']) != n:
       raise UserError(
         f'there are {n} images and {len(rows["style_image"])} style images. Use the same number'
       )
-    return self._run('translate', rows, n)
+    return self._run('transfer', rows, n)
 
   def to_image(self, sources: ArrayLike) -> np.ndarray:
     """Returns the image of every source, a picture of another domain [N, h, w, c], for a run that
@@ -297,35 +254,3 @@ class Run:
     from vaejax.api.tasks import method
 
     return method(self, name)
-
-  def _check(self, name: str) -> None:
-    """Raises UserError if the method has no such program."""
-    if name not in self._programs:
-      known = ', '.join(n for n in self._programs if n != 'draw')
-      raise UserError(f'a run of {self.config.method} has no {name}. Use one of {known}')
-
-  def _check_binary(self, x: np.ndarray) -> None:
-    """Raises UserError for images with greys, if the run models binary ones."""
-    top = 255 if x.dtype == np.uint8 else 1
-    if self.example.levels == 2 and not np.isin(x, (0, top)).all():
-      raise UserError(
-        'this run models binary images, so other values have probability 0. Binarise them first, '
-        'for example (images > 127).astype(np.float32)'
-      )
-
-  def _rows(self, name: str, images: Any, fields: dict) -> tuple[dict[str, np.ndarray], int]:
-    """Returns images with the fields that they are conditioned on, checked, and their number."""
-    self._check(name)
-    data = self.example.data
-    x = inputs.pixels(f'{data}s', images, self.example)
-    return {data: x, **inputs.fields(fields, (), self._conditions, len(x), self.example)}, len(x)
-
-  def _latents(self) -> Any:
-    """Returns the shape and dtype of one example's latents."""
-    return space.form(self.method, self.variables, self.example)
-
-  def _run(self, name: str, rows, n: int, seed: int = 0, size: int | None = None, **settings):
-    """Runs a program on n rows."""
-    key = jax.random.key(inputs.integer('seed', seed, 0, 2**32 - 1))
-    program = lambda rows, index: self._programs[name](self.variables, rows, index, key, **settings)
-    return in_batches(program, rows, n, size or self._at_once)

@@ -76,7 +76,8 @@ def write(
 ) -> tuple[list[Path], list[str]]:
   """Runs a task and writes its picture (.png or .gif), its array (.npy) and, if it has scores,
   tasks/NAME.json in the run's folder, or NAME.json beside the picture if that folder cannot be
-  written. Returns the paths, and the scores in words.
+  written. Without scores, the JSON of an earlier run of the task is removed if its outputs are
+  replaced. Returns the paths, and the scores in words.
 
   Args:
     files: pictures or folders, separated by commas; None: rows of `split`, by default test.
@@ -106,12 +107,14 @@ def write(
   result = task.run(run, given, settings, seed, progress(name, run.log))
   out.parent.mkdir(parents=True, exist_ok=True)
   paths = write_files(result, out, command)
+  place = run.folder / FOLDER
+  place = (out.parent if not_writable(place) else place) / f'{name}.json'
   if result.scores:
-    place = run.folder / FOLDER
-    place = out.parent if not_writable(place) else place
-    place.mkdir(parents=True, exist_ok=True)
-    paths.append(place / f'{name}.json')
-    write_json(paths[-1], record(run, name, given, settings, seed, result, command))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_json(place, record(run, name, given, settings, seed, result, command))
+    paths.append(place)
+  elif place.absolute().with_suffix('') == out.absolute().with_suffix(''):
+    place.unlink(missing_ok=True)  # the scores of the outputs that were replaced
   return paths, [in_words(metric, score) for metric, score in result.scores.items()]
 
 

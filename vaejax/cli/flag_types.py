@@ -24,7 +24,7 @@ count, index, seed = integer(1, 10**6), integer(0, 10**6), integer(0, 2**32 - 1)
 
 def integer_text(text: str) -> int:
   """The type of a flag that takes a whole number."""
-  if not text.lstrip('-').isdecimal():
+  if not text.removeprefix('-').isdecimal():
     raise argparse.ArgumentTypeError(f'{text!r} is not a whole number')
   return int(text)
 

@@ -31,7 +31,7 @@ def make(method: Method, config, example: Example) -> Eval:
   Raises UserError for a method without transfers, for data without styles or classes, and for
   judges that are missing or damaged.
   """
-  if 'translate' not in method.predict:
+  if 'transfer' not in method.predict:
     raise UserError(f'the style eval needs transfers, but the method {config.method!r} has none')
   kind = settings.styles(config.data)
   if not kind:
@@ -51,7 +51,7 @@ def make(method: Method, config, example: Example) -> Eval:
   def extract(variables, batch, key, hyper):
     mask, content, target = batch['mask'], batch['label'], batch['previous_style'][:, 0]
     pairs = {'image': batch['image'], 'style_image': batch['previous_image'][:, 0]}
-    transfer = method.predict['translate'](variables, pairs, key)['image']
+    transfer = method.predict['transfer'](variables, pairs, key)['image']
     reconstruction = method.predict['reconstruct'](variables, batch, key)['image']
     labelled = mask * (content >= 0)
     differ = mask * (target != batch['style'])

@@ -31,16 +31,21 @@ def values_of(fields: Mapping[str, np.ndarray], column: int | None) -> np.ndarra
   return fields['label'] if column is None else fields['factors'][:, column]
 
 
+def available(model, n: int) -> int:
+  """The number of rows that a request for n training rows has, as far as it is known."""
+  return min(n, model.data.get('train', {}).get('rows', n))
+
+
 def read(model, train, column: int | None, n: int, progress: Callable[[int, int], None]) -> Rows:
   """The first n training rows; `train` is that of task_type.Pictures."""
-  latents, fields, done = [], [], 0
+  latents, fields, done, total = [], [], 0, available(model, n)
   for rows in train(n):
     latents.append(model.encode(rows[model.example.data], **model.conditions(rows)))
     count = len(rows[model.example.data])
     none = {'label': np.zeros(count, np.int32)}  # of data without labels: all rows are the rest
     fields.append(none | {name: rows[name] for name in ('label', 'factors') if name in rows})
     done += count
-    progress(done, n)
+    progress(done, total)
   z = jax.tree.map(lambda *x: np.concatenate(x), *latents)
   columns = {name: np.concatenate([part[name] for part in fields]) for name in fields[0]}
   return Rows(z, values_of(columns, column), *known(model, 'train', columns, column))

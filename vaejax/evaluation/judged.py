@@ -1,5 +1,6 @@
 """Classes that a judge sees in pictures on the host, in batches."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -10,6 +11,8 @@ from vaejax.evaluation import judges
 from vaejax.evaluation.features import check_judge, judge_row, judge_rows
 from vaejax.evaluation.judges import BATCH, Judge
 from vaejax.types import Example
+
+PROGRAMS: dict[str, Callable[..., list[jax.Array]]] = {}  # by the checksum of the judge
 
 
 class Verdicts(NamedTuple):
@@ -42,21 +45,26 @@ def find(
 
 def verdicts(judge: Judge, images) -> Verdicts:
   """The judge's verdicts on pictures, float32 [N, H, W, C] in [0, 1]."""
-  names = [judge_row(judge, name) for name in Verdicts._fields]
-
-  @jax.jit
-  def program(x):
-    rows = judge_rows(judge, x)
-    return [rows[name] for name in names]
-
-  parts = []
+  program, parts = programs(judge), []
   for first in range(0, len(images), BATCH):
     part = np.asarray(images[first : first + BATCH], np.float32)
     count = len(part)
     if len(images) > BATCH:  # one shape, so that it is compiled once
       part = np.pad(part, [(0, BATCH - count), *[(0, 0)] * 3])
-    parts.append([np.asarray(x)[:count] for x in program(part)])
+    parts.append([np.asarray(x)[:count] for x in program(judge.variables, part)])
   return Verdicts(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def programs(judge: Judge) -> Callable[..., list[jax.Array]]:
+  """The jitted (variables, pictures) -> the fields of Verdicts, made once for each judge."""
+  if judge.checksum not in PROGRAMS:
+
+    def program(variables, x):
+      rows = judge_rows(judge._replace(variables=variables), x)
+      return [rows[judge_row(judge, name)] for name in Verdicts._fields]
+
+    PROGRAMS[judge.checksum] = jax.jit(program)
+  return PROGRAMS[judge.checksum]
 
 
 def describe(judge: Judge) -> dict:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaejax.inference.points import flatten
+from vaejax.inference.flat import flatten
 
 PENALTIES = 10.0 ** np.arange(-3, 4)  # of the ridge regression, times the mean variance of z
 FOLDS = 5

@@ -1,29 +1,12 @@
-"""Points of a latent space, as the rows of a matrix [N, D], in the order of tiles: planes, and a
-path in rows."""
+"""Points of a latent space for the tiles of a picture, [N, D] in the order of the tiles: planes,
+and a path in rows. Paths themselves are in paths.py."""
 
-import jax
 import numpy as np
 from scipy import stats
 
-from vaejax.errors import UserError
+from vaejax.inference.paths import between
 
 TAIL = 0.02  # of the prior, outside a plane on either side
-
-
-def flatten(z):
-  """Latents as a matrix float [N, D], and the function from such a matrix to latents."""
-  leaves, structure = jax.tree.flatten(z)
-  if any(x.dtype.kind != 'f' for x in leaves):
-    raise UserError('the latents of this run are codes, with nothing between them. Use a mosaic')
-  shapes = [x.shape[1:] for x in leaves]
-  ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-
-  def restore(flat: np.ndarray):
-    parts = np.split(flat, ends[:-1], axis=1)
-    parts = [x.reshape(-1, *shape) for x, shape in zip(parts, shapes, strict=True)]
-    return jax.tree.unflatten(structure, parts)
-
-  return np.concatenate([x.reshape(len(x), -1) for x in leaves], axis=1), restore
 
 
 def plane(mean, deviation, directions: tuple[int, int], n: int) -> np.ndarray:
@@ -41,13 +24,11 @@ def plane(mean, deviation, directions: tuple[int, int], n: int) -> np.ndarray:
   return grid.reshape(n * n, -1)
 
 
-def between(corners: np.ndarray, n: int) -> np.ndarray:
+def bilinear(corners: np.ndarray, n: int) -> np.ndarray:
   """An n x n grid between corners [4, D] (top left, top right, bottom left, bottom right), linear
   along both axes, [n * n, D]."""
-  right = np.linspace(0, 1, n, dtype=np.float32)[None, :, None]
-  down = right.reshape(n, 1, 1)
-  above, below = (corners[i] + right * (corners[i + 1] - corners[i]) for i in (0, 2))
-  return (above + down * (below - above)).reshape(n * n, -1)
+  left, right = between(corners[:2], corners[2:], n)
+  return np.asarray(between(left, right, n)).reshape(n * n, -1)
 
 
 def snake(points: np.ndarray, columns: int) -> np.ndarray:

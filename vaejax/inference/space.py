@@ -86,11 +86,11 @@ def measure(model, train, seed: int = 0) -> Space:
     return space
   if train is None:
     raise UserError(
-      'the prior of this run is not N(0, I), so its scale is measured on training rows, which '
-      'are not there'
+      'the prior of this run is not N(0, I), so its scale is measured on training rows, but there '
+      'are none. Use a run whose data is available'
     )
-  draws = []
-  for rows in train(ROWS):
-    image = rows[model.example.data]
-    draws.append(model.encode(image, draw=True, seed=seed, **model.conditions(rows)))
-  return aggregate(jax.tree.map(lambda *x: np.concatenate(x), *draws))
+  data = model.example.data
+  # In one call, because its noise depends on the index of a row.
+  parts = [{data: rows[data], **model.conditions(rows)} for rows in train(ROWS)]
+  rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+  return aggregate(model.encode(rows.pop(data), draw=True, seed=seed, **rows))

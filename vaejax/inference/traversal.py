@@ -1,4 +1,4 @@
-"""What each latent does: its KL on data, what it tells of factors, and moves of it alone."""
+"""What each latent does: its KL on data, its information about factors, and moves of it alone."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import numpy as np
 from vaejax.compound import divergence
 from vaejax.distributions import Gaussian
 from vaejax.errors import UserError
-from vaejax.inference.points import flatten
+from vaejax.inference.flat import flatten
 from vaejax.latent import conditions
 from vaejax.metrics.disentanglement import information
 from vaejax.types import Batch, Method, Variables
@@ -71,7 +71,8 @@ def moves(start, values: np.ndarray, latents: np.ndarray) -> Any:
 
 
 def corrected(codes: np.ndarray, factors: np.ndarray, seed: int) -> np.ndarray:
-  """The share of each factor's entropy that each latent tells, I / H in [0, 1], [L, F].
+  """The mutual information of each latent and each factor over the factor's entropy, I / H in
+  [0, 1], [L, F].
 
   I is that of metrics.disentanglement.information.binned, less its value for the same rows in
   random order, which is the bias of counting few rows in many cells.

@@ -15,15 +15,18 @@ from vaejax import latent
 from vaejax.compound import divergence
 from vaejax.distributions import per_example, standard
 from vaejax.errors import UserError
+from vaejax.lookup import choice
 from vaejax.methods import bound, lpips
 from vaejax.methods.limits import objective
 from vaejax.nets import lens, patch, predictor, trunk
 from vaejax.nets.autoencoder import Encoder
+from vaejax.nets.completed import symmetry_loss
 from vaejax.nets.heads import discrete
-from vaejax.objectives.adversarial import fake_loss, generator_loss, real_loss
+from vaejax.objectives.adversarial import LOSSES, fake_loss, generator_loss, real_loss
 from vaejax.types import Example, Latent, Method, Player
 
 FIELD = 'source'
+PRIORS = 'learned', 'standard'
 SYMMETRY = 10.0  # weight of symmetry_loss, which is 0 without a mirror
 
 
@@ -40,6 +43,9 @@ def make(config, example: Example) -> Method:
       'model.likelihood=sigma_vae fits its scale to a whole batch, but here a part of it has '
       'latents of the prior. Set it to laplace'
     )
+  choice('model.prior', model.prior, PRIORS)
+  if adversarial := 'adversarial' in config.hyper:
+    choice('objective.critic', config.objective.critic, LOSSES)
   *size, channels = example.fields['image'].shape
   depth = example.fields[FIELD].shape[-1]
   body = lambda depth: trunk.to_vector(model.encoder, (*size, depth))
@@ -48,7 +54,6 @@ def make(config, example: Example) -> Method:
     'prior': Encoder(body(depth), model.latents),
     'decoder': predictor.make(model, example, masked=is_masked(config.data)),
   }
-  adversarial = 'adversarial' in config.hyper
   if adversarial:
     nets['critic'] = patch.make(model.critic, (*size, channels + depth))
   if model.prior == 'standard':
@@ -75,7 +80,8 @@ def paired(nets, latents, example, dims=0, share=0.5, perceptual=None, loss='', 
   Its loss is -log p(x|z, s) + beta · KL(q(z|x, s), p(z|s)), with z from q, for a part of the rows
   of a batch. For the other part, a `share`, z is from the prior and the KL is left out: the hybrid
   objective (section 4.3 of the paper), so that predictions without x are trained too. With a critic
-  the generator's loss is added with the weight hyper['adversarial'], and LPIPS with hyper['lpips'].
+  the generator's loss is added with the weight hyper['adversarial'], LPIPS with hyper['lpips'], and
+  with `model.mirror` and a mask symmetry_loss with SYMMETRY.
 
   Args:
     nets: 'encoder' of x and s, 'prior' of s (none: N(0, I)), 'decoder' of z and s, and 'critic'.
@@ -129,7 +135,7 @@ def paired(nets, latents, example, dims=0, share=0.5, perceptual=None, loss='', 
     x = batch['image']
     p, kl, v = predictions(v, batch, key, train)
     values = {'recon': -per_example(p.log_prob(x)), 'kl': kl}
-    value = values['recon'] + hyper['beta'] * kl + SYMMETRY * predictor.symmetry_loss(p, x)
+    value = values['recon'] + hyper['beta'] * kl + SYMMETRY * symmetry_loss(p, x)
     if perceptual:
       values['lpips'] = perceptual(p.mean, x)
       value = value + hyper[lpips.WEIGHT] * values['lpips']

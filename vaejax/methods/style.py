@@ -164,7 +164,7 @@ def style(nets, example, dims=0, fitted_scale=False) -> Method:
   def likelihood(v, z, given, target=None, train=False):
     return apply('decoder', v, *z, target=target, train=train)
 
-  def translate(v, batch, key):
+  def transfer(v, batch, key):
     """'image' in the style of 'style_image', [B, H, W, C] each in the range of the data."""
     q_c, _ = apply('content', v, batch['image'])
     (q_s, _), _ = apply('style', v, batch['style_image'])
@@ -176,7 +176,7 @@ def style(nets, example, dims=0, fitted_scale=False) -> Method:
     players=(Player('style', made.loss, ('content', 'style', 'decoder'), means=made.means),),
     sample=None,
     metrics=made.metrics,
-    predict={'translate': translate},
+    predict={'transfer': transfer},
     dims=dims,
     latent=Latent(prior, posterior, likelihood),
     pooled=pooled,

@@ -53,3 +53,15 @@ def expected_calibration_error(confidence, correct, bins: int = BINS) -> Estimat
   resampled = lambda rows: gap(confidence[rows], correct[rows], bins)
   estimate = bootstrap(resampled, len(confidence), bounds=(0.0, 1.0))
   return estimate._replace(n=len(confidence))
+
+
+def difference(one, other, bins: int = BINS) -> Estimate:
+  """The expected calibration error of one classifier minus that of another one, with its bootstrap
+  interval. Both predict the same examples, which are resampled together.
+
+  Args:
+    one, other: (confidence [N], correct [N]) of each, see `gap`.
+  """
+  one, other = ([np.asarray(x) for x in pair] for pair in (one, other))
+  of = lambda pair, rows: gap(*(x[rows] for x in pair), bins)
+  return bootstrap(lambda rows: of(one, rows) - of(other, rows), len(one[0]), bounds=(-1.0, 1.0))

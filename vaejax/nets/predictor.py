@@ -2,62 +2,21 @@
 source (as in Lim et al. 2017, arXiv:1707.02921), with the levels of a U-Net below it (Ronneberger
 et al. 2015, arXiv:1505.04597). z scales and shifts the features of every block."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vaejax.distributions import Known, distribution, per_example
 from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.nets.adain import FiLM
 from vaejax.nets.blocks import ACTIVATIONS, DTYPES, Convolution
+from vaejax.nets.completed import Known, OrMirror
+from vaejax.nets.depth import from_depth, to_depth
 from vaejax.nets.heads import LikelihoodHead, features, likelihood
-from vaejax.softplus import softplus
 from vaejax.types import Example
 
 SMALL = nn.initializers.normal(0.01)
 RESIDUAL = 0.3  # weight of what a block adds
-
-
-@distribution
-class OrMirror:
-  """A prediction of x, or the mirrored source instead of its mean where a net says that x is
-  symmetric. Half of all emoji are, and no net completes them as exactly.
-
-  logit: of x being symmetric, [B]. It is a function of z, so versions of a picture can be both. The
-  density is that of the prediction; see `symmetry_loss`.
-  """
-
-  inner: Any
-  mirror: jax.Array
-  logit: jax.Array
-
-  @property
-  def symmetric(self):
-    return (self.logit > 0).reshape(-1, *[1] * (self.mirror.ndim - 1))
-
-  @property
-  def mean(self):
-    return jnp.where(self.symmetric, self.mirror, self.inner.mean)
-
-  def sample(self, key):
-    return jnp.where(self.symmetric, self.mirror, self.inner.sample(key))
-
-  def log_prob(self, x):
-    return self.inner.log_prob(x)
-
-
-def symmetry_loss(p, x: jax.Array) -> jax.Array:
-  """The cross-entropy of the logit of an OrMirror and whether the mirrored source is nearer to x
-  than the prediction, in nats, [B]; 0 for another distribution."""
-  p = p.inner if isinstance(p, Known) else p
-  if not isinstance(p, OrMirror):
-    return jnp.zeros(x.shape[0])
-  error = lambda y: per_example(jnp.abs(y - x))
-  target = jax.lax.stop_gradient(error(p.mirror) < error(p.inner.mean))
-  return softplus(jnp.where(target, -p.logit, p.logit))
 
 
 class ModulatedBlock(nn.Module):
@@ -149,20 +108,6 @@ def mirrored(source: jax.Array) -> jax.Array:
   return jnp.where(other[..., -1:] > source[..., -1:], other, source)[..., :-1]
 
 
-def to_depth(x: jax.Array, size: int) -> jax.Array:
-  """[B, H, W, C] -> [B, H / size, W / size, size² C]: squares of pixels as features."""
-  batch, height, width, channels = x.shape
-  x = x.reshape(batch, height // size, size, width // size, size, channels)
-  return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // size, width // size, -1)
-
-
-def from_depth(x: jax.Array, size: int) -> jax.Array:
-  """The inverse of `to_depth` (pixel shuffle, Shi et al. 2016, arXiv:1609.05158)."""
-  batch, height, width, channels = x.shape
-  x = x.reshape(batch, height, width, size, size, channels // size**2)
-  return x.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height * size, width * size, -1)
-
-
 def resized(source: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
   """A source [B, h, w, c] as [B, *shape]: bicubic, with a grey one repeated or further channels
   left out."""
@@ -179,7 +124,7 @@ def make(model, example: Example, masked: bool) -> Predictor:
   height, width, channels = example.fields['image'].shape
   rows, columns, _ = example.fields['source'].shape
   head = likelihood(model, example)
-  unit = model.stem * 2**model.levels
+  unit = model.stem * 2 ** min(model.levels, 30)  # which divides no size
   if rows % unit or columns % unit or height % rows or height // rows != width / columns:
     raise UserError(
       f'a source of {columns}x{rows} does not fit model.stem={model.stem} and model.levels='

@@ -7,7 +7,6 @@ residual blocks in between.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -15,6 +14,7 @@ from vaejax.errors import UserError
 from vaejax.lookup import choice
 from vaejax.nets import patch
 from vaejax.nets.blocks import ACTIVATIONS, DTYPES, NORMS, Convolution
+from vaejax.nets.depth import from_depth, to_depth
 from vaejax.nets.heads import GaussianHead, LikelihoodHead, features, likelihood
 from vaejax.nets.resnet import ResidualBlock
 from vaejax.types import Example
@@ -49,7 +49,7 @@ class DomainEncoder(nn.Module):
 
   @nn.compact
   def __call__(self, x, train=False):
-    x = nn.Dense(self.width, dtype=self.blocks.dtype)(space_to_depth(x, self.patch))
+    x = nn.Dense(self.width, dtype=self.blocks.dtype)(to_depth(x, self.patch))
     return self.blocks(x, train)
 
 
@@ -92,22 +92,8 @@ class DomainDecoder(nn.Module):
     y = jnp.concatenate([x, ACTIVATIONS[self.blocks.activation](x)], axis=-1)
     y = nn.Dense(DETAIL * self.patch**2, dtype=self.blocks.dtype)(y)
     # The last layer sees the neighbouring squares, or their borders would show.
-    y = Convolution(self.features, dtype=self.blocks.dtype)(depth_to_space(y, self.patch))
+    y = Convolution(self.features, dtype=self.blocks.dtype)(from_depth(y, self.patch))
     return self.head(y, target, train)
-
-
-def space_to_depth(x: jax.Array, patch: int) -> jax.Array:
-  """The squares of `patch` pixels as features: [B, H, W, C] -> [B, H/patch, W/patch, patch² C]."""
-  batch, height, width, channels = x.shape
-  x = x.reshape(batch, height // patch, patch, width // patch, patch, channels)
-  return x.swapaxes(2, 3).reshape(batch, height // patch, width // patch, -1)
-
-
-def depth_to_space(x: jax.Array, patch: int) -> jax.Array:
-  """The inverse of `space_to_depth`."""
-  batch, height, width, _ = x.shape
-  x = x.reshape(batch, height, width, patch, patch, -1).swapaxes(2, 3)
-  return x.reshape(batch, height * patch, width * patch, -1)
 
 
 def make(model, example: Example) -> dict[str, nn.Module]:

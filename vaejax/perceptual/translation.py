@@ -2,6 +2,7 @@
 retrieval among them, and which domain a linear probe takes them for."""
 
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 
 import jax
 import numpy as np
@@ -33,7 +34,7 @@ def retrieved(
 ) -> dict[str, dict[str, np.ndarray]]:
   """{'top1', 'top5': {name: [N]}}: whether the true picture of each row is among the first of all
   true ones, in the order of LPIPS with AlexNet, 1.0 or 0.0."""
-  embed = in_parts(lpips.embedding('alex'), size)
+  embed = in_parts(program(lpips.embedding), size)
   gallery, values = embed(truth), {f'top{k}': {} for k in FIRST}
   for name, x in outputs.items():
     distances = np.asarray(retrieval.squared_distances(embed(x), gallery))
@@ -49,7 +50,7 @@ def judged(
   """{name: [N]}: whether a linear probe takes pictures for those of the second domain, 1.0 or 0.0.
   It is fitted to pictures of both, [M, H, W, C] each, by the means over positions of AlexNet's maps
   (see lpips.pooled)."""
-  features = in_parts(lpips.pooled('alex'), size)
+  features = in_parts(program(lpips.pooled), size)
   probe = linear_probe.fit(features(first), features(second), RIDGE)
   return {name: probe.judges(features(x)) for name, x in outputs.items()}
 
@@ -60,14 +61,25 @@ def enlarged(x: np.ndarray, size: int) -> np.ndarray:
   height, width = x.shape[1:3]
   if (side := min(height, width)) >= size:
     return x
-  shape = round(height * size / side), round(width * size / side), x.shape[-1]
-  resize = jax.jit(lambda x: jax.image.resize(x, (x.shape[0], *shape), 'linear'))
-  return np.concatenate([np.asarray(resize(part)) for part in parts_of(x)])[: len(x)]
+  shape = round(height * size / side), round(width * size / side)
+  return np.concatenate([np.asarray(resize(part, shape)) for part in parts_of(x)])[: len(x)]
 
 
-def in_parts(function: Callable, size: int) -> Callable[[np.ndarray], np.ndarray]:
+@partial(jax.jit, static_argnums=1)
+def resize(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+  """Pictures [N, H, W, C] at another size, bilinearly."""
+  return jax.image.resize(x, (x.shape[0], *size, x.shape[-1]), 'linear')
+
+
+@cache
+def program(make: Callable) -> Callable[[jax.Array], jax.Array]:
+  """The jitted function that `make`, of perceptual/lpips.py, returns for AlexNet. It takes seconds
+  to compile, so it is made once."""
+  return jax.jit(make('alex'))
+
+
+def in_parts(program: Callable, size: int) -> Callable[[np.ndarray], np.ndarray]:
   """A function of a batch of pictures as one of any number, which are enlarged to `size`."""
-  program = jax.jit(function)
 
   def apply(x: np.ndarray) -> np.ndarray:
     rows = [np.asarray(program(part)) for part in parts_of(enlarged(x, size))]

@@ -43,7 +43,7 @@ def make(method: Method, source: Source, n: int, stacked: bool = False) -> Calla
       drawn['samples'] = method.sample(variables, sample_key, n, {**given, **sources})[data]
     if 'reconstruct' in method.predict:
       drawn['reconstructions'] = reconstruct(variables, batch, key)
-    if 'translate' in method.predict and example.styles and not stacked:
+    if 'transfer' in method.predict and example.styles and not stacked:
       drawn['transfers'] = style_table(method, variables, batch, example)
     return jax.tree.map(example.to_picture, drawn)
 
@@ -71,7 +71,7 @@ def style_table(method: Method, variables, batch, example: Example) -> jax.Array
   styles, contents = image[styles], image[: min(8, image.shape[0])]
   s, c = styles.shape[0], contents.shape[0]
   pairs = {'image': jnp.repeat(contents, s, axis=0), 'style_image': jnp.tile(styles, (c, 1, 1, 1))}
-  translated = method.predict['translate'](variables, pairs, jax.random.key(0))['image']
+  translated = method.predict['transfer'](variables, pairs, jax.random.key(0))['image']
   rows = jnp.concatenate([contents[:, None], translated.reshape(c, s, *image.shape[1:])], axis=1)
   first = jnp.concatenate([jnp.full_like(image[:1], jnp.nan), styles])
   return jnp.concatenate([first, rows.reshape(-1, *image.shape[1:])])

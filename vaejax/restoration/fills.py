@@ -56,11 +56,11 @@ def nearest(
     old = np.take_along_axis(picks, np.minimum(order, count - 1)[..., None], 1)
     picks = np.where((order < count)[..., None], old, flat[np.maximum(order - count, 0)])
   mean = (total / size).reshape(shape).astype(np.float32)
-  found = picks.reshape(n, count, *shape)
-  return paste(image[:, None], seen[:, None], found), mean
+  rows = picks.reshape(n, count, *shape)
+  return paste(image[:, None], seen[:, None], rows), mean
 
 
-@partial(jax.jit)
+@jax.jit
 def distance(target: jax.Array, mask: jax.Array, rows: jax.Array) -> jax.Array:
   """The squared error of rows [B, D] in the part that each mask [N, D] shows, [N, B], where the
   targets [N, D] are 0 elsewhere."""

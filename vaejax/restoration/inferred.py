@@ -92,7 +92,9 @@ def infer(
   size = min(n, max(1, ELEMENTS // (pixels * (draws if how == 'importance' else versions))))
   given = conditions_of(rows, model)
   image, effective = in_batches(shown, {'seen': seen, 'given': given}, n, size)
-  used = {'optimise': ('steps', 'rate'), 'gibbs': ('sweeps',), 'importance': ('draws',)}
+  # The guesses of importance sampling are modes or ends of chains.
+  guessing = ('steps', 'rate') if real else ('sweeps',) if observation.impose else ()
+  used = {'optimise': ('steps', 'rate'), 'gibbs': ('sweeps',), 'importance': ('draws', *guessing)}
   protocol |= {'how': how, **{name: settings[name] for name in used[how]}}
   if how == 'importance':
     protocol['effective_draws'] = float(np.median(effective))

@@ -36,7 +36,9 @@ def make(
     subsets: see scoring.scores.
     protocol: what else the scores depend on.
   """
-  show = lambda x: previews.as_shown(np.clip(x[:COLUMNS], 0, 1), model.example)
+  n = len(made.image)
+  columns = np.unique(np.linspace(0, n - 1, min(n, COLUMNS)).astype(int))
+  show = lambda x: previews.as_shown(np.clip(x[columns], 0, 1), model.example)
   count = made.image.shape[1]
   versions = [
     (f'version {k + 1}' if count > 1 else 'restored', show(made.image[:, k]))
@@ -49,7 +51,7 @@ def make(
     first = lambda x: x[:, 0] if x.ndim == 5 else x
     others = {name: show(first(x)) for name, x in baselines.items()}
     same = [name for name, x in others.items() if np.array_equal(x, rows[0][1])]
-    rows += [(name.replace('_', ' '), x) for name, x in others.items() if name not in same]
+    rows += [(name, x) for name, x in others.items() if name not in same]
   if pictures.held_out:
     judge, reason = scoring.find_judge(model, pictures.fields)
     missing = 1 - problem.seen if problem.kind.startswith('mask:') else None
@@ -57,10 +59,3 @@ def make(
     scores = scoring.scores(made.image, baselines, to, progress, subsets)
     protocol |= scoring.protocol(to, reason)
   return Result(made.image, rows, scores=scores, protocol=protocol)
-
-
-def part(progress: Progress, first: float, last: float) -> Progress:
-  """The progress of a part of a task, which goes from one fraction of the task to another."""
-  total = 1000
-  within = lambda done, of: first + (last - first) * done / max(of, 1)
-  return lambda done, of: progress(int(total * within(done, of)), total)

@@ -20,6 +20,7 @@ AT_ONCE = 128  # pictures that are measured at once
 AGREEMENT = 'agreement'
 BETTER = compare.BETTER | {AGREEMENT: 'higher'}
 NONE = MappingProxyType({})
+PSNR, SSIM = (compiled(lambda rows, f=f: f(**rows), None) for f in (region.psnr, region.ssim))
 
 
 class Reference(NamedTuple):
@@ -60,9 +61,9 @@ def measure(x: np.ndarray, to: Reference) -> dict[str, np.ndarray]:
   if to.missing is not None:
     names = tuple(name for name in names if name.startswith('lpips'))
     rows = {'x': flat, 'y': repeated(to.truth), 'region': repeated(to.missing)}
-    result['psnr'] = of_rows(lambda rows: region.psnr(**rows), rows)
+    result['psnr'] = of_rows(PSNR, rows)
     if min(flat.shape[1:3]) >= WINDOW:
-      result['ssim'] = of_rows(lambda rows: region.ssim(**rows), rows)
+      result['ssim'] = of_rows(SSIM, rows)
   result |= compare.similarities(flat, repeated(to.truth), names)
   if to.judge:
     predicted = judged.verdicts(to.judge, flat).predicted
@@ -70,9 +71,9 @@ def measure(x: np.ndarray, to: Reference) -> dict[str, np.ndarray]:
   return {name: values.reshape(n, versions) for name, values in result.items()}
 
 
-def of_rows(function: Callable[[Mapping], jax.Array], rows: Mapping[str, np.ndarray]):
-  """function(rows) of all rows on the host, [N]."""
-  program, n = compiled(function, None), len(next(iter(rows.values())))
+def of_rows(program: Callable[[Mapping], jax.Array], rows: Mapping[str, np.ndarray]) -> np.ndarray:
+  """program(rows) of all rows on the host, [N]."""
+  n = len(next(iter(rows.values())))
   return in_batches(lambda part, index: program(part), rows, n, min(n, AT_ONCE))
 
 

@@ -30,9 +30,13 @@ def write(name: str, table: Table, record: dict, pictures: Path | None = None) -
   if table.pictures and pictures and pictures.is_dir():
     place = PROJECT / table.pictures
     place.mkdir(parents=True, exist_ok=True)
-    for path in pictures.iterdir():
-      if path.suffix in SHOWN and cell.tasks.get(path.stem, Use('')).caption:
+    for task in (task for task, use in cell.tasks.items() if use.caption):
+      made = [path for ending in SHOWN if (path := pictures / f'{task}{ending}').is_file()]
+      for path in made[:1]:  # the one that the page shows
         write_atomic(place / path.name, path.read_bytes())
+        for ending in SHOWN:
+          if ending != path.suffix:
+            (place / f'{task}{ending}').unlink(missing_ok=True)
   if table.page:
     path = PROJECT / table.page
     text = path.read_text(encoding='utf-8')

@@ -21,7 +21,12 @@ import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.inference import by_class
-from vaejax.metrics.calibration import BINS, expected_calibration_error, reliability
+from vaejax.metrics.calibration import (
+  BINS,
+  difference,
+  expected_calibration_error,
+  reliability,
+)
 from vaejax.reporting import previews
 from vaejax.reporting.charts import reliability_chart
 from vaejax.runs.files import write_atomic
@@ -127,15 +132,18 @@ def score(every: dict[str, np.ndarray], truth: np.ndarray, bins: int) -> dict[st
   metrics = {
     'accuracy': (lambda p: (p.argmax(1) == truth).astype(np.float64), 'higher'),
     'log_loss': (lambda p: -np.log(np.maximum(p[rows, truth], TINY).astype(np.float64)), 'lower'),
-    'ece': (lambda p: expected_calibration_error(p.max(1), p.argmax(1) == truth, bins), 'lower'),
   }
   scores = {}
   for name, (metric, better) in metrics.items():
     values = {of: metric(p) for of, p in every.items()}
-    if name == 'ece' and LOGISTIC in values:  # constant predictions are calibrated, but say nothing
-      values.pop(FREQUENT)
     scores[name] = Score(values.pop(''), values, better)
-  return scores
+  if LOGISTIC in every:  # constant predictions are calibrated, but carry no information
+    every = {of: p for of, p in every.items() if of != FREQUENT}
+  predictions = {of: (p.max(1), p.argmax(1) == truth) for of, p in every.items()}
+  values = {of: expected_calibration_error(*x, bins) for of, x in predictions.items()}
+  ours = predictions.pop('')
+  pairs = {of: difference(ours, other, bins) for of, other in predictions.items()}
+  return scores | {'ece': Score(values.pop(''), values, 'lower', pairs)}
 
 
 def logistic(model, pictures, train, image, target, classes) -> tuple[np.ndarray, str] | None:

@@ -19,7 +19,7 @@ from vaejax.data.device.styles import LUMA
 from vaejax.errors import UserError
 from vaejax.restoration import how, problem, result, versions
 from vaejax.restoration.problem import Problem
-from vaejax.task_type import Pictures, Progress, Result
+from vaejax.task_type import Pictures, Progress, Result, part_of
 
 SETTINGS = dict(how.SETTINGS)
 KIND = 'grey'
@@ -51,11 +51,11 @@ def run(
     given = problem.degrade_rows(KIND, pictures.image, seed)
   else:
     given = Problem(KIND, pictures.fields['source'])
-  made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.6))
+  made = versions.make(model, way, given, pictures, settings, seed, part_of(progress, 0, 0.6))
   grey = np.repeat(given.source, 3, axis=-1)
-  baselines = {'grey': grey, 'mean_colour': mean_colour(given.source, pictures)}
+  baselines = {'grey': grey, 'mean colour': mean_colour(given.source, pictures)}
   baselines = baselines if pictures.split else {}
-  rest = result.part(progress, 0.6, 1), {}, {'grey': 'luma of Rec. 601'}
+  rest = part_of(progress, 0.6, 1), {}, {'grey': 'luma of Rec. 601'}
   return result.make(model, given, made, pictures, grey, baselines, *rest)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from vaejax.restoration import fills, how, problem, result, versions
 from vaejax.restoration.problem import Problem
-from vaejax.task_type import Pictures, Progress, Result, Setting
+from vaejax.task_type import Pictures, Progress, Result, Setting, part_of
 
 SETTINGS = {
   'noise': Setting(
@@ -46,11 +46,11 @@ def run(
     given = problem.degrade_rows(kind, pictures.image, seed)
   else:
     given = Problem(kind, pictures.image)
-  made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.6))
+  made = versions.make(model, way, given, pictures, settings, seed, part_of(progress, 0, 0.6))
   baselines, protocol = {}, {}
   if pictures.split:
     baselines, protocol = filtered(given, pictures, seed)
-  rest = result.part(progress, 0.6, 1), {}, protocol
+  rest = part_of(progress, 0.6, 1), {}, protocol
   return result.make(model, given, made, pictures, given.source, baselines, *rest)
 
 
@@ -69,11 +69,11 @@ def filters() -> dict[str, tuple[Callable, tuple]]:
   from scipy.ndimage import gaussian_filter, median_filter
 
   result = {
-    'gaussian_filter': (lambda x, sigma: gaussian_filter(x, (0, sigma, sigma, 0)), SIGMAS),
-    'median_filter': (lambda x, side: median_filter(x, (1, side, side, 1)), SIDES),
+    'gaussian filter': (lambda x, sigma: gaussian_filter(x, (0, sigma, sigma, 0)), SIGMAS),
+    'median filter': (lambda x, side: median_filter(x, (1, side, side, 1)), SIDES),
   }
   if fills.has_skimage():
-    result['total_variation'] = total_variation, WEIGHTS
+    result['total variation'] = total_variation, WEIGHTS
   return result
 
 
@@ -95,6 +95,6 @@ def filtered(
     best = min(choices, key=lambda choice, f=function: np.square(f(noisy, choice) - clean).mean())
     baselines[name] = np.clip(function(given.source, best), 0, 1).astype(np.float32)
     protocol[name] = best
-  if 'total_variation' not in baselines:
+  if 'total variation' not in baselines:
     protocol['without_total_variation'] = f'it needs scikit-image: {fills.EXTRA}'
   return baselines, {**protocol, 'filters_chosen_on': f'{len(clean)} training rows'}

@@ -22,6 +22,9 @@ is as in the edited ones: PSNR, SSIM and LPIPS to them, as means over the rows o
 variants, against copying the input and against adding the mean change of pixels. Where the two rows
 are the same picture, there is nothing to edit and no score. For a class: the proportion of pictures
 in which a judge sees it.
+
+The picture and the GIF have the rows that change most, of those with a true result if there are
+any.
 """
 
 from functools import partial
@@ -38,7 +41,7 @@ from vaejax.inference import attributes, space
 from vaejax.perceptual.compare import BETTER, protocol, similarities
 from vaejax.reporting import previews
 from vaejax.reporting.images import grid
-from vaejax.task_type import Result, Score, Setting
+from vaejax.task_type import Result, Score, Setting, part_of
 
 SETTINGS = {
   'add': Setting('', 'classes, values of the factor, or a folder, each a version', arrays=True),
@@ -71,12 +74,13 @@ def run(model, pictures, settings, seed, progress) -> Result:
   index = chosen(pictures, column, remove, adds)
   rows = None
   if any(s.pictures is None for s in (remove, *adds)):
-    rows = attribute_rows.read(model, pictures.train, column, settings['rows'], progress)
+    reading = part_of(progress, 0, 0.5)
+    rows = attribute_rows.read(model, pictures.train, column, settings['rows'], reading)
   x, fields = pictures.image[index], {k: v[index] for k, v in pictures.fields.items()}
   given = model.conditions(fields)
   z = model.encode(x, **given)
   conditional = column is None and 'label' in given
-  changes, versions, moving, few = [], [], [], spread(len(x), SHOWN)
+  changes, versions, ways, begun = [], [], [], 0.0 if rows is None else 0.5
   for done, add in enumerate(adds, 1):
     change, after = learn(model, rows, remove, add, settings['vector'], seed), given
     if conditional and add.value is not None:
@@ -89,9 +93,9 @@ def run(model, pictures, settings, seed, progress) -> Result:
       return edited(model, strength, change, *these, settings['decoded'])
 
     changes.append(change)
+    ways.append(apply)
     versions.append(apply(settings['strength'], slice(None)))
-    moving += [apply(strength, few) for strength in swing(settings['strength'])]
-    progress(done, len(adds))
+    part_of(progress, begun, 1)(done, len(adds))
   y, about = np.stack(versions, axis=1), {'learned': [change.how for change in changes]}
   truth = partners(model, pictures, column, index, remove, adds)
   scores = {}
@@ -103,8 +107,10 @@ def run(model, pictures, settings, seed, progress) -> Result:
     scores, more = score(model, pictures, *given_to)
     about |= more
   look = lambda images: previews.shown(images, model.example)
+  few = most_changed(x, y, truth)
+  moving = [apply(strength, few) for apply in ways for strength in swing(settings['strength'])]
   frames = np.stack([grid(look(frame), len(few)) for frame in moving])
-  table = shown(look(x), look(y), look(pictures.image), truth, adds)
+  table = shown(look(x), look(y), look(pictures.image), truth, adds, few)
   return Result(y, table, frames=frames, scores=scores, protocol=about, arrays={'rows': index})
 
 
@@ -138,9 +144,13 @@ def clipped(model, x: np.ndarray) -> np.ndarray:
   return np.asarray(x if model.example.units else np.clip(x, 0, 1), np.float32)
 
 
-def spread(n: int, most: int) -> np.ndarray:
-  """At most so many indices of n, evenly apart."""
-  return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+def most_changed(x, y, truth: np.ndarray) -> np.ndarray:
+  """The rows that are shown, at most SHOWN of N in order: those of which the versions y
+  [N, V, H, W, C] differ most from x, by the mean square. Rows that have a true result [N, V] go
+  before others, but not by how near they are to it."""
+  size = np.square(y - x[:, None]).mean(axis=tuple(range(1, y.ndim)))
+  known = (truth >= 0).any(axis=1)
+  return np.sort(np.lexsort((-size, ~known))[:SHOWN])
 
 
 def swing(strength: float) -> np.ndarray:
@@ -216,14 +226,12 @@ def group_means(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
   return np.bincount(index, values) / np.bincount(index)
 
 
-def shown(x, y, images, truth, adds: list[Side]) -> list[tuple[str, np.ndarray]]:
+def shown(x, y, images, truth, adds: list[Side], few) -> list[tuple[str, np.ndarray]]:
   """The rows of the picture: inputs, and for each version the output and the true result."""
-  known = np.flatnonzero((truth >= 0).any(axis=1))
-  few = known[spread(len(known), SHOWN)] if len(known) else spread(len(x), SHOWN)
-  rows = [('input', x[few])]
+  known, rows = (truth >= 0).any(), [('input', x[few])]
   for v, add in enumerate(adds):
     rows.append((add.title, y[few, v]))
-    if len(known):
+    if known:
       true = images[truth[few, v]].copy()
       true[truth[few, v] < 0] = np.nan
       rows.append(('true', true))

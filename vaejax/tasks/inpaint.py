@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from vaejax.data.device import degrade
+from vaejax.data.device.masks import MASKS
 from vaejax.data.picture_files import decoded
 from vaejax.data.readers import pictures as files
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.restoration import fills, how, problem, result, versions
-from vaejax.task_type import Pictures, Progress, Result, Setting
+from vaejax.task_type import Pictures, Progress, Result, Setting, part_of
 
 SETTINGS = {
   'mask': Setting(
@@ -57,7 +57,7 @@ def run(
     given = problem.degrade_rows(kind, image, seed)
   else:
     given = problem.hidden(image, mask, kind)
-  made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.6))
+  made = versions.make(model, way, given, pictures, settings, seed, part_of(progress, 0, 0.6))
   baselines, protocol = {}, {}
   if pictures.split:
     baselines, protocol = fill(image, given.seen, pictures, settings['versions'])
@@ -67,7 +67,7 @@ def run(
     if 1 < rows.sum() < len(rows):
       subsets = {'asymmetric': rows}
       protocol['asymmetric'] = f'mean |x - mirror of x| > {ASYMMETRIC}: {rows.sum()} rows'
-  rest = result.part(progress, 0.6, 1), subsets, protocol
+  rest = part_of(progress, 0.6, 1), subsets, protocol
   shown = given.source[..., :-1]
   return result.make(model, given, made, pictures, shown, baselines, *rest)
 
@@ -80,13 +80,13 @@ def mask_of(chosen: Any, model: Any) -> tuple[str, np.ndarray | None]:
     return USER, check_mask(np.asarray(chosen), 'the mask', shape)
   trained = how.trained_for(model)
   chosen = chosen or (trained.partition(':')[2] if trained.startswith('mask:') else 'half')
-  if chosen in degrade.MASKS:
+  if chosen in MASKS:
     return f'mask:{chosen}', None
   path = Path(chosen).expanduser()
   if not path.is_file():
     raise UserError(
-      f'mask={chosen!r} is no mask and no file{nearest(chosen, degrade.MASKS)}. Use '
-      f'{", ".join(degrade.MASKS)}, or a picture that is black where pictures are missing'
+      f'mask={chosen!r} is no mask and no file{nearest(chosen, MASKS)}. Use '
+      f'{", ".join(MASKS)}, or a picture that is black where pictures are missing'
     )
   image = decoded(files.decode, path, 1, WHITE)
   white = 1.0 if image.dtype.kind == 'f' else np.iinfo(image.dtype).max
@@ -122,9 +122,9 @@ def fill(
       yield part
 
   found, mean = fills.nearest(image, seen, counted(), count)
-  baselines = {'training_mean': fills.paste(image, seen, mean), 'nearest_training_row': found}
+  baselines = {'training mean': fills.paste(image, seen, mean), 'nearest training row': found}
   protocol = {
-    'nearest_training_row': f'of {size[0]:,} training rows, by squared error of the seen part'
+    'nearest training row': f'of {size[0]:,} training rows, by squared error of the seen part'
   }
   mirrored = fills.mirror(image, seen)
   if mirrored is not None:

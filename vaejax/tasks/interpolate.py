@@ -18,11 +18,13 @@ The scores are of pairs of held-out rows, against blending the pixels of the two
 
 LPIPS is that of VGG16; names that end in _alex have AlexNet's. A conditional model decodes the
 first half of a path with the conditions of its first end, and the rest with those of the other.
+`to_label` has the classes of the pictures in `to`.
 """
 
 import jax
 import numpy as np
 
+from vaejax.data import classes
 from vaejax.errors import UserError
 from vaejax.evaluation import judged
 from vaejax.inference import paths, space
@@ -33,6 +35,9 @@ from vaejax.task_type import Result, Score, Setting
 
 SETTINGS = {
   'to': Setting(None, 'pictures at which the paths end', kind=str, arrays=True),
+  'to_label': Setting(
+    '', 'their classes, for a run that is given the label: of all or of each', arrays=True
+  ),
   'steps': Setting(11, 'frames of a path, with both ends', low=3, high=1000),
   'path': Setting('linear', 'its form', tuple(paths.KINDS)),
   'judged_by': Setting('', 'workdir of the judge of classes (that of the cache)'),
@@ -54,7 +59,8 @@ def run(model, pictures, settings, seed, progress) -> Result:
       raise UserError(f'there are {len(x)} pictures and {len(other)} in to. Use the same number')
     start, end = np.arange(len(x)), np.arange(len(x)) + len(x)
     x = np.concatenate([x, other])
-    given = {name: np.concatenate([value, value]) for name, value in given.items()}
+    ends = end_conditions(model, settings['to_label'], len(x) - len(start))
+    given = {name: np.concatenate([value, ends[name]]) for name, value in given.items()}
   else:
     start, end = pairs(len(x), separate=bool(pictures.split))
   judge, missing = None, 'left out: the data has no labels'
@@ -75,7 +81,8 @@ def run(model, pictures, settings, seed, progress) -> Result:
     scores, about = agreements(judge, frames, blend, x[start], x[end]), protocol(ours.shape[2:])
     scores |= smoothness(ours, pixels)
     about |= judged.describe(judge) if judge else {'agreement': missing}
-    about['pairs'] = 'rows 1 and 2, 3 and 4, and so on'
+    joined = settings['to'] is not None
+    about['pairs'] = 'each row and its picture in to' if joined else '1 and 2, 3 and 4, and so on'
   chain = not pictures.split and settings['to'] is None and len(start) > 1
   moving = loop(ours[:MOVING], chain)
   rows = [row for i in range(min(SHOWN, len(start))) for row in shown(ours[i], pixels[i])]
@@ -92,6 +99,27 @@ def pairs(n: int, separate: bool) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(0, n - 1, 2), np.arange(1, n, 2)
   start = np.arange(n if n > 2 else 1)
   return start, (start + 1) % n
+
+
+def end_conditions(model, label, n: int) -> dict[str, np.ndarray]:
+  """The conditions of the n pictures in `to`, of which `label` has the classes: a text, with commas
+  between several, or an array. Raises UserError for a run that needs more."""
+  latent, example = model.method.latent, model.example
+  needed = latent.conditions if latent else ()
+  if other := [name for name in needed if name != 'label']:
+    raise UserError(
+      f'this run needs the {other[0]} of every picture, which those in to do not have. Leave out to'
+    )
+  if not needed:
+    return {}
+  words = label.split(',') if isinstance(label, str) else map(str, np.ravel(label))
+  label = [classes.index(word, example.class_names, example.classes) for word in words if word]
+  if len(label) not in (1, n):
+    raise UserError(
+      f'this run needs the label of every picture in to, {n} or one for all, but to_label has '
+      f'{len(label)}. Give --to_label=CLASS,CLASS,...'
+    )
+  return model.conditions({'label': np.broadcast_to(np.int32(label), n)})
 
 
 def halves(given, start, end, steps: int) -> dict[str, np.ndarray]:

@@ -20,8 +20,9 @@ import numpy as np
 from vaejax.data import classes
 from vaejax.data.picture_files import eight_bit
 from vaejax.errors import UserError
+from vaejax.inference.flat import flatten
 from vaejax.inference.paths import through
-from vaejax.inference.points import between, flatten, plane, snake
+from vaejax.inference.points import bilinear, plane, snake
 from vaejax.reporting import mosaic, previews, tiles
 from vaejax.reporting.png_stream import write_bands
 from vaejax.task_type import Pictures, Result, Score, Setting
@@ -167,7 +168,7 @@ def manifold(pictures: Pictures, directions, model, columns: int, given, seed: i
         'leave out --inputs'
       )
     z = model.encode(pictures.image[:4], **fields(model, given, 4))
-    return between(flatten(z)[0], columns), restore
+    return bilinear(flatten(z)[0], columns), restore
   mean, deviation = draws.mean(0), draws.std(0)
   return plane(
     mean, deviation, two_latents(model, pictures, directions, deviation), columns

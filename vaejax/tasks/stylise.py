@@ -40,7 +40,7 @@ COPY, STATISTICS = 'copy of the content', 'colour statistics'
 
 def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int, int], None]):
   """Returns transfers [contents, styles, H, W, C] of the pictures shown; of all of a user's own."""
-  if 'translate' not in model.method.predict:
+  if 'transfer' not in model.method.predict:
     raise UserError(
       f'a run of {model.config.method} has no transfers of style. Train one of configs/style.py'
     )
@@ -49,7 +49,7 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
   total = len(contents)
   transfers = []
   for done, content in enumerate(contents, 1):
-    transfers.append(model.translate(np.repeat(content[None], len(styles), axis=0), styles))
+    transfers.append(model.transfer(np.repeat(content[None], len(styles), axis=0), styles))
     progress(done, total)
   transfers = np.stack(transfers)
   scores, protocol = {}, {}
@@ -114,7 +114,7 @@ def candidates(model, image, style, progress) -> dict[str, np.ndarray]:
   parts = []
   for first in range(0, len(image), AT_ONCE):
     here = slice(first, first + AT_ONCE)
-    parts.append(model.translate(image[here], style[here]))
+    parts.append(model.transfer(image[here], style[here]))
     progress(min(first + AT_ONCE, len(image)), len(image))
   return {'': np.concatenate(parts), COPY: image, STATISTICS: colour.transfer(image, style)}
 

@@ -21,7 +21,7 @@ from vaejax.data.device import degrade
 from vaejax.errors import UserError
 from vaejax.restoration import how, problem, result, versions
 from vaejax.restoration.problem import Problem
-from vaejax.task_type import Pictures, Progress, Result, Setting
+from vaejax.task_type import Pictures, Progress, Result, Setting, part_of
 
 SETTINGS = {
   'factor': Setting(0, '2 or 4; by default what the run was trained for, else 4', high=4),
@@ -52,17 +52,18 @@ def run(
   model: Any, pictures: Pictures, settings: Mapping[str, Any], seed: int, progress: Progress
 ) -> Result:
   """See task_type."""
+  reads(model, settings)  # raises for a size that the factor does not divide
   kind = kind_of(model, settings['factor'])
   way = how.choose(model, kind, settings)
   if pictures.split:
     given = problem.degrade_rows(kind, pictures.image, seed)
   else:
     given = Problem(kind, pictures.fields['source'])
-  made = versions.make(model, way, given, pictures, settings, seed, result.part(progress, 0, 0.5))
+  made = versions.make(model, way, given, pictures, settings, seed, part_of(progress, 0, 0.5))
   baselines = enlarged(given, model)
-  shown = baselines['repeated_pixels']
+  shown = baselines['repeated pixels']
   protocol = {'filter': degrade.parse(kind).filter}
-  rest = result.part(progress, 0.5, 1), {}, protocol
+  rest = part_of(progress, 0.5, 1), {}, protocol
   return result.make(model, given, made, pictures, shown, baselines, *rest)
 
 
@@ -72,4 +73,4 @@ def enlarged(given: Problem, model: Any) -> dict[str, np.ndarray]:
   *_, bicubic = problem.maps(spec, model.example)
   repeated = problem.repeat_pixels(jnp.asarray(given.source), spec.value)
   cubic = np.clip(bicubic(jnp.asarray(given.source)), 0, 1)
-  return {'bicubic': cubic, 'repeated_pixels': np.asarray(repeated)}
+  return {'bicubic': cubic, 'repeated pixels': np.asarray(repeated)}

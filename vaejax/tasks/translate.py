@@ -64,8 +64,9 @@ def run(model, pictures: Pictures, settings, seed: int, progress: Callable[[int,
     progress(done, steps)
 
   versions = []
-  for number in range(drawn):
-    versions.append(translate(x, seed + number, settings['temperature'] if number else 0.0))
+  # seed + number would be the next seed's version before it.
+  for number, own in enumerate(np.random.SeedSequence(seed).generate_state(drawn)):
+    versions.append(translate(x, int(own), settings['temperature'] if number else 0.0))
     advance()
   versions = np.stack(versions, axis=1)
   outputs, scores, protocol = {'': versions[:, 0], COPY: as_shape(x, versions.shape[2:])}, {}, {}

@@ -1,9 +1,9 @@
 """Move one latent at a time and see what changes, with the name of the factor that it moves.
 
 Each latent goes from -range to +range standard deviations around its mean, while the others stay as
-in the picture, or with around=mean at their means. If the prior is N(0, I), mean
-and deviation are 0 and 1. A learned prior, and one for each class, has no scale along an axis, so
-they are those of the aggregate posterior: of draws of q(z|x) of training rows.
+in the picture, or with around=mean at their means. If the prior is N(0, I), mean and deviation are
+0 and 1. A learned prior, and one for each class, has no scale along an axis, so they are those of
+the aggregate posterior: of draws of q(z|x) of training rows.
 
 Latents are ordered by their KL on training rows, KL(q(z_j|x) || p(z_j)) in nats. If the prior has
 no KL for each latent, such as a mixture, it is that to the Gaussian with mean and variance of the
@@ -11,15 +11,16 @@ aggregate posterior.
 
 If the data has factors, the picture has a heat map: the mutual information of the mean of each
 latent and each factor, over the factor's entropy (20 bins; less the value of rows in random order).
-A latent is named by the factors of which it tells a tenth or more.
+A latent is named by the factors with which it shares a tenth of their entropy or more.
 """
 
 import jax
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.evaluation.attribute_rows import available
 from vaejax.inference import space, traversal
-from vaejax.inference.points import flatten
+from vaejax.inference.flat import flatten
 from vaejax.reporting.labelled_grid import labelled_grid
 from vaejax.reporting.previews import shown
 from vaejax.reporting.titled import titled
@@ -88,14 +89,14 @@ def statistics(model, train, n: int, seed: int, progress) -> dict:
       inside['source'] = example._replace(levels=256).to_data(batch['source'])
     return traversal.posterior(model.method, variables, batch | inside, key)
 
-  parts, factors, done = [], [], 0
+  parts, factors, done, total = [], [], 0, available(model, n)
   for rows in train(n):
     for first in range(0, len(rows[example.data]), 256):
       batch = {k: v[first : first + 256] for k, v in rows.items()}
       part = program(model.variables, batch, jax.random.fold_in(key, done))
       parts.append(jax.device_get(part))
       done += len(batch[example.data])
-      progress(done, n)
+      progress(done, total)
     factors.append(rows.get('factors'))
   mean, scale = (np.concatenate([part[i] for part in parts]) for i in (0, 1))
   if parts[0].kl is None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from vaejax.config.base import base
 from vaejax.data import sources
-from vaejax.data.device import degrade, styles
+from vaejax.data.device import degrade, masks, styles
 from vaejax.data.table import of_arrays
 from vaejax.errors import UserError
 
@@ -32,16 +32,16 @@ def rows(made, index=(0, 1, 2, 3, 4, 5)):
 
 
 def test_the_fixed_masks_hide_what_they_say():
-  half = np.asarray(degrade.masks('half', keys(2), 6, 8))[0, ..., 0]
+  half = np.asarray(masks.masks('half', keys(2), 6, 8))[0, ..., 0]
   assert (half[:, :4] == 1).all() and (half[:, 4:] == 0).all()
-  centre = np.asarray(degrade.masks('centre', keys(2), 8, 12))[0, ..., 0]
+  centre = np.asarray(masks.masks('centre', keys(2), 8, 12))[0, ..., 0]
   assert (centre[2:6, 3:9] == 0).all() and centre.sum() == 96 - 24
 
 
 def test_random_masks_hide_a_part_and_differ():
   shares = {}
-  for kind in degrade.MASKS:
-    seen = np.asarray(degrade.masks(kind, keys(400), 32, 32))
+  for kind in masks.MASKS:
+    seen = np.asarray(masks.masks(kind, keys(400), 32, 32))
     assert seen.shape == (400, 32, 32, 1) and set(np.unique(seen)) == {0, 1}
     missing = 1 - seen.mean((1, 2, 3))
     assert missing.min() > 0.05 and missing.max() < 0.7, kind
@@ -51,7 +51,7 @@ def test_random_masks_hide_a_part_and_differ():
   # Two directions of 8 offsets of stripes of 4 pixels, and half of the pixels.
   assert shares['stripes'][1] == 16 and shares['stripes'][0] == pytest.approx(0.5)
   # Of `any`, a quarter each: four halves, the centre, random ones, stripes.
-  seen = np.asarray(degrade.masks('any', keys(400), 32, 32)).reshape(400, -1)
+  seen = np.asarray(masks.masks('any', keys(400), 32, 32)).reshape(400, -1)
   counts = np.unique(seen, axis=0, return_counts=True)[1]
   assert (counts == 1).sum() == pytest.approx(100, abs=35)
 

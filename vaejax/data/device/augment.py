@@ -9,7 +9,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
 from vaejax.data.device.jitter import jitter
-from vaejax.data.device.noise import bits
+from vaejax.data.device.noise import bits, uniform
 from vaejax.errors import UserError
 from vaejax.plural import counted
 
@@ -154,11 +154,6 @@ def augment(settings: Augment, image: jax.Array, keys: jax.Array, levels: int = 
   if settings.mutate:
     image = mutate(image, settings.mutate, fold(MUTATE), levels)
   return image
-
-
-def uniform(keys: jax.Array, count: int) -> jax.Array:
-  """Uniform float32 [N, count] in [0, 1) for each of the keys [N]."""
-  return (bits(keys, count) >> 8).astype(jnp.float32) / 2**24
 
 
 def round_to(image: jax.Array, dtype, levels: int) -> jax.Array:

@@ -31,3 +31,8 @@ def bits(keys: jax.Array, n: int) -> jax.Array:
   words = jax.random.key_data(keys).astype(jnp.uint32)
   x, y = threefry(words[:, :1], words[:, 1:2], np.uint32(0), jnp.arange(n, dtype=jnp.uint32))
   return x ^ y
+
+
+def uniform(keys: jax.Array, count: int) -> jax.Array:
+  """Uniform float32 [N, count] in [0, 1) for each of the keys [N]."""
+  return (bits(keys, count) >> 8).astype(jnp.float32) / 2**24
