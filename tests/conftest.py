@@ -30,7 +30,10 @@ def pytest_configure(config):
   gc.set_threshold(50_000, 20, 100)
   config.cache_home = tempfile.mkdtemp(prefix='vaejax-tests-')
   os.environ['XDG_CACHE_HOME'] = config.cache_home
-  os.environ['JAX_COMPILATION_CACHE_DIR'] = os.path.join(config.cache_home, 'compiled')
+  # All workers and their children share what is compiled, and sessions that name a folder for it.
+  if not hasattr(config, 'workerinput'):
+    kept = os.environ.get('TESTS_COMPILED') or os.path.join(config.cache_home, 'compiled')
+    os.environ['JAX_COMPILATION_CACHE_DIR'] = kept
   os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
   os.environ.pop('TFDS_DATA_DIR', None)
   if config.option.markexpr == 'gpu':  # on the machine's own device, compiled as users' runs are

@@ -145,6 +145,7 @@ def arguments(words: list[str], number: int) -> list[str]:
 # Cells of tables whose others differ in settings that tests/configs checks, or in the objective,
 # which the tests of invariants train.
 FEW = {
+  'iwae': 'vae-1,iwae-5-two',
   'disentangle': 'vae,factor-vae',
   'm2': 'ours',
   'pacgan': 'grid-2',
@@ -154,12 +155,12 @@ FEW = {
 # Rounds and sizes at which a benchmark shows that it runs, and no more.
 QUICK = {
   'speed': ('--rounds=1', '--nets=mlp'),
-  'overhead': ('--rounds=1',),
-  'scale': ('--rounds=1', '--steps=20', '--members=1,2'),
+  'overhead': ('--rounds=1', '--steps=1000'),
+  'scale': ('--rounds=0', '--steps=20', '--members=2'),
   'sampling': ('--rounds=1', '--n=8'),
   'accelerator': ('--minutes=0.2',),
   'processes': ('--rounds=1', '--steps=20'),
-  'stream': ('--small', '--peer='),
+  'stream': ('--small', '--peer=', '--parts=rates,wait'),  # the others: test_benchmarks
   'folder': ('--count=20',),
 }
 

@@ -111,12 +111,12 @@ def test_every_part_runs(runner, words, tmp_path):
 
 @pytest.mark.slow
 def test_streams_resume_exactly_and_processes_read_disjoint_rows(tmp_path):
-  command = [sys.executable, str(BENCHMARKS / 'stream.py'), '--small', '--peer=']
+  command = [sys.executable, str(BENCHMARKS / 'stream.py'), '--small', '--parts=memory,resume,rows']
   command += [f'--folder={tmp_path}', f'--json={tmp_path}/figures.json']
   done = subprocess.run(command, capture_output=True, text=True, check=False)
   assert done.returncode == 0, done.stderr
   figures = json.loads((tmp_path / 'figures.json').read_text())
   for name in ('threads', '2 workers'):
     assert figures[f'resume, {name}'] == {'equal': True, 'equal_to_threads': True}
-    assert figures['rates'][name]['rate'] > 0 and figures[f'memory, {name}']['samples'] > 20
+    assert figures[f'memory, {name}']['samples'] > 20
   assert figures['rows'] == {'disjoint': True, 'complete': True}

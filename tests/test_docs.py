@@ -1,10 +1,12 @@
 """Every command and Python block of the pages is run, at smoke size, and prints what they say."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -31,7 +33,7 @@ class Place:
   """A folder in which the commands of a page are run, one after the other."""
 
   def __init__(self, folder: Path):
-    self.folder, self.started = folder, []
+    self.folder, self.started, self.number = folder, [], 0
     for name in ('launch.py', 'configs', 'tests'):
       (folder / name).symlink_to(ROOT / name)
     make_own_files(folder)
@@ -44,31 +46,57 @@ class Place:
       'TFDS_DATA_DIR': str(SHARED if SHARED.is_dir() else folder),
       'PYTHONPATH': str(ROOT),
     }
+    self.server = None
 
-  def start(self, line: str) -> subprocess.Popen:
-    environment, words = split(line.replace('HOST:1234', self.host))
-    pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True}
-    command, environment = arguments(words, len(self.started)), self.environment | environment
+  def start(self, command: list[str], environment=(), **pipes) -> subprocess.Popen:
+    """A command in a process of its own."""
+    environment = self.environment | dict(environment)
+    pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT, 'text': True} | pipes
     self.started.append(subprocess.Popen(command, cwd=self.folder, env=environment, **pipes))
     return self.started[-1]
+
+  def serve(self, words: list[str]) -> tuple[int, str]:
+    """The status and the output of launch.py with these words, in the process of all such."""
+    if self.server is None or self.server.poll() is not None:
+      pipes = {'stdin': subprocess.PIPE, 'stderr': None}
+      self.server = self.start([sys.executable, 'tests/served.py'], **pipes)
+    path = self.folder / 'tmp' / 'output.txt'
+    print(json.dumps([words, str(path)]), file=self.server.stdin, flush=True)
+    timer = threading.Timer(3 * HANGS, self.server.kill)
+    timer.start()
+    status = self.server.stdout.readline()
+    timer.cancel()
+    if not status:  # it has ended
+      self.server.wait()
+    return int(status or -1), path.read_text()
+
+  def end_all(self, lines: list[str]) -> list[tuple[int, str]]:
+    """The status and the output of each command; several are the processes of one program."""
+    prepared = []
+    for line in lines:
+      environment, words = split(line.replace('HOST:1234', self.host))
+      prepared.append((environment, arguments(words, self.number)))
+      self.number += 1
+    (environment, (_, file, *words)), *others = prepared
+    if file == 'launch.py' and not (others or environment or 'submit' in words):
+      return [self.serve(words)]
+    started = [self.start(command, environment) for environment, command in prepared]
+    texts = [process.communicate(timeout=3 * HANGS)[0] for process in started]
+    return [(process.returncode, text) for process, text in zip(started, texts, strict=True)]
 
   def run(self, block: Block) -> list[str]:
     """Runs a block and returns what is wrong with it, nothing where it is right."""
     lines = [command for line in block.lines for command in commands(line)]
     together = all('--process=' in line for line in lines)
-    started, texts, wrong = [], [], []
+    texts, wrong = [], []
     expected = 2 if block.output and block.output[0].startswith('error: ') else 0
-    for line in lines:
-      started.append((line, self.start(line)))
-      if together and len(started) < len(lines):
-        continue
-      for command, process in started:
-        texts.append(process.communicate(timeout=3 * HANGS)[0])
-        if process.returncode != expected:
-          wrong.append(f'{command}\n  status {process.returncode}: {texts[-1][-2000:]}')
-        elif ' submit ' in command:
-          self.finish(texts[-1])
-      started = []
+    for part in [lines] if together and lines else [[line] for line in lines]:
+      for line, (status, text) in zip(part, self.end_all(part), strict=True):
+        texts.append(text)
+        if status != expected:
+          wrong.append(f'{line}\n  status {status}: {text[-2000:]}')
+        elif ' submit ' in line:
+          self.finish(text)
     printed = {skeleton(line) for text in texts for line in text.splitlines()}
     missing = [line for line in block.output if line != '...' and skeleton(line) not in printed]
     wrong += [f'{lines[0]}\n  does not print: {line}' for line in missing if not wrong]

@@ -3,6 +3,8 @@
 from functools import cache
 from pathlib import Path
 
+import jax
+
 from vaejax.api.run import Run
 from vaejax.config.load import load_config
 from vaejax.core.factory import initial_state, make_method
@@ -19,5 +21,5 @@ def untrained(config: str) -> Run:
   table = splits.table(config.data, 'test', None)
   example = sources.test(config.data, table).example
   method = make_method(config, example)
-  state = initial_state(method, config, example)
+  state = jax.jit(lambda: initial_state(method, config, example))()
   return Run(TrainedRun(Path('none'), config, example, None, method, state, {}), 'raw')

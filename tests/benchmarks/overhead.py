@@ -1,9 +1,9 @@
 """What a run costs beside its steps: the loop, start-up, checkpoints, memory.
 
-  python tests/benchmarks/overhead.py --data_dir=DIR [--json=FILE] [--rounds=5]
+  python tests/benchmarks/overhead.py --data_dir=DIR [--json=FILE] [--rounds=5] [--steps=3000]
 
 loop: the whole `train` with logs and checkpoints against the bare chunk, alternating, the median of
-several rounds of 3,000 steps of the MNIST MLP. start: seconds from the command to the first logged
+several rounds of --steps of the MNIST MLP. start: seconds from the command to the first logged
 step, with an empty and a filled compile cache. memory: the peak of a whole run.
 """
 
@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIG = '--config=configs/vae.py:mnist,binarise=none,batch_size=128,likelihood=bernoulli'
-STEPS, LOG, SAVE, FIRST = 3000, 100, 500, 5
+LOG, SAVE, FIRST = 100, 500, 5
 
 
 def launch(workdir: str, data_dir: str, *words: str, cache: str | None = None) -> subprocess.Popen:
@@ -46,7 +46,7 @@ def first_step(workdir: Path, data_dir: str, cache: str) -> float:
   return seconds
 
 
-def loop_seconds(workdir: str, data_dir: str) -> tuple[float, list[float]]:
+def loop_seconds(workdir: str, data_dir: str, steps: int) -> tuple[float, list[float]]:
   """Seconds of the whole loop between its row FIRST and its last but two, and of each save."""
   from vaejax.config.load import load_config
   from vaejax.runs.checkpoint import Checkpoints
@@ -59,7 +59,7 @@ def loop_seconds(workdir: str, data_dir: str) -> tuple[float, list[float]]:
     save(*args)
     blocked.append(time.perf_counter() - began)
 
-  settings = {'steps': STEPS, 'eval.every': 0, 'eval.log_every': LOG, 'checkpoint.every': SAVE}
+  settings = {'steps': steps, 'eval.every': 0, 'eval.log_every': LOG, 'checkpoint.every': SAVE}
   fields = [(name, str(value)) for name, value in settings.items()]
   config = load_config(str(ROOT / CONFIG.removeprefix('--config=')), fields)
   Checkpoints.save = timed
@@ -73,7 +73,7 @@ def loop_seconds(workdir: str, data_dir: str) -> tuple[float, list[float]]:
   return rows[-3]['seconds'] - rows[FIRST]['seconds'], blocked
 
 
-def bare_chunk(data_dir: str):
+def bare_chunk(data_dir: str, steps: int):
   """A function that runs as many steps in one chunk and gives the seconds."""
   import jax
   import numpy as np
@@ -95,7 +95,7 @@ def bare_chunk(data_dir: str):
   def run() -> float:
     nonlocal state
     began = time.perf_counter()
-    state, sums = bare(state, zeros, buffer, np.int32(STEPS - (FIRST + 3) * LOG))
+    state, sums = bare(state, zeros, buffer, np.int32(steps - (FIRST + 3) * LOG))
     jax.block_until_ready(sums)
     return time.perf_counter() - began
 
@@ -107,6 +107,7 @@ def main():
   parser.add_argument('--data_dir', required=True)
   parser.add_argument('--json')
   parser.add_argument('--rounds', type=int, default=5)
+  parser.add_argument('--steps', type=int, default=3000, help='900 or more')
   flags = parser.parse_args()
   data_dir = str(Path(flags.data_dir).absolute())
   with tempfile.TemporaryDirectory() as folder:
@@ -119,9 +120,9 @@ def main():
     warm = [
       first_step(space / f'w{i}', data_dir, str(space / 'cache0')) for i in range(flags.rounds)
     ]
-    bare, pairs = bare_chunk(data_dir), []
+    bare, pairs = bare_chunk(data_dir, flags.steps), []
     for i in range(flags.rounds):
-      pairs.append((bare(), *loop_seconds(str(space / f'l{i}'), data_dir)))
+      pairs.append((bare(), *loop_seconds(str(space / f'l{i}'), data_dir, flags.steps)))
   found = {
     'first_step_cold_s': statistics.median(cold),
     'first_step_warm_s': statistics.median(warm),

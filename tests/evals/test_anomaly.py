@@ -32,7 +32,7 @@ class Case:
     self.method = factory.make_method(self.config, sources.example(self.config.data, rows))
     source = sources.test(self.config.data, rows)
     self.example = source.example
-    state = factory.initial_state(self.method, self.config, self.example)
+    state = jax.jit(lambda: factory.initial_state(self.method, self.config, self.example))()
     self.variables, self.hyper = state.variables, state.hyper
     self.batch = source.rows(next(source.blocks(ROWS)), jnp.arange(ROWS))
 
@@ -45,7 +45,7 @@ class Case:
     return values(self.eval(), self.variables, self.hyper | (hyper or {}), test=batch)
 
   def expected(self, is_outlier, mask=None):
-    of_rows = scores.make(self.method, 2, 3)(self.variables, self.batch)
+    of_rows = jax.jit(scores.make(self.method, 2, 3))(self.variables, self.batch)
     kept = np.ones(ROWS, bool) if mask is None else np.asarray(mask) > 0
     flag = np.asarray(is_outlier)
     result = {}

@@ -88,7 +88,8 @@ def noisy(draws):
 def test_the_error_of_draws_is_the_spread_over_seeds(draws):
   rows = jnp.tile(IMAGES, (20, 1, 1, 1))
   keys = [jax.random.key(seed) for seed in range(200)]
-  found = [with_errors(noisy(draws), test=batch(rows, np.ones(120)), key=key) for key in keys]
+  made, rows = noisy(draws), batch(rows, np.ones(120))
+  found = [with_errors(made, test=rows, key=key) for key in keys]
   spread = 1 / np.sqrt(draws * 120)
   assert np.std([f['elbo'].value for f in found]) == pytest.approx(spread, rel=0.2)
   assert np.mean([f['elbo'].draws_error for f in found]) == pytest.approx(spread, rel=0.05)

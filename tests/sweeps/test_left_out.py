@@ -27,12 +27,11 @@ PLAIN = '--config.optimizer.name=sgd', '--config.hyper.lr=1e-4', '--config.steps
 
 
 @pytest.mark.slow
-def test_a_member_is_its_single_run(launch, tmp_path):
+def test_a_member_is_its_single_run(project, tmp_path):
   one = ['train', CONFIG, *PLAIN, '--config.hyper.left_out=7', f'--workdir={tmp_path}/one']
   stack = ['sweep', CONFIG, *PLAIN, '--grid', 'left_out=2,7', f'--workdir={tmp_path}/stack']
   for words in (one, stack):
-    result = launch(*words)
-    assert result.status == 0, result.err
+    assert main(words) == 0
   stack, one = values(tmp_path / 'stack' / 'stacks' / '0', 20), values(tmp_path / 'one', 20)
   assert len(one) > 10 and stack.keys() == one.keys()
   # The tolerance of test_sweep.py. Batches are equal bit for bit (tests/data/test_left_out.py), and

@@ -72,7 +72,7 @@ def test_pictures_at_the_ends_have_their_own_labels():
 
 
 def test_levels_of_a_hierarchy_and_content_with_style_are_interpolated():
-  for words in ('iwae:two', 'style'):
+  for words in ('iwae:two', 'style:model.channels=4,model.style.channels=4'):
     run = small(words)
     x = pictures(run, 2).image
     frames = run.interpolate(x, steps=3, path='spherical').images
