@@ -64,9 +64,6 @@ SETTINGS |= {
 # One game of one player and one of two in seconds; all the others in the slow tests.
 DEFAULT = ('vae', 'gan')
 CASES = [pytest.param(id, marks=[] if id in DEFAULT else pytest.mark.slow) for id in SETTINGS]
-# Under SGD as members of sweeps and on several devices, others have shown their nets and losses.
-SHOWN = {f'source, {system}' for system in ('conv28', 'shared_mlp', 'conv32', 'style')}
-SHOWN |= {'iwae, conditional'}
 # Which nets have statistics, as batch normalisation has; those of all other cases have none.
 STATISTICS = {
   'gan': {'generator'},

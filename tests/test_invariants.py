@@ -10,7 +10,6 @@ import pytest
 from cases import (
   CASES,
   CONSTANT,
-  SHOWN,
   STATISTICS,
   assert_identical,
   build,
@@ -304,8 +303,6 @@ class Plain(NamedTuple):
 
 @pytest.fixture(scope='module')
 def plain(case):
-  if case.id in SHOWN:
-    pytest.skip('shown by another config with such a net or objective')
   sgd, config = optax.sgd(1.0), case.config
   players = tuple(player._replace(tx=sgd) for player in case.method.players)
   rates = {player.lr for player in players}

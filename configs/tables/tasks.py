@@ -172,7 +172,9 @@ def emoji() -> tuple[Cell, ...]:
       'designer',
       'configs/translate.py:emoji,lpips',
       chosen=VALIDATION,
-      tasks={'designer': Use(f'translate {PLAIN}', "Google's emoji as Twitter's, from pairs.")},
+      tasks={
+        'designer': Use(f'translate --flips {PLAIN}', "Google's emoji as Twitter's, from pairs.")
+      },
       values=against('designer', domains, 'copy', 'nearest neighbour'),
     ),
     Cell(

@@ -230,7 +230,8 @@ def grid():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('modes, loss', [(grid, 'hinge'), (ring, 'wasserstein')])
+@pytest.mark.parametrize('loss', ['hinge', 'wasserstein'])
+@pytest.mark.parametrize('modes', [ring, grid])
 def test_every_mode_is_found(modes, loss):
   """A mode is found where at least 1 % of the samples lie within four standard deviations."""
   centres, scale = modes()

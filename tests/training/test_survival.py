@@ -62,10 +62,10 @@ def kill_in_save(process, workdir, delay, beyond):
 
 
 @pytest.mark.slow
-def test_killed_at_twelve_moments(launch, tmp_path):
+def test_killed_at_twenty_moments(launch, tmp_path):
   chance, often = random.Random(0), '--config.checkpoint.every=5'
   workdir, died_at = tmp_path / 'run', [0]
-  for number in range(12):
+  for number in range(20):
     process, before = launch.start(*ENDLESS, often, f'--workdir={workdir}'), reached(workdir)
     if number % 2:
       # Each goes on by some checkpoints, however slow the machine: else all die at the same one.
@@ -213,7 +213,7 @@ def small_disk(tmp_path):
 
 
 # From a disk that has no room for config.json to one that has, but for two checkpoints.
-SIZES = [4, 40, 300, 480]
+SIZES = [4, 40, 200, 300, 400, 480]
 
 
 @pytest.mark.slow
