@@ -31,4 +31,6 @@ def get_config(arg=''):
     config.objective.share = 0.1
   else:
     config.model.width, config.steps = 32, 1400  # more steps overfit emoji
+  if words.dataset == 'emoji':
+    config.data.only = 'google'
   return finish(config, words, presets.TINY_PREDICTOR)
