@@ -162,7 +162,7 @@ def test_progress_is_a_line_every_ten_seconds(monkeypatch):
   show = tasks.progress('blend', lines.append)
   for done in (1, 2, 3, 4):
     show(done, 4)
-  assert lines == ['blend: 2 of 4, 12 s left']
+  assert lines == ['blend: 50%, 12 s left']
 
 
 def test_a_result_without_a_picture_shows_none():

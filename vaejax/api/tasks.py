@@ -202,7 +202,7 @@ def progress(name: str, log: Callable[[str], None]) -> Callable[[int, int], None
     now = time.monotonic()
     if now - last > SHOWN_AFTER and 0 < done < total:
       last = now
-      log(f'{name}: {done} of {total}, {(now - began) * (total - done) / done:.0f} s left')
+      log(f'{name}: {done / total:.0%}, {(now - began) * (total - done) / done:.0f} s left')
 
   return show
 
