@@ -49,6 +49,8 @@ def test_arrays_of_any_kind(x):
     (2.5, Setting('', ''), 'x=2.5 is not a text'),
     (5, Setting(None, '', kind=Path), 'x=5 is not a path'),
     (float('nan'), Setting(0.5, ''), 'out of range'),
+    (0, Setting(10, '', low=1, high=1_000_000), 'x=0 is out of range. Use 1 to 1,000,000'),
+    (2.0, Setting(0.5, '', low=0, high=1.5), 'x=2.0 is out of range. Use 0 to 1.5'),
     (jnp.ones((20, 9)), Setting('', ''), 'is not a text'),
     ([[1], [1, 2]], PICTURES, 'its parts have different shapes'),
     ('b', Setting('a', '', ('a', 'aa')), "x='b' is unknown. Use a, aa"),

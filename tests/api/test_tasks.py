@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -162,8 +163,17 @@ def test_progress_is_a_line_every_ten_seconds(monkeypatch):
   show = tasks.progress('blend', lines.append)
   for done in (1, 2, 3, 4):
     show(done, 4)
-  assert lines == ['blend: 2 of 4, 12 s left']
+  assert lines == ['blend: 50%, 12 s left']
 
 
 def test_a_result_without_a_picture_shows_none():
   assert Result(np.zeros((1, 2, 2, 1)))._repr_png_() is None
+
+
+def test_a_folder_is_no_place_of_outputs(tmp_path):
+  run = SimpleNamespace(folder=tmp_path / 'run')
+  (tmp_path / 'b.png').mkdir()
+  for place in (tmp_path, tmp_path / 'b'):
+    with pytest.raises(UserError, match='it is a folder'):
+      tasks.check_out(run, place, ('.png', '.gif'))
+  assert tasks.check_out(run, tmp_path / 'a', ('.png', '.gif')) == tmp_path / 'a.png'

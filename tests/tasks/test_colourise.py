@@ -41,6 +41,7 @@ def test_versions_have_the_grey_that_is_given():
 
 def test_a_run_without_colours_is_one_line(copied, capsys):
   assert main(['colourise', f'--workdir={copied}']) == 2
-  assert 'colours need a run on pictures of 3 channels' in capsys.readouterr().err
+  error = capsys.readouterr().err
+  assert 'but this one has 1. Train configs/colourise.py on colour pictures' in error
   with pytest.raises(UserError, match='this one has 1'):
     vaejax.load(copied).colourise(np.zeros((1, 8, 8)))

@@ -59,7 +59,8 @@ def check(name: str, value: Any, setting: Setting) -> Any:
   if is_bool != (kind is bool) or not (is_bool or isinstance(value, numbers.get(kind, kind))):
     raise UserError(f'{name}={reprlib.repr(value)} is not {WORDS[kind]}')
   if kind in numbers and not setting.low <= value <= setting.high:
-    raise UserError(f'{name}={value} is out of range. Use {setting.low:g} to {setting.high:g}')
+    low, high = (f'{x:,.10g}' for x in (setting.low, setting.high))
+    raise UserError(f'{name}={value} is out of range. Use {low} to {high}')
   if setting.choices and value not in setting.choices:
     close = nearest(value, setting.choices)
     raise UserError(f'{name}={value!r} is unknown{close}. Use {", ".join(setting.choices)}')

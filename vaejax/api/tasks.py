@@ -181,13 +181,14 @@ def fields_of(run: Run, fields: Mapping[str, Any], n: int) -> dict[str, np.ndarr
 def check_out(run: Run, out: Path, endings: tuple[str, ...]) -> Path:
   """The place of the outputs. Raises UserError if nothing can be written there, or for a name with
   another ending."""
-  out = out if out.suffix else out.with_suffix(KINDS[0])
+  place = out if out.suffix else out.with_suffix(KINDS[0])
+  if out.is_dir() or place.is_dir():
+    raise UserError(f'cannot write {out}: it is a folder. Use the name of a file')
+  out = place
   if out.suffix not in endings:
     raise UserError(f'cannot write {out}. Use a name that ends in {", ".join(endings)}')
   if run.folder not in out.parents and not out.absolute().parent.is_dir():
     raise UserError(f'cannot write {out}: there is no folder {out.parent}. Create it first')
-  if out.is_dir():
-    raise UserError(f'cannot write {out}: it is a folder. Use the name of a file')
   if problem := not_writable(out.parent):
     raise UserError(f'cannot write {out}: {problem}. Choose another place with --out=FILE')
   return out
@@ -202,7 +203,7 @@ def progress(name: str, log: Callable[[str], None]) -> Callable[[int, int], None
     now = time.monotonic()
     if now - last > SHOWN_AFTER and 0 < done < total:
       last = now
-      log(f'{name}: {done} of {total}, {(now - began) * (total - done) / done:.0f} s left')
+      log(f'{name}: {done / total:.0%}, {(now - began) * (total - done) / done:.0f} s left')
 
   return show
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from vaejax.cli.flag_types import count, integer_text, names, number, path, seed
 from vaejax.lookup import lookup
 
+METAVARS = {int: 'N', float: 'X', str: 'TEXT', tuple: 'LIST', Path: 'FILE'}
+
 
 def add_task_flags(verb: argparse.ArgumentParser, name: str, settings: bool) -> None:
   """Adds the flags of all tasks, and with `settings` those of this task."""
@@ -27,7 +29,7 @@ def add_task_flags(verb: argparse.ArgumentParser, name: str, settings: bool) -> 
     kinds = {int: integer_text, float: number, tuple: names, Path: path}
     kind = {'action': 'store_true'}
     if setting.type is not bool:
-      kind = {'type': kinds.get(setting.type, str), 'metavar': setting.type.__name__.upper()}
+      kind = {'type': kinds.get(setting.type, str), 'metavar': METAVARS[setting.type]}
       kind |= {'choices': setting.choices, 'metavar': None} if setting.choices else {}
     kind |= {'default': argparse.SUPPRESS, 'help': text.replace('%', '%%')}
     add(f'--{key}', **kind)

@@ -32,7 +32,10 @@ def check(model: Any) -> None:
   how.check_pictures(model)
   channels = model.example.fields['image'].shape[-1]
   if channels != 3:
-    raise UserError(f'colours need a run on pictures of 3 channels, but this one has {channels}')
+    raise UserError(
+      f'colours need a run on pictures of 3 channels, but this one has {channels}. Train '
+      'configs/colourise.py on colour pictures'
+    )
 
 
 def reads(model: Any, settings: Mapping[str, Any]) -> tuple[str, tuple[int, ...]]:
