@@ -17,12 +17,11 @@ pairs, with which translations are scored.
 
 Unlike the paper, both domains begin with the same weights, so a translation begins as a copy.
 
-Google's emoji as Twitter's at 32 px, by a run stopped at step 1461 of 2000 (seed 0, 2026-11-28, two
-CPU cores shared by ten jobs, 38 minutes; 179 test rows without skin tone, LPIPS at 64 px), against
-copying the input: PSNR 13.29 dB (+0.66 ± 0.07), SSIM .339 (-.035 ± .004), LPIPS with AlexNet .274
-(+.033 ± .003) and with VGG16 .512 (+.106 ± .004), right emoji first 60 % (-6 ± 3); a probe takes
-76 % ± 3 for Twitter's, 17 % of copies and 87 % of the true ones. So its pictures pass for the other
-designer's more often, and are nearer in pixels, but have more grain than the input.
+Google's emoji as Twitter's at 32 px (seed 0, 2026-11-28; 179 test rows without skin tone, LPIPS at
+64 px), against copying the input: PSNR 13.25 dB (+0.63 ± 0.07), LPIPS with AlexNet .272 (+.031 ±
+.003) and with VGG16 .511 (+.105 ± .004), right emoji first 59 % (-7 ± 3). A probe
+takes 76 % ± 3 for Twitter's, 17 % of copies and 87 % of the true ones. So its pictures pass for the
+other designer's more often, and are nearer in pixels, but have more grain than the input.
 
 Words after the colon: a dataset (digits, mnist, emoji, cifar10, ... any TFDS name, or a folder with
 two folders, with source=domain:A>B), a loss (minimax, non_saturating, least_squares, hinge,

@@ -89,8 +89,9 @@ def test_pictures_of_tasks_are_copied_and_shown(monkeypatch, tmp_path):
   page = (tmp_path / 'pages' / 'page.md').read_text()
   assert '![half](../art/t/half.png)' in page and 'plain.png' not in page
   assert 'Completed digits. `python launch.py inpaint --workdir=runs/a --mask=half`' in page
-  # Of two kinds the GIF is shown, and a PNG that was committed before goes.
+  # Of two kinds the one that the use names is shown, and what was committed before goes.
   (made / 'half.gif').write_bytes(b'y')
+  uses['half'] = uses['half']._replace(ending='.gif')
   committed.write('t', table, make_record('a', [{'elbo': 1.0}], [{}]), made)
   assert [path.name for path in (tmp_path / 'art' / 't').iterdir()] == ['half.gif']
   assert '![half](../art/t/half.gif)' in (tmp_path / 'pages' / 'page.md').read_text()

@@ -38,10 +38,12 @@ class Use(NamedTuple):
   Attributes:
     command: the words of launch.py without --workdir: 'inpaint --mask=half --n=64'.
     caption: of its picture on the table's page; '' shows none.
+    ending: of the file that is shown, '.gif' for one that moves.
   """
 
   command: str
   caption: str = ''
+  ending: str = '.png'
 
 
 class Cell(NamedTuple):

@@ -14,7 +14,6 @@ from vaejax.sweeps.plan import uses
 from vaejax.sweeps.table_rows import Row, make_rows
 
 HEAD = 'command', 'seeds', 'cost', 'values', 'how its settings were chosen'
-SHOWN = '.gif', '.png'  # endings of pictures, the first that is there
 END = '<!-- end of the table -->'
 
 
@@ -30,13 +29,13 @@ def write(name: str, table: Table, record: dict, pictures: Path | None = None) -
   if table.pictures and pictures and pictures.is_dir():
     place = PROJECT / table.pictures
     place.mkdir(parents=True, exist_ok=True)
-    for task in (task for task, use in cell.tasks.items() if use.caption):
-      made = [path for ending in SHOWN if (path := pictures / f'{task}{ending}').is_file()]
-      for path in made[:1]:  # the one that the page shows
+    for task, use in cell.tasks.items():
+      path = pictures / f'{task}{use.ending}'
+      if use.caption and path.is_file():
         write_atomic(place / path.name, path.read_bytes())
-        for ending in SHOWN:
-          if ending != path.suffix:
-            (place / f'{task}{ending}').unlink(missing_ok=True)
+        for old in place.glob(f'{task}.*'):
+          if old.name != path.name:
+            old.unlink()
   if table.page:
     path = PROJECT / table.page
     text = path.read_text(encoding='utf-8')
@@ -87,11 +86,9 @@ def pictures_of(cell: Cell, table: Table) -> list[str]:
   """Lines with the captions and pictures of a cell's tasks, as far as they are in the project."""
   lines, up = [], '../' * table.page.count('/')
   for name, use in cell.tasks.items():
-    for ending in SHOWN:
-      path = f'{table.pictures}/{name}{ending}'
-      if use.caption and (PROJECT / path).is_file():
-        lines += ['', f'{use.caption} `{task_command(cell, use)}`', '', f'![{name}]({up}{path})']
-        break
+    path = f'{table.pictures}/{name}{use.ending}'
+    if use.caption and (PROJECT / path).is_file():
+      lines += ['', f'{use.caption} `{task_command(cell, use)}`', '', f'![{name}]({up}{path})']
   return lines
 
 
