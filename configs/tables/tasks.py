@@ -117,7 +117,7 @@ def digits() -> tuple[Cell, ...]:
       'slant',
       'configs/unit.py:mnist,source=style:slanted',
       chosen=DEFAULT,
-      tasks={'slant': Use('translate --n=1000', 'Slanted digits upright, learned without pairs.')},
+      tasks={'slant': Use('translate --n=1000', 'Plain digits slanted, learned without pairs.')},
       values=against('slant', SIMILAR, 'copy'),
     ),
   )
