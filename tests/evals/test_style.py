@@ -53,14 +53,14 @@ def of(image, channel):
 def toy(label=lambda x: x, kind=lambda x: x, again=lambda x: x):
   """Transfers whose content and style come from the right images, then by these functions."""
 
-  def translate(variables, batch, key):
+  def transfer(variables, batch, key):
     shown, wanted = of(batch['image'], 0), of(batch['style_image'], 1)
     return {'image': images(label(shown), kind(wanted))}
 
   reconstruct = lambda v, batch, key: {
     'image': images(again(of(batch['image'], 0)), of(batch['image'], 1))
   }
-  return Method(None, (), None, None, {'translate': translate, 'reconstruct': reconstruct})
+  return Method(None, (), None, None, {'transfer': transfer, 'reconstruct': reconstruct})
 
 
 LABEL = np.array([0, 1, 2, 3, 4, 5, 0, 1])

@@ -90,8 +90,9 @@ def make_parser(verb: str = '') -> tuple[Parser, dict[str, Parser]]:
   add_verb('submit', about, add_submit_flags)
   verbs = {name: verb for name, verb in adder.choices.items() if name not in task_names()}
   usages = ''.join(verb.format_usage() for verb in verbs.values())
+  tasks = f'tasks, with --help for their flags: {", ".join(task_names())}'
   configs = ', '.join(available_configs())
-  top.epilog = f'{usages}\nconfigs: {configs}\n{EXAMPLES}'
+  top.epilog = f'{usages}\n{tasks}\n\nconfigs: {configs}\n{EXAMPLES}'
   return top, adder.choices
 
 
