@@ -115,28 +115,18 @@ def test_sixteen_bits_have_65536_levels_under_a_discrete_likelihood(tmp_path):
   assert np.log2(3000) < values['bits_per_dim'] < 24
 
 
-@pytest.mark.parametrize(
-  'family, channels, kind',
-  [
-    ('vae', 2, 'uint8'),
-    ('vae', 5, 'uint8'),
-    ('vae', 10, 'float32'),
-    ('gan', 5, 'uint8'),
-    ('vaegan', 10, 'float32'),
-  ],
-)
-def test_any_number_of_channels_trains_and_is_drawn(tmp_path, family, channels, kind):
+@pytest.mark.parametrize('channels, kind', [(2, 'uint8'), (5, 'uint8'), (10, 'float32')])
+@pytest.mark.parametrize('family', ['vae', 'gan', 'vaegan'])
+def test_any_number_of_channels_trains_and_is_drawn(tmp_path, channels, kind, family):
   from PIL import Image
 
   x = RANDOM.integers(0, 256, (40, 8, 8, channels)).astype(kind)
   likelihood = ',model.likelihood=gaussian' * (kind == 'float32' and family != 'gan')
-  spec = f'configs/{family}.py:digits,smoke,batch_size=11{likelihood}'
+  spec = f'configs/{family}.py:digits,smoke{likelihood}'
   vaejax.train(spec, tmp_path, data={'train': x, 'test': x[:24]})
   assert vaejax.load(tmp_path).sample(3).shape == (3, 8, 8, channels)
   picture = Image.open(sorted((tmp_path / 'images').glob('samples*'))[-1])
   assert picture.mode == 'L'
-  if family != 'vae':
-    return
   vaejax.train(f'{spec},data.shown=1,0,1', tmp_path / 'shown', data={'train': x, 'test': x[:24]})
   picture = Image.open(sorted((tmp_path / 'shown' / 'images').glob('samples*'))[-1])
   assert picture.mode == 'RGB'

@@ -161,13 +161,13 @@ def test_they_train_a_sweep_to_the_result_of_one(launch, tmp_path):
   assert [line.split(',')[:4] for line in tables[0]] == [line.split(',')[:4] for line in tables[1]]
 
 
-def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path):
-  """Resumed it has the bits of the run that was never stopped. Of each process and each signal:
-  test_processes."""
+@pytest.mark.parametrize('number, process', [(signal.SIGTERM, 1), (signal.SIGUSR1, 0)])
+def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path, number, process):
+  """Resumed it has the bits of the run that was never stopped."""
   long = (*CONSTANT, f'--config.checkpoint.every={NEVER}', '--config.checkpoint.best=')
   started = begin(launch, 2, *long, f'--config.steps={NEVER}', f'--workdir={tmp_path / "run"}')
   wait_for(lambda: reached(tmp_path / 'run') or started[0].poll() is not None)
-  started[1].send_signal(signal.SIGTERM)
+  started[process].send_signal(number)
   last = finish(launch, started, 143).lines[-1]
   step = int(last.removeprefix('stopped by SIGTERM at step ').split(';')[0])
   more = (*long, f'--config.steps={step + 20}')
@@ -177,7 +177,8 @@ def test_a_signal_to_any_saves_and_the_run_goes_on(launch, tmp_path):
   assert_same_run(tmp_path / 'whole', tmp_path / 'run', step + 20)
 
 
-def test_a_signal_in_the_last_test_ends_all(launch, tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_last_test_ends_all(launch, tmp_path, number):
   """Its values are computed when the same command runs again."""
   words = (SMOKE, f'--workdir={tmp_path / "run"}', '--config.eval.every=0')
   evals = ('--config.evals=elbo,nll', '--config.eval.batch_size=4')
@@ -186,7 +187,7 @@ def test_a_signal_in_the_last_test_ends_all(launch, tmp_path):
   saved = tmp_path / 'run' / 'checkpoints' / '20'
   wait_for(lambda: saved.exists() or started[0].poll() is not None)
   time.sleep(5)
-  started[1].send_signal(signal.SIGHUP)
+  started[1].send_signal(number)
   stopped = finish(launch, started, 143)
   assert stopped.lines[-1].startswith('stopped by SIGTERM at step 20'), stopped.err
   assert not (tmp_path / 'run' / 'evaluation.json').exists()
