@@ -110,6 +110,25 @@ class Latent(NamedTuple):
   conditions: tuple[str, ...] = ()
 
 
+class Stream(NamedTuple):
+  """A video frame by frame: what is carried from one frame to the next, and one step.
+
+  Frames are [B, H, W, C] in the data's own range, and noise is of N(0, 1).
+
+  Attributes:
+    start: n -> the carry before the first frame of n videos, a tree of arrays [n, ...].
+    observe: (variables, carry, frame, noise) -> the carry after a given frame.
+    advance: (variables, carry, noise) -> (carry, frame): the next frame by its mean given a draw of
+      its latent from the prior.
+    noise: the shape of the noise of one frame.
+  """
+
+  start: Callable[[int], Any]
+  observe: Callable[..., Any]
+  advance: Callable[..., tuple[Any, jax.Array]]
+  noise: tuple[int, ...]
+
+
 class Method(NamedTuple):
   """A model family, as pure functions.
 
@@ -136,6 +155,7 @@ class Method(NamedTuple):
     previous: number of rows before each row that `metrics` needs, as in Eval. Without them in the
       batch, it takes rows of the batch.
     centred: whether `init` is given the mean of the training data as its example.
+    stream: how a video goes on frame by frame, if it can.
   """
 
   init: Callable[[jax.Array, Batch], Variables]
@@ -149,6 +169,7 @@ class Method(NamedTuple):
   pooled: Callable[[Metrics, Hyper], Metrics] | None = None
   previous: int = 0
   centred: bool = False
+  stream: Stream | None = None
 
   @property
   def batches(self) -> int:

@@ -54,6 +54,11 @@ class Loaded:
   def __repr__(self) -> str:
     return f'<Run {self.folder}: {self.config.method} of {self.config.data.name}, step {self.step}>'
 
+  def program(self, name: str) -> Callable[..., Any]:
+    """Returns a compiled program of the run, see vaejax.api.programs. Raises UserError."""
+    self._check(name)
+    return self._programs[name]
+
   def _check(self, name: str) -> None:
     """Raises UserError if the method has no such program."""
     if name not in self._programs:

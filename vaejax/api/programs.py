@@ -19,7 +19,8 @@ SCORED, DRAWS = 16, 128
 
 def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   """Returns the programs of a method: 'encode', 'draw', 'decode', 'reconstruct', 'sample',
-  'log_prob', 'score', 'transfer', 'to_image', 'to_source' and 'classify', those that it has.
+  'log_prob', 'score', 'transfer', 'to_image', 'to_source', 'classify', 'observe' and 'advance', those
+  that it has.
   'classify' is Bayes' rule if the method has no classifier and its densities are given the label,
   see `by_bayes`.
 
@@ -63,6 +64,18 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   def score(v, rows, index, key, draws, samples):
     return scores.make(method, draws, samples)(v, inward(rows))
 
+  def noise(index, key, temperature):
+    draw = lambda key: jax.random.normal(key, method.stream.noise)
+    return temperature * jax.vmap(draw)(jax.vmap(jax.random.fold_in, (None, 0))(key, index))
+
+  def observe(v, rows, index, key, temperature):
+    frame = example.to_data(rows[data])
+    return method.stream.observe(v, rows['carry'], frame, noise(index, key, temperature))
+
+  def advance(v, rows, index, key, temperature):
+    carry, frame = method.stream.advance(v, rows['carry'], noise(index, key, temperature))
+    return carry, outward({data: frame})
+
   def by_bayes(v, rows, index, key, class_prior, draws, bound):
     at_once = max(1, min(draws, scores.ROWS // (len(index) * example.classes)))
     settings = {'draws': draws, 'at_once': at_once, 'bound': bound}
@@ -81,6 +94,7 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   programs |= {'log_prob': log_prob} if 'log_weight' in predict else {}
   programs |= {'score': score} if scores.names(method) else {}
   programs |= {'sample': sample} if method.sample else {}
+  programs |= {'observe': observe, 'advance': advance} if method.stream else {}
   if 'classify' not in predict and by_class.applies(method):
     programs['classify'] = by_bayes
   statics = {'classify': ('draws', 'bound') if programs.get('classify') is by_bayes else None}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax
 import numpy as np
@@ -16,6 +16,9 @@ from vaejax.data.classes import named_by_numbers
 from vaejax.errors import UserError
 from vaejax.inference import by_class
 from vaejax.lookup import nearest, task_names
+
+if TYPE_CHECKING:
+  from vaejax.api.stream import Stream
 
 Latents: TypeAlias = np.ndarray | tuple[np.ndarray, ...]
 
@@ -216,6 +219,13 @@ class Run(Loaded):
     settings = {'draws': inputs.integer('draws', draws, 1), 'bound': bound}
     settings['class_prior'] = np.asarray(p / p.sum(), np.float32)
     return self._run('classify', rows, len(rows[data]), seed, programs.SCORED, **settings)
+
+  def stream(self, n: int = 1, *, seed: int = 0) -> 'Stream':
+    """Returns n videos that go on frame by frame, see api/stream.py."""
+    self._check('advance')
+    from vaejax.api.stream import Stream
+
+    return Stream(self, inputs.integer('n', n, 1), inputs.integer('seed', seed, 0))
 
   def read(self, files: Any, name: str = 'files', fit: str = '') -> np.ndarray:
     """Returns pictures in the form of the run's images, float32 [N, H, W, C] in [0, 1].

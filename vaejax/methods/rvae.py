@@ -17,7 +17,7 @@ from vaejax.methods.limits import objective
 from vaejax.nets import lens, recurrent, trunk
 from vaejax.nets.heads import discrete
 from vaejax.objectives.elbo import elbo
-from vaejax.types import Example, Latent, Method, Player
+from vaejax.types import Example, Latent, Method, Player, Stream
 
 DATA = 'video'
 
@@ -80,6 +80,26 @@ def rvae(
     inputs, v = apply('core', v, z, h, method='decoder_input', train=train)
     return apply('decoder', v, inputs, target=target, train=train)
 
+  def advance(v, carry, noise, x_key=None):
+    """The next frame, as `generate` has it, and the carry after it."""
+    prior, _ = apply('core', v, carry, method='prior')
+    z = recurrent.reparameterise(prior, noise)
+    p, _ = decode(v, z, core.state(carry))
+    x = p.mean if x_key is None else p.sample(x_key)
+    x = jnp.clip(x, example.low, example.high) if not example.units else x
+    return after(v, carry, x, z), x
+
+  def observe(v, carry, x, noise):
+    """The carry after a given frame, whose latent is drawn from its posterior."""
+    features, _ = apply('encoder', v, x)
+    q, _ = apply('core', v, carry, features, method='posterior')
+    return after(v, carry, x, recurrent.reparameterise(q, noise))
+
+  def after(v, carry, x, z):
+    """The carry after a frame and its latent."""
+    features, _ = apply('encoder', v, x)
+    return apply('core', v, carry, features, z, method='advance')[0]
+
   def generate(v, carry, first, noise, x_key):
     """Frames [B, T, H, W, C] that continue a video from `carry`, in the range of the data.
 
@@ -91,14 +111,7 @@ def rvae(
 
     def frame(carry, step):
       index, noise = step
-      prior, _ = apply('core', v, carry, method='prior')
-      z = recurrent.reparameterise(prior, noise)
-      p, _ = decode(v, z, core.state(carry))
-      x = p.mean if x_key is None else p.sample(jax.random.fold_in(x_key, index))
-      x = jnp.clip(x, example.low, example.high) if not example.units else x
-      features, _ = apply('encoder', v, x)
-      carry, _ = apply('core', v, carry, features, z, method='advance')
-      return carry, x
+      return advance(v, carry, noise, None if x_key is None else jax.random.fold_in(x_key, index))
 
     steps = jnp.arange(first, first + noise.shape[1]), jnp.moveaxis(noise, 1, 0)
     return jnp.moveaxis(jax.lax.scan(frame, carry, steps)[1], 0, 1)
@@ -201,5 +214,6 @@ def rvae(
     given=('video',),
     latent=Latent(prior, posterior, likelihood, data='video'),
     pooled=made.pooled,
+    stream=Stream(core.start, observe, advance, (latents,)),
   )
   return latent.complete(method, example)

@@ -11,23 +11,43 @@ scatter.
 That choice minimises the buffers. With stride 1, columns are gathered and rows scattered, so
 buffers are k times the size of the image rather than k². A strided convolution gathers both axes,
 at its small output. A strided transposed convolution scatters both, from its small input.
+
+Other runtimes have fast convolutions, but slow or no transposed ones. For an export, within
+`for_export()`, a transposed convolution is one convolution, whose channels are then spread over the
+pixels of each place (Shi et al. 2016, arXiv:1609.07009).
 """
+
+import contextlib
+from contextvars import ContextVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
+LOWERINGS = 'matmul', 'lax', 'spread'
+_exporting = ContextVar('exporting', default=False)
+
+
+@contextlib.contextmanager
+def for_export():
+  """Within it, what is traced has convolutions of `lax` alone, whatever the device."""
+  token = _exporting.set(True)
+  try:
+    yield
+  finally:
+    _exporting.reset(token)
 
 
 def conv(x, kernel, stride=1, lowering=None):
   """The convolution of `lax.conv_general_dilated` with padding 'SAME'.
 
   x [B, H, W, C], kernel [kh, kw, C, F] -> [B, ceil(H / stride), ceil(W / stride), F]
-  lowering: 'matmul', 'lax', or None for 'matmul' on a CPU and 'lax' elsewhere.
+  lowering: 'matmul', 'lax', or None for 'matmul' on a CPU and 'lax' elsewhere and in exports.
   Raises ValueError for another lowering, a stride below 1, or shapes that do not fit.
   """
-  if _choose(x, kernel, stride, lowering) == 'lax':
+  if _choose(x, kernel, stride, lowering) != 'matmul':
     return lax.conv_general_dilated(x, kernel, (stride, stride), 'SAME', dimension_numbers=LAYOUT)
   (kh, kw, C, F), (B, H, W, _) = kernel.shape, x.shape
   if stride == 1:
@@ -43,13 +63,16 @@ def conv_transpose(x, kernel, stride=1, lowering=None):
   """The transposed convolution of `lax.conv_transpose` with padding 'SAME'.
 
   x [B, H, W, C], kernel [kh, kw, C, F] -> [B, H * stride, W * stride, F]
-  lowering and errors: as in `conv`.
+  lowering: as in `conv`, and 'spread', which is the default in exports. Errors: as in `conv`.
   """
-  if _choose(x, kernel, stride, lowering) == 'lax':
+  lowering = _choose(x, kernel, stride, lowering)
+  if lowering == 'spread':
+    return _conv_transpose_spread(x, kernel, stride)
+  if lowering == 'lax':
     return lax.conv_transpose(x, kernel, (stride, stride), 'SAME', dimension_numbers=LAYOUT)
   (kh, kw, C, F), (B, H, W, _) = kernel.shape, x.shape
-  # The number of zeros that lax pads before the dilated image. It does not flip the kernel.
-  top, left = (min(k - 1, (k + stride - 1) // 2) for k in (kh, kw))
+  # lax does not flip the kernel.
+  top, left = (_zeros_before(k, stride) for k in (kh, kw))
   if stride == 1:
     return _conv_unstrided(x, kernel, top, left)
   y = x.reshape(B * H * W, C) @ kernel[::-1, ::-1].transpose(2, 0, 1, 3).reshape(C, kh * kw * F)
@@ -59,8 +82,8 @@ def conv_transpose(x, kernel, stride=1, lowering=None):
 
 def _choose(x, kernel, stride, lowering):
   """The lowering to use. Raises ValueError for arguments that do not fit."""
-  if lowering not in (None, 'matmul', 'lax'):
-    raise ValueError(f"lowering {lowering!r}: give 'matmul', 'lax' or None")
+  if lowering not in (None, *LOWERINGS):
+    raise ValueError(f'lowering {lowering!r}: give {", ".join(map(repr, LOWERINGS))} or None')
   if not isinstance(stride, int) or stride < 1:
     raise ValueError(f'stride {stride!r}: give a whole number, 1 or more')
   if x.ndim != 4 or kernel.ndim != 4 or x.shape[3] != kernel.shape[2]:
@@ -68,7 +91,42 @@ def _choose(x, kernel, stride, lowering):
       f'a kernel {list(kernel.shape)} does not fit an image {list(x.shape)}: '
       'give x [B, H, W, C] and kernel [kh, kw, C, F]'
     )
+  if _exporting.get():
+    return lowering or 'spread'
   return lowering or ('matmul' if jax.default_backend() == 'cpu' else 'lax')
+
+
+def _zeros_before(k, stride):
+  """The number of zeros that `lax.conv_transpose` pads before the dilated image."""
+  return min(k - 1, (k + stride - 1) // 2)
+
+
+def _conv_transpose_spread(x, kernel, stride):
+  """`conv_transpose` as one convolution with stride² F channels, which are then spread over
+  stride x stride pixels."""
+  (kh, kw, C, F), (B, H, W, _) = kernel.shape, x.shape
+  rows, top, bottom = _phases(kh, stride)
+  columns, left, right = _phases(kw, stride)
+  # [window, window, C, F] of each phase; a tap outside the kernel is zero.
+  padded = jnp.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
+  taps = padded[rows[:, :, None, None], columns[None, None]]  # [h, s, w, s, C, F]
+  taps = taps.transpose(0, 2, 4, 1, 3, 5).reshape(len(rows), len(columns), C, stride**2 * F)
+  pads = (top, bottom), (left, right)
+  y = lax.conv_general_dilated(x, taps, (1, 1), pads, dimension_numbers=LAYOUT)
+  y = y.reshape(B, H, W, stride, stride, F).transpose(0, 1, 3, 2, 4, 5)
+  return y.reshape(B, H * stride, W * stride, F)
+
+
+def _phases(k, stride):
+  """Along one axis of a transposed convolution: which tap of the kernel output r of a place takes
+  at each offset of its window, int [window, stride], where k stands for none; and how far the
+  window reaches before and after the place."""
+  # Output stride * q + r takes x[q + d] at the tap stride * d + top - r.
+  top = _zeros_before(k, stride)
+  before, after = top // stride, (stride - 1 + k - 1 - top) // stride
+  offsets = np.arange(-before, after + 1)
+  taps = stride * offsets[:, None] + top - np.arange(stride)
+  return np.where((taps >= 0) & (taps < k), taps, k), before, after
 
 
 def _conv_unstrided(x, kernel, top, left):

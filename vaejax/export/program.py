@@ -1,0 +1,169 @@
+"""A function as a flat program: its random draws are inputs, and constants are computed.
+
+Where there is no generator of random numbers, a program takes its noise as an argument. A traced
+function draws from its key by functions of jax.random, which appear as calls of their names. Draws
+replace them, and what else is done with keys is then not used any more.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vaejax.errors import UserError
+
+KINDS = {'_normal': 'normal', '_uniform': 'uniform', '_gumbel': 'gumbel'}
+# Calls that are replaced by what they call.
+CALLS = 'jit', 'pjit', 'closed_call', 'core_call', 'custom_jvp_call', 'custom_vjp_call', 'remat2'
+
+
+class Draw(NamedTuple):
+  """Noise that a function draws: 'normal', 'gumbel' or 'uniform' (the standard ones), its shape and
+  dtype, and the key that it is drawn from."""
+
+  kind: str
+  form: jax.ShapeDtypeStruct
+  key: jax.Array
+
+  def sample(self) -> jax.Array:
+    """What the function itself draws."""
+    return getattr(jax.random, self.kind)(self.key, self.form.shape, self.form.dtype)
+
+
+class Slot(NamedTuple):
+  """A value of a program, by its number."""
+
+  number: int
+
+
+class Operation(NamedTuple):
+  """One primitive, as an equation of a jaxpr. Inputs are slots or constants."""
+
+  equation: Any
+  inputs: tuple
+  outputs: tuple[Slot, ...]
+
+
+class Program(NamedTuple):
+  """A function (noise, *arguments) -> outputs, where noise and outputs are tuples of arrays.
+
+  Attributes:
+    draws: the noise that it takes, in order.
+    operations: what it computes.
+    noise, arguments: its inputs.
+    outputs: slots or constants.
+  """
+
+  draws: tuple[Draw, ...]
+  operations: tuple[Operation, ...]
+  noise: tuple[Slot, ...]
+  arguments: tuple[Slot, ...]
+  outputs: tuple
+
+  def __call__(self, noise: Sequence, *arguments) -> tuple:
+    values = dict(zip((*self.noise, *self.arguments), (*noise, *arguments), strict=True))
+    read = lambda x: values[x] if isinstance(x, Slot) else x
+    for operation in self.operations:
+      outputs = bind(operation.equation, list(map(read, operation.inputs)))
+      values |= dict(zip(operation.outputs, outputs, strict=True))
+    return tuple(map(read, self.outputs))
+
+
+def make(function: Callable[..., tuple], *forms, key: jax.Array | None = None) -> Program:
+  """The program of function(key, *arguments), whose arguments have these forms; batch axes may be
+  symbolic. `key` is the one that draws are made from, see Draw.
+
+  Raises UserError if the function draws in a loop, or by a function that is not in KINDS.
+  """
+  key = jax.random.key(0) if key is None else key
+  closed = jax.make_jaxpr(function)(key, *forms)
+  builder = _Builder()
+  arguments = tuple(builder.slot() for _ in closed.jaxpr.invars[1:])
+  outputs = tuple(builder.inline(closed.jaxpr, closed.consts, (key, *arguments)))
+  operations = _needed(builder.operations, outputs)
+  for operation in operations:
+    name = operation.equation.primitive.name
+    if name.startswith('random_') or 'key<' in str(operation.equation.params.get('jaxpr', '')):
+      raise UserError(
+        f'its random draws ({name}) cannot be given to it as an input. Export it to stablehlo, '
+        'which draws by itself'
+      )
+  used = {x for o in operations for x in o.inputs if isinstance(x, Slot)}
+  used |= {x for x in outputs if isinstance(x, Slot)}
+  pairs = [pair for pair in builder.draws if pair[1] in used]
+  noise = tuple(slot for _, slot in pairs)
+  return Program(tuple(draw for draw, _ in pairs), operations, noise, arguments, outputs)
+
+
+def bind(equation, inputs: Sequence) -> list:
+  """The outputs of one primitive."""
+  outputs = equation.primitive.bind(*inputs, **equation.params)
+  return list(outputs) if equation.primitive.multiple_results else [outputs]
+
+
+class _Builder:
+  """Collects the operations and draws of a jaxpr."""
+
+  def __init__(self):
+    self.operations: list[Operation] = []
+    self.draws: list[tuple[Draw, Slot]] = []
+    self.count = 0
+
+  def slot(self) -> Slot:
+    """A new slot."""
+    self.count += 1
+    return Slot(self.count)
+
+  def inline(self, jaxpr, constants: Sequence, inputs: Sequence) -> list:
+    """Adds the equations of a jaxpr, and returns its outputs as slots or constants."""
+    values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*constants, *inputs), strict=True))
+    read = lambda x: x.val if hasattr(x, 'val') else values[x]
+    for equation in jaxpr.eqns:
+      given = list(map(read, equation.invars))
+      values |= dict(zip(equation.outvars, self.add(equation, given), strict=True))
+    return list(map(read, jaxpr.outvars))
+
+  def add(self, equation, inputs: list) -> list:
+    """Adds an equation, and returns its outputs."""
+    if equation.primitive.name in CALLS:
+      if equation.params.get('name') in KINDS:
+        return [self.draw(equation, inputs)]
+      inner = equation.params.get('jaxpr', equation.params.get('call_jaxpr'))
+      constants = getattr(inner, 'consts', ())
+      return self.inline(getattr(inner, 'jaxpr', inner), constants, inputs)
+    fixed = all(isinstance(n, int) for x in equation.outvars for n in x.aval.shape)
+    if fixed and not any(isinstance(x, Slot) for x in inputs):
+      with jax.ensure_compile_time_eval():
+        return [host(x) for x in bind(equation, inputs)]
+    outputs = tuple(self.slot() for _ in equation.outvars)
+    self.operations.append(Operation(equation, tuple(inputs), outputs))
+    return list(outputs)
+
+  def draw(self, equation, inputs: list) -> Any:
+    """Adds a draw, and returns its slot. Only the standard uniform distribution is one."""
+    kind, aval = KINDS[equation.params['name']], equation.outvars[0].aval
+    if isinstance(inputs[0], Slot) or (kind == 'uniform' and [*map(float, inputs[1:])] != [0, 1]):
+      raise UserError(
+        f'its random draws ({kind}) cannot be given to it as an input. Export it to stablehlo, '
+        'which draws by itself'
+      )
+    slot = self.slot()
+    self.draws.append((Draw(kind, jax.ShapeDtypeStruct(aval.shape, aval.dtype), inputs[0]), slot))
+    return slot
+
+
+def host(x):
+  """A constant as a NumPy array; a key stays as it is."""
+  return x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x)
+
+
+def _needed(operations: Sequence[Operation], outputs: Sequence) -> tuple[Operation, ...]:
+  """The operations that outputs depend on, in order."""
+  needed, kept = {x for x in outputs if isinstance(x, Slot)}, []
+  for operation in reversed(operations):
+    if needed.intersection(operation.outputs):
+      needed |= {x for x in operation.inputs if isinstance(x, Slot)}
+      kept.append(operation)
+  return tuple(reversed(kept))
