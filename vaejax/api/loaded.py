@@ -81,7 +81,7 @@ class Loaded:
     x = inputs.pixels(f'{data}s', images, self.example)
     return {data: x, **inputs.fields(fields, (), self._conditions, len(x), self.example)}, len(x)
 
-  def _latents(self) -> Any:
+  def latents(self) -> Any:
     """Returns the shape and dtype of one example's latents."""
     return space.form(self.method, self.variables, self.example)
 

@@ -59,7 +59,7 @@ class Run(Loaded):
   def decode(self, latents: ArrayLike | tuple[ArrayLike, ...], **fields: Any) -> np.ndarray:
     """Returns the mean of p(x|z), [N, H, W, C] float32, for latents as `encode` returns them."""
     self._check('decode')
-    z = inputs.latents(latents, self._latents())
+    z = inputs.latents(latents, self.latents())
     n = len(jax.tree.leaves(z)[0])
     rows = inputs.fields(fields, (), self._conditions, n, self.example)
     return self._run('decode', {**rows, 'latents': z}, n)

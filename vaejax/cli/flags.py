@@ -34,6 +34,7 @@ examples:
   python launch.py encode --workdir=runs/m --split=test --out=latents.npz
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
   python launch.py score --workdir=runs/m --inputs=FOLDER --out=scores.csv
+  python launch.py export --workdir=runs/m --to=stablehlo,onnx,npz --out=exported
   python launch.py prepare cifar100 --data_dir=DIR
   python launch.py report runs/m runs/sweep --out=report.html
   python launch.py reproduce --table=iwae --short --data_dir=DIR
@@ -78,6 +79,8 @@ def make_parser(verb: str = '') -> tuple[Parser, dict[str, Parser]]:
   about = 'Write a picture of images above their reconstructions.'
   add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
   add_verb('score', 'Write anomaly scores of pictures.', *trained, add_score_flags)
+  about = 'Write functions of a trained run in formats for other programs.'
+  add_verb('export', about, *trained, add_export_flags)
   for name, about in files('tasks').items():
     add_verb(name, about, *trained, partial(add_task_flags, name=name, settings=name == verb))
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
@@ -210,6 +213,22 @@ def add_score_flags(verb: Parser) -> None:
   add('--draws', metavar='N', type=count, default=16, help='draws of the latents (16)')
   add('--samples', metavar='N', type=count, default=128, help='importance samples (128)')
   add('--out', metavar='FILE.csv', type=path, help='output (WORKDIR/scores.csv)')
+
+
+def add_export_flags(verb: Parser) -> None:
+  """Adds the flags of `export`."""
+  add = verb.add_argument
+  about = f'{", ".join(files("export.formats"))}; several with commas (stablehlo)'
+  add('--to', metavar='FORMATS', type=names, default=('stablehlo',), help=about)
+  about = 'for example decode,encode (all that the run has)'
+  add('--functions', metavar='NAMES', type=names, default=(), help=about)
+  about = 'float16, int8_weights or int8: smaller files beside those in float32'
+  add('--quantise', metavar='KINDS', type=names, default=(), help=about)
+  add('--split', default='train', help='rows that int8 is calibrated on (train)')
+  about = 'folder of the npm package onnxruntime-web, for --to=web'
+  add('--runtime', metavar='DIR', type=folder, help=about)
+  add('--licence', metavar='TEXT', default='', help='licence of the weights, for the card')
+  add('--out', metavar='DIR', type=path, help='folder of the files (WORKDIR/export)')
 
 
 def add_submit_flags(verb: Parser) -> None:

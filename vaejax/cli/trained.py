@@ -39,6 +39,18 @@ def reconstruct(flags, overrides) -> int:
   return 0
 
 
+def export(flags, overrides) -> int:
+  """The verb `export`."""
+  from vaejax.export.write import write
+
+  run = open_run(flags)
+  out = flags.out or run.folder / 'export'
+  settings = {name: getattr(flags, name) for name in ('quantise', 'runtime', 'split')}
+  for path in write(run, flags.to, out, flags.functions, flags.licence, settings, log):
+    print(path)
+  return 0
+
+
 def task(flags, overrides) -> int:
   """The verb of a task, see vaejax/tasks."""
   paths, lines = write_task(flags)

@@ -28,8 +28,12 @@ class Draw(NamedTuple):
   key: jax.Array
 
   def sample(self) -> jax.Array:
-    """What the function itself draws."""
-    return getattr(jax.random, self.kind)(self.key, self.form.shape, self.form.dtype)
+    """What the function itself draws; an array of keys gives one draw each."""
+    shape = self.form.shape[self.key.ndim :]
+    draw = lambda key: getattr(jax.random, self.kind)(key, shape, self.form.dtype)
+    for _ in range(self.key.ndim):
+      draw = jax.vmap(draw)
+    return draw(self.key)
 
 
 class Slot(NamedTuple):
@@ -62,6 +66,12 @@ class Program(NamedTuple):
   arguments: tuple[Slot, ...]
   outputs: tuple
 
+  @property
+  def used(self) -> set[Slot]:
+    """The slots that its outputs depend on."""
+    inputs = (x for operation in self.operations for x in operation.inputs)
+    return {x for x in (*inputs, *self.outputs) if isinstance(x, Slot)}
+
   def __call__(self, noise: Sequence, *arguments) -> tuple:
     values = dict(zip((*self.noise, *self.arguments), (*noise, *arguments), strict=True))
     read = lambda x: values[x] if isinstance(x, Slot) else x
@@ -90,11 +100,11 @@ def make(function: Callable[..., tuple], *forms, key: jax.Array | None = None) -
         f'its random draws ({name}) cannot be given to it as an input. Export it to stablehlo, '
         'which draws by itself'
       )
-  used = {x for o in operations for x in o.inputs if isinstance(x, Slot)}
-  used |= {x for x in outputs if isinstance(x, Slot)}
-  pairs = [pair for pair in builder.draws if pair[1] in used]
+  every = tuple(draw for draw, _ in builder.draws), tuple(slot for _, slot in builder.draws)
+  whole = Program(every[0], operations, every[1], arguments, outputs)
+  pairs = [pair for pair in builder.draws if pair[1] in whole.used]
   noise = tuple(slot for _, slot in pairs)
-  return Program(tuple(draw for draw, _ in pairs), operations, noise, arguments, outputs)
+  return whole._replace(draws=tuple(draw for draw, _ in pairs), noise=noise)
 
 
 def bind(equation, inputs: Sequence) -> list:

@@ -1,0 +1,143 @@
+"""The model card: what was exported, as card.json for programs and card.md for people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vaejax.export.artifact import Export, File
+from vaejax.export.ports import Port
+from vaejax.reporting import values
+from vaejax.runs.files import read_json, write_atomic, write_json
+from vaejax.version import code_version
+
+NO_LICENCE = 'not stated'
+
+
+def write(
+  export: Export,
+  files: list[tuple[str, File]],
+  errors: Mapping[Path, float],
+  licence: str,
+  out: Path,
+) -> list[Path]:
+  """Writes card.json and card.md, and returns their paths.
+
+  Args:
+    files: (format, file) of all that was written.
+    errors: the difference of each file from the run.
+    licence: of the weights; '' for not stated.
+  """
+  made = describe(export, files, errors, licence, out)
+  write_json(out / 'card.json', made)
+  write_atomic(out / 'card.md', text(made))
+  return [out / 'card.json', out / 'card.md']
+
+
+def describe(export: Export, files, errors, licence: str, out: Path) -> dict[str, Any]:
+  """The card as a tree of JSON."""
+  run, config = export.run, export.run.config
+  recorded = run.folder / 'evaluation.json'
+  train = run.data.get('train', {})
+  return {
+    'model': config.method,
+    'code': f'vaejax {code_version()}',
+    'step': run.step,
+    'seed': config.seed,
+    'licence': licence or NO_LICENCE,
+    'data': {'name': Path(config.data.name).name, 'rows': train.get('rows')},
+    'values': read_json(recorded) if recorded.is_file() else {},
+    'functions': {
+      name: {
+        'about': function.about,
+        'inputs': list(map(port, function.inputs)),
+        'outputs': list(map(port, function.outputs)),
+      }
+      for name, function in export.functions.items()
+    },
+    'classes': list(run.example.class_names),
+    'files': [of_file(format, file, errors, out) for format, file in files],
+  }
+
+
+def port(port: Port) -> dict[str, Any]:
+  """A port as JSON."""
+  limits = {'low': port.low, 'high': port.high}
+  return {
+    'name': port.name,
+    'dtype': port.dtype,
+    'shape': list(port.shape),
+    'about': port.about,
+  } | {name: value for name, value in limits.items() if value is not None}
+
+
+def of_file(format: str, file: File, errors: Mapping[Path, float], out: Path) -> dict[str, Any]:
+  """A file as JSON."""
+  about = {'path': str(file.path.relative_to(out)), 'format': format}
+  about['bytes'] = file.path.stat().st_size
+  if not file.function:
+    return about
+  about |= {'function': file.function, 'inputs': list(map(port, file.inputs))}
+  about['rows'] = file.batch or 'any number'
+  if file.quantised:
+    about['quantised'] = file.quantised
+  if file.path in errors:
+    about['difference'] = errors[file.path]
+  return about | dict(file.measured)
+
+
+def text(card: Mapping[str, Any]) -> str:
+  """The card as Markdown."""
+  rows = card['data']['rows']
+  lines = [
+    f'# {card["model"]} of {card["data"]["name"]}',
+    '',
+    f'- Trained for {card["step"]:,} steps with seed {card["seed"]}, by {card["code"]}.',
+    f'- Data: {card["data"]["name"]}' + (f', {rows:,} training rows.' if rows else '.'),
+    f'- Licence of the weights: {card["licence"]}.',
+    *([f'- Classes: {", ".join(card["classes"])}.'] if card['classes'] else []),
+    '',
+    '## Functions',
+    '',
+    *table(
+      ['function', 'what it gives', 'inputs', 'outputs'],
+      [
+        [name, f['about'], *('<br>'.join(map(in_words, f[k])) for k in ('inputs', 'outputs'))]
+        for name, f in card['functions'].items()
+      ],
+    ),
+    '',
+    '## Files',
+    '',
+    'The difference is the largest one from the run, relative to the largest value or 1.',
+    '',
+    *table(
+      ['file', 'takes', 'kB', 'difference'],
+      [
+        [
+          f['path'],
+          ', '.join(p['name'] for p in f.get('inputs', ())),
+          f'{f["bytes"] / 1000:.1f}',
+          f'{f["difference"]:.1e}' if 'difference' in f else '',
+        ]
+        for f in card['files']
+      ],
+    ),
+  ]
+  if card['values']:
+    head, body = values.table_of(card['values'])
+    lines += ['', '## Test values', '', *table(head, body)]
+    lines += ['', *(f'- {line}' for line in values.details_of(card['values']))]
+  return '\n'.join(lines) + '\n'
+
+
+def in_words(port: Mapping[str, Any]) -> str:
+  """A port as text: 'image float32 [batch, 28, 28, 1], 0 to 1: what is encoded'."""
+  shape = f'[{", ".join(map(str, port["shape"]))}]'
+  limits = f', {port["low"]:g} to {port["high"]:g}' if 'low' in port else ''
+  return f'`{port["name"]}` {port["dtype"]} {shape}{limits}: {port["about"]}'
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+  """A table of Markdown."""
+  line = lambda cells: '| ' + ' | '.join(cells) + ' |'
+  return [line(head), line(['---'] * len(head)), *map(line, rows)]
