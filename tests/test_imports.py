@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 # by name (methods, evals, sets, nets and their priors) is imported by nobody above it.
 LAYERS = (
   ('errors', 'estimates', 'plural', 'version'),
-  ('lookup', 'distributed', 'softplus'),
+  ('lookup', 'distributed', 'softplus', 'lowering'),
   ('units',),
   ('types',),
   ('eval_type',),
