@@ -141,7 +141,7 @@ def elbo(parts: Parts) -> Function:
   ports = parts.image(parts.data, 'what is scored'), *parts.given(parts.fields)
 
   def terms(key, rows):
-    n = len(rows[parts.data])
+    n = rows[parts.data].shape[0]
     blank = {port.name: jnp.zeros((n, *port.shape[1:]), port.dtype) for port in ports}
     batch = parts.inward(blank | rows) | {'mask': jnp.ones(n)}
     return parts.method.metrics(parts.variables, batch, key, hyper)
