@@ -32,20 +32,25 @@ class Pruning(NamedTuple):
 def constraint(optimizer, player: Player, steps: int) -> Constraint | None:
   """The pruning of a player in a run of `steps`, from the config's `optimizer` section; None if its
   sparsity is 0. Raises UserError."""
-  target = (optimizer.get(player.name) or {}).get('prune')
-  target = optimizer.prune if target is None else target
   if optimizer.prune_by not in BY:
     close = nearest(optimizer.prune_by, BY)
     raise UserError(
       f'optimizer.prune_by={optimizer.prune_by!r} is unknown{close}. Use {" or ".join(BY)}'
     )
-  if not target:
+  proportion = target(optimizer, player.name)
+  if not proportion:
     return None
-  start, end = (last_step(optimizer[name], steps) for name in ('prune_start', 'prune_end'))
+  start, end = (step_at(optimizer[name], steps) for name in ('prune_start', 'prune_end'))
   # A step has `turns` updates of this player.
   updates = (n * player.turns for n in (start, end, optimizer.prune_every))
-  tx = gradual_magnitude(target, *updates, by=optimizer.prune_by)
+  tx = gradual_magnitude(proportion, *updates, by=optimizer.prune_by)
   return Constraint(tx, project, metrics)
+
+
+def target(optimizer, player: str) -> float:
+  """The proportion of a player's weights that are pruned in the end."""
+  own = (optimizer.get(player) or {}).get('prune')
+  return optimizer.prune if own is None else own
 
 
 def check_owners(players: Sequence[Player]) -> None:
@@ -60,7 +65,7 @@ def check_owners(players: Sequence[Player]) -> None:
         )
 
 
-def last_step(fraction: float, steps: int) -> int:
+def step_at(fraction: float, steps: int) -> int:
   """The step after a fraction of a run, counted from 0; at most the last one."""
   return min(round(fraction * steps), steps - 1)
 
@@ -99,7 +104,7 @@ def gradual_magnitude(
 
   def update(updates, state: Pruning, params=None):
     if params is None:
-      raise ValueError(optax.NO_PARAMS_MSG)
+      raise ValueError('gradual_magnitude needs the params')
     since = state.count - start
     is_due = (since >= 0) & (state.count <= end) & ((since % every == 0) | (state.count == end))
     # Under vmap a cond computes both sides in each step. A loop of one turn or none runs only where

@@ -154,7 +154,9 @@ def set_up(
         *([left_out.in_words(leaves_out, source.example.class_names)] if leaves_out else []),
       ]
     ),
-    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)) + notes,
+    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes))
+    + notes
+    + checks.pruning_notes(config),
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
     evals=evals,
