@@ -89,7 +89,7 @@ def played(method, state, steps, ema=0.0):
 
 def zeros(params) -> list[np.ndarray]:
   """Where the kernels of a tree are 0, one array for each."""
-  return [np.asarray(kernel) == 0 for kernel in jax.tree.leaves(lens.kernels(params))]
+  return [np.asarray(kernel) == 0 for kernel in jax.tree.leaves(prune.kernels(params))]
 
 
 def share(masks) -> float:

@@ -6,15 +6,16 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from running import assert_same_run, rows
+from running import ROOT, assert_same_run, rows
 
 from vaejax.cli.main import main
 from vaejax.config.load import load_config
-from vaejax.nets import lens
+from vaejax.core import prune
 from vaejax.runs.trained import open_run
 from vaejax.training.checks import pruning_notes
 
 SMOKE = 'configs/vae.py:digits,smoke,batch_size=11,prune=0.8'
+FINE = f'{SMOKE},ema=0.9,prune_start=0.2,prune_end=0.9,prune_every=3,checkpoint.keep=9'
 GAN = 'configs/gan.py:digits,smoke,prune=0.75,prune_every=1'
 
 
@@ -36,7 +37,7 @@ def masks(workdir, step='latest', average=False, member=None) -> list[np.ndarray
   """Where the kernels of a run are 0."""
   state = open_run(workdir, print, str(step), member=member).state
   variables = state.ema if average else state.variables
-  return [np.asarray(x) == 0 for x in jax.tree.leaves(lens.kernels(variables.params))]
+  return [np.asarray(x) == 0 for x in jax.tree.leaves(prune.kernels(variables.params))]
 
 
 def count(masks) -> tuple[int, int]:
@@ -52,37 +53,39 @@ def equal(one, other) -> bool:
   return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_a_run_cut_in_the_middle_is_never_stopped(begin):
-  words = 'ema=0.9,prune_start=0.2,prune_end=0.9,prune_every=3,checkpoint.keep=9'
-  whole = begin('whole', words)
-  cut = shutil.copytree(whole, whole.parent / 'cut')
+@pytest.fixture(scope='module')
+def pruned(trained, tmp_path_factory):
+  """The workdir of a run that began dense; to be copied and not to be changed."""
+  workdir = tmp_path_factory.mktemp('pruned') / 'run'
+  with pytest.MonkeyPatch.context() as patch:
+    patch.chdir(ROOT)
+    assert main(['train', f'--config={FINE},init_from={trained}', f'--workdir={workdir}']) == 0
+  return workdir
+
+
+def test_a_run_cut_in_the_middle_is_never_stopped(begin, pruned, trained, tmp_path):
+  cut = shutil.copytree(pruned, tmp_path / 'cut')
   shutil.rmtree(cut / 'checkpoints' / '20')
-  pruned, size = count(masks(cut))
-  assert 0.2 * size < pruned < 0.75 * size
-  assert begin('cut', words) == cut
+  number, size = count(masks(cut))
+  assert 0.2 * size < number < 0.75 * size
+  begin('cut', f'init_from={trained}', config=FINE)
   assert 'resuming at step 10' in begin.said
-  assert_same_run(whole, cut, 20)
-  assert is_as_sparse(masks(cut)) and equal(masks(cut), masks(cut, average=True))
+  assert_same_run(pruned, cut, 20)
   logged = [row['sparsity'] for row in rows(cut) if row['split'] == 'train']
   assert logged[0] < logged[1] < logged[2] < logged[3] < 0.8
-  # The rate spans the run, so it cannot be a part of a longer one.
-  longer = begin('cut', f'{words},steps=30', status=2)
-  assert 'steps is 20 there, 30 here, and pruning spans them' in begin.said and longer == cut
 
 
-def test_it_begins_from_a_dense_run_and_keeps_the_zeros_of_a_pruned_one(begin, trained):
-  pruned = begin('pruned', f'init_from={trained}')
-  assert is_as_sparse(masks(pruned)) and not count(masks(trained))[0]
-  words = f'init_from={pruned},prune_start=0,prune_end=0,lr=1e-2'
-  again = begin('again', words)
+def test_it_begins_from_a_dense_run_and_keeps_the_zeros_of_a_pruned_one(begin, pruned, trained):
+  assert not count(masks(trained, average=True))[0]
+  zeros = masks(pruned)
+  assert is_as_sparse(zeros) and equal(zeros, masks(pruned, average=True))
+  again = begin('again', f'init_from={pruned},prune_start=0,prune_end=0,lr=1e-2')
   for step in (10, 20):
-    assert equal(masks(again, step), masks(pruned))
+    assert equal(masks(again, step), zeros)
   logged = [row['sparsity'] for row in rows(again) if row['split'] == 'train']
   assert logged == pytest.approx([0.8] * len(logged), abs=1e-4)
-  weights = lambda run: jax.tree.leaves(lens.kernels(open_run(run, print).state.variables.params))
+  weights = lambda run: jax.tree.leaves(prune.kernels(open_run(run, print).state.variables.params))
   assert not all(np.array_equal(a, b) for a, b in zip(weights(again), weights(pruned), strict=True))
-  # Nothing spans that run.
-  assert begin('again', f'{words},steps=22') and is_as_sparse(masks(again))
 
 
 @pytest.mark.slow
@@ -103,7 +106,7 @@ def test_both_nets_of_a_game_are_pruned(begin, by):
   run = begin('game', f'prune_by={by}', config=GAN)
   params = open_run(run, print).state.variables.params
   for net in ('critic', 'generator'):
-    of_net = [np.asarray(x) == 0 for x in jax.tree.leaves(lens.kernels(params[net]))]
+    of_net = [np.asarray(x) == 0 for x in jax.tree.leaves(prune.kernels(params[net]))]
     parts = [of_net] if by == 'global' else [[mask] for mask in of_net]
     assert len(of_net) > 1 and all(is_as_sparse(part, 0.75) for part in parts)
     last = [row for row in rows(run) if row['split'] == 'train'][-1]

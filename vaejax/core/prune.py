@@ -9,7 +9,6 @@ import optax
 
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
-from vaejax.nets import lens
 from vaejax.types import Constraint, Player
 
 BY = 'global', 'layer'
@@ -76,7 +75,7 @@ def gradual_magnitude(
   """Sets the smallest weights to 0, more and more of them, and keeps them there.
 
   It comes last: updates are what is added to the parameters, and that of a pruned weight is minus
-  the weight, so that their sum is exactly 0. Only kernels of layers are pruned, see lens.kernels.
+  the weight, so that their sum is exactly 0. Only kernels of layers are pruned, see `kernels`.
   A weight that is pruned stays pruned.
 
   Args:
@@ -87,13 +86,13 @@ def gradual_magnitude(
   """
 
   def init(params) -> Pruning:
-    masks = jax.tree.map(lambda kernel: jnp.zeros(kernel.shape, bool), lens.kernels(params))
+    masks = jax.tree.map(lambda kernel: jnp.zeros(kernel.shape, bool), kernels(params))
     if not jax.tree.leaves(masks):
       raise UserError(f'{", ".join(params)} has no kernels to prune. Set optimizer.prune=0')
     return Pruning(jnp.zeros((), jnp.int32), masks, jnp.zeros((), jnp.int32))
 
   def prune(state: Pruning, params) -> Pruning:
-    weights = jax.tree.leaves(lens.kernels(params))
+    weights = jax.tree.leaves(kernels(params))
     masks, structure = jax.tree.flatten(state.pruned)
     parts = [slice(None)] if by == 'global' else [slice(i, i + 1) for i in range(len(masks))]
     new = []
@@ -115,6 +114,17 @@ def gradual_magnitude(
     return updates, state._replace(count=state.count + 1)
 
   return optax.GradientTransformation(init, update)
+
+
+def kernels(params):
+  """Params, {net: tree}, with None for all that is not a kernel: the weights with which a dense,
+  convolutional or recurrent layer multiplies its input."""
+
+  def of_leaf(path, leaf):
+    name = jax.tree_util.keystr(path, simple=True, separator='/')
+    return leaf if name.endswith('/kernel') else None
+
+  return jax.tree_util.tree_map_with_path(of_leaf, params)
 
 
 def on_kernels(function, pruned, *trees):

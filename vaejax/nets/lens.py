@@ -41,13 +41,3 @@ def only(variables: Variables, *names: str) -> Variables:
   """The variables restricted to the named nets."""
   select = lambda trees: {name: trees[name] for name in names if name in trees}
   return variables.replace(params=select(variables.params), extra=select(variables.extra))
-
-
-def kernels(params):
-  """Params with None for all that is not a kernel: the weights that a dense, convolutional or
-  recurrent layer multiplies its input with."""
-
-  def of_leaf(path, leaf):
-    return leaf if jax.tree_util.keystr(path[-1:], simple=True) == 'kernel' else None
-
-  return jax.tree_util.tree_map_with_path(of_leaf, params)
