@@ -1,6 +1,6 @@
 """A trained MNIST VAE, pruned and trained on: how good and how small it is at each sparsity.
 
-  python tests/benchmarks/pruning.py --data_dir=DIR [--dense=WORKDIR] [--small]
+  python tests/benchmarks/pruning.py --data_dir=DIR [--dense=WORKDIR] [--by=layer] [--small]
 
 One sweep over sparsities and seeds begins with the nets of a dense run (`init_from`), which is
 trained first unless `--dense` names it. Prints a Markdown table: mean ± standard error over seeds
@@ -95,18 +95,19 @@ def main():
   parser.add_argument('--dense', help='a finished run of configs/vae.py:mnist')
   parser.add_argument('--steps', type=int, default=2000, help='of each pruned run')
   parser.add_argument('--seeds', type=int, default=3)
+  parser.add_argument('--by', default='global', help='optimizer.prune_by: global or layer')
   parser.add_argument('--workdir', type=Path, help='of the sweep, which resumes there')
   parser.add_argument('--small', action='store_true', help='digits, seconds: to see that it works')
   flags = parser.parse_args()
   spec = 'configs/vae.py:digits,smoke' if flags.small else 'configs/vae.py:mnist'
-  sparsities, seeds = (SPARSITIES[::2], 2) if flags.small else (SPARSITIES, flags.seeds)
+  sparsities, seeds = (SPARSITIES[::4], 2) if flags.small else (SPARSITIES, flags.seeds)
   with tempfile.TemporaryDirectory() as temporary:
     folder, dense = flags.workdir or Path(temporary) / 'pruned', flags.dense
     if flags.small or not dense:
       dense = str(Path(temporary) / 'dense')
       vaejax.train(spec, dense, data_dir=flags.data_dir, progress=True)
     config = vaejax.get_config(spec)
-    config.init_from = dense
+    config.init_from, config.optimizer.prune_by = dense, flags.by
     config.steps = config.steps if flags.small else flags.steps
     grid = {'optimizer.prune': sparsities, 'seed': range(seeds)}
     rows = vaejax.sweep(config, folder, grid, data_dir=flags.data_dir, progress=True)
