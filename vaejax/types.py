@@ -62,18 +62,11 @@ LossFn = Callable[[Variables, Batch, jax.Array, Hyper], tuple[jax.Array, tuple[M
 
 
 class Constraint(NamedTuple):
-  """What the parameters of a player must obey after each update, such as pruned weights that are 0.
+  """What a player's parameters obey after each update, such as pruned weights that are 0."""
 
-  Attributes:
-    tx: optax transformation of the update, which is the direction times the rate. It is given the
-      parameters.
-    project: (state of tx, params) -> params that obey it, for their moving average.
-    metrics: (state of tx) -> what is logged of it in each step.
-  """
-
-  tx: optax.GradientTransformation
-  project: Callable[[Any, Any], Any]
-  metrics: Callable[[Any], Metrics]
+  tx: optax.GradientTransformation  # of the update: the direction times the rate
+  project: Callable[[Any, Any], Any]  # (state of tx, params) -> params that obey it
+  metrics: Callable[[Any], Metrics]  # (state of tx) -> what is logged
 
 
 class Player(NamedTuple):

@@ -6,7 +6,7 @@ One sweep over sparsities and seeds begins with the nets of a dense run (`init_f
 trained first unless `--dense` names it. Prints a Markdown table: mean ± standard error over seeds
 of the test ELBO, of the judge's agreement (the proportion of reconstructions of test rows that the
 cached judge of the dataset classifies as their label), and of the bytes of the float32 weights in a
-compressed .npz.
+compressed .npz, also as a proportion of those in memory.
 """
 
 import argparse
@@ -25,8 +25,6 @@ from vaejax.evaluation import judged
 from vaejax.runs import checkpoint
 from vaejax.runs.trained import TrainedRun, open_run, open_split
 from vaejax.types import averaged
-
-SPARSITIES = 0, 0.5, 0.8, 0.9, 0.95
 
 
 def agreement(run: TrainedRun) -> float:
@@ -47,12 +45,14 @@ def agreement(run: TrainedRun) -> float:
   return float(np.mean(judged.verdicts(judge, rows['image']).predicted == rows['label']))
 
 
-def compressed(run: TrainedRun) -> int:
-  """Bytes of the weights in a compressed .npz."""
-  weights = checkpoint.named_leaves(averaged(run.state).params)
+def sizes(run: TrainedRun) -> dict[str, float]:
+  """`size`: kB of the weights in a compressed .npz; `share`: that as a percentage of those in
+  memory."""
+  weights = checkpoint.named_leaves(jax.device_get(averaged(run.state).params))
   buffer = io.BytesIO()
-  np.savez_compressed(buffer, **{name: np.asarray(leaf) for name, leaf in weights.items()})
-  return len(buffer.getvalue())
+  np.savez_compressed(buffer, **weights)
+  size = len(buffer.getvalue())
+  return {'size': size / 1000, 'share': 100 * size / sum(x.nbytes for x in weights.values())}
 
 
 def measure(folder: Path, rows: list[dict]) -> dict[float, list[dict[str, float]]]:
@@ -60,8 +60,7 @@ def measure(folder: Path, rows: list[dict]) -> dict[float, list[dict[str, float]
   values = {}
   for row in rows:
     run = open_run(folder, print, member=row['member'])
-    of_member = {'elbo': row['elbo'], 'agreement': 100 * agreement(run)}
-    of_member['size'] = compressed(run) / 1000
+    of_member = {'elbo': row['elbo'], 'agreement': 100 * agreement(run), **sizes(run)}
     values.setdefault(row['optimizer.prune'], []).append(of_member)
   return values
 
@@ -69,15 +68,12 @@ def measure(folder: Path, rows: list[dict]) -> dict[float, list[dict[str, float]
 def table(values: dict[float, list[dict[str, float]]]) -> str:
   """The values as a Markdown table."""
   lines = [
-    '| sparsity | ELBO, nats | judge agrees, % | weights compressed, kB | of those of 0 % |',
+    '| sparsity | ELBO, nats | judge agrees, % | weights compressed, kB | of those in memory, % |',
     '| --- | --- | --- | --- | --- |',
   ]
-  dense = statistics.mean(v['size'] for v in values[0])
   for sparsity, of_seeds in values.items():
-    column = lambda name, of_seeds=of_seeds: [v[name] for v in of_seeds]
-    cells = f'{100 * sparsity:g} %', in_words(column('elbo')), in_words(column('agreement'))
-    cells += in_words(column('size')), f'{100 * statistics.mean(column("size")) / dense:.1f} %'
-    lines.append('| ' + ' | '.join(cells) + ' |')
+    columns = ([v[name] for v in of_seeds] for name in ('elbo', 'agreement', 'size', 'share'))
+    lines.append(f'| {100 * sparsity:g} % | {" | ".join(map(in_words, columns))} |')
   return '\n'.join(lines)
 
 
@@ -95,12 +91,13 @@ def main():
   parser.add_argument('--dense', help='a finished run of configs/vae.py:mnist')
   parser.add_argument('--steps', type=int, default=2000, help='of each pruned run')
   parser.add_argument('--seeds', type=int, default=3)
+  parser.add_argument('--sparsities', default='0,0.5,0.8,0.9,0.95')
   parser.add_argument('--by', default='global', help='optimizer.prune_by: global or layer')
   parser.add_argument('--workdir', type=Path, help='of the sweep, which resumes there')
   parser.add_argument('--small', action='store_true', help='digits, seconds: to see that it works')
   flags = parser.parse_args()
   spec = 'configs/vae.py:digits,smoke' if flags.small else 'configs/vae.py:mnist'
-  sparsities, seeds = (SPARSITIES[::4], 2) if flags.small else (SPARSITIES, flags.seeds)
+  sparsities, seeds = ('0,0.95', 2) if flags.small else (flags.sparsities, flags.seeds)
   with tempfile.TemporaryDirectory() as temporary:
     folder, dense = flags.workdir or Path(temporary) / 'pruned', flags.dense
     if flags.small or not dense:

@@ -157,15 +157,11 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
       else:
         state, outputs = jax.lax.scan(play, state, jnp.arange(player.turns))
         metrics = jax.tree.map(lambda x: jnp.mean(x, axis=0), outputs)
-      of_constraint = update.metrics(player, state.opt[player.name])
       if len(players) > 1:
         metrics['loss_' + player.name] = metrics.pop('loss')
-        of_constraint = {f'{name}_{player.name}': v for name, v in of_constraint.items()}
-      logged |= metrics | of_constraint
+      logged |= metrics | update.metrics(player, state.opt, named=len(players) > 1)
     if ema:
-      average = averaging(state, ema, frozen)
-      params = update.project(players, state.opt, average.params)
-      state = state.replace(ema=average.replace(params=params))
+      state = state.replace(ema=update.project(players, state.opt, averaging(state, ema, frozen)))
     return state.replace(step=state.step + 1), logged
 
   return step

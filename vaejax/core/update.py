@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vaejax.types import Metrics, Player
+from vaejax.types import Metrics, Player, Variables
 
 
 def init(player: Player, params) -> Any:
@@ -28,15 +28,19 @@ def apply(player: Player, grads, opt, params, rate):
   return jax.tree.map(jnp.add, params, change), {'tx': tx, 'constraint': constraint}
 
 
-def project(players: tuple[Player, ...], opt: Mapping[str, Any], params: Mapping[str, Any]):
-  """The moving average of the params of all nets, such that it obeys the players' constraints."""
+def project(players: tuple[Player, ...], opt: Mapping[str, Any], average: Variables) -> Variables:
+  """The moving average, such that it obeys the players' constraints."""
+  params = average.params
   for player in players:
     if player.constraint is not None:
       owned = {name: params[name] for name in player.owns}
       params = {**params, **player.constraint.project(opt[player.name]['constraint'], owned)}
-  return params
+  return average.replace(params=params)
 
 
-def metrics(player: Player, opt) -> Metrics:
-  """What is logged of a player's constraint."""
-  return {} if player.constraint is None else player.constraint.metrics(opt['constraint'])
+def metrics(player: Player, opt: Mapping[str, Any], named: bool) -> Metrics:
+  """What is logged of a player's constraint, `named` after the player or not."""
+  if player.constraint is None:
+    return {}
+  values = player.constraint.metrics(opt[player.name]['constraint'])
+  return {f'{name}_{player.name}' if named else name: value for name, value in values.items()}

@@ -113,6 +113,7 @@ def set_up(
   watched = 'validation' if 'validation' in tables else 'test'
   evals_of, lines, notes = checks.fit_evals(config, method, evals, source.example, tables, labels)
   skipped += lines
+  notes += checks.pruning_notes(config)
   check_best(
     config.checkpoint.best, evals_of[watched], skipped, config.data.name, 'validation' in tables
   )
@@ -154,9 +155,7 @@ def set_up(
         *([left_out.in_words(leaves_out, source.example.class_names)] if leaves_out else []),
       ]
     ),
-    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes))
-    + notes
-    + checks.pruning_notes(config),
+    notes=list(dict.fromkeys(note for table in tables.values() for note in table.notes)) + notes,
     provenance=provenance,
     changes=lambda saved: same_data.changes(saved, tables, provenance),
     evals=evals,
