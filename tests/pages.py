@@ -162,6 +162,7 @@ QUICK = {
   'processes': ('--rounds=1', '--steps=20'),
   'stream': ('--small', '--peer=', '--parts=rates,wait'),  # the others: test_benchmarks
   'folder': ('--count=20',),
+  'pruning': ('--small',),
 }
 
 

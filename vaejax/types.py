@@ -36,7 +36,7 @@ class State:
   step: jax.Array
   key: jax.Array
   variables: Variables
-  opt: Mapping[str, Any]  # {player: optax state}
+  opt: Mapping[str, Any]  # {player: optax state}, or {'tx', 'constraint'} if it has a constraint
   ema: Variables | None
   hyper: Hyper
 
@@ -61,6 +61,14 @@ class BatchMeans(NamedTuple):
 LossFn = Callable[[Variables, Batch, jax.Array, Hyper], tuple[jax.Array, tuple[Metrics, Any]]]
 
 
+class Constraint(NamedTuple):
+  """What a player's parameters obey after each update, such as pruned weights that are 0."""
+
+  tx: optax.GradientTransformation  # of the update: the direction times the rate
+  project: Callable[[Any, Any], Any]  # (state of tx, params) -> params that obey it
+  metrics: Callable[[Any], Metrics]  # (state of tx) -> what is logged
+
+
 class Player(NamedTuple):
   """A loss, the nets that it trains, and its optimizer.
 
@@ -77,6 +85,7 @@ class Player(NamedTuple):
       new extra). With microbatches they are computed first, and their BatchMeans are the last
       argument of `loss`, so that its mean over microbatches has the gradient of the whole batch.
       None: the loss is a mean of terms of single examples.
+    constraint: of its parameters. None: as `optimizer` says, see core.optim.equip.
   """
 
   name: str
@@ -87,6 +96,7 @@ class Player(NamedTuple):
   turns: int = 1
   batches: int = 1
   means: Callable[..., tuple[Mapping[str, jax.Array], Any]] | None = None
+  constraint: Constraint | None = None
 
 
 class Latent(NamedTuple):
