@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = (
   ('errors', 'estimates', 'plural', 'version'),
   ('lookup', 'distributed', 'softplus', 'lowering'),
-  ('units',),
+  ('units', 'stream_type'),
   ('types',),
   ('eval_type',),
   ('distributions', 'previous'),

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from vaejax.stream_type import Stream
 from vaejax.units import Units
 
 Batch = Mapping[str, jax.Array]  # 'image' [B, H, W, C], 'video' [B, T, H, W, C], 'label' [B], ...
@@ -118,25 +119,6 @@ class Latent(NamedTuple):
   likelihood: Callable[..., tuple[Any, Variables]]
   data: str = 'image'
   conditions: tuple[str, ...] = ()
-
-
-class Stream(NamedTuple):
-  """A video frame by frame: what is carried from one frame to the next, and one step.
-
-  Frames are [B, H, W, C] in the data's own range, and noise is of N(0, 1).
-
-  Attributes:
-    start: n -> the carry before the first frame of n videos, a tree of arrays [n, ...].
-    observe: (variables, carry, frame, noise) -> the carry after a given frame.
-    advance: (variables, carry, noise) -> (carry, frame): the next frame by its mean given a draw of
-      its latent from the prior.
-    noise: the shape of the noise of one frame.
-  """
-
-  start: Callable[[int], Any]
-  observe: Callable[..., Any]
-  advance: Callable[..., tuple[Any, jax.Array]]
-  noise: tuple[int, ...]
 
 
 class Method(NamedTuple):
