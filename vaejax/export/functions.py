@@ -89,8 +89,8 @@ def image_of(name: str, about: str, ports: Callable[[Parts], tuple[Port, ...]]):
       return parts.outward(batch)
 
     def reference(seed, rows):
-      method = getattr(parts.run, name)
-      return (method(**by_name(parts, rows, source='sources', style_image='style_images')),)
+      names = {'to_image': {'source': 'sources'}}.get(name, {'style_image': 'style_images'})
+      return (getattr(parts.run, name)(**by_name(parts, rows, **names)),)
 
     made = {'reconstruct': 'reconstruction', 'transfer': 'transferred'}.get(name, 'image')
     output = parts.source(about) if name == 'to_source' else parts.image(made, about)
