@@ -28,6 +28,7 @@ LAYERS = (
   ('training', 'restoration'),
   ('sweeps', 'evals', 'tasks'),
   ('api',),
+  ('explore',),
   ('cli',),
 )
 RANK = {name: rank for rank, row in enumerate(LAYERS) for name in row}

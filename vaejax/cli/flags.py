@@ -34,6 +34,7 @@ examples:
   python launch.py encode --workdir=runs/m --split=test --out=latents.npz
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
   python launch.py score --workdir=runs/m --inputs=FOLDER --out=scores.csv
+  python launch.py explore --workdir=runs/m --open
   python launch.py prepare cifar100 --data_dir=DIR
   python launch.py report runs/m runs/sweep --out=report.html
   python launch.py reproduce --table=iwae --short --data_dir=DIR
@@ -78,6 +79,8 @@ def make_parser(verb: str = '') -> tuple[Parser, dict[str, Parser]]:
   about = 'Write a picture of images above their reconstructions.'
   add_verb('reconstruct', about, *trained, partial(add_split_flags, **reconstructions))
   add_verb('score', 'Write anomaly scores of pictures.', *trained, add_score_flags)
+  about = 'Serve a page on this machine that moves the latents of a run, until Ctrl-C.'
+  add_verb('explore', about, *trained, add_explore_flags)
   for name, about in files('tasks').items():
     add_verb(name, about, *trained, partial(add_task_flags, name=name, settings=name == verb))
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
@@ -210,6 +213,14 @@ def add_score_flags(verb: Parser) -> None:
   add('--draws', metavar='N', type=count, default=16, help='draws of the latents (16)')
   add('--samples', metavar='N', type=count, default=128, help='importance samples (128)')
   add('--out', metavar='FILE.csv', type=path, help='output (WORKDIR/scores.csv)')
+
+
+def add_explore_flags(verb: Parser) -> None:
+  """Adds the flags of `explore`."""
+  add = verb.add_argument
+  about = 'port of the page (any that is free)'
+  add('--port', metavar='N', type=integer(0, 65535), default=0, help=about)
+  add('--open', action='store_true', help='open the page in the browser')
 
 
 def add_submit_flags(verb: Parser) -> None:
