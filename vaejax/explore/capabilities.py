@@ -17,7 +17,8 @@ MAX_CLASSES = 200  # with a button each
 
 
 def controls(run: Run, latents: Latents | None) -> tuple[str, ...]:
-  """The names of the operations of operations.py that a run has."""
+  """The names of the operations of operations.py that a run has. Raises UserError if there is
+  nothing to explore."""
   example, predict = run.example, run.method.predict
   readable, sourced = can_read(example), 'source' in run.method.given
   names = []
@@ -25,26 +26,40 @@ def controls(run: Run, latents: Latents | None) -> tuple[str, ...]:
     names += ['decode', 'draw']
   elif run.method.sample and not sourced:
     names.append('sample')
-  if readable and latents and latents.encode:
-    names.append('encode')
-  if readable and completes(run):
-    names.append('complete')
-  if readable and example.data == 'video' and 'video' in run.method.given:
-    names.append('continue')
-  if readable and 'transfer' in predict:
-    names.append('transfer')
-  if readable and source_shape(run) and ('to_image' in predict or sourced):
-    names.append('translate')
-  return (*names, 'read') if readable else tuple(names)
+  if readable:
+    # Of pictures: all of them need 'read'.
+    video = example.data == 'video' and 'video' in run.method.given
+    has = {
+      'encode': latents is not None and latents.encode is not None,
+      'complete': completes(run),
+      'continue': video,
+      'transfer': 'transfer' in predict,
+      'translate': bool(source_shape(run)) and ('to_image' in predict or sourced),
+    }
+    names += (taking := [name for name in has if has[name]])
+    names += ['read'] if taking else []
+  if not names:
+    raise UserError(
+      f'there is nothing to explore in a run of {run.config.method}, which makes no pictures. Use '
+      'a VAE, a GAN, or a run that translates'
+    )
+  return tuple(names)
 
 
 def completes(run: Run) -> bool:
   """Whether a run completes pictures of which a part is missing."""
+  kind = f'mask:{trained_mask(run)}' if trained_mask(run) else 'mask:any'
   try:
-    how.choose(run, 'mask:any', {'how': 'auto'})
+    how.choose(run, kind, {'how': 'auto'})
   except UserError:
     return False
   return not set(run.method.latent.conditions) - {'label', 'source'}
+
+
+def trained_mask(run: Run) -> str:
+  """The only kind of masks that a run completes, which it was trained for; '' for any mask."""
+  kind, _, mask = how.trained_for(run).partition(':')
+  return mask if kind == 'mask' and mask != 'any' else ''
 
 
 def source_shape(run: Run) -> tuple[int, ...] | None:
@@ -83,6 +98,7 @@ def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dic
     'controls': list(controls(run, latents)),
     'classes': list(names[:MAX_CLASSES]) if classes else [],
     'needs_label': needs_label(run),
+    'mask': trained_mask(run),
     'source': None if source is None else {'height': source[0], 'width': source[1]},
     'latents': None if latents is None else latents_json(latents, activity),
   }

@@ -19,14 +19,16 @@ from vaejax.inference.flat import flatten
 EXAMPLES = 12  # pictures that one can choose
 ROWS = 4096  # training rows from which attributes and styles are learned
 MAX_ATTRIBUTES = 20
-NONE: dict[str, Any] = {'examples': [], 'styles': [], 'attributes': []}
+NONE: dict[str, Any] = {'examples': [], 'labels': [], 'styles': [], 'attributes': []}
 
 
 def learn(run: Run, latents: Latents | None) -> dict[str, Any]:
-  """JSON of examples of the test split, of one training picture of each style, and of attributes,
-  which are directions of the latents. Raises UserError if the data is not there."""
+  """JSON of examples of the test split with their labels (-1: none), of one training picture of
+  each style, and of attributes, which are directions of the latents. Raises UserError if the data
+  is not there."""
   rows = next(read_rows(run, 'test', EXAMPLES))
-  result = NONE | {'examples': encoded(run, rows[run.example.data])}
+  labels = rows.get('label', np.full(EXAMPLES, -1))
+  result = NONE | {'examples': encoded(run, rows[run.example.data]), 'labels': labels.tolist()}
   if run.example.styles and 'transfer' in run.method.predict:
     result['styles'] = encoded(run, styles(run))
   if latents and latents.encode and run.example.data == 'image':

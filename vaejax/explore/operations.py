@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 
 from vaejax.api.run import Run
-from vaejax.explore.capabilities import controls, given_labels, needs_label, source_shape
+from vaejax.explore.capabilities import (
+  controls,
+  given_labels,
+  needs_label,
+  source_shape,
+  trained_mask,
+)
 from vaejax.explore.checks import Body
 from vaejax.explore.latents import Latents
 from vaejax.explore.pictures import from_rgba, read, to_rgba
@@ -26,6 +32,7 @@ class Operations:
 
   def __init__(self, run: Run, latents: Latents | None):
     self.run, self.latents = run, latents
+    self.mask = trained_mask(run)
     self.classes, self.needs_label = given_labels(run), needs_label(run)
     shape = run.example.fields[run.example.data].shape
     self.size, self.channels, self.is_video = shape[-3:-1], shape[-1], len(shape) == 4
@@ -83,14 +90,15 @@ class Operations:
     return self.shown(self.run.sized(n).sample(n, seed=seed, temperature=temperature, **fields))
 
   def complete(self, body: Body) -> np.ndarray:
-    """Versions of a picture of which a part is missing, where 'mask' [H, W] is above 0."""
+    """Versions of a picture of which a part is missing, where 'mask' [H, W] is above 0. A run that
+    was trained for one kind of masks is given none."""
     x, label = self.given(body, 'pixels'), self.label(body)
-    mask = body.array('mask', (1, *self.size))[0]
+    mask = self.mask or body.array('mask', (1, *self.size))[0] == 0
     seed, _ = self.random(body)
     body.done()
     fields = {} if label is None else {'label': [self.as_given(label)]}
     settings = {'versions': VERSIONS, 'steps': STEPS, 'sweeps': STEPS // 4, 'draws': 64}
-    result = self.run.inpaint(x, mask=mask == 0, seed=seed, **settings, **fields)
+    result = self.run.inpaint(x, mask=mask, seed=seed, **settings, **fields)
     return self.shown(np.asarray(result)[0])
 
   def continue_video(self, body: Body) -> np.ndarray:

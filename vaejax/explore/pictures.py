@@ -51,17 +51,18 @@ def read(data: bytes, shape: tuple[int, int, int], background: str) -> np.ndarra
   from PIL import Image, ImageOps
 
   height, width, channels = shape
+  too_large = UserError(f'the picture has more than {MAX_PIXELS // 10**6} million pixels')
   try:
     with warnings.catch_warnings():
       warnings.simplefilter('ignore')  # a picture above Pillow's own limit, which is larger
       with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
         if picture.width * picture.height > MAX_PIXELS:
-          raise UserError(f'the picture has more than {MAX_PIXELS // 10**6} million pixels')
+          raise too_large
         picture.load()
         picture = coloured(ImageOps.exif_transpose(picture), channels, colour(background))
         picture = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
-  except UserError:
-    raise
+  except (UserError, Image.DecompressionBombError):
+    raise too_large from None
   except Exception:  # Pillow raises errors of many kinds for damaged files
     raise UserError('this is no picture that can be read. Use PNG, JPEG, WebP or GIF') from None
   return np.frombuffer(picture.tobytes(), np.uint8).reshape(shape)

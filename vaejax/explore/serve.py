@@ -15,7 +15,7 @@ from vaejax.api.run import Run
 from vaejax.errors import UserError
 from vaejax.explore.batching import Batcher, quick_sizes
 from vaejax.explore.capabilities import about, given_labels, needs_label
-from vaejax.explore.latents import activity, latents_of
+from vaejax.explore.latents import Latents, activity, latents_of
 from vaejax.explore.learned import learn_or_say
 from vaejax.explore.operations import Operations
 from vaejax.explore.pictures import to_rgba
@@ -77,24 +77,27 @@ def listen(port: int) -> socket.socket:
   return listener
 
 
+def batcher_of(run: Run, latents: Latents) -> tuple[Batcher, np.ndarray]:
+  """What decodes for all clients, compiled, and the activity of each latent."""
+  classes = given_labels(run) if needs_label(run) else 0
+  label = lambda n: np.zeros(n, np.int32) if classes else None
+  blank = lambda n: np.tile(latents.centre, (n, 1))
+  sizes = quick_sizes(lambda n: latents.decode(blank(n), label(n), n))
+  decode = lambda z, labels, rows: to_rgba(latents.decode(z, labels, rows), run.example)
+  return Batcher(decode, sizes), activity(latents, classes, sizes[-1])
+
+
 def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
-  """A page of a run that listens: what it needs is compiled. Raises UserError."""
+  """A page of a run that listens: what it needs at once is compiled. Raises UserError."""
   import uvicorn
 
   from vaejax.explore.server import Computer, make_app
 
-  listener = listen(port)
-  latents, values, batcher = latents_of(run), None, None
-  classes = given_labels(run)
-  if latents:
-    needed = classes if needs_label(run) else 0
-    label = lambda n: np.zeros(n, np.int32) if needed else None
-    blank = lambda n: np.tile(latents.centre, (n, 1))
-    sizes = quick_sizes(lambda n: latents.decode(blank(n), label(n), n))
-    values = activity(latents, needed, sizes[-1])
-    decode = lambda z, labels, rows: to_rgba(latents.decode(z, labels, rows), run.example)
-    batcher = Batcher(decode, sizes)
-  computer = Computer(Operations(run, latents), batcher)
+  listener, latents = listen(port), latents_of(run)
+  operations = Operations(run, latents)
+  log(f'preparing the page of {run.folder}')
+  batcher, values = batcher_of(run, latents) if latents else (None, None)
+  computer = Computer(operations, batcher)
   learned: list[dict] = []
   token, port = secrets.token_urlsafe(TOKEN_BYTES), listener.getsockname()[1]
   told = about(run, latents, values)

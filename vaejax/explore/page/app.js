@@ -67,7 +67,7 @@ async function start() {
       }
     },
     showVersions(title, pictures, choose) {
-      $('versions-box').hidden = false;
+      $('versions-box').hidden = $('middle').hidden = false;
       $('versions-title').textContent = title;
       thumbnails($('versions'), pictures, title, choose);
     },
@@ -138,7 +138,7 @@ async function start() {
   }
 
   if (about.latents && model.decode) {
-    $('latents').hidden = false;
+    $('latents').hidden = $('middle').hidden = false;
     latentSliders($('sliders'), page);
   }
   const centre = () => about.latents

@@ -1,14 +1,15 @@
 // A part of the picture is brushed away, and the model fills it in.
 
 import { strokes } from './brush.js';
-import { frameOf, paint, still } from './picture.js';
+import { frameOf, paint } from './picture.js';
 
 const $ = (id) => document.getElementById(id);
 const OVERLAY = [226, 88, 62];
 
 export function completeTool(page) {
   const { model, store, stage } = page;
-  const { width, height } = model.about;
+  const { about } = model;
+  const { width, height } = about;
   const canvas = $('mask');
   let mask = new Uint8Array(width * height);
 
@@ -22,10 +23,13 @@ export function completeTool(page) {
     });
     paint(canvas, { pixels, width, height, frames: 1 });
     const hidden = mask.reduce((sum, on) => sum + on, 0);
-    $('complete').disabled = hidden === 0 || hidden === mask.length;
+    $('complete').disabled = !about.mask && (hidden === 0 || hidden === mask.length);
   }
 
-  strokes(canvas, {
+  if (about.mask) {
+    $('complete-hint').textContent = `This model completes what it was trained for: mask ${about.mask}.`;
+    for (const id of ['mask-clear', 'mask-half', 'brush-label']) $(id).hidden = true;
+  } else strokes(canvas, {
     line(from, to) {
       const radius = Math.max(0.6, (Number($('brush').value) / 80) * Math.min(width, height));
       const steps = Math.ceil(Math.hypot(to.x - from.x, to.y - from.y)) || 1;
@@ -45,16 +49,18 @@ export function completeTool(page) {
     mask = mask.map((_, i) => Number(i % width >= width / 2));
     show();
   });
+  // Shown as it is; a slider continues from its latents.
+  async function choose(picture) {
+    const { label, latents } = store.get();
+    const near = model.encode ? await model.encode({ picture, label }) : latents;
+    store.commit({ picture, latents: near, amounts: {} });
+  }
   $('complete').addEventListener('click', () => page.work('Completing', async () => {
-    const picture = still(stage.now());
+    const picture = stage.now();
     const { label } = store.get();
-    const versions = await model.complete({ picture, mask, seed: page.seed(), label });
-    page.showVersions('Completed', versions, (version) => page.work('Reading', async () => {
-      // Shown as it is; a slider continues from its latents.
-      const latents = model.encode ? await model.encode({ picture: version, label }) : store.get().latents;
-      store.commit({ picture: version, latents, amounts: {} });
-    }));
-    store.commit({ picture: versions[0] });
+    const versions = await model.complete({ picture, mask: about.mask ? null : mask, seed: page.seed(), label });
+    page.showVersions('Completed', versions, (version) => page.work('Reading', () => choose(version)));
+    await choose(versions[0]);
   }));
   stage.onShow(show);
 }

@@ -15,15 +15,14 @@ export function inputTool(page) {
   const grey = about.channels === 1;
 
   // Shows a picture beside its reconstruction, and moves the latents there.
-  async function encode(picture, move) {
+  async function encode(picture, move, label = store.get().label) {
     if (!model.encode || picture.frames !== about.frames) {
       move({ picture, input: picture });
       return;
     }
-    const latents = await model.encode({ picture, label: store.get().label });
-    const reconstruction = await model.decode({ latents, label: store.get().label });
-    paint($('reconstruction'), reconstruction);
-    move({ latents, picture: null, input: picture, amounts: {} });
+    const latents = await model.encode({ picture, label });
+    paint($('reconstruction'), await model.decode({ latents, label }));
+    move({ latents, label, picture: null, input: picture, amounts: {} });
   }
 
   const live = createLive(
@@ -33,15 +32,16 @@ export function inputTool(page) {
   );
   let ended = false;
 
-  function choose(picture) {
+  // A label is that of an example; others are of the class that is chosen.
+  function choose(picture, label = null) {
     paint(pad, picture);
-    return page.work('Reading the picture', () => encode(picture, (values) => store.commit(values)));
+    const own = about.classes.length && label !== null ? label : store.get().label;
+    return page.work('Reading the picture', () => encode(picture, (values) => store.commit(values), own));
   }
 
   const paper = () => $('paper').value.match(/\w\w/g).map((text) => parseInt(text, 16));
   paint(pad, blank(about, paper()));
   paint($('reconstruction'), blank(about));
-  $('ink').hidden = $('paper').hidden = false;
   if (grey) {
     $('ink').title = 'Colour of the pen (it becomes grey)';
     $('paper').title = 'Colour of the paper (it becomes grey)';
@@ -71,13 +71,18 @@ export function inputTool(page) {
   });
   if (isVideo) [pad.closest('.pair'), $('pen').parentElement, $('ink'), $('paper'), $('clear')].forEach((x) => { x.hidden = true; });
   if (!model.encode) $('reconstruction').closest('figure').hidden = true;
-  store.onChange(({ input }) => { if (input && input.frames === 1 && !live.busy()) paint(pad, input); });
+  let onPad = null;
+  store.onChange(({ input }) => {
+    if (input && input.frames === 1 && input !== onPad && !live.busy()) paint(pad, input);
+    onPad = input;
+  });
 
   return {
     choose,
-    showExamples(pictures) {
-      $('examples-box').hidden = pictures.length === 0;
-      thumbnails($('examples'), pictures, 'Example', choose);
+    showExamples(examples) {
+      $('examples-box').hidden = examples.length === 0;
+      const pictures = examples.map(({ picture }) => picture);
+      thumbnails($('examples'), pictures, 'Example', (picture, i) => choose(picture, examples[i].label));
     },
   };
 }

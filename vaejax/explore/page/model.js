@@ -56,7 +56,8 @@ async function getJson(name) {
   return response.json();
 }
 
-// {examples, styles: [picture], attributes: [{name, direction}]}, when the server has learned them.
+// {examples: [{picture, label}], styles: [picture], attributes: [{name, direction}]}, when the
+// server has learned them.
 async function learned(about) {
   for (;;) {
     const found = await getJson('learned.json');
@@ -64,7 +65,8 @@ async function learned(about) {
       const { width, height, frames } = about;
       const picture = (text) => ({ pixels: fromBase64(text), width, height, frames });
       return {
-        examples: found.examples.map(picture),
+        examples: found.examples.map((text, i) => (
+          { picture: picture(text), label: found.labels[i] < 0 ? null : found.labels[i] })),
         styles: found.styles.map((text) => ({ ...picture(text), frames: 1 })),
         attributes: found.attributes,
       };
@@ -96,9 +98,12 @@ export async function connect() {
     // -> [pictures], for a model without latents that could be moved
     sample: async ({ n, seed, temperature, label }) => (
       pictures(await ask('sample', { n, seed, temperature, ...given(label) }))),
-    // -> [versions]; mask: Uint8Array [height * width], above 0 where the picture is missing
-    complete: async ({ picture, mask, seed, label }) => (
-      pictures(await ask('complete', { pixels: pixels(picture), mask: toBase64(mask), seed, ...given(label) }))),
+    // -> [versions]; mask: Uint8Array [height * width], above 0 where the picture is missing; null
+    // for a model with a mask of its own, about.mask
+    complete: async ({ picture, mask, seed, label }) => {
+      const hidden = mask ? { mask: toBase64(mask) } : {};
+      return pictures(await ask('complete', { pixels: pixels(picture), ...hidden, seed, ...given(label) }));
+    },
     // -> [videos] that begin with the frames of a picture
     continue: async ({ picture, n, seed, temperature }) => (
       pictures(await ask('continue', { pixels: pixels(picture), n, seed, temperature }))),
