@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -75,6 +75,8 @@ async def read_body(request: Request) -> bytes:
         data += part
         if len(data) > MAX_BODY:
           raise too_large()
+  except ClientDisconnect:
+    raise HTTPException(400, 'the request has no end') from None
   except TimeoutError:
     text = f'the request took more than {BODY_SECONDS:g} seconds'
     raise HTTPException(408, text, {'connection': 'close'}) from None

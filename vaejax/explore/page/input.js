@@ -2,7 +2,7 @@
 
 import { strokes } from './brush.js';
 import { createLive } from './live.js';
-import { blank, fromCanvas, paint, thumbnails } from './picture.js';
+import { blank, contextOf, fromCanvas, paint, thumbnails } from './picture.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -48,7 +48,7 @@ export function inputTool(page) {
   }
   strokes(pad, {
     line(from, to) {
-      const context = pad.getContext('2d');
+      const context = contextOf(pad);
       context.strokeStyle = $('ink').value;
       context.lineCap = context.lineJoin = 'round';
       context.lineWidth = Math.max(0.7, (Number($('pen').value) / 56) * side);

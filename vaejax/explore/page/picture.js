@@ -2,6 +2,9 @@
 
 const SMOOTH = 256; // pixels from which on an enlarged picture is smoothed
 
+// Its pixels stay where the page reads them, as it does all the time.
+export const contextOf = (canvas) => canvas.getContext('2d', { willReadFrequently: true });
+
 export function frameOf(picture, frame = 0) {
   const size = picture.width * picture.height * 4;
   const start = Math.min(frame, picture.frames - 1) * size;
@@ -15,12 +18,12 @@ export function paint(canvas, picture, frame = 0) {
   }
   canvas.classList.toggle('smooth', Math.min(picture.width, picture.height) >= SMOOTH);
   const image = new ImageData(new Uint8ClampedArray(frameOf(picture, frame)), picture.width, picture.height);
-  canvas.getContext('2d').putImageData(image, 0, 0);
+  contextOf(canvas).putImageData(image, 0, 0);
 }
 
 export function fromCanvas(canvas) {
   const { width, height } = canvas;
-  const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
+  const { data } = contextOf(canvas).getImageData(0, 0, width, height);
   return { pixels: data, width, height, frames: 1 };
 }
 
