@@ -11,10 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from vaejax.errors import UserError
-from vaejax.export import program
+from vaejax.export import program, runners
 from vaejax.export.artifact import Export, File
 from vaejax.export.ports import BATCH, Function, Port
 from vaejax.nets.convolve import for_export
@@ -26,8 +25,8 @@ ABOUT = {'normal': 'of N(0, 1)', 'gumbel': 'of the Gumbel distribution', 'unifor
 
 
 def write(export: Export, folder: Path) -> list[File]:
-  """Writes every function whose draws can be an input, and logs the others. Raises UserError if
-  jax2onnx is missing or does not go with this JAX."""
+  """Writes every function whose draws can be an input, and logs the others; and scripts that make
+  pictures with them. Raises UserError if jax2onnx is missing or does not go with this JAX."""
   check()
   files = []
   for name, function in export.functions.items():
@@ -39,7 +38,7 @@ def write(export: Export, folder: Path) -> list[File]:
       continue
     write_atomic(path, model.SerializeToString())
     files.append(file)
-  return files
+  return files + runners.write(files, export.run.example, folder)
 
 
 def check() -> None:
