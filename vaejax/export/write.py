@@ -49,7 +49,8 @@ def write(
     format = lookup('export.formats', name, 'write')
     written += [(name, file) for file in format.write(export, out)]
   compared = [(f, file) for f, file in written if file.function and not file.quantised]
-  jobs = [parity.job(f, file, export.functions[file.function]) for f, file in compared]
+  of = lambda file: file.computes or export.functions[file.function]
+  jobs = [parity.job(f, file, of(file)) for f, file in compared]
   differences = parity.measure(jobs) if jobs else []
   errors = {file.path: e for (_, file), e in zip(compared, differences, strict=True)}
   paths = [file.path for _, file in written] + card.write(export, written, errors, licence, out)
