@@ -5,6 +5,7 @@ import numpy as np
 from vaejax.export.graph.edit import Graph
 
 NEEDS_ROWS = False
+OPTIONS: dict[str, str] = {}
 ARRAYS = 'weights.float16.npz'
 READING = "as float32: arrays[name].astype('float32')"
 MIN_SIZE = 64  # elements of an array; smaller ones stay as they are

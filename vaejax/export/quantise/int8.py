@@ -12,6 +12,7 @@ from vaejax.export.graph.edit import Graph
 from vaejax.export.quantise import int8_weights
 
 NEEDS_ROWS = True
+OPTIONS: dict[str, str] = {}
 ARRAYS, READING, arrays = int8_weights.ARRAYS, int8_weights.READING, int8_weights.arrays
 LAYERS = 'Conv', 'Gemm', 'MatMul'
 BETWEEN = 'Relu', 'DepthToSpace', 'Reshape', 'Transpose'  # of activations that are int8 already

@@ -6,6 +6,8 @@ import numpy as np
 from vaejax.export.graph.edit import Graph, attribute
 
 NEEDS_ROWS = False
+# With it, onnxruntime multiplies by the scales once, as it loads, and not at every call.
+OPTIONS = {'session.disable_quant_qdq': '1'}
 ARRAYS = 'weights.int8.npz'
 READING = (
   "int8 arrays times their scale: arrays[name].astype('float32') * arrays[name + '/scale'], if "
