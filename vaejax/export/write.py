@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vaejax.errors import RunError, UserError
-from vaejax.export import card, functions, parity
+from vaejax.export import card, functions, parity, quantised
 from vaejax.export.artifact import Export, File
 from vaejax.lookup import files as modules
 from vaejax.lookup import lookup, nearest
@@ -43,6 +43,8 @@ def write(
       )
   check_out(out)
   export = Export(run, functions.choose(run, names), settings or {}, log)
+  quantised.check(quantised.kinds_of(export), to)
+  rows = quantised.calibration(export, to)
   out.mkdir(parents=True, exist_ok=True)
   written: list[tuple[str, File]] = []
   for name in to:
@@ -53,6 +55,7 @@ def write(
   jobs = [parity.job(f, file, of(file)) for f, file in compared]
   differences = parity.measure(jobs) if jobs else []
   errors = {file.path: e for (_, file), e in zip(compared, differences, strict=True)}
+  written = quantised.write(export, written, rows, out)
   paths = [file.path for _, file in written] + card.write(export, written, errors, licence, out)
   for path, error in errors.items():
     if not error <= parity.TOLERANCE:

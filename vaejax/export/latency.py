@@ -1,0 +1,63 @@
+"""How long an exported ONNX file takes, by onnxruntime on this machine's CPU."""
+
+import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+BATCHES = 1, 64
+THREADS = 1, 2
+ROUNDS = 5
+SECONDS = 0.03  # of one file in a round
+
+
+def session(path: Path, threads: int = 0, options: Mapping[str, str] = {}):
+  """An onnxruntime session on the CPU. 0 threads: as many as there are cores."""
+  import onnxruntime
+
+  made = onnxruntime.SessionOptions()
+  made.log_severity_level = 3
+  made.intra_op_num_threads = threads
+  for name, value in options.items():
+    made.add_session_config_entry(name, value)
+  return onnxruntime.InferenceSession(path, made, ['CPUExecutionProvider'])
+
+
+def alternating(calls: Mapping, rounds: int = ROUNDS, seconds: float = SECONDS) -> dict:
+  """{name: milliseconds} of {name: function}: the median over rounds, in which all take turns, of
+  the median of a round."""
+  times = {name: [] for name in calls}
+  for name in calls:
+    calls[name]()
+  for _ in range(rounds):
+    for name, call in calls.items():
+      some, end = [], time.perf_counter() + seconds
+      while not some or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        some.append(time.perf_counter() - start)
+      times[name].append(1000 * statistics.median(some))
+  return {name: statistics.median(values) for name, values in times.items()}
+
+
+def measure(files: Mapping[str, tuple[Path, Mapping[str, str]]], inputs) -> dict[str, dict]:
+  """{name: {'milliseconds': {'batch 1, 1 thread': …}}} of {name: (file, its options)} that take
+  the same inputs.
+
+  Args:
+    inputs: n -> {name: array} with n rows.
+  """
+  found = {name: {} for name in files}
+  for threads in THREADS:
+    sessions = {name: session(path, threads, how) for name, (path, how) in files.items()}
+    for batch in BATCHES:
+      given = inputs(batch)
+      calls = {name: lambda s=s, x=given: s.run(None, x) for name, s in sessions.items()}
+      for name, value in alternating(calls).items():
+        found[name][label(batch, threads)] = value
+  return {name: {'milliseconds': values} for name, values in found.items()}
+
+
+def label(batch: int, threads: int) -> str:
+  """The name of a measurement."""
+  return f'batch {batch}, {threads} thread{"s" if threads > 1 else ""}'
