@@ -212,6 +212,14 @@ def test_a_slow_body_is_not_waited_for(client, monkeypatch):
     assert b' 408 ' in connection.recv(1000).splitlines()[0]
 
 
+def test_a_client_that_leaves_is_no_mistake_of_the_program(client, caplog):
+  for _ in range(3):
+    with socket.create_connection(('127.0.0.1', client.port), timeout=30) as connection:
+      connection.sendall(head(client, 'Content-Length: 100') + b'{"lat')
+  client.post('decode', latents=Z)
+  assert not [record for record in caplog.records if record.exc_info]
+
+
 @pytest.mark.parametrize(
   'text', [b'nonsense\r\n\r\n', b'GET / HTTP/1.1\r\n' + b'a: b\r\n' * 20_000]
 )

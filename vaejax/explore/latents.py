@@ -13,7 +13,7 @@ from vaejax.inference import space
 from vaejax.inference.flat import flatten
 
 DRAWN = 256  # draws of the prior at once, and those that the scale is measured on
-MEASURED = 4096  # pictures that are decoded to order the latents
+MEASURED = 4096  # pictures or frames that are decoded to order the latents
 MEASURED_LATENTS = 512  # of more latents, so many at equal distances are ordered
 
 
@@ -103,18 +103,19 @@ def spread(run: Run, draw: Callable[..., np.ndarray]) -> tuple[np.ndarray, np.nd
   return z.mean(axis=0), np.maximum(z.std(axis=0), 1e-6)
 
 
-def activity(latents: Latents, classes: int, rows: int) -> np.ndarray:
+def activity(latents: Latents, classes: int, frames: int, rows: int) -> np.ndarray:
   """How much each latent changes the picture, [D]: the root mean square difference of the pixels
   between one standard deviation above and one below draws of the prior. 0 for those of more than
   MEASURED_LATENTS that are left out.
 
   Args:
     classes: of which the draws are in turn; 0 for a run without labels.
+    frames: of a picture, 1 unless it is a video.
     rows: pictures decoded at a time.
   """
   size = len(latents.names)
   index = np.unique(np.linspace(0, size - 1, min(size, MEASURED_LATENTS)).astype(int))
-  draws = int(np.clip(MEASURED // (2 * len(index)), 1, 8))
+  draws = int(np.clip(MEASURED // (2 * len(index) * frames), 1, 8))
   labels = np.arange(draws) % classes if classes else None
   starts = latents.draw(draws, 1, 1.0, labels)
   values = np.zeros(size)

@@ -3,10 +3,8 @@
 import secrets
 import signal
 import socket
-import threading
 import webbrowser
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +82,8 @@ def batcher_of(run: Run, latents: Latents) -> tuple[Batcher, np.ndarray]:
   blank = lambda n: np.tile(latents.centre, (n, 1))
   sizes = quick_sizes(lambda n: latents.decode(blank(n), label(n), n))
   decode = lambda z, labels, rows: to_rgba(latents.decode(z, labels, rows), run.example)
-  return Batcher(decode, sizes), activity(latents, classes, sizes[-1])
+  *frames, _, _, _ = run.example.fields[run.example.data].shape
+  return Batcher(decode, sizes), activity(latents, classes, (frames or [1])[0], sizes[-1])
 
 
 def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
@@ -108,8 +107,8 @@ def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
   server = uvicorn.Server(uvicorn.Config(app, **settings))
 
   def serve() -> None:
-    work = partial(learn_or_say, run, latents, log)
-    threading.Thread(target=lambda: learned.append(work()), daemon=True).start()
+    computer.later.submit(lambda: learned.append(learn_or_say(run, latents, log)))
+    computer.later.submit(operations.warm)
     try:
       server.run(sockets=[listener])
     finally:

@@ -32,11 +32,12 @@ class Computer:
   """The operations of a run, off the thread that answers requests.
 
   Decoding has a thread of its own, so that it does not wait for operations that take seconds.
+  `later` is for what nobody waits for.
   """
 
   def __init__(self, operations: Operations, batcher: Batcher | None):
     self.operations, self.batcher = operations, batcher
-    self.other = ThreadPoolExecutor(1, 'operations')
+    self.other, self.later = (ThreadPoolExecutor(1, name) for name in ('operations', 'later'))
     self._places = threading.BoundedSemaphore(WAITING)
 
   async def decode(self, body: Body) -> np.ndarray:
@@ -60,7 +61,9 @@ class Computer:
     """Waits for what has begun."""
     if self.batcher:
       self.batcher.close()
-    self.other.shutdown(cancel_futures=True)
+    # A thread that is in XLA when Python ends would abort the process.
+    for pool in (self.other, self.later):
+      pool.shutdown(cancel_futures=True)
 
 
 async def read_body(request: Request) -> bytes:
