@@ -1,4 +1,4 @@
-"""The files of a page that any static server serves, and of the runtime that it runs models with."""
+"""The files of a page that any static server serves, and of the runtime that it computes with."""
 
 import json
 import re
@@ -41,8 +41,8 @@ def runtime(folder: str | Path | None) -> dict[str, bytes]:
   name = about.get('name') if isinstance(about, dict) else None
   if name != PACKAGE:
     raise UserError(
-      f'--runtime={folder} is not the npm package {PACKAGE}. Get it with npm pack {PACKAGE}, unpack '
-      'it, and give the folder that contains its package.json'
+      f'--runtime={folder} is not the npm package {PACKAGE}. Get it with npm install {PACKAGE}, '
+      f'and use --runtime=node_modules/{PACKAGE}'
     )
   files = {'package.json': folder / 'package.json'}
   for entry in ENTRIES:

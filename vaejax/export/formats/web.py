@@ -1,9 +1,11 @@
 """A page that moves latents in the visitor's browser, by onnxruntime-web, from any static server.
 
-  python launch.py export --workdir=runs/m --to=web --runtime=node_modules/onnxruntime-web --out=site
-  python -m http.server --directory=site
+  npm install onnxruntime-web
+  python launch.py export --workdir=runs/m --to=web --runtime=node_modules/onnxruntime-web --out=DIR
+  python -m http.server --directory=DIR
 
-It is the page of `explore`, with another model.js. Nothing is sent anywhere.
+It is the page of `explore`, with another model.js. Nothing is sent anywhere. The weights of what
+makes pictures are float32, and those of what reads them float16.
 """
 
 from pathlib import Path
@@ -17,6 +19,7 @@ from vaejax.export import browser, site
 from vaejax.export.artifact import Export, File
 from vaejax.export.browser import Moved
 from vaejax.export.formats import onnx
+from vaejax.export.quantise import float16
 
 load = onnx.load
 
@@ -37,6 +40,8 @@ def write(export: Export, folder: Path) -> list[File]:
         raise UserError(f'there is no page without {name}: {error}') from None
       export.log(f'the page has no {name}: {error}')
       continue
+    if name == 'encode':
+      model, file = float16.model(model), file._replace(quantised='float16')
     files[name] = file._replace(computes=function)
     models[f'model/{path.name}'] = model.SerializeToString()
   page = site.page(about(export.run, moved, files))
@@ -51,7 +56,9 @@ def about(run, moved: Moved, files: dict[str, File]) -> dict[str, Any]:
   """What the page is told: JSON without a path of this machine."""
   latents, decoder = moved.latents, moved.decoder
   classes = browser.classes_of(run, files, decoder)
-  values = activity(latents, classes, browser.ROWS) if latents else None
+  *frames, _, _, _ = run.example.fields[run.example.data].shape
+  frames = (frames or [1])[0]
+  values = activity(latents, classes, frames, browser.ROWS) if latents else None
   models = browser.models(files, decoder, latents)
   reads = ['read'] if 'encode' in models else []
   return describe(run, latents, values) | {

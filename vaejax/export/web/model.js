@@ -13,6 +13,7 @@ function say(text) {
   document.getElementById('status').textContent = text;
 }
 
+// -> (model, inputs) -> outputs. What makes pictures is loaded now, what reads them when it is used.
 async function loadModels({ models }) {
   let runtime;
   try {
@@ -21,16 +22,16 @@ async function loadModels({ models }) {
     explain();
     throw error;
   }
-  const names = new Set(Object.values(models).map(({ file }) => file).filter(Boolean));
   const loaded = {};
-  for (const name of names) loaded[name] = await runtime.load(name);
+  const load = (name) => (loaded[name] ??= runtime.load(name));
+  const { encode, ...others } = models;
+  for (const { file } of Object.values(others)) if (file) await load(file);
   // One computation at a time, as a session is not made for more.
   let last = Promise.resolve();
-  const run = (model, inputs) => {
-    last = last.catch(() => {}).then(() => loaded[model.file](inputs));
+  return (model, inputs) => {
+    last = last.catch(() => {}).then(async () => (await load(model.file))(inputs));
     return last;
   };
-  return run;
 }
 
 // -> (model, n, given) -> {name: {data, dims}}; given: {latents: [n vectors], label, temperature,
