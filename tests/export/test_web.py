@@ -56,6 +56,7 @@ def pages(trained, tmp_path_factory):
   return pages
 
 
+@pytest.mark.slow
 def test_a_page_has_all_it_needs_and_nothing_of_this_machine(pages):
   out = pages('trained')
   about = json.loads((out / 'about.json').read_text())
@@ -78,8 +79,8 @@ def test_a_page_has_all_it_needs_and_nothing_of_this_machine(pages):
   assert known['model/draw.onnx']['difference'] <= 1e-5
 
 
-def test_its_policy_allows_its_own_files_alone(pages):
-  html = (pages('trained') / 'index.html').read_text()
+def test_its_policy_allows_its_own_files_alone():
+  html = site.page({})['index.html'].decode()
   policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
   rules = dict(rule.strip().split(' ', 1) for rule in policy.split(';'))
   assert rules['default-src'] == "'none'" and rules['connect-src'] == "'self'"
@@ -88,9 +89,13 @@ def test_its_policy_allows_its_own_files_alone(pages):
   assert html.index('Content-Security') < min(html.index('<link'), html.index('<script'))
 
 
-def test_what_cannot_be_a_page_is_one_line_and_leaves_nothing(tmp_path):
-  with pytest.raises(UserError, match='--to=onnx') as error:
-    write(untrained('judge.py:smoke'), ('web',), tmp_path / 'out')
+@pytest.mark.parametrize(
+  ('config', 'why'),
+  [('judge.py:smoke', 'neither decode nor sample'), ('superres.py:smoke', 'that it translates')],
+)
+def test_what_cannot_be_a_page_is_one_line_and_leaves_nothing(tmp_path, config, why):
+  with pytest.raises(UserError, match=why) as error:
+    write(untrained(config), ('web',), tmp_path / 'out')
   assert len(str(error.value).splitlines()) == 1
   assert not [path for path in tmp_path.rglob('*') if path.is_file()]
 

@@ -50,9 +50,9 @@ def moved(run, functions: Mapping[str, Function]) -> Moved:
     return Moved(as_pictures(run, chosen, 'decode'), latents, 'decode')
   sample = functions.get('sample')
   if sample is None or any(port.name == 'source' for port in sample.inputs):
+    why = 'would need a picture that it translates' if sample else 'has neither decode nor sample'
     raise UserError(
-      f'a page of a run of {run.config.method} needs its decode, with latents that can be moved, '
-      f'or its sample, but it has {", ".join(functions) or "none"}. Use --to=onnx'
+      f'the page of a run of {run.config.method} {why}. Export it with --to=onnx, or use `explore`'
     )
   return Moved(as_pictures(run, {'sample': sample}, 'sample'), of_noise(run, sample), 'sample')
 
