@@ -7,7 +7,7 @@ import { shortcuts } from './keys.js';
 import { createLive } from './live.js';
 import { connect } from './model.js';
 import { morphTool } from './morph.js';
-import { download, thumbnails } from './picture.js';
+import { blank, download, thumbnails } from './picture.js';
 import { attributeSliders, latentSliders } from './sliders.js';
 import { createStage } from './stage.js';
 import { createStore } from './store.js';
@@ -162,6 +162,7 @@ async function start() {
   model.learned().then((learned) => {
     if (input) input.showExamples(learned.examples);
     if (style) style.showStyles(learned.styles);
+    if (translate) translate.showSources(learned.sources);
     if (learned.attributes.length) attributeSliders($('attributes'), learned.attributes, page);
     else if (model.encode) chosen.hide('tool-attributes');
     document.body.dataset.learned = 'true';
@@ -212,6 +213,7 @@ async function start() {
   ]);
 
   if (canDraw) await random();
+  else stage.show(blank(about));
   document.body.dataset.ready = 'true';
 }
 
