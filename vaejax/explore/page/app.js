@@ -151,10 +151,11 @@ async function start() {
     'tool-complete': model.complete, 'tool-continue': model.continue,
     'tool-style': model.transfer, 'tool-translate': model.translate,
   };
-  const chosen = tabs(Object.keys(tool).filter((id) => tool[id]));
+  let complete = null;
+  const chosen = tabs(Object.keys(tool).filter((id) => tool[id]), () => complete && complete.show());
   const input = isGiven && inputTool(page);
   const morph = model.decode && morphTool(page);
-  if (model.complete) completeTool(page);
+  if (model.complete) complete = completeTool(page);
   if (model.continue) continueTool(page);
   const style = model.transfer && styleTool(page);
   const translate = model.translate && translateTool(page);
