@@ -89,6 +89,7 @@ def test_it_listens_on_this_machine_alone(client):
 
   with listen(0) as listener:
     assert listener.getsockname()[0] == '127.0.0.1'
+    assert listener.proto == socket.IPPROTO_TCP  # else an answer waits for Nagle's algorithm
 
 
 def test_decode_is_that_of_the_run(client, run):

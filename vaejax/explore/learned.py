@@ -11,34 +11,39 @@ from vaejax.api.files import read_rows
 from vaejax.api.run import Run
 from vaejax.errors import UserError
 from vaejax.evaluation import attribute_rows
+from vaejax.explore.capabilities import source_shape
 from vaejax.explore.latents import Latents
-from vaejax.explore.pictures import to_rgba
+from vaejax.explore.pictures import to_rgba, with_alpha
 from vaejax.inference import attributes
 from vaejax.inference.flat import flatten
 
 EXAMPLES = 12  # pictures that one can choose
 ROWS = 4096  # training rows from which attributes and styles are learned
 MAX_ATTRIBUTES = 20
-NONE: dict[str, Any] = {'examples': [], 'labels': [], 'styles': [], 'attributes': []}
+FOUND = 'examples', 'labels', 'sources', 'styles', 'attributes'
+NONE: dict[str, Any] = {name: [] for name in FOUND}
 
 
 def learn(run: Run, latents: Latents | None) -> dict[str, Any]:
-  """JSON of examples of the test split with their labels (-1: none), of one training picture of
-  each style, and of attributes, which are directions of the latents. Raises UserError if the data
-  is not there."""
+  """JSON of examples of the test split with their labels (-1: none) and of pictures to translate,
+  of one training picture of each style, and of attributes, which are directions of the latents.
+  Raises UserError if the data is not there."""
   rows = next(read_rows(run, 'test', EXAMPLES))
   labels = rows.get('label', np.full(EXAMPLES, -1))
-  result = NONE | {'examples': encoded(run, rows[run.example.data]), 'labels': labels.tolist()}
+  examples = encoded(to_rgba(rows[run.example.data], run.example))
+  result = NONE | {'examples': examples, 'labels': labels.tolist()}
+  if source_shape(run) and 'source' in rows:
+    result['sources'] = encoded(with_alpha(rows['source']))
   if run.example.styles and 'transfer' in run.method.predict:
-    result['styles'] = encoded(run, styles(run))
+    result['styles'] = encoded(to_rgba(styles(run), run.example))
   if latents and latents.encode and run.example.data == 'image':
     result['attributes'] = directions(run)
   return result
 
 
-def encoded(run: Run, x: np.ndarray) -> list[str]:
-  """Each picture or video as RGBA in base64."""
-  return [base64.b64encode(pixels.tobytes()).decode() for pixels in to_rgba(x, run.example)]
+def encoded(x: np.ndarray) -> list[str]:
+  """Each picture or video uint8 [N, ...] in base64."""
+  return [base64.b64encode(pixels.tobytes()).decode() for pixels in x]
 
 
 def styles(run: Run) -> np.ndarray:

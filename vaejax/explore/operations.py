@@ -18,7 +18,7 @@ from vaejax.explore.capabilities import (
 )
 from vaejax.explore.checks import Body
 from vaejax.explore.latents import Latents
-from vaejax.explore.pictures import from_rgba, read, to_rgba
+from vaejax.explore.pictures import from_rgba, read, to_rgba, with_alpha
 
 VERSIONS = 6  # of a completed, continued or translated picture
 STEPS = 80  # of the optimiser that completes a picture
@@ -67,7 +67,7 @@ class Operations:
     """A picture file as the run sees it, or as a picture that it translates."""
     shape = source_shape(self.run) if as_source else (*self.size, self.channels)
     pixels = read(data, shape, self.run.config.data.get('background', 'auto'))
-    return to_rgba(pixels[None] / np.float32(255), self.run.example._replace(shown=(), units=None))
+    return with_alpha(pixels[None] / np.float32(255))
 
   def vector(self, body: Body) -> tuple[np.ndarray, int | None]:
     """The latents and the label of a request to decode."""

@@ -17,7 +17,11 @@ MAX_PIXELS = 40_000_000  # of a picture file
 
 def to_rgba(x: np.ndarray, example: Example) -> np.ndarray:
   """Pictures [N, H, W, C] or videos [N, T, H, W, C] as Run gives them: uint8 [N, T, H, W, 4]."""
-  x = previews.shown(x, example)
+  return with_alpha(previews.shown(x, example))
+
+
+def with_alpha(x: np.ndarray) -> np.ndarray:
+  """Pictures or videos in [0, 1] with 1, 3 or 4 channels: uint8 [N, T, H, W, 4]."""
   pixels = np.rint(np.clip(np.nan_to_num(x, nan=0.5), 0, 1) * 255).astype(np.uint8)
   pixels = pixels if pixels.ndim == 5 else pixels[:, None]
   if pixels.shape[-1] == 4:

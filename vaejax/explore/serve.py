@@ -1,8 +1,10 @@
 """Serves the page of a run until Ctrl-C."""
 
+import gc
 import secrets
 import signal
 import socket
+import sys
 import webbrowser
 from collections.abc import Callable
 from typing import NamedTuple
@@ -21,6 +23,8 @@ from vaejax.explore.pictures import to_rgba
 EXTRA = "explore needs Starlette and uvicorn. Install them with pip install -e '.[explore]'"
 HOST = '127.0.0.1'
 TOKEN_BYTES = 24
+# After each write to a socket, the thread that answers waits so long for one that traces a program.
+SWITCH_SECONDS = 0.0005
 
 
 class Page(NamedTuple):
@@ -47,7 +51,15 @@ def explore(run: Run, port: int = 0, open_browser: bool = False, log=print) -> N
   print(page.address, flush=True)
   if open_browser:
     webbrowser.open(page.address)
+  spare_from_collection()
   page.run()
+
+
+def spare_from_collection() -> None:
+  """Spares what there is from garbage collection: compiled programs are millions of objects, and
+  going through them would halt all requests for a third of a second."""
+  gc.collect()
+  gc.freeze()
 
 
 def check_extra() -> None:
@@ -62,7 +74,8 @@ def check_extra() -> None:
 
 def listen(port: int) -> socket.socket:
   """A socket that listens on this machine alone; port 0 is any that is free. Raises UserError."""
-  listener = socket.socket()
+  # asyncio only turns off Nagle's delay of 40 ms for sockets that name their protocol.
+  listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
   listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
   try:
     listener.bind((HOST, port))
@@ -109,9 +122,13 @@ def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
   def serve() -> None:
     computer.later.submit(lambda: learned.append(learn_or_say(run, latents, log)))
     computer.later.submit(operations.warm)
+    computer.later.submit(spare_from_collection)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
       server.run(sockets=[listener])
     finally:
+      sys.setswitchinterval(interval)
       computer.close()
       listener.close()
 

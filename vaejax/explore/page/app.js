@@ -7,7 +7,7 @@ import { shortcuts } from './keys.js';
 import { createLive } from './live.js';
 import { connect } from './model.js';
 import { morphTool } from './morph.js';
-import { download, thumbnails } from './picture.js';
+import { blank, download, thumbnails } from './picture.js';
 import { attributeSliders, latentSliders } from './sliders.js';
 import { createStage } from './stage.js';
 import { createStore } from './store.js';
@@ -151,10 +151,11 @@ async function start() {
     'tool-complete': model.complete, 'tool-continue': model.continue,
     'tool-style': model.transfer, 'tool-translate': model.translate,
   };
-  const chosen = tabs(Object.keys(tool).filter((id) => tool[id]));
+  let complete = null;
+  const chosen = tabs(Object.keys(tool).filter((id) => tool[id]), () => complete && complete.show());
   const input = isGiven && inputTool(page);
   const morph = model.decode && morphTool(page);
-  if (model.complete) completeTool(page);
+  if (model.complete) complete = completeTool(page);
   if (model.continue) continueTool(page);
   const style = model.transfer && styleTool(page);
   const translate = model.translate && translateTool(page);
@@ -162,6 +163,7 @@ async function start() {
   model.learned().then((learned) => {
     if (input) input.showExamples(learned.examples);
     if (style) style.showStyles(learned.styles);
+    if (translate) translate.showSources(learned.sources);
     if (learned.attributes.length) attributeSliders($('attributes'), learned.attributes, page);
     else if (model.encode) chosen.hide('tool-attributes');
     document.body.dataset.learned = 'true';
@@ -212,6 +214,7 @@ async function start() {
   ]);
 
   if (canDraw) await random();
+  else stage.show(blank(about));
   document.body.dataset.ready = 'true';
 }
 

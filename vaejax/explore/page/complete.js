@@ -15,7 +15,7 @@ export function completeTool(page) {
 
   function show() {
     const picture = stage.now();
-    if (!picture) return;
+    if (!picture || canvas.offsetParent === null) return; // hidden
     const pixels = new Uint8ClampedArray(frameOf(picture));
     mask.forEach((on, i) => {
       if (!on) return;
@@ -63,4 +63,5 @@ export function completeTool(page) {
     await choose(versions[0]);
   }));
   stage.onShow(show);
+  return { show };
 }

@@ -27,10 +27,9 @@ export function inputTool(page) {
 
   const live = createLive(
     async ({ picture }) => encode(picture, (values) => store.move(values)),
-    () => { if (ended) { ended = false; store.commit(); } },
+    (_, { ends }) => { if (ends) store.commit(); },
     page.fail,
   );
-  let ended = false;
 
   // A label is that of an example; others are of the class that is chosen.
   function choose(picture, label = null) {
@@ -59,8 +58,7 @@ export function inputTool(page) {
       live.ask({ picture: fromCanvas(pad) });
     },
     end() {
-      ended = true;
-      live.ask({ picture: fromCanvas(pad) });
+      live.ask({ picture: fromCanvas(pad), ends: true });
     },
   });
   $('clear').addEventListener('click', () => paint(pad, blank(about, paper())));

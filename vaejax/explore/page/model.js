@@ -1,5 +1,6 @@
 // The model behind the page, on the server that sent it. An export has another file of this name;
-// the rest of the page only uses what `connect` returns, and shows what it has.
+// the rest of the page only uses what `connect` returns, and shows controls for what it has:
+// `about` (see explore/capabilities.py), `learned()`, and any of the functions in `every` below.
 //
 // Pictures are {pixels: Uint8ClampedArray of RGBA, width, height, frames}; the frames of a video
 // follow one another in `pixels`. Latents are Float32Array, and a label the number of a class or
@@ -56,8 +57,8 @@ async function getJson(name) {
   return response.json();
 }
 
-// {examples: [{picture, label}], styles: [picture], attributes: [{name, direction}]}, when the
-// server has learned them.
+// {examples: [{picture, label}], sources: [picture], styles: [picture], attributes: [{name,
+// direction}]}, when the server has learned them.
 async function learned(about) {
   for (;;) {
     const found = await getJson('learned.json');
@@ -67,6 +68,7 @@ async function learned(about) {
       return {
         examples: found.examples.map((text, i) => (
           { picture: picture(text), label: found.labels[i] < 0 ? null : found.labels[i] })),
+        sources: found.sources.map((text) => ({ pixels: fromBase64(text), ...about.source, frames: 1 })),
         styles: found.styles.map((text) => ({ ...picture(text), frames: 1 })),
         attributes: found.attributes,
       };

@@ -58,11 +58,12 @@ export function morphTool({ model, store, stage }) {
   $('morph').addEventListener('change', () => store.commit());
   $('morph-play').addEventListener('click', () => play(!playing));
   $('path').addEventListener('change', () => store.commit(at(store.get().morph)));
-  for (const id of ['point-a', 'point-b']) paint($(id), blank(model.about));
+  let shown = {};
   store.onChange(({ a, b, morph }) => {
-    const ready = Boolean(a && b);
-    $('morph').disabled = $('morph-play').disabled = $('path').disabled = !ready;
     $('morph').value = morph;
+    if (shown.a === a && shown.b === b) return;
+    shown = { a, b };
+    $('morph').disabled = $('morph-play').disabled = $('path').disabled = !(a && b);
     paint($('point-a'), a ? a.picture : blank(model.about));
     paint($('point-b'), b ? b.picture : blank(model.about));
   });

@@ -47,7 +47,7 @@ export function latentSliders(box, { model, store }) {
     made.input.addEventListener('input', () => {
       const latents = Float32Array.from(store.get().latents);
       latents[index] = centre[index] + Number(made.input.value) * scale[index];
-      store.move({ latents, picture: null, chosen: null });
+      store.move({ latents, picture: null });
     });
     made.input.addEventListener('change', () => store.commit());
     return { ...made, index };

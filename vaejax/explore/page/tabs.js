@@ -2,7 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 
-export function tabs(tools) {
+export function tabs(tools, onSelect) {
   const shown = [...document.querySelectorAll('.tool')].filter((panel) => tools.includes(panel.id));
   const buttons = shown.map((panel) => {
     const button = document.createElement('button');
@@ -25,6 +25,7 @@ export function tabs(tools) {
       buttons[i].setAttribute('aria-selected', String(panel.id === id));
       buttons[i].tabIndex = panel.id === id ? 0 : -1;
     });
+    onSelect(id);
   }
 
   $('tabs').replaceChildren(...buttons);

@@ -71,5 +71,5 @@ export function translateTool(page) {
     if (event.target.files.length) page.readFile(event.target.files[0], 'source').then((x) => x && choose(x));
     event.target.value = '';
   });
-  return { choose };
+  return { choose, showSources: (pictures) => thumbnails($('sources'), pictures, 'Source', choose) };
 }
