@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.export import program
