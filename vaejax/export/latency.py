@@ -39,13 +39,13 @@ def session(path: Path, threads: int = 0, options: Mapping[str, str] = {}):
   return onnxruntime.InferenceSession(path, made, ['CPUExecutionProvider'])
 
 
-def alternating(calls: Mapping, rounds: int = ROUNDS, seconds: float = SECONDS) -> dict:
-  """{name: milliseconds} of {name: function}: the median over rounds, in which all take turns, of
-  the fastest call of a round. Other programs on the machine slow down the rest."""
+def rounds(calls: Mapping, count: int = ROUNDS, seconds: float = SECONDS) -> dict[str, list[float]]:
+  """{name: milliseconds of each round} of {name: function}. In a round all take turns, and the time
+  of each is that of its fastest call: other programs on the machine slow down the rest."""
   times = {name: [] for name in calls}
   for call in calls.values():
     call()
-  for _ in range(rounds):
+  for _ in range(count):
     for name, call in calls.items():
       some, end = [], time.perf_counter() + seconds
       while not some or time.perf_counter() < end:
@@ -53,7 +53,7 @@ def alternating(calls: Mapping, rounds: int = ROUNDS, seconds: float = SECONDS) 
         call()
         some.append(time.perf_counter() - start)
       times[name].append(1000 * min(some))
-  return {name: statistics.median(values) for name, values in times.items()}
+  return times
 
 
 def measure(files: Mapping[str, tuple[Path, Mapping[str, str]]], inputs) -> dict[str, dict]:
@@ -69,8 +69,8 @@ def measure(files: Mapping[str, tuple[Path, Mapping[str, str]]], inputs) -> dict
     for batch in BATCHES:
       given = inputs(batch)
       calls = {name: lambda s=s, x=given: s.run(None, x) for name, s in sessions.items()}
-      for name, value in alternating(calls).items():
-        found[name][label(batch, threads)] = value
+      for name, times in rounds(calls).items():
+        found[name][label(batch, threads)] = statistics.median(times)
   return {name: {'milliseconds': values} for name, values in found.items()}
 
 

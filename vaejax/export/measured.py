@@ -51,9 +51,8 @@ def table_of(files: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def explained(about: Mapping[str, Any]) -> list[str]:
   """What the values depend on, a line each."""
-  lines = [
-    f'- Milliseconds are medians of alternating rounds, of each the fastest call, on {about["machine"]}.'
-  ]
+  rounds = 'medians of alternating rounds, of each the fastest call'
+  lines = [f'- Milliseconds are {rounds}, on {about["machine"]}.']
   if 'calibrated_on' in about:
     lines.append(f'- int8 is calibrated on {about["calibrated_on"]}.')
   rows = about.get('held_out')
