@@ -65,13 +65,10 @@ def describe(export: Export, files, errors, licence: str, out: Path) -> dict[str
 
 def port(port: Port) -> dict[str, Any]:
   """A port as JSON."""
+  about = {'name': port.name, 'dtype': port.dtype, 'shape': list(port.shape)}
   limits = {'low': port.low, 'high': port.high}
-  return {
-    'name': port.name,
-    'dtype': port.dtype,
-    'shape': list(port.shape),
-    'about': port.about,
-  } | {name: value for name, value in limits.items() if value is not None}
+  about |= {name: value for name, value in limits.items() if value is not None}
+  return {**about, 'about': port.about}
 
 
 def of_file(format: str, file: File, errors: Mapping[Path, float], out: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from vaejax.errors import UserError
 from vaejax.export import program
 from vaejax.export.artifact import Export, File
 from vaejax.export.ports import BATCH, Function, Port
-from vaejax.nets.convolve import for_export
+from vaejax.lowering import for_export
 from vaejax.runs.files import write_atomic
 
 EXTRA = "pip install -e '.[onnx]'"
@@ -66,6 +66,7 @@ def convert(function: Function, path: Path):
   forms = [port.form(batch) for port in function.inputs]
   with for_export(), jax.default_matmul_precision('highest'):
     made = program.make(function.call, *forms)
+  program.check(made)
   kept = [slot in made.used for slot in made.arguments]
   count = len(made.draws)
 
