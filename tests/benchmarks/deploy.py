@@ -23,7 +23,6 @@ from vaejax.data import sources, splits
 from vaejax.export import feeds, functions, latency
 from vaejax.export.artifact import examples
 from vaejax.export.formats import onnx
-from vaejax.export.graph import simple
 from vaejax.export.quantise import int8
 from vaejax.runs.files import write_atomic
 from vaejax.runs.trained import TrainedRun
@@ -88,7 +87,7 @@ def measure(family: str, size: int, folder: Path, seconds: float) -> None:
     arrays = examples(function, 1)
     model, file = onnx.convert(function, folder / f'{family}{size}{name}.onnx')
     write_atomic(file.path, model.SerializeToString())
-    small = int8.model(simple.of(model), feeds.make(run, file, rows, 0))
+    small = int8.model(model, feeds.make(run, file, rows, 0))
     write_atomic(file.path.with_suffix('.int8.onnx'), small.SerializeToString())
     named = dict(zip((port.name for port in function.inputs), arrays, strict=True))
     named |= feeds.noise(file, 1, 0)

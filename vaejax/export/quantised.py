@@ -106,9 +106,7 @@ def of_function(export: Export, file: File, rows, held) -> list[File]:
   """Writes one function in all kinds, and returns its files with that in float32."""
   import onnx
 
-  from vaejax.export.graph import simple
-
-  model = simple.of(onnx.load(file.path))
+  model = onnx.load(file.path)
   versions: dict[str, tuple[File, Mapping[str, str]]] = {'': (file, {})}
   for kind in kinds_of(export):
     how = module(kind)
