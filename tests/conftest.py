@@ -40,9 +40,10 @@ def pytest_configure(config):
     os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')  # several workers share it
     return
   os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-  # Half of the time would go into compiling for speed. Bits are compared as users compile, by
-  # chunks.jit_as_users and `launch`.
+  # Most of the time would go into compiling for speed, and into the passes of MLIR that emit fused
+  # loops. Bits are compared as users compile, by chunks.jit_as_users and `launch`.
   cheap = '--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true'
+  cheap += ' --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1'
   os.environ.setdefault('XLA_FLAGS', cheap)
   import jax
 

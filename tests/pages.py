@@ -155,13 +155,14 @@ FEW = {
 # Rounds and sizes at which a benchmark shows that it runs, and no more.
 QUICK = {
   'speed': ('--rounds=1', '--nets=mlp'),
-  'overhead': ('--rounds=1', '--steps=1000'),
-  'scale': ('--rounds=0', '--steps=20', '--members=2'),
+  'overhead': ('--rounds=1', '--steps=900'),
+  'scale': ('--rounds=0', '--steps=20', '--members=2', '--processes=2'),
   'sampling': ('--rounds=1', '--n=8'),
   'accelerator': ('--minutes=0.2',),
   'processes': ('--rounds=1', '--steps=20'),
   'stream': ('--small', '--peer=', '--parts=rates,wait'),  # the others: test_benchmarks
   'folder': ('--count=20',),
+  'pruning': ('--small',),
 }
 
 

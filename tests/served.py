@@ -4,7 +4,6 @@ Each line of stdin is a JSON list: the words of a command, and the file for its 
 stderr. Each line of stdout is the status of a command.
 """
 
-import gc
 import json
 import os
 import sys
@@ -13,7 +12,6 @@ import traceback
 from vaejax.cli.main import main
 
 if __name__ == '__main__':
-  gc.set_threshold(50_000, 20, 100)  # as in conftest.py
   statuses = os.fdopen(os.dup(1), 'w')
   for line in sys.stdin:
     words, path = json.loads(line)

@@ -1,6 +1,7 @@
 """The runner of the benchmarks, with real programs as parts, and that every part runs."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,18 @@ def test_a_part_without_time_is_left_out(runner, program, tmp_path):
   result = runner.run([part], 1.0, tmp_path, ABOUT, False)
   assert result['parts']['late']['status'] == 'left out: no time was left'
   assert not result['figures'] and 'late: left out' in (tmp_path / 'accelerator.md').read_text()
+
+
+def test_the_table_of_pruning_is_of_means_over_seeds(runner):
+  import pruning
+
+  of_seed = lambda *of: dict(zip(('elbo', 'agreement', 'size', 'share'), of, strict=True))
+  sparse = [of_seed(-100, math.nan, 2, 20), of_seed(-101, 90, 2, 20), of_seed(-102, 90, 2, 20)]
+  values = {0: [of_seed(-90, 98, 8, 80), of_seed(-92, 98, 9, 90)], 0.8: sparse}
+  assert pruning.table(values).splitlines()[2:] == [
+    '| 0 % | -91.00 ± 1.00 | 98.00 ± 0.00 | 8.50 ± 0.50 | 85.00 ± 5.00 |',
+    '| 80 % | -101.00 ± 0.58 | – | 2.00 ± 0.00 | 20.00 ± 0.00 |',
+  ]
 
 
 @pytest.mark.slow

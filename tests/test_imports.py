@@ -11,8 +11,8 @@ ROOT = Path(__file__).parent.parent
 # by name (methods, evals, sets, nets and their priors) is imported by nobody above it.
 LAYERS = (
   ('errors', 'estimates', 'plural', 'version'),
-  ('lookup', 'distributed', 'softplus'),
-  ('units',),
+  ('lookup', 'distributed', 'softplus', 'lowering'),
+  ('units', 'stream_type'),
   ('types',),
   ('eval_type',),
   ('distributions', 'previous'),

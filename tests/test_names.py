@@ -47,13 +47,14 @@ KINDS = {
     | {PACKAGE / name: {'unit'} for name in SCALES_UNIT},
     MODELS,
   ),
-  # `elbo` is the default of a config's field `evals`. A kernel is also that of a convolution. Tasks
-  # have a setting `judge`, and a score `probe`.
+  # `elbo` is the default of a config's field `evals`, and a function of a run. A kernel is also one
+  # of a convolution. Tasks have a setting `judge`, and a score `probe`.
   'evals': Kind(
     'evals',
     ('make',),
     {
       PACKAGE / 'config' / 'base.py': {'elbo'},
+      PACKAGE / 'export' / 'functions.py': {'elbo'},
       PACKAGE / 'config' / 'presets.py': {'kernel'},
       PACKAGE / 'perceptual' / 'weights.py': {'kernel'},
       PACKAGE / 'perceptual' / 'translation.py': {'probe'},

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from vaejax.stream_type import Stream
 from vaejax.units import Units
 
 Batch = Mapping[str, jax.Array]  # 'image' [B, H, W, C], 'video' [B, T, H, W, C], 'label' [B], ...
@@ -36,7 +37,7 @@ class State:
   step: jax.Array
   key: jax.Array
   variables: Variables
-  opt: Mapping[str, Any]  # {player: optax state}
+  opt: Mapping[str, Any]  # {player: optax state}, or {'tx', 'constraint'} if it has a constraint
   ema: Variables | None
   hyper: Hyper
 
@@ -61,6 +62,14 @@ class BatchMeans(NamedTuple):
 LossFn = Callable[[Variables, Batch, jax.Array, Hyper], tuple[jax.Array, tuple[Metrics, Any]]]
 
 
+class Constraint(NamedTuple):
+  """What a player's parameters obey after each update, such as pruned weights that are 0."""
+
+  tx: optax.GradientTransformation  # of the update: the direction times the rate
+  project: Callable[[Any, Any], Any]  # (state of tx, params) -> params that obey it
+  metrics: Callable[[Any], Metrics]  # (state of tx) -> what is logged
+
+
 class Player(NamedTuple):
   """A loss, the nets that it trains, and its optimizer.
 
@@ -77,6 +86,7 @@ class Player(NamedTuple):
       new extra). With microbatches they are computed first, and their BatchMeans are the last
       argument of `loss`, so that its mean over microbatches has the gradient of the whole batch.
       None: the loss is a mean of terms of single examples.
+    constraint: of its parameters. None: as `optimizer` says, see core.optim.equip.
   """
 
   name: str
@@ -87,6 +97,7 @@ class Player(NamedTuple):
   turns: int = 1
   batches: int = 1
   means: Callable[..., tuple[Mapping[str, jax.Array], Any]] | None = None
+  constraint: Constraint | None = None
 
 
 class Latent(NamedTuple):
@@ -108,25 +119,6 @@ class Latent(NamedTuple):
   likelihood: Callable[..., tuple[Any, Variables]]
   data: str = 'image'
   conditions: tuple[str, ...] = ()
-
-
-class Stream(NamedTuple):
-  """A video frame by frame: what is carried from one frame to the next, and one step.
-
-  Frames are [B, H, W, C] in the data's own range, and noise is of N(0, 1).
-
-  Attributes:
-    start: n -> the carry before the first frame of n videos, a tree of arrays [n, ...].
-    observe: (variables, carry, frame, noise) -> the carry after a given frame.
-    advance: (variables, carry, noise) -> (carry, frame): the next frame by its mean given a draw of
-      its latent from the prior.
-    noise: the shape of the noise of one frame.
-  """
-
-  start: Callable[[int], Any]
-  observe: Callable[..., Any]
-  advance: Callable[..., tuple[Any, jax.Array]]
-  noise: tuple[int, ...]
 
 
 class Method(NamedTuple):

@@ -112,7 +112,7 @@ def main():
   data_dir = str(Path(flags.data_dir).absolute())
   with tempfile.TemporaryDirectory() as folder:
     space = Path(folder)
-    launch(str(space / 'm'), data_dir, '--config.steps=500').wait()
+    launch(str(space / 'm'), data_dir, f'--config.steps={flags.steps // 6}').wait()
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     cold = [
       first_step(space / f'c{i}', data_dir, str(space / f'cache{i}')) for i in range(flags.rounds)

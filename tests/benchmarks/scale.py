@@ -1,10 +1,11 @@
 """Many runs: sweeps of 1, 4, 16, 64 members against processes of their own, and what devices ask.
 
 python tests/benchmarks/scale.py [--config=FILE:WORDS] [--data_dir=DIR] [--steps=500]
-                                 [--members=1,4,16,64] [--rounds=3] [--devices=8] [--skip=PARTS]
+                                 [--members=1,4,16,64] [--processes=4] [--rounds=3] [--devices=8]
+                                 [--skip=PARTS]
 
 commands: whole commands, start-up, compilation and tests counted, with the compile cache filled;
-`processes` are four single runs at once. steps: the compiled chunk alone, in turn, the median.
+`processes` are single runs at once. steps: the compiled chunk alone, in turn, the median.
 asks: of one step over virtual devices, the bytes of its collectives and of a device's memory.
 """
 
@@ -28,6 +29,7 @@ def parse():
   parser.add_argument('--data_dir')
   parser.add_argument('--steps', type=int, default=500)
   parser.add_argument('--members', default='1,4,16,64')
+  parser.add_argument('--processes', type=int, default=4)
   parser.add_argument('--rounds', type=int, default=3)
   parser.add_argument('--devices', type=int, default=8)
   parser.add_argument('--skip', default='')
@@ -51,7 +53,7 @@ def commands(flags, counts: list[int]) -> None:
       for count in (*counts, 'processes'):
         began = time.perf_counter()
         if count == 'processes':
-          seeds = [f'--config.seed={seed}' for seed in range(4)]
+          seeds = [f'--config.seed={seed}' for seed in range(flags.processes)]
           started = [launch(flags, 'train', f'{folder}/p{s}', s) for s in seeds]
         else:
           started = [launch(flags, 'sweep', f'{folder}/{count}', '--grid', f'seed=0:{count}')]
@@ -60,7 +62,8 @@ def commands(flags, counts: list[int]) -> None:
         if number:
           found.setdefault(count, []).append(time.perf_counter() - began)
   for count, seconds in found.items():
-    members, each = (4, '4 processes') if count == 'processes' else (count, f'sweep of {count}')
+    members = flags.processes if count == 'processes' else count
+    each = f'{members} processes' if count == 'processes' else f'sweep of {members}'
     wall = statistics.median(seconds)
     print(f'commands: {each:>12} {wall:7.1f} s {members / wall:7.2f} members/s', flush=True)
 

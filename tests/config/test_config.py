@@ -251,6 +251,12 @@ def test_differences_that_a_resume_may_not_have(config):
   for one in (config, new):
     one.schedule.lr = 'cosine:steps=10'
   assert differences(config, new) == []
+  for one in (config, new):
+    one.optimizer.prune = 0.8
+  assert differences(config, new) == ['steps is 20 there, 21 here, and pruning spans them']
+  for one in (config, new):  # at once
+    one.optimizer.prune_start = one.optimizer.prune_end = 0.0
+  assert differences(config, new) == []
   with new.unlocked():
     new.model.fresh = 1
     del new.model.latents

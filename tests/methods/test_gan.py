@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from chunks import averaged_chunk
+from chunks import averaged_chunk, jit_as_users
 from flax import linen as nn
 
 from vaejax.config.load import load_config, set_field
@@ -209,16 +209,6 @@ def test_classes_are_wanted_where_it_is_conditional(example):
     gan.make(config(model__conditional='True'), example._replace(classes=None))
 
 
-# Compiled for speed, which other tests are not.
-fast_jit = partial(
-  jax.jit,
-  compiler_options={
-    'xla_backend_optimization_level': 3,
-    'xla_llvm_disable_expensive_passes': False,
-  },
-)
-
-
 def ring():
   angle = 2 * np.pi * np.arange(8) / 8
   return 2 * np.stack([np.cos(angle), np.sin(angle)], -1), 0.05
@@ -258,7 +248,7 @@ def test_every_mode_is_found(modes, loss):
   state = state.replace(ema=state.variables)
   falls = lambda step: jnp.maximum(0.05, 1 - step / steps)
   step = make_step(method, {'lr': falls, 'lr_critic': falls}, ema=0.99)
-  state, _ = fast_jit(averaged_chunk(step, draw))(state, {}, steps)
+  state, _ = jit_as_users(averaged_chunk(step, draw))(state, {}, steps)
   samples = method.sample(state.ema, jax.random.key(1), 10_000)['image'].reshape(-1, 2)
   distance = np.linalg.norm(np.asarray(samples)[:, None] - np.asarray(centres), axis=-1)
   share = np.mean(distance < 4 * scale, axis=0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from vaejax.lowering import for_export
 from vaejax.nets.convolve import conv, conv_transpose
 
 OPS = {'conv': conv, 'conv_transpose': conv_transpose}
@@ -59,6 +60,15 @@ def test_lowerings_agree_to_second_order(name, case):
   both = (derivatives(x, kernel, lowering) for lowering in ('matmul', 'lax'))
   for got, want in zip(*both, strict=True):
     alike(got, want, 2e-5)
+  alike(OPS[name](x, kernel, stride, 'spread'), OPS[name](x, kernel, stride, 'lax'), 2e-5)
+
+
+def test_an_export_has_convolutions_alone():
+  x, kernel = draw(0, 2, 6, 7, 3), draw(1, 4, 4, 3, 2)
+  with for_export():
+    traced = str(jax.make_jaxpr(lambda x: conv_transpose(x, kernel, 2))(x))
+  assert traced.count('conv_general_dilated') == 1 and 'lhs_dilation=(1, 1)' in traced
+  assert 'conv_general_dilated' not in str(jax.make_jaxpr(lambda x: conv(x, kernel))(x))
 
 
 @pytest.mark.parametrize('name', OPS)
@@ -132,5 +142,5 @@ def test_bad_input_is_refused(op, lowering):
   ):
     with pytest.raises(ValueError, match='does not fit'):
       op(image, weights, 1, lowering)
-  with pytest.raises(ValueError, match="lowering 'fft': give 'matmul', 'lax' or None"):
+  with pytest.raises(ValueError, match="lowering 'fft': give 'matmul', 'lax', 'spread' or None"):
     op(x, kernel, 1, 'fft')

@@ -21,6 +21,7 @@ def make(method: Method, example: Example) -> dict[str, Callable[..., Any]]:
   """Returns the programs of a method: 'encode', 'draw', 'decode', 'reconstruct', 'sample',
   'log_prob', 'score', 'transfer', 'to_image', 'to_source', 'classify', 'observe' and 'advance',
   those that it has.
+
   'classify' is Bayes' rule if the method has no classifier and its densities are given the label,
   see `by_bayes`.
 

@@ -225,7 +225,8 @@ def add_export_flags(verb: Parser) -> None:
   add('--to', metavar='FORMATS', type=names, default=('stablehlo',), help=about)
   about = 'for example decode,encode (all that the run has)'
   add('--functions', metavar='NAMES', type=names, default=(), help=about)
-  about = 'float16, int8_weights or int8: smaller files beside those in float32'
+  about = 'also smaller files of onnx and npz: float16 (of weights), int8_weights (with a scale a '
+  about += 'channel) or int8 (of activations too); several with commas'
   add('--quantise', metavar='KINDS', type=names, default=(), help=about)
   add('--split', default='train', help='rows that int8 is calibrated on (train)')
   about = 'folder of the npm package onnxruntime-web, for --to=web'

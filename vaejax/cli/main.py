@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import signal
 import sys
@@ -90,9 +91,13 @@ def join(flags, overrides) -> None:
 
 
 def prepare_jax() -> None:
-  """Turns on JAX's persistent compilation cache, in the user's cache folder unless it is set."""
+  """Turns on JAX's persistent compilation cache, in the user's cache folder unless it is set, and
+  makes Python look for garbage less often."""
   import jax
 
+  # Tracing builds millions of objects that stay. By Python's thresholds, a tenth of the time to the
+  # first step would go into looking through them.
+  gc.set_threshold(50_000, 20, 100)
   if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
     folder = cache_folder('compiled')
     with contextlib.suppress(OSError):  # without the cache, compilation only takes longer

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vaejax.config.fields import flat
-from vaejax.core import factory, optim
+from vaejax.core import factory, optim, prune
 from vaejax.core.step import unowned
 from vaejax.data import sources, splits
 from vaejax.data.classes import describe
@@ -60,12 +60,13 @@ def players(config, method: Method, variables: Variables) -> list[str]:
     settings = ', '.join(
       f'{k}={v:g}' for k, v in (given | ({'clip': clip} if clip else {})).items()
     )
-    schedule = config.schedule[player.lr]
+    schedule, pruned = config.schedule[player.lr], prune.target(config.optimizer, player.name)
     lines.append(
       f'  {player.name}: trains {", ".join(player.owns)}; {name}{settings and f" ({settings})"}, '
       f'hyper.{player.lr}={config.hyper[player.lr]:g} ({schedule})'
       + (f', {player.turns} turns' if player.turns > 1 else '')
       + (f', {player.batches} batches' if player.batches > 1 else '')
+      + (f', {100 * pruned:g} % pruned ({config.optimizer.prune_by})' if pruned else '')
     )
   fixed = unowned(method.players, variables)
   return [*lines, f'  not trained: {", ".join(fixed)}'] if fixed else lines

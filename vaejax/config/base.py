@@ -34,6 +34,13 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
       'momentum': placeholder(float),
       'decay': placeholder(float),
       'weight_decay': placeholder(float),
+      # The proportion of weights that become 0, those of the smallest magnitude, 0: off. See
+      # core/prune.py.
+      'prune': 0.0,
+      'prune_by': 'global',  # over all layers, or the same proportion of each: layer
+      'prune_start': 0.1,  # fractions of the steps between which the proportion rises
+      'prune_end': 0.7,
+      'prune_every': 100,  # steps after which more weights are pruned
     }
   )
   config.data = ConfigDict(
@@ -103,7 +110,8 @@ def base(method: str, hyper: dict[str, float]) -> ConfigDict:
 
 def player(**fields: Any) -> ConfigDict:
   """Returns a player's section of `optimizer`, where None is the value for all players."""
-  kinds = dict.fromkeys(('clip', 'b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay'), float)
+  numbers = 'clip', 'b1', 'b2', 'eps', 'momentum', 'decay', 'weight_decay', 'prune'
+  kinds = dict.fromkeys(numbers, float)
   config = ConfigDict({name: placeholder(kind) for name, kind in {'name': str, **kinds}.items()})
   config.update(fields)
   return config

@@ -98,6 +98,10 @@ RANGES = {
   'optimizer.momentum': (0, 0.999999),
   'optimizer.decay': (0, 0.999999),
   'optimizer.weight_decay': (0, math.inf),
+  'optimizer.prune': (0, 0.9999),
+  'optimizer.prune_start': (0, 1),
+  'optimizer.prune_end': (0, 1),
+  'optimizer.prune_every': (1, 2**31 - 2),
   'data.size': (0, 1024),
   'data.channels': (0, 4),
   'data.frames': (1, 4096),
@@ -180,5 +184,16 @@ def check(config: ConfigDict) -> None:
         f'{field}={fields[field]} is not a multiple of '
         f'optimizer.accumulate={config.optimizer.accumulate}'
       )
+  start, end = config.optimizer.prune_start, config.optimizer.prune_end
+  if start > end:
+    raise UserError(
+      f'optimizer.prune_start={start:g} is after optimizer.prune_end={end:g}. Use at most {end:g}'
+    )
   if config.data.channels == 2:
     raise UserError('data.channels=2 is not possible. Use 1, 3, 4, or 0: those of the data')
+
+
+def prunes(optimizer: ConfigDict) -> bool:
+  """Whether an `optimizer` section prunes the nets of any player."""
+  sections = [optimizer, *(value for value in optimizer.values() if isinstance(value, ConfigDict))]
+  return any(section.prune for section in sections)

@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from vaejax.config.base import base, player
-from vaejax.config.fields import check, flat
+from vaejax.config.fields import check, flat, prunes
 from vaejax.config.schedules import depends_on_steps
 
 
@@ -42,16 +42,18 @@ def as_tuples(value: Any) -> Any:
 def differences(old: ConfigDict, new: ConfigDict) -> list[str]:
   """Returns a line for each field that keeps a run of one config from resuming with another.
 
-  `evals`, `eval` and `checkpoint` may change, and `steps` if no schedule spans the whole run. The
-  content of the data is compared, see runs.same_data, and not `data.name`.
+  `evals`, `eval` and `checkpoint` may change, and `steps` if neither a schedule nor pruning spans
+  the whole run. The content of the data is compared, see runs.same_data, and not `data.name`.
   """
   before, after = flat(old), flat(new)
-  spans_run = any(depends_on_steps(text) for text in new.schedule.values())
+  spans = 'a schedule' if any(map(depends_on_steps, new.schedule.values())) else ''
+  if not spans and prunes(new.optimizer) and new.optimizer.prune_end:
+    spans = 'pruning'
   lines = []
   for field in {**before, **after}:
     a, b = before.get(field, 'absent'), after.get(field, 'absent')
     changeable = field.split('.')[0] in ('eval', 'evals', 'checkpoint') or field == 'data.name'
-    if a != b and not changeable and (field != 'steps' or spans_run):
-      why = ', and a schedule spans them' if field == 'steps' else ''
+    if a != b and not changeable and (field != 'steps' or spans):
+      why = f', and {spans} spans them' if field == 'steps' else ''
       lines.append(f'{field} is {a} there, {b} here{why}')
   return lines

@@ -23,7 +23,7 @@ def make_method(config, example: Example) -> Method:
   method = module.make(config, example)
   if not isinstance(method, Method):
     raise TypeError(f'make of {config.method} returned {method!r}, not a vaejax.types.Method')
-  method = optim.equip(freeze(method, config.train), config.optimizer)
+  method = optim.equip(freeze(method, config.train), config.optimizer, config.steps)
   for player in method.players:
     if player.lr not in config.hyper:
       raise UserError(f'hyper.{player.lr} is missing: it is the rate of the player {player.name!r}')

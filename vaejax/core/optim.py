@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from vaejax.config.schedules import parse
+from vaejax.core import prune
 from vaejax.errors import UserError
 from vaejax.lookup import nearest
 from vaejax.types import Method
@@ -53,9 +54,17 @@ def settings(optimizer, player: str) -> tuple[str, float, dict[str, float]]:
   return section.get('name', optimizer.name), section.get('clip', optimizer.clip), given
 
 
-def equip(method: Method, optimizer) -> Method:
-  """The method with an optimizer for each player, from the config's `optimizer` section."""
-  players = [p._replace(tx=p.tx or make(optimizer, p.name)) for p in method.players]
+def equip(method: Method, optimizer, steps: int = 1) -> Method:
+  """The method with an optimizer and a constraint for each player of a run of `steps`, from the
+  config's `optimizer` section. A player keeps those that it has. Raises UserError."""
+  players = [
+    p._replace(
+      tx=p.tx or make(optimizer, p.name),
+      constraint=p.constraint or prune.constraint(optimizer, p, steps),
+    )
+    for p in method.players
+  ]
+  prune.check_owners(players)
   return method._replace(players=tuple(players))
 
 

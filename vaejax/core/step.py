@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from vaejax.core import update
 from vaejax.data import left_out
 from vaejax.types import (
   Batch,
@@ -39,7 +40,8 @@ def create_state(
   variables = method.init(init_key, zeros(example, 1) if first is None else first)
   if taken is not None:
     variables = Variables({**variables.params, **taken.params}, {**variables.extra, **taken.extra})
-  opt = {p.name: p.tx.init({n: variables.params[n] for n in p.owns}) for p in method.players}
+  owned = lambda player: {name: variables.params[name] for name in player.owns}
+  opt = {player.name: update.init(player, owned(player)) for player in method.players}
   return State(
     step=jnp.zeros((), jnp.int32),
     key=run_key,
@@ -116,9 +118,7 @@ def turn(player: Player, state: State, batch: Batch, key, hyper, microbatches: i
 
     extra, outputs = jax.lax.scan(accumulate, state.variables.extra, jnp.arange(microbatches))
     loss, metrics, grads = jax.tree.map(lambda x: jnp.mean(x, axis=0), outputs)
-  direction, opt = player.tx.update(grads, state.opt[player.name], owned)
-  rate = hyper[player.lr]
-  owned = jax.tree.map(lambda p, d: p + rate * d, owned, direction)
+  owned, opt = update.apply(player, grads, state.opt[player.name], owned, hyper[player.lr])
   variables = Variables({**params, **owned}, extra)
   state = state.replace(variables=variables, opt={**state.opt, player.name: opt})
   return state, {**metrics, 'loss': loss}
@@ -159,9 +159,9 @@ def make_step(method: Method, schedules: Mapping | None = None, ema: float = 0.0
         metrics = jax.tree.map(lambda x: jnp.mean(x, axis=0), outputs)
       if len(players) > 1:
         metrics['loss_' + player.name] = metrics.pop('loss')
-      logged |= metrics
+      logged |= metrics | update.metrics(player, state.opt, named=len(players) > 1)
     if ema:
-      state = state.replace(ema=averaging(state, ema, frozen))
+      state = state.replace(ema=update.project(players, state.opt, averaging(state, ema, frozen)))
     return state.replace(step=state.step + 1), logged
 
   return step

@@ -1,4 +1,4 @@
-"""Inputs of exported functions from rows of data: what they are calibrated on, and compared with."""
+"""Inputs of exported functions from rows of data, to calibrate and compare them."""
 
 from collections.abc import Mapping
 

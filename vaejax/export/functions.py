@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vaejax.errors import UserError
+from vaejax.export import program
 from vaejax.export.ports import BATCH, Function, Parts, Port
 from vaejax.lookup import nearest
 
@@ -136,18 +137,14 @@ def sample(parts: Parts) -> Function:
 
 def elbo(parts: Parts) -> Function:
   """Images to the terms of their ELBO, for one draw of the latents."""
-  inputs = parts.image(parts.data, 'what is scored'), *parts.given()
   hyper = {name: jnp.asarray(x, jnp.float32) for name, x in parts.run.config.hyper.items()}
+  ports = parts.image(parts.data, 'what is scored'), *parts.given(parts.fields)
 
   def terms(key, rows):
-    batch = parts.inward(rows)
-    batch['mask'] = jnp.ones(batch[parts.data].shape[0])
+    n = rows[parts.data].shape[0]
+    blank = {port.name: jnp.zeros((n, *port.shape[1:]), port.dtype) for port in ports}
+    batch = parts.inward(blank | rows) | {'mask': jnp.ones(n)}
     return parts.method.metrics(parts.variables, batch, key, hyper)
-
-  blank = {port.name: jnp.zeros(port.form(1).shape, port.dtype) for port in inputs}
-  values = jax.eval_shape(terms, jax.random.key(0), blank)
-  names = [name for name in ('elbo', 'recon', 'kl') if name in values]
-  outputs = tuple(Port(name, (BATCH,), f'{name} in nats') for name in names)
 
   def compute(key, rows):
     found = terms(key, rows)
@@ -157,8 +154,16 @@ def elbo(parts: Parts) -> Function:
     key = jax.random.fold_in(jax.random.key(seed), 0)
     return jax.jit(compute)(key, rows)
 
+  blank = {port.name: jnp.zeros(port.form(1).shape, port.dtype) for port in ports}
+  values = jax.eval_shape(terms, jax.random.key(0), blank)
+  names = [name for name in ('elbo', 'recon', 'kl') if name in values]
+  outputs = tuple(Port(name, (BATCH,), f'{name} in nats') for name in names)
   about = 'The evidence lower bound of an image.'
-  return parts.function('elbo', about, inputs, outputs, compute, reference)
+  whole = parts.function('elbo', about, ports, outputs, compute, reference)
+  # The fields that the terms depend on: the label may be one, and the source of a translation.
+  made = program.make(whole.call, *(port.form(1) for port in ports))
+  needed = [port for port, slot in zip(ports, made.arguments, strict=True) if slot in made.used]
+  return parts.function('elbo', about, needed, outputs, compute, reference)
 
 
 def frame_step(name: str, about: str):

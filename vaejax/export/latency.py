@@ -1,14 +1,30 @@
 """How long an exported ONNX file takes, by onnxruntime on this machine's CPU."""
 
+import contextlib
+import os
+import platform
 import statistics
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from vaejax.plural import counted
+
 BATCHES = 1, 64
 THREADS = 1, 2
 ROUNDS = 5
 SECONDS = 0.03  # of one file in a round
+
+
+def machine() -> str:
+  """The processor and the runtime in words."""
+  import onnxruntime
+
+  name = platform.processor() or platform.machine()
+  with contextlib.suppress(OSError):
+    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    name = next((x.split(':')[1].strip() for x in lines if x.startswith('model name')), name)
+  return f'{counted(os.cpu_count() or 1, "core")} of {name}, onnxruntime {onnxruntime.__version__}'
 
 
 def session(path: Path, threads: int = 0, options: Mapping[str, str] = {}):
@@ -23,21 +39,21 @@ def session(path: Path, threads: int = 0, options: Mapping[str, str] = {}):
   return onnxruntime.InferenceSession(path, made, ['CPUExecutionProvider'])
 
 
-def alternating(calls: Mapping, rounds: int = ROUNDS, seconds: float = SECONDS) -> dict:
-  """{name: milliseconds} of {name: function}: the median over rounds, in which all take turns, of
-  the median of a round."""
+def rounds(calls: Mapping, count: int = ROUNDS, seconds: float = SECONDS) -> dict[str, list[float]]:
+  """{name: milliseconds of each round} of {name: function}. In a round all take turns, and the time
+  of each is that of its fastest call: other programs on the machine slow down the rest."""
   times = {name: [] for name in calls}
-  for name in calls:
-    calls[name]()
-  for _ in range(rounds):
+  for call in calls.values():
+    call()
+  for _ in range(count):
     for name, call in calls.items():
       some, end = [], time.perf_counter() + seconds
       while not some or time.perf_counter() < end:
         start = time.perf_counter()
         call()
         some.append(time.perf_counter() - start)
-      times[name].append(1000 * statistics.median(some))
-  return {name: statistics.median(values) for name, values in times.items()}
+      times[name].append(1000 * min(some))
+  return times
 
 
 def measure(files: Mapping[str, tuple[Path, Mapping[str, str]]], inputs) -> dict[str, dict]:
@@ -53,8 +69,8 @@ def measure(files: Mapping[str, tuple[Path, Mapping[str, str]]], inputs) -> dict
     for batch in BATCHES:
       given = inputs(batch)
       calls = {name: lambda s=s, x=given: s.run(None, x) for name, s in sessions.items()}
-      for name, value in alternating(calls).items():
-        found[name][label(batch, threads)] = value
+      for name, times in rounds(calls).items():
+        found[name][label(batch, threads)] = statistics.median(times)
   return {name: {'milliseconds': values} for name, values in found.items()}
 
 

@@ -70,8 +70,13 @@ class Parts:
     shape = self.example.fields['source'].shape
     return Port(name, (BATCH, *shape), about, low=0.0, high=1.0)
 
+  @property
+  def fields(self) -> tuple[str, ...]:
+    """The fields of its examples besides the data, of those that can be given."""
+    return tuple(name for name in ('label', 'source') if name in self.example.fields)
+
   def given(self, names=None) -> tuple[Port, ...]:
-    """The conditions of a model."""
+    """The conditions of a model, or the fields of these names."""
     top = (self.example.classes or 1) - 1
     ports = {
       'label': Port('label', (BATCH,), 'the number of the class', 'int32', 0, top),

@@ -83,28 +83,30 @@ class Program(NamedTuple):
 
 def make(function: Callable[..., tuple], *forms, key: jax.Array | None = None) -> Program:
   """The program of function(key, *arguments), whose arguments have these forms; batch axes may be
-  symbolic. `key` is the one that draws are made from, see Draw.
-
-  Raises UserError if the function draws in a loop, or by a function that is not in KINDS.
-  """
+  symbolic. `key` is the one that draws are made from, see Draw."""
   key = jax.random.key(0) if key is None else key
   closed = jax.make_jaxpr(function)(key, *forms)
   builder = _Builder()
   arguments = tuple(builder.slot() for _ in closed.jaxpr.invars[1:])
   outputs = tuple(builder.inline(closed.jaxpr, closed.consts, (key, *arguments)))
   operations = _needed(builder.operations, outputs)
-  for operation in operations:
-    name = operation.equation.primitive.name
-    if name.startswith('random_') or 'key<' in str(operation.equation.params.get('jaxpr', '')):
-      raise UserError(
-        f'its random draws ({name}) cannot be given to it as an input. Export it to stablehlo, '
-        'which draws by itself'
-      )
   every = tuple(draw for draw, _ in builder.draws), tuple(slot for _, slot in builder.draws)
   whole = Program(every[0], operations, every[1], arguments, outputs)
   pairs = [pair for pair in builder.draws if pair[1] in whole.used]
   noise = tuple(slot for _, slot in pairs)
   return whole._replace(draws=tuple(draw for draw, _ in pairs), noise=noise)
+
+
+def check(program: Program) -> None:
+  """Raises UserError if a program still draws by itself: in a loop, or by another function of
+  jax.random than those of KINDS."""
+  for operation in program.operations:
+    equation = operation.equation
+    if 'key<' in str([x.aval for x in equation.invars]) or 'key<' in str(equation.params):
+      raise UserError(
+        f'its random draws ({equation.primitive.name}) cannot be given to it as an input. Export '
+        'it to stablehlo, which draws by itself'
+      )
 
 
 def bind(equation, inputs: Sequence) -> list:
@@ -138,8 +140,9 @@ class _Builder:
   def add(self, equation, inputs: list) -> list:
     """Adds an equation, and returns its outputs."""
     if equation.primitive.name in CALLS:
-      if equation.params.get('name') in KINDS:
-        return [self.draw(equation, inputs)]
+      kind = KINDS.get(equation.params.get('name'))
+      if kind and not isinstance(inputs[0], Slot) and standard(kind, inputs):
+        return [self.draw(kind, equation.outvars[0].aval, inputs[0])]
       inner = equation.params.get('jaxpr', equation.params.get('call_jaxpr'))
       constants = getattr(inner, 'consts', ())
       return self.inline(getattr(inner, 'jaxpr', inner), constants, inputs)
@@ -151,17 +154,16 @@ class _Builder:
     self.operations.append(Operation(equation, tuple(inputs), outputs))
     return list(outputs)
 
-  def draw(self, equation, inputs: list) -> Any:
-    """Adds a draw, and returns its slot. Only the standard uniform distribution is one."""
-    kind, aval = KINDS[equation.params['name']], equation.outvars[0].aval
-    if isinstance(inputs[0], Slot) or (kind == 'uniform' and [*map(float, inputs[1:])] != [0, 1]):
-      raise UserError(
-        f'its random draws ({kind}) cannot be given to it as an input. Export it to stablehlo, '
-        'which draws by itself'
-      )
+  def draw(self, kind: str, aval, key) -> Slot:
+    """Adds a draw, and returns its slot."""
     slot = self.slot()
-    self.draws.append((Draw(kind, jax.ShapeDtypeStruct(aval.shape, aval.dtype), inputs[0]), slot))
+    self.draws.append((Draw(kind, jax.ShapeDtypeStruct(aval.shape, aval.dtype), key), slot))
     return slot
+
+
+def standard(kind: str, inputs: Sequence) -> bool:
+  """Whether a draw is of the standard distribution of its kind; a uniform one has a range."""
+  return kind != 'uniform' or [*map(float, inputs[1:])] == [0, 1]
 
 
 def host(x):

@@ -24,7 +24,7 @@ ROWS = 2000
 AT_ONCE = 250
 SEED = 4
 RESAMPLES = 50
-SAMPLES = 'sample', 'decode', 'reconstruct', 'to_image', 'transfer'
+SAMPLES = 'sample', 'decode', 'reconstruct', 'transfer'
 
 
 class HeldOut(NamedTuple):

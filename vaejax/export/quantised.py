@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vaejax.api.files import write_arrays
 from vaejax.errors import UserError
+from vaejax.evaluation import judged
 from vaejax.export import feeds, latency, quality
 from vaejax.export.artifact import Export, File, examples
 from vaejax.export.formats import npz
@@ -16,7 +17,7 @@ from vaejax.lookup import lookup, nearest
 from vaejax.runs.files import write_atomic
 
 FORMATS = 'onnx', 'npz'
-CALIBRATION_ROWS = 256
+CALIBRATION_ROWS = 512
 SEED = 5
 
 
@@ -47,24 +48,47 @@ def calibration(export: Export, to: tuple[str, ...]) -> feeds.Rows | None:
     raise UserError(f'--quantise={needed[0]} needs rows of data: {error}') from None
 
 
-def write(export: Export, written, rows: feeds.Rows | None, out: Path) -> list[tuple[str, File]]:
-  """Writes the files of all kinds, and returns all files, with what was measured of them.
+class Made(NamedTuple):
+  """(format, file) of all files of an export, and what the values measured depend on."""
+
+  files: list[tuple[str, File]]
+  about: dict[str, Any]
+
+
+def write(export: Export, written, rows: feeds.Rows | None, out: Path) -> Made:
+  """Writes the files of all kinds.
 
   Args:
     written: (format, file) of the files in float32.
     rows: what `calibration` gives.
   """
   if not kinds_of(export):
-    return list(written)
-  held, made = quality.held_out(export.run), []
+    return Made(list(written), {})
+  held, made = None, []
   for format, file in written:
     if format == 'onnx' and file.function:
+      held = held or quality.held_out(export.run)
       made += [('onnx', one) for one in of_function(export, file, rows, held)]
     else:
       made.append((format, file))
   if any(format == 'npz' for format, _ in written):
     made += [('npz', file) for file in weights(export, out)]
-  return made
+  return Made(made, about(export, rows, held))
+
+
+def about(export: Export, rows: feeds.Rows | None, held: quality.HeldOut | None) -> dict[str, Any]:
+  """What the values depend on."""
+  options = {kind: dict(module(kind).OPTIONS) for kind in kinds_of(export)}
+  made = {'machine': latency.machine(), 'seed': quality.SEED}
+  made['session_options'] = {kind: how for kind, how in options.items() if how}
+  count = lambda rows: f'{len(next(iter(rows.values()))):,} rows'
+  if rows is not None:
+    made['calibrated_on'] = f'{count(rows)} of {export.settings.get("split", "train")}'
+  if held and held.rows is not None:
+    made['held_out'] = f'{count(held.rows)} of {quality.SPLIT}'
+  if held and held.judge:
+    made['judge'] = judged.describe(held.judge)
+  return made | ({'left_out': [held.reason]} if held and held.reason else {})
 
 
 def weights(export: Export, out: Path) -> list[File]:
@@ -82,9 +106,7 @@ def of_function(export: Export, file: File, rows, held) -> list[File]:
   """Writes one function in all kinds, and returns its files with that in float32."""
   import onnx
 
-  from vaejax.export.graph import simple
-
-  model = simple.of(onnx.load(file.path))
+  model = onnx.load(file.path)
   versions: dict[str, tuple[File, Mapping[str, str]]] = {'': (file, {})}
   for kind in kinds_of(export):
     how = module(kind)

@@ -55,8 +55,9 @@ def write(
   jobs = [parity.job(f, file, of(file)) for f, file in compared]
   differences = parity.measure(jobs) if jobs else []
   errors = {file.path: e for (_, file), e in zip(compared, differences, strict=True)}
-  written = quantised.write(export, written, rows, out)
-  paths = [file.path for _, file in written] + card.write(export, written, errors, licence, out)
+  written, about = quantised.write(export, written, rows, out)
+  paths = [file.path for _, file in written]
+  paths += card.write(export, written, errors, licence, out, about)
   for path, error in errors.items():
     if not error <= parity.TOLERANCE:
       raise RunError(

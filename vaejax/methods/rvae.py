@@ -17,7 +17,8 @@ from vaejax.methods.limits import objective
 from vaejax.nets import lens, recurrent, trunk
 from vaejax.nets.heads import discrete
 from vaejax.objectives.elbo import elbo
-from vaejax.types import Example, Latent, Method, Player, Stream
+from vaejax.stream_type import Stream
+from vaejax.types import Example, Latent, Method, Player
 
 DATA = 'video'
 

@@ -12,32 +12,20 @@ That choice minimises the buffers. With stride 1, columns are gathered and rows 
 buffers are k times the size of the image rather than k². A strided convolution gathers both axes,
 at its small output. A strided transposed convolution scatters both, from its small input.
 
-Other runtimes have fast convolutions, but slow or no transposed ones. For an export, within
-`for_export()`, a transposed convolution is one convolution, whose channels are then spread over the
+Other runtimes have fast convolutions, but slow or no transposed ones. For an export (lowering.py),
+a transposed convolution is one convolution, whose channels are then spread over the
 pixels of each place (Shi et al. 2016, arXiv:1609.07009).
 """
-
-import contextlib
-from contextvars import ContextVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from vaejax.lowering import is_for_export
+
 LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 LOWERINGS = 'matmul', 'lax', 'spread'
-_exporting = ContextVar('exporting', default=False)
-
-
-@contextlib.contextmanager
-def for_export():
-  """Within it, what is traced has convolutions of `lax` alone, whatever the device."""
-  token = _exporting.set(True)
-  try:
-    yield
-  finally:
-    _exporting.reset(token)
 
 
 def conv(x, kernel, stride=1, lowering=None):
@@ -91,7 +79,7 @@ def _choose(x, kernel, stride, lowering):
       f'a kernel {list(kernel.shape)} does not fit an image {list(x.shape)}: '
       'give x [B, H, W, C] and kernel [kh, kw, C, F]'
     )
-  if _exporting.get():
+  if is_for_export():
     return lowering or 'spread'
   return lowering or ('matmul' if jax.default_backend() == 'cpu' else 'lax')
 

@@ -2,6 +2,8 @@
 
 import math
 
+from vaejax.config.fields import prunes
+from vaejax.core.prune import step_at
 from vaejax.core.stack import Member
 from vaejax.data import left_out, sources
 from vaejax.data.labels import Count, read, sample
@@ -72,3 +74,15 @@ def fit_evals(config, method: Method, evals, example, tables, labels: Count | No
     fitting[split], *lines = fit_split(evals, config, method, example, split, counts)
     skipped, notes = skipped + lines[0], notes + lines[1]
   return fitting, skipped, notes
+
+
+def pruning_notes(config) -> list[str]:
+  """A line if the run may stop, or its best checkpoint be, before it is as sparse as it will be."""
+  optimizer, best = config.optimizer, config.checkpoint.best
+  step = step_at(optimizer.prune_end, config.steps) + 1
+  if not best or not prunes(optimizer) or step == 1:
+    return []
+  what = 'the best checkpoint' + (' and an early end' if config.eval.patience else '')
+  return [
+    f'{what} may come before step {step:,}, from which the nets are as sparse as they will be'
+  ]

@@ -113,6 +113,7 @@ def set_up(
   watched = 'validation' if 'validation' in tables else 'test'
   evals_of, lines, notes = checks.fit_evals(config, method, evals, source.example, tables, labels)
   skipped += lines
+  notes += checks.pruning_notes(config)
   check_best(
     config.checkpoint.best, evals_of[watched], skipped, config.data.name, 'validation' in tables
   )

@@ -1,7 +1,7 @@
 """Functions as ONNX by jax2onnx, for onnxruntime and other runtimes. Noise is an input.
 
 The file is in single precision, with any number of rows. Convolutions are Conv, see
-nets/convolve.py.
+nets/convolve.py, and scales of channels are merged into them, see graph/merge.py.
 """
 
 import contextlib
@@ -15,8 +15,9 @@ import jax
 from vaejax.errors import UserError
 from vaejax.export import program, runners
 from vaejax.export.artifact import Export, File
+from vaejax.export.graph import simple
 from vaejax.export.ports import BATCH, Function, Port
-from vaejax.nets.convolve import for_export
+from vaejax.lowering import for_export
 from vaejax.runs.files import write_atomic
 
 EXTRA = "pip install -e '.[onnx]'"
@@ -66,6 +67,7 @@ def convert(function: Function, path: Path):
   forms = [port.form(batch) for port in function.inputs]
   with for_export(), jax.default_matmul_precision('highest'):
     made = program.make(function.call, *forms)
+  program.check(made)
   kept = [slot in made.used for slot in made.arguments]
   count = len(made.draws)
 
@@ -86,7 +88,7 @@ def convert(function: Function, path: Path):
       output_names=[port.name for port in outputs],
     )
   kinds = {port.name: draw.kind for port, draw in zip(noise, made.draws, strict=True)}
-  return model, File(path, function.name, inputs, outputs, kinds)
+  return simple.of(model), File(path, function.name, inputs, outputs, kinds)
 
 
 def noise_port(number: int, draw: program.Draw, count: int) -> Port:

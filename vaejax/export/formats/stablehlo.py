@@ -17,7 +17,7 @@ from jax.extend.core import InconclusiveDimensionOperation
 
 from vaejax.export.artifact import Export, File, key_of
 from vaejax.export.ports import BATCH, Function, Port
-from vaejax.nets.convolve import for_export
+from vaejax.lowering import for_export
 from vaejax.runs.files import write_atomic
 
 PLATFORMS = 'cpu', 'cuda', 'tpu'

@@ -1,4 +1,4 @@
-"""Constants of a graph computed, by onnxruntime's basic optimisation, which leaves standard nodes."""
+"""Constants of a graph computed by onnxruntime's basic optimisation. Nodes are standard ones."""
 
 import tempfile
 from pathlib import Path

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from vaejax.errors import UserError
+from vaejax.export.formats.onnx import quiet
 from vaejax.export.graph.edit import Graph
 from vaejax.export.quantise import int8_weights
 
@@ -32,16 +33,17 @@ def model(model, feeds):
   with tempfile.TemporaryDirectory() as folder:
     source, target = f'{folder}/float32.onnx', Path(folder, 'int8.onnx')
     onnx.save(model, source)
-    quantize_static(
-      source,
-      target,
-      Rows(feeds),
-      quant_format=QuantFormat.QDQ,
-      op_types_to_quantize=[*LAYERS, *BETWEEN],
-      per_channel=True,
-      activation_type=QuantType.QUInt8,
-      weight_type=QuantType.QInt8,
-    )
+    with quiet():
+      quantize_static(
+        source,
+        target,
+        Rows(feeds),
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=[*LAYERS, *BETWEEN],
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+      )
     made = onnx.load(target)
   without_zeros(made)
   return made
