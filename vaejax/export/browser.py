@@ -124,8 +124,9 @@ def of_noise(run, sample: Function) -> Latents | None:
 def models(files: Mapping[str, File], decoder: str, latents: Latents | None) -> dict[str, Any]:
   """What the page runs, {'decode', 'draw', 'encode', 'sample': a model}.
 
-  A model has the name of its file, its inputs with the role that each has, and its outputs. The
-  noise of samples that are moved is the latents, which need no file to be drawn.
+  A model has the name of its file, its inputs with the role that each has, its outputs, and the
+  number of rows that it takes if it does not take any number. The noise of samples that are moved
+  is the latents, which need no file to be drawn.
   """
   made = {name: model(file, bool(latents)) for name, file in files.items()}
   if decoder == 'sample' and latents:
@@ -148,7 +149,8 @@ def model(file: File, moves: bool) -> dict[str, Any]:
       about['role'] = 'latents' if port.name.startswith('latents') else 'picture'
     inputs.append(about)
   outputs = [port.name for port in file.outputs if not port.name.startswith('scale')]
-  return {'file': f'model/{file.path.name}', 'inputs': inputs, 'outputs': outputs}
+  about = {'file': f'model/{file.path.name}', 'inputs': inputs, 'outputs': outputs}
+  return about | ({'rows': file.batch} if file.batch else {})
 
 
 def classes_of(run, files: Mapping[str, File], decoder: str) -> int:

@@ -83,13 +83,23 @@ export async function connect() {
   const { models } = about;
   const compute = computer(await loadModels(about));
   const pictures = (model, outputs) => toRgba(outputs[model.outputs[0]]);
+  // n rows, in parts if the model takes fewer; read(outputs, rows) -> [one for each row]
+  const several = async (model, n, given, read) => {
+    const rows = model.rows ?? n;
+    const found = [];
+    for (let k = 0; k < n; k += rows) {
+      found.push(...read(await compute(model, rows, { ...given, seed: given.seed + k }), rows));
+    }
+    return found.slice(0, n);
+  };
   const every = {
     decode: async ({ latents, label }) => (
       pictures(models.decode, await compute(models.decode, 1, { latents: [latents], label }))[0]),
     draw: async ({ n, seed, temperature, label }) => {
       const { draw } = models;
       if (draw.file) {
-        return vectors(await compute(draw, n, { seed, temperature, label }), draw.outputs, n);
+        const read = (outputs, rows) => vectors(outputs, draw.outputs, rows);
+        return several(draw, n, { seed, temperature, label }, read);
       }
       // The noise itself is moved, as that of a GAN.
       const length = draw.inputs.reduce((sum, input) => sum + lengthOf(input), 0);
@@ -101,8 +111,8 @@ export async function connect() {
       const given = { picture: fromRgba(picture, about), label };
       return vectors(await compute(models.encode, 1, given), models.encode.outputs, 1)[0];
     },
-    sample: async ({ n, seed, temperature, label }) => (
-      pictures(models.sample, await compute(models.sample, n, { seed, temperature, label }))),
+    sample: async ({ n, ...given }) => (
+      several(models.sample, n, given, (outputs) => pictures(models.sample, outputs))),
     read: (blob) => readPicture(blob, about),
   };
   say('');
