@@ -28,6 +28,7 @@ LAYERS = (
   ('training', 'restoration'),
   ('sweeps', 'evals', 'tasks'),
   ('api',),
+  ('explore',),
   ('export',),
   ('cli',),
 )

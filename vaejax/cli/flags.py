@@ -35,6 +35,7 @@ examples:
   python launch.py reconstruct --workdir=runs/m --n=64 --out=reconstructions.png
   python launch.py score --workdir=runs/m --inputs=FOLDER --out=scores.csv
   python launch.py export --workdir=runs/m --to=stablehlo,onnx,npz --out=exported
+  python launch.py explore --workdir=runs/m --open
   python launch.py prepare cifar100 --data_dir=DIR
   python launch.py report runs/m runs/sweep --out=report.html
   python launch.py reproduce --table=iwae --short --data_dir=DIR
@@ -81,6 +82,8 @@ def make_parser(verb: str = '') -> tuple[Parser, dict[str, Parser]]:
   add_verb('score', 'Write anomaly scores of pictures.', *trained, add_score_flags)
   about = 'Write functions of a trained run in formats for other programs.'
   add_verb('export', about, *trained, add_export_flags)
+  about = 'Serve a page on this machine that moves the latents of a run, until Ctrl-C.'
+  add_verb('explore', about, *trained, add_explore_flags)
   for name, about in files('tasks').items():
     add_verb(name, about, *trained, partial(add_task_flags, name=name, settings=name == verb))
   about = 'Prepare a dataset by name, or list those that can be and those that are there.'
@@ -222,13 +225,22 @@ def add_export_flags(verb: Parser) -> None:
   add('--to', metavar='FORMATS', type=names, default=('stablehlo',), help=about)
   about = 'for example decode,encode (all that the run has)'
   add('--functions', metavar='NAMES', type=names, default=(), help=about)
-  about = 'float16, int8_weights or int8: smaller files beside those in float32'
+  about = 'also smaller files of onnx and npz: float16 (of weights), int8_weights (with a scale a '
+  about += 'channel) or int8 (of activations too); several with commas'
   add('--quantise', metavar='KINDS', type=names, default=(), help=about)
   add('--split', default='train', help='rows that int8 is calibrated on (train)')
   about = 'folder of the npm package onnxruntime-web, for --to=web'
   add('--runtime', metavar='DIR', type=folder, help=about)
   add('--licence', metavar='TEXT', default='', help='licence of the weights, for the card')
   add('--out', metavar='DIR', type=path, help='folder of the files (WORKDIR/export)')
+
+
+def add_explore_flags(verb: Parser) -> None:
+  """Adds the flags of `explore`."""
+  add = verb.add_argument
+  about = 'port of the page (any that is free)'
+  add('--port', metavar='N', type=integer(0, 65535), default=0, help=about)
+  add('--open', action='store_true', help='open the page in the browser')
 
 
 def add_submit_flags(verb: Parser) -> None:

@@ -100,6 +100,16 @@ def score(flags, overrides) -> int:
   return 0
 
 
+def explore(flags, overrides) -> int:
+  """The verb `explore`."""
+  from vaejax.explore.serve import check_extra
+  from vaejax.explore.serve import explore as serve
+
+  check_extra()
+  serve(open_run(flags), flags.port, flags.open, log)
+  return 0
+
+
 def evaluate(flags, overrides) -> int:
   """The verb `evaluate`. Its status is 1 if an eval has no value."""
   from vaejax.estimates import in_words

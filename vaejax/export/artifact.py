@@ -38,6 +38,7 @@ class File(NamedTuple):
     batch: the number of rows that it takes; None: any.
     quantised: 'float16', 'int8', …; '': float32.
     measured: what else is known of it, for the card.
+    computes: its function, if that is not the export's of this name.
   """
 
   path: Path
@@ -49,6 +50,7 @@ class File(NamedTuple):
   batch: int | None = None
   quantised: str = ''
   measured: Mapping[str, Any] = {}
+  computes: Function | None = None
 
 
 def examples(function: Function, n: int, seed: int = 0) -> list[np.ndarray]:

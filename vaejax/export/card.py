@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vaejax.export import measured
 from vaejax.export.artifact import Export, File
 from vaejax.export.ports import Port
 from vaejax.reporting import values
@@ -19,6 +20,7 @@ def write(
   errors: Mapping[Path, float],
   licence: str,
   out: Path,
+  quantised: Mapping[str, Any],
 ) -> list[Path]:
   """Writes card.json and card.md, and returns their paths.
 
@@ -26,8 +28,10 @@ def write(
     files: (format, file) of all that was written.
     errors: the difference of each file from the run.
     licence: of the weights; '' for not stated.
+    quantised: what values of quantised files depend on, {} if there are none.
   """
   made = describe(export, files, errors, licence, out)
+  made |= {'quantised': dict(quantised)} if quantised else {}
   write_json(out / 'card.json', made)
   write_atomic(out / 'card.md', text(made))
   return [out / 'card.json', out / 'card.md']
@@ -71,12 +75,11 @@ def of_file(format: str, file: File, errors: Mapping[Path, float], out: Path) ->
   """A file as JSON."""
   about = {'path': str(file.path.relative_to(out)), 'format': format}
   about['bytes'] = file.path.stat().st_size
+  about |= {'quantised': file.quantised} if file.quantised else {}
   if not file.function:
-    return about
+    return about | dict(file.measured)
   about |= {'function': file.function, 'inputs': list(map(port, file.inputs))}
   about['rows'] = file.batch or 'any number'
-  if file.quantised:
-    about['quantised'] = file.quantised
   if file.path in errors:
     about['difference'] = errors[file.path]
   return about | dict(file.measured)
@@ -120,6 +123,7 @@ def text(card: Mapping[str, Any]) -> str:
       ],
     ),
   ]
+  lines += measured.section(card.get('quantised', {}), card['files'])
   if card['values']:
     head, body = values.table_of(card['values'])
     lines += ['', '## Test values', '', *table(head, body)]

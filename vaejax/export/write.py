@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from vaejax.errors import RunError, UserError
-from vaejax.export import card, functions, parity
+from vaejax.export import card, functions, parity, quantised
 from vaejax.export.artifact import Export, File
 from vaejax.lookup import files as modules
 from vaejax.lookup import lookup, nearest
@@ -43,16 +43,21 @@ def write(
       )
   check_out(out)
   export = Export(run, functions.choose(run, names), settings or {}, log)
+  quantised.check(quantised.kinds_of(export), to)
+  rows = quantised.calibration(export, to)
   out.mkdir(parents=True, exist_ok=True)
   written: list[tuple[str, File]] = []
   for name in to:
     format = lookup('export.formats', name, 'write')
     written += [(name, file) for file in format.write(export, out)]
   compared = [(f, file) for f, file in written if file.function and not file.quantised]
-  jobs = [parity.job(f, file, export.functions[file.function]) for f, file in compared]
+  of = lambda file: file.computes or export.functions[file.function]
+  jobs = [parity.job(f, file, of(file)) for f, file in compared]
   differences = parity.measure(jobs) if jobs else []
   errors = {file.path: e for (_, file), e in zip(compared, differences, strict=True)}
-  paths = [file.path for _, file in written] + card.write(export, written, errors, licence, out)
+  written, about = quantised.write(export, written, rows, out)
+  paths = [file.path for _, file in written]
+  paths += card.write(export, written, errors, licence, out, about)
   for path, error in errors.items():
     if not error <= parity.TOLERANCE:
       raise RunError(

@@ -1,7 +1,7 @@
 """Functions as ONNX by jax2onnx, for onnxruntime and other runtimes. Noise is an input.
 
 The file is in single precision, with any number of rows. Convolutions are Conv, see
-nets/convolve.py.
+nets/convolve.py, and scales of channels are merged into them, see graph/merge.py.
 """
 
 import contextlib
@@ -14,8 +14,9 @@ import jax
 from jax.extend.core import InconclusiveDimensionOperation
 
 from vaejax.errors import UserError
-from vaejax.export import program
+from vaejax.export import program, runners
 from vaejax.export.artifact import Export, File
+from vaejax.export.graph import simple
 from vaejax.export.ports import BATCH, Function, Port
 from vaejax.lowering import for_export
 from vaejax.runs.files import write_atomic
@@ -26,8 +27,8 @@ ABOUT = {'normal': 'of N(0, 1)', 'gumbel': 'of the Gumbel distribution', 'unifor
 
 
 def write(export: Export, folder: Path) -> list[File]:
-  """Writes every function whose draws can be an input, and logs the others. Raises UserError if
-  jax2onnx is missing or does not go with this JAX."""
+  """Writes every function whose draws can be an input, and logs the others; and scripts that make
+  pictures with them. Raises UserError if jax2onnx is missing or does not go with this JAX."""
   check()
   files = []
   for name, function in export.functions.items():
@@ -41,7 +42,7 @@ def write(export: Export, folder: Path) -> list[File]:
       export.log(f'{path.name} takes {file.batch} row: jax2onnx cannot convert it for more')
     write_atomic(path, model.SerializeToString())
     files.append(file)
-  return files
+  return files + runners.write(files, export.run.example, folder)
 
 
 def check() -> None:
@@ -99,7 +100,7 @@ def convert_for(function: Function, path: Path, batch):
       output_names=[port.name for port in outputs],
     )
   kinds = {port.name: draw.kind for port, draw in zip(noise, made.draws, strict=True)}
-  return model, File(path, function.name, inputs, outputs, kinds)
+  return simple.of(model), File(path, function.name, inputs, outputs, kinds)
 
 
 def noise_port(number: int, draw: program.Draw, count: int) -> Port:

@@ -1,0 +1,108 @@
+"""The latents of the page: they are those of the run, and ordered by what they change."""
+
+import jax
+import numpy as np
+import pytest
+from untrained import untrained
+
+from vaejax.explore.batching import Batcher, Busy
+from vaejax.explore.capabilities import about
+from vaejax.explore.latents import Latents, activity, latents_of
+
+
+@pytest.fixture(scope='module')
+def hierarchy():
+  return untrained('iwae.py:two,smoke')
+
+
+def test_several_arrays_are_one_vector(hierarchy):
+  latents = latents_of(hierarchy)
+  x = hierarchy.sample(5)
+  z = latents.encode(x, None)
+  expected = hierarchy.encode(x)
+  assert latents.parts == tuple((f'z{i}', len(y[0])) for i, y in enumerate(expected, 1))
+  assert latents.names[0] == 'z1:0' and latents.names[-1].startswith('z2:')
+  assert np.allclose(z, np.concatenate(expected, axis=1), atol=1e-5)
+  assert np.allclose(latents.decode(z, None, 8), hierarchy.decode(expected), atol=1e-5)
+
+
+def test_draws_have_the_centre_and_the_scale(hierarchy):
+  latents = latents_of(hierarchy)
+  z = latents.draw(256, 7, 1.0, None)
+  assert np.abs((z.mean(axis=0) - latents.centre) / latents.scale).max() < 0.4
+  assert np.abs(z.std(axis=0) / latents.scale - 1).max() < 0.4
+
+
+def test_codes_have_no_sliders():
+  assert latents_of(untrained('m2.py:smoke')) is None
+
+
+@pytest.mark.parametrize(('frames', 'rows'), [(1, 4), (1, 64), (4096, 8)])
+def test_the_activity_of_a_linear_decoder_is_its_weights(frames, rows):
+  weights, scale = np.asarray([[1.0, 0, 2], [0.5, 0, 0], [0, 0, 0]]), np.asarray([1.0, 4, 1])
+  draw = lambda n, seed, temperature, labels: np.random.default_rng(seed).normal(size=(n, 3))
+  decode = lambda z, labels, rows: (z @ weights)[:, None, None]
+  latents = Latents(tuple('abc'), (('z', 3),), np.zeros(3), scale, draw, decode, None)
+  found = activity(latents, 0, frames, rows)
+  assert np.allclose(found, 2 * scale * np.sqrt(np.square(weights).mean(axis=1)))
+
+
+def test_the_page_is_told_the_most_active_ones_first(run):
+  latents = latents_of(run)
+  told = about(run, latents, np.asarray([0.1, 0.4, 0.2, 0.3]))['latents']
+  assert [one['index'] for one in told['shown']] == [1, 3, 2, 0]
+  assert told['shown'][0]['activity'] == 1 and told['size'] == 4
+  assert told['centre'] == [0] * 4 and told['scale'] == [1] * 4
+
+
+def test_requests_share_batches_of_few_sizes():
+  sizes, arrived = [], []
+
+  def decode(z, labels, rows):
+    sizes.append((len(z), rows))
+    return z * 2
+
+  batcher = Batcher(decode, (1, 8, 64))
+  futures = [batcher.submit(np.full(3, i), None) for i in range(100)]
+  arrived = [future.result(timeout=30) for future in futures]
+  batcher.close()
+  assert all((z == 2 * i).all() for i, z in enumerate(arrived))
+  assert sum(n for n, _ in sizes) == 100
+  assert all(n <= rows and rows in (1, 8, 64) for n, rows in sizes)
+
+
+def test_a_failed_batch_fails_its_requests_alone():
+  def decode(z, labels, rows):
+    if z.min() < 0:
+      raise ValueError('no')
+    return z
+
+  batcher = Batcher(decode, (1,))
+  bad, good = batcher.submit(-np.ones(2), None), batcher.submit(np.ones(2), None)
+  with pytest.raises(ValueError, match='no'):
+    bad.result(timeout=30)
+  assert (good.result(timeout=30) == 1).all()
+  batcher.close()
+
+
+def test_too_many_requests_are_refused():
+  import threading
+
+  begin = threading.Event()
+
+  def decode(z, labels, rows):
+    begin.wait(30)
+    return z
+
+  batcher = Batcher(decode, (1,))
+  with pytest.raises(Busy):
+    for _ in range(2000):
+      batcher.submit(np.ones(1), None)
+  begin.set()
+  batcher.close()
+
+
+def test_few_rows_are_computed_as_many(run):
+  z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+  assert np.allclose(run.sized(2).decode(z), run.decode(z), atol=1e-6)
+  assert jax.tree.leaves(run.sized(1).variables)[0] is jax.tree.leaves(run.variables)[0]

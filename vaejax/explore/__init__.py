@@ -1,0 +1,1 @@
+"""A page that explores a trained run in a browser, and its server."""
