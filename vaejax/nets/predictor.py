@@ -75,7 +75,8 @@ class Predictor(nn.Module):
     if self.skip:
       shown = mirrored(source) if self.mirror and self.masked else source
       shown = resized(shown, (height, width, self.channels))
-      x = x + jnp.pad(shown, [(0, 0)] * 3 + [(0, size - self.channels)])
+      rest = jnp.zeros((*shown.shape[:3], size - self.channels))  # not lax.pad, for exports
+      x = x + jnp.concatenate([shown, rest], axis=-1)
     p = self.head(x, target, train)
     if not self.masked:
       return p

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+from jax.extend.core import InconclusiveDimensionOperation
 
 from vaejax.errors import UserError
 from vaejax.export import program
@@ -37,6 +38,8 @@ def write(export: Export, folder: Path) -> list[File]:
     except UserError as error:
       export.log(f'{path.name} is left out: {error}')
       continue
+    if file.batch:
+      export.log(f'{path.name} takes {file.batch} row at a time: jax2onnx cannot convert it for more')
     write_atomic(path, model.SerializeToString())
     files.append(file)
   return files
@@ -60,10 +63,19 @@ def check() -> None:
 
 
 def convert(function: Function, path: Path):
-  """An ONNX model of a function, and the File that it becomes. Raises UserError."""
+  """An ONNX model of a function, and the File that it becomes. It takes any number of rows, or one
+  where jax2onnx cannot convert that. Raises UserError."""
+  try:
+    return convert_for(function, path, *jax.export.symbolic_shape(BATCH))
+  except InconclusiveDimensionOperation:
+    model, file = convert_for(function, path, 1)
+    return model, file._replace(batch=1)
+
+
+def convert_for(function: Function, path: Path, batch):
+  """The same for a number of rows, which may be symbolic."""
   import jax2onnx
 
-  (batch,) = jax.export.symbolic_shape(BATCH)
   forms = [port.form(batch) for port in function.inputs]
   with for_export(), jax.default_matmul_precision('highest'):
     made = program.make(function.call, *forms)
