@@ -39,7 +39,9 @@ def write(export: Export, folder: Path) -> list[File]:
       export.log(f'{path.name} is left out: {error}')
       continue
     if file.batch:
-      export.log(f'{path.name} takes {file.batch} row at a time: jax2onnx cannot convert it for more')
+      export.log(
+        f'{path.name} takes {file.batch} row at a time: jax2onnx cannot convert it for more'
+      )
     write_atomic(path, model.SerializeToString())
     files.append(file)
   return files
