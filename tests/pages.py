@@ -1,5 +1,6 @@
 """What the pages of the project run, and each command at smoke size."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -10,7 +11,7 @@ from typing import NamedTuple
 from conftest import SHARED
 
 ROOT = Path(__file__).parent.parent
-INSTALLS = ('pip', '.venv/bin/pip', 'source', '.venv/bin/pytest')  # .ci/run runs README's
+INSTALLS = ('pip', '.venv/bin/pip', 'npm', 'source', '.venv/bin/pytest')  # .ci/run runs README's
 # What needs datasets that are not embedded.
 OTHERS = 'source.py|cifar10|stacked_mnist|overhead'
 STEPS = 20
@@ -118,6 +119,7 @@ def smoke(word: str) -> str:
   word = re.sub(r'(?<=beta_vae.py:)shapes|(?<=style.py:)cifar10_jpeg', 'digits', word)
   if match := re.fullmatch(r'--config=([^:]+\.py)(?::(.*))?', word):
     return f'--config={match[1]}:{match[2] + "," if match[2] else ""}smoke'
+  word = word.replace('=node_modules', f'={os.environ.get("VAEJAX_ORT")}/node_modules')
   if match := re.fullmatch(r'(--config.eval.nll.samples)=\d+', word):
     return f'{match[1]}=5'
   return word
@@ -139,6 +141,8 @@ def arguments(words: list[str], number: int) -> list[str]:
       words = [*words, f'--workdir=runs/{number}']
     longer = any(word.startswith('--config.steps=') for word in words)
     words = [*words, f'--config.steps={2 * STEPS if longer else STEPS}']
+  if 'VAEJAX_ORT' not in os.environ:  # no browser runs what is exported
+    words = [word for word in words if not word.startswith('--runtime=')]
   return [sys.executable, *map(smoke, words[1:])]
 
 

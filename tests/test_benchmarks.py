@@ -123,6 +123,16 @@ def test_every_part_runs(runner, words, tmp_path):
 
 
 @pytest.mark.slow
+def test_exported_functions_are_timed(runner, tmp_path):
+  pytest.importorskip('jax2onnx')
+  command = [sys.executable, str(BENCHMARKS / 'deploy.py'), '--small', '--families=gan']
+  environment = runner.environment(str(tmp_path))
+  done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+  assert done.returncode == 0, done.stderr
+  assert '| gan | 28 | sample |' in done.stdout and '"value"' in done.stdout
+
+
+@pytest.mark.slow
 def test_streams_resume_exactly_and_processes_read_disjoint_rows(tmp_path):
   command = [sys.executable, str(BENCHMARKS / 'stream.py'), '--small', '--parts=memory,resume,rows']
   command += [f'--folder={tmp_path}', f'--json={tmp_path}/figures.json']

@@ -4,10 +4,12 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 import tomllib
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -78,11 +80,24 @@ class Place:
       prepared.append((environment, arguments(words, self.number)))
       self.number += 1
     (environment, (_, file, *words)), *others = prepared
+    if 'explore' in words:
+      return [self.visit(prepared[0][1])]
     if file == 'launch.py' and not (others or environment or 'submit' in words):
       return [self.serve(words)]
     started = [self.start(command, environment) for environment, command in prepared]
     texts = [process.communicate(timeout=3 * HANGS)[0] for process in started]
     return [(process.returncode, text) for process, text in zip(started, texts, strict=True)]
+
+  def visit(self, command: list[str]) -> tuple[int, str]:
+    """The status and the output of `explore`, which is stopped when its page has been fetched."""
+    process, lines = self.start(command), []
+    for line in process.stdout:
+      lines.append(line)
+      if line.startswith('http://'):
+        with urllib.request.urlopen(line.strip()) as page:
+          assert b'<html' in page.read()
+        process.send_signal(signal.SIGINT)
+    return process.wait(HANGS), ''.join(lines)
 
   def run(self, block: Block) -> list[str]:
     """Runs a block and returns what is wrong with it, nothing where it is right."""

@@ -16,6 +16,7 @@ FIELDS = {'image', 'video', 'label', 'style', 'factors', 'paired'}
 STYLES = PACKAGE / 'data' / 'device' / 'styles.py', {'digits'}
 # There a word names a net, a player or a term of a bound.
 HAVE_JUDGES = 'evaluation/judged.py', 'tasks/interpolate.py', 'tasks/edit.py'
+HAVE_ELBO = 'functions', 'quality', 'measured'
 SCALES_UNIT = 'config/base.py', 'data/source.py', 'data/splits.py', 'data/device/transforms.py'
 MODELS = tuple(PACKAGE / folder for folder in ('methods', 'nets', 'objectives'))
 
@@ -54,7 +55,7 @@ KINDS = {
     ('make',),
     {
       PACKAGE / 'config' / 'base.py': {'elbo'},
-      PACKAGE / 'export' / 'functions.py': {'elbo'},
+      **{PACKAGE / 'export' / f'{name}.py': {'elbo'} for name in HAVE_ELBO},
       PACKAGE / 'config' / 'presets.py': {'kernel'},
       PACKAGE / 'perceptual' / 'weights.py': {'kernel'},
       PACKAGE / 'perceptual' / 'translation.py': {'probe'},

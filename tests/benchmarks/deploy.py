@@ -112,7 +112,9 @@ def table() -> str:
   """The medians as Markdown."""
   line = lambda cells: '| ' + ' | '.join(map(str, cells)) + ' |'
   lines = [line(['family', 'pixels', 'function', *WAYS]), line(['---'] * (3 + len(WAYS)))]
-  for (family, size, name), ways in MEASURED.items():
+  order = list(FAMILIES)
+  for key in sorted(MEASURED, key=lambda key: (order.index(key[0]), key[1])):
+    (family, size, name), ways = key, MEASURED[key]
     values = (f'{np.median(ways[way]):.3g}' for way in WAYS)
     lines.append(line([family.replace('_', ' '), size, name, *values]))
   return '\n'.join(lines)
@@ -127,8 +129,8 @@ def main():
   if flags.small:
     sizes = sizes[:1]
   with tempfile.TemporaryDirectory() as folder:
-    for family in flags.families.split(','):
-      for size in sizes:
+    for size in sizes:
+      for family in flags.families.split(','):
         measure(
           family, max(size, FAMILIES[family].smallest), Path(folder), 0.02 if flags.small else 0.15
         )

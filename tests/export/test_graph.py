@@ -31,7 +31,8 @@ def decoder(seed=0, spoil=''):
     'mean': draw(1, 1, 1, F),
     'scale': draw(1, 2 * SIZE, 1, 1) if spoil == 'pixels' else draw(1, 1, 1, F),
     'bias': draw(1, 1, 1, F),
-    'last': draw(F, 3),
+    'last': draw(F, 1),
+    'half': np.float32(0.5),
   }
   node = onnx.helper.make_node
   nodes = [
@@ -49,10 +50,11 @@ def decoder(seed=0, spoil=''):
     node('Mul', ['k', 'scale'], ['l']),
     node('Add', ['l', 'bias'], ['m']),
     node('Max', ['m', 'zero'], ['n']),
-    node('MatMul', ['n', 'last'], ['image']),
+    node('MatMul', ['n', 'last'], ['o']),
+    node('Mul', ['half', 'o'], ['image']),
   ]
   value = lambda name, shape: onnx.helper.make_tensor_value_info(name, 1, shape)
-  outputs = [value('image', ['batch', 2 * SIZE, 2 * SIZE, 3])]
+  outputs = [value('image', ['batch', 2 * SIZE, 2 * SIZE, 1])]
   outputs += [value('f', ['batch', 4 * F, SIZE, SIZE])] if spoil == 'used' else []
   initial = [onnx.numpy_helper.from_array(np.asarray(x), k) for k, x in constants.items()]
   graph = onnx.helper.make_graph(
@@ -89,7 +91,7 @@ def test_normalisation_and_relu_come_into_and_behind_the_layers():
   model = decoder()
   merged = simple(model)
   expected = ['Gemm', 'Relu', 'Reshape', 'Transpose', 'Conv', 'Relu', 'DepthToSpace', 'Transpose']
-  assert kinds(merged) == [*expected, 'MatMul']
+  assert kinds(merged) == [*expected, 'MatMul', 'Mul']
   (made,), (before,) = run(merged, Z), run(model, Z)
   np.testing.assert_allclose(made, before, rtol=1e-4, atol=1e-4)
 
@@ -127,11 +129,18 @@ def test_weights_of_a_layer_have_one_scale_for_each_output():
   assert all(arrays[node.input[0]].dtype == np.int8 for node in dequantised)
 
 
-def test_without_layers_there_is_nothing_to_compute_in_int8():
+def test_scalars_have_the_rank_of_what_they_scale():
+  merged = simple(decoder())
+  shapes = {x.name: tuple(x.dims) for x in merged.graph.initializer}
+  assert shapes[merged.graph.node[-1].input[0]] == (1, 1, 1, 1)
+
+
+def test_without_layers_there_is_nothing_to_keep_in_int8():
   from vaejax.errors import UserError
 
   node = onnx.helper.make_node('Relu', ['z'], ['image'])
   value = lambda name: onnx.helper.make_tensor_value_info(name, 1, ['batch', LATENTS])
   graph = onnx.helper.make_graph([node], 'relu', [value('z')], [value('image')])
-  with pytest.raises(UserError, match='no layers'):
-    int8.model(onnx.helper.make_model(graph, ir_version=10), [{'z': Z}])
+  for kind in (int8, int8_weights):
+    with pytest.raises(UserError, match='no layers'):
+      kind.model(onnx.helper.make_model(graph, ir_version=10), [{'z': Z}])

@@ -1,6 +1,7 @@
 """A trained run in memory: its variables, and its programs on rows that are checked."""
 
 import copy
+import functools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,11 @@ class Loaded:
 
   def latents(self) -> Any:
     """Returns the shape and dtype of one example's latents."""
+    return self._latents
+
+  @functools.cached_property
+  def _latents(self) -> Any:
+    # It traces the encoder, which takes longer than to decode an image.
     return space.form(self.method, self.variables, self.example)
 
   def _run(self, name: str, rows, n: int, seed: int = 0, size: int | None = None, **settings):

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,14 @@ class Computer:
       raise HTTPException(404)
     z, label = self.operations.vector(body)
     body.done()
-    return (await asyncio.wrap_future(self.batcher.submit(z, label)))[None]
+    return (await result(self.batcher.submit(z, label)))[None]
 
   async def run(self, function: Callable, *arguments) -> Any:
     """function(*arguments) after the other operations that wait. Raises Busy."""
     if not self._places.acquire(blocking=False):
       raise Busy
     try:
-      return await asyncio.wrap_future(self.other.submit(function, *arguments))
+      return await result(self.other.submit(function, *arguments))
     finally:
       self._places.release()
 
@@ -64,6 +64,14 @@ class Computer:
     # A thread that is in XLA when Python ends would abort the process.
     for pool in (self.other, self.later):
       pool.shutdown(cancel_futures=True)
+
+
+async def result(future: Future) -> Any:
+  """The result of a computation. Raises HTTPException if the server stops before it is there."""
+  try:
+    return await asyncio.wrap_future(future)
+  except asyncio.CancelledError:
+    raise HTTPException(503, 'the server has been stopped') from None
 
 
 async def read_body(request: Request) -> bytes:
@@ -92,12 +100,12 @@ def too_large() -> HTTPException:
   return HTTPException(413, text, {'connection': 'close'})
 
 
-def answer(result: Any) -> Response:
+def answer(value: Any) -> Response:
   """JSON as it is; pictures uint8 [N, T, H, W, 4] as their bytes, with their shape in a header."""
-  if isinstance(result, np.ndarray):
-    shape = ','.join(map(str, result.shape))
-    return Response(result.tobytes(), 200, {'x-shape': shape}, 'application/octet-stream')
-  return JSONResponse(result)
+  if isinstance(value, np.ndarray):
+    shape = ','.join(map(str, value.shape))
+    return Response(value.tobytes(), 200, {'x-shape': shape}, 'application/octet-stream')
+  return JSONResponse(value)
 
 
 def make_app(

@@ -11,7 +11,7 @@ VALUES = {
   'elbo_change': 'its change',
   'agreement': "judge's agreement",
   'same_class': 'same class as in float32',
-  'frechet': 'Fréchet distance',
+  'frechet_distance': 'Fréchet distance',
 }
 
 
@@ -57,8 +57,10 @@ def explained(about: Mapping[str, Any]) -> list[str]:
     lines.append(f'- int8 is calibrated on {about["calibrated_on"]}.')
   rows = about.get('held_out')
   lines.append(f'- Values are of {rows}, with the same noise for all.' if rows else '')
-  if 'judge' in about:
-    lines.append(f'- The judge is that of {about["judge"]["judged_by"]}.')
+  if 'judged_by' in about:
+    accuracy = about['judge_accuracy']
+    right = f', which is right about {100 * accuracy:.2f} % of the test split' if accuracy else ''
+    lines.append(f'- The judge is that of {about["judged_by"]}{right}.')
   lines += [f'- Left out: {reason}.' for reason in about.get('left_out', ())]
   for kind, how in about.get('session_options', {}).items():
     words = ', '.join(f'`{name}` = {value}' for name, value in how.items())

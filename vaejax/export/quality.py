@@ -112,7 +112,7 @@ def pictures(file: File, outputs: Mapping, held: HeldOut) -> dict[str, dict]:
       same = rows['predicted'] == seen['']['predicted']
       found[kind]['same_class'] = estimates.proportion(same.sum(), same.size).to_json()
     if real is not None:
-      found[kind]['frechet'] = distance(rows['features'], real).to_json()
+      found[kind]['frechet_distance'] = distance(rows['features'], real).to_json()
   return found
 
 

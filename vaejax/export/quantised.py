@@ -87,7 +87,7 @@ def about(export: Export, rows: feeds.Rows | None, held: quality.HeldOut | None)
   if held and held.rows is not None:
     made['held_out'] = f'{count(held.rows)} of {quality.SPLIT}'
   if held and held.judge:
-    made['judge'] = judged.describe(held.judge)
+    made |= judged.describe(held.judge)
   return made | ({'left_out': [held.reason]} if held and held.reason else {})
 
 

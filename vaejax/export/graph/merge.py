@@ -9,6 +9,7 @@ import numpy as np
 
 from vaejax.export.graph.edit import Graph, attribute
 
+ELEMENTWISE = 'Add', 'Sub', 'Mul', 'Div', 'Max', 'Min', 'Pow'
 LAYERS = 'Conv', 'Gemm'
 AFFINE = 'Add', 'Sub', 'Mul', 'Div'
 
@@ -16,7 +17,7 @@ AFFINE = 'Add', 'Sub', 'Mul', 'Div'
 def merge(model) -> None:
   """Merges what can be merged in an onnx.ModelProto."""
   graph = Graph(model)
-  for step in (relu, plain_gemm, affine, forward, depth_to_space):
+  for step in (relu, plain_gemm, affine, forward, depth_to_space, full_rank):
     for name in [node.output[0] for node in model.graph.node]:
       if name in graph.producer:
         step(graph, graph.producer[name])
@@ -192,3 +193,18 @@ def spread(x: np.ndarray, made: np.ndarray, perm) -> int:
     return 0
   y = x.reshape(n, size, size, c // size**2, h, w).transpose(0, 3, 4, 1, 5, 2)
   return size if np.array_equal(y.reshape(n, -1, h * size, w * size).transpose(perm), made) else 0
+
+
+def full_rank(graph: Graph, node) -> None:
+  """Gives a scalar as many axes as what it is combined with: where that has one channel,
+  onnxruntime is 40 times as fast with [1, 1, 1, 1] as with []."""
+  if node.op_type not in ELEMENTWISE or len(node.input) != 2:
+    return
+  for i, name in enumerate(node.input):
+    scalar, rank = graph.constants.get(name), len(graph.shapes.get(node.input[1 - i], ()))
+    if scalar is not None and scalar.size == 1 and scalar.ndim < rank:
+      full = f'{name}_of_{rank}'
+      if full not in graph.constants:
+        graph.constant(full, scalar.reshape([1] * rank))
+      node.input[i] = full
+      graph.refresh()

@@ -29,7 +29,7 @@ def model(model, feeds):
   import onnx
 
   if not any(node.op_type in LAYERS for node in model.graph.node):
-    raise UserError('it has no layers with weights')
+    raise UserError('it has no layers with weights, or only within a loop')
   with tempfile.TemporaryDirectory() as folder:
     source, target = f'{folder}/float32.onnx', Path(folder, 'int8.onnx')
     onnx.save(model, source)

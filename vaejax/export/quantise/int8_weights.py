@@ -3,6 +3,7 @@ activations are float32."""
 
 import numpy as np
 
+from vaejax.errors import UserError
 from vaejax.export.graph.edit import Graph, attribute
 
 NEEDS_ROWS = False
@@ -34,7 +35,7 @@ def rounded(x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def model(model, feeds=()):
-  """The model with the weights of its layers as int8."""
+  """The model with the weights of its layers as int8. Raises UserError if it has none."""
   from onnx import ModelProto, helper
 
   made = ModelProto()
@@ -47,6 +48,8 @@ def model(model, feeds=()):
       axis %= x.ndim
       nodes.append(helper.make_node('DequantizeLinear', inputs, [name], f'{name}_float', axis=axis))
       graph.remove_constant(name)
+  if not nodes:
+    raise UserError('it has no layers with weights, or only within a loop')
   graph.prepend(nodes)
   return made
 
