@@ -1,13 +1,16 @@
 """The latents of the page: they are those of the run, and ordered by what they change."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from untrained import untrained
 
+from vaejax.core import given_noise
 from vaejax.explore.batching import Batcher, Busy
 from vaejax.explore.capabilities import about
 from vaejax.explore.latents import Latents, activity, latents_of
+from vaejax.explore.noise import noise_latents
 
 
 @pytest.fixture(scope='module')
@@ -106,3 +109,22 @@ def test_few_rows_are_computed_as_many(run):
   z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
   assert np.allclose(run.sized(2).decode(z), run.decode(z), atol=1e-6)
   assert jax.tree.leaves(run.sized(1).variables)[0] is jax.tree.leaves(run.variables)[0]
+
+
+@pytest.mark.parametrize('config', ['gan.py:smoke', 'gan.py:smoke,conditional'])
+def test_the_noise_of_a_gan_is_its_latents(config):
+  run = untrained(config)
+  latents, label = noise_latents(run), np.arange(3) if 'conditional' in config else None
+  given = {} if label is None else {'label': jnp.asarray(label)}
+  sample = lambda key, n: (run.method.sample(run.variables, key, 3, given)['image'],)
+  key = jax.random.fold_in(jax.random.key(7), 0)
+  (draw,) = given_noise.make(sample, jnp.zeros(3), key=key).draws
+  known = {} if label is None else {'label': label}
+  expected = run.sample(3, seed=7, **known)
+  np.testing.assert_allclose(latents.decode(draw.sample(), label, 4), expected, atol=1e-6)
+  assert np.abs(latents.draw(3, 0, 1.0, label) - latents.draw(3, 1, 1.0, label)).min() > 0
+
+
+def test_samples_that_need_more_than_noise_have_no_latents():
+  assert noise_latents(untrained('translate.py:smoke')) is None
+  assert noise_latents(untrained('judge.py:smoke')) is None

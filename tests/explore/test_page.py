@@ -332,9 +332,11 @@ def test_a_class_changes_the_picture(browser, served):
     page.wait_for_selector('#versions button >> nth=11')
 
 
-def test_samples_of_a_run_without_latents(browser, served):
+def test_the_noise_of_a_gan_is_moved(browser, served):
   with opened(browser, served('gan.py:smoke').address) as page:
-    assert not page.is_visible('#latents') and not page.is_visible('#tools')
+    assert not page.is_visible('#tab-tool-input')
+    with changes(page):
+      move(page, '#sliders input >> nth=0', 3)
     with changes(page):
       page.click('#random')
     page.click('#many')

@@ -77,8 +77,8 @@ def given_labels(run: Run) -> int:
 
 
 def needs_label(run: Run) -> bool:
-  """Whether the latents of a run are conditioned on a label."""
-  return bool(run.method.latent) and 'label' in run.method.latent.conditions
+  """Whether every picture of a run is given a label."""
+  return run.method.conditional
 
 
 def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from vaejax.explore.batching import Batcher, quick_sizes
 from vaejax.explore.capabilities import about, given_labels, needs_label
 from vaejax.explore.latents import Latents, activity, latents_of
 from vaejax.explore.learned import learn_or_say
+from vaejax.explore.noise import noise_latents
 from vaejax.explore.operations import Operations
 from vaejax.explore.pictures import to_rgba
 
@@ -105,7 +106,7 @@ def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
 
   from vaejax.explore.server import Computer, make_app
 
-  listener, latents = listen(port), latents_of(run)
+  listener, latents = listen(port), latents_of(run) or noise_latents(run)
   operations = Operations(run, latents)
   log(f'preparing the page of {run.folder}')
   batcher, values = batcher_of(run, latents) if latents else (None, None)

@@ -4,19 +4,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from vaejax.errors import UserError
 from vaejax.explore.capabilities import given_labels
-from vaejax.explore.latents import Latents, latents_of, names_of
+from vaejax.explore.latents import Latents, latents_of
+from vaejax.explore.noise import noise_latents
 from vaejax.explore.pictures import can_read
-from vaejax.export import program
 from vaejax.export.artifact import File, key_of
 from vaejax.export.ports import BATCH, Function, Parts, Port
 
-ROWS = 64  # pictures decoded at a time
-MAX_NOISE = 4096  # numbers of the noise of a picture that the page moves
 CHANNELS = 1, 3, 4
 
 
@@ -54,7 +50,7 @@ def moved(run, functions: Mapping[str, Function]) -> Moved:
     raise UserError(
       f'the page of a run of {run.config.method} {why}. Export it with --to=onnx, or use `explore`'
     )
-  return Moved(as_pictures(run, {'sample': sample}, 'sample'), of_noise(run, sample), 'sample')
+  return Moved(as_pictures(run, {'sample': sample}, 'sample'), noise_latents(run), 'sample')
 
 
 def draw(run) -> Function:
@@ -86,39 +82,6 @@ def as_pictures(run, functions: dict[str, Function], name: str) -> dict[str, Fun
   reference = lambda seed, *arrays: change(function.reference(seed, *arrays))
   changed = function._replace(outputs=outputs, call=call, reference=reference)
   return functions | {name: changed}
-
-
-def of_noise(run, sample: Function) -> Latents | None:
-  """The noise of samples as latents, as that of a GAN; None if it is not one vector of N(0, 1) for
-  each sample, or a large one."""
-  forms = [port.form(ROWS) for port in sample.inputs]
-  made = program.make(sample.call, *forms)
-  shapes = [draw.form.shape for draw in made.draws]
-  alike = all(d.kind == 'normal' and d.form.shape[:1] == (ROWS,) for d in made.draws)
-  sizes = [int(np.prod(shape[1:])) for shape in shapes]
-  if not alike or not 0 < sum(sizes) <= MAX_NOISE:
-    return None
-  compute = jax.jit(lambda noise, *arrays: made(noise, *arrays)[0])
-
-  def decode(z: np.ndarray, labels, rows: int) -> np.ndarray:
-    pictures = []
-    for first in range(0, len(z), ROWS):
-      part = np.resize(z[first : first + ROWS], (ROWS, z.shape[1]))
-      split = np.split(part, np.cumsum(sizes)[:-1], axis=1)
-      noise = [x.reshape(shape).astype(np.float32) for x, shape in zip(split, shapes, strict=True)]
-      given = 0 if labels is None else np.resize(labels[first : first + ROWS], ROWS)
-      known = {'index': jnp.arange(ROWS), 'temperature': jnp.float32(1)}
-      known['label'] = jnp.broadcast_to(jnp.asarray(given, jnp.int32), ROWS)
-      pictures.append(compute(tuple(noise), *(known[port.name] for port in sample.inputs)))
-    return np.concatenate(pictures)[: len(z)]
-
-  def drawn(n: int, seed: int, temperature: float, labels) -> np.ndarray:
-    z = temperature * np.random.default_rng(seed).normal(size=(n, sum(sizes)))
-    return z.astype(np.float32)
-
-  names, parts = names_of(tuple(jax.ShapeDtypeStruct(s[1:], np.float32) for s in shapes))
-  zeros = np.zeros(sum(sizes), np.float32)
-  return Latents(names, parts, zeros, zeros + 1, drawn, decode, None)
 
 
 def models(files: Mapping[str, File], decoder: str, latents: Latents | None) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vaejax.core import given_noise
 from vaejax.errors import UserError
-from vaejax.export import program
 from vaejax.export.ports import BATCH, Function, Parts, Port
 from vaejax.lookup import nearest
 
@@ -89,8 +89,8 @@ def image_of(name: str, about: str, ports: Callable[[Parts], tuple[Port, ...]]):
       return parts.outward(batch)
 
     def reference(seed, rows):
-      method = getattr(parts.run, name)
-      return (method(**by_name(parts, rows, source='sources', style_image='style_images')),)
+      names = {'to_image': {'source': 'sources'}}.get(name, {'style_image': 'style_images'})
+      return (getattr(parts.run, name)(**by_name(parts, rows, **names)),)
 
     made = {'reconstruct': 'reconstruction', 'transfer': 'transferred'}.get(name, 'image')
     output = parts.source(about) if name == 'to_source' else parts.image(made, about)
@@ -161,7 +161,7 @@ def elbo(parts: Parts) -> Function:
   about = 'The evidence lower bound of an image.'
   whole = parts.function('elbo', about, ports, outputs, compute, reference)
   # The fields that the terms depend on: the label may be one, and the source of a translation.
-  made = program.make(whole.call, *(port.form(1) for port in ports))
+  made = given_noise.make(whole.call, *(port.form(1) for port in ports))
   needed = [port for port, slot in zip(ports, made.arguments, strict=True) if slot in made.used]
   return parts.function('elbo', about, needed, outputs, compute, reference)
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from vaejax.core import given_noise
 from vaejax.errors import RunError
-from vaejax.export import program
 from vaejax.export.artifact import File, examples, key_of
 from vaejax.export.ports import Function
 from vaejax.lookup import lookup
@@ -39,7 +39,7 @@ def job(format: str, file: File, function: Function) -> Job:
   named |= {'seed': np.uint32(SEED)}
   if file.noise:
     forms = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
-    made = program.make(function.call, *forms, key=key_of(SEED))
+    made = given_noise.make(function.call, *forms, key=key_of(SEED))
     draws = [np.asarray(draw.sample()) for draw in made.draws]
     named |= dict(zip(file.noise, draws, strict=True))
   inputs = [named[port.name] for port in file.inputs]

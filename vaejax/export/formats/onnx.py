@@ -13,8 +13,9 @@ from pathlib import Path
 import jax
 from jax.extend.core import InconclusiveDimensionOperation
 
+from vaejax.core import given_noise
 from vaejax.errors import UserError
-from vaejax.export import program, runners
+from vaejax.export import runners
 from vaejax.export.artifact import Export, File
 from vaejax.export.graph import simple
 from vaejax.export.ports import BATCH, Function, Port
@@ -39,9 +40,7 @@ def write(export: Export, folder: Path) -> list[File]:
       export.log(f'{path.name} is left out: {error}')
       continue
     if file.batch:
-      export.log(
-        f'{path.name} takes {file.batch} row at a time: jax2onnx cannot convert it for more'
-      )
+      export.log(f'{path.name} takes {file.batch} row: jax2onnx cannot convert it for more')
     write_atomic(path, model.SerializeToString())
     files.append(file)
   return files + runners.write(files, export.run.example, folder)
@@ -80,8 +79,8 @@ def convert_for(function: Function, path: Path, batch):
 
   forms = [port.form(batch) for port in function.inputs]
   with for_export(), jax.default_matmul_precision('highest'):
-    made = program.make(function.call, *forms)
-  program.check(made)
+    made = given_noise.make(function.call, *forms)
+  given_noise.check(made)
   kept = [slot in made.used for slot in made.arguments]
   count = len(made.draws)
 
@@ -105,7 +104,7 @@ def convert_for(function: Function, path: Path, batch):
   return simple.of(model), File(path, function.name, inputs, outputs, kinds)
 
 
-def noise_port(number: int, draw: program.Draw, count: int) -> Port:
+def noise_port(number: int, draw: given_noise.Draw, count: int) -> Port:
   """The input of a draw."""
   shape = tuple(n if isinstance(n, int) else BATCH for n in draw.form.shape)
   return Port('noise' if count == 1 else f'noise_{number}', shape, ABOUT[draw.kind])

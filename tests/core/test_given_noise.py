@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from vaejax.compound import Mixture
+from vaejax.core import given_noise
 from vaejax.errors import UserError
-from vaejax.export import program
 
 X = jax.ShapeDtypeStruct((3,), jnp.float32)
 
@@ -15,8 +15,8 @@ X = jax.ShapeDtypeStruct((3,), jnp.float32)
 def replay(function, key, *arrays):
   """What a function gives, and its program with the draws that the key makes."""
   forms = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
-  made = program.make(function, *forms, key=key)
-  program.check(made)
+  made = given_noise.make(function, *forms, key=key)
+  given_noise.check(made)
   noise = [draw.sample() for draw in made.draws]
   return function(key, *arrays), made(noise, *arrays), made
 
@@ -53,13 +53,13 @@ def test_draws_of_a_vmap_have_their_axis():
 
 def test_unused_draws_and_arguments_are_left_out():
   function = lambda key, x, y: (x + 1, jax.random.normal(key, (3,)) * 0)[:1]
-  made = program.make(function, X, X)
+  made = given_noise.make(function, X, X)
   assert not made.draws and made.arguments[0] in made.used and made.arguments[1] not in made.used
 
 
 def test_constants_are_computed_once():
   table = jnp.arange(12.0).reshape(3, 4)
-  made = program.make(lambda key, x: (x @ (jnp.tanh(table) * 2)[:, ::-1],), X)
+  made = given_noise.make(lambda key, x: (x @ (jnp.tanh(table) * 2)[:, ::-1],), X)
   assert [o.equation.primitive.name for o in made.operations] == ['dot_general']
 
 
