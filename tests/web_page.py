@@ -7,7 +7,11 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
+import ort_web
 
+from vaejax.export import site
+
+WAIT = 60_000  # milliseconds, on a busy machine
 PIXELS = """() => {
   const canvas = document.getElementById('picture');
   return Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data);
@@ -29,6 +33,29 @@ def served(folder):
   server.shutdown()
   server.server_close()
   thread.join()
+
+
+@contextmanager
+def opened(browser, address, folder, script='', **settings):
+  """The page in a folder sub/NAME of what is served, with the runtime. Nothing may fail there, and
+  no other host is asked."""
+  site.write({f'runtime/{k}': x for k, x in site.runtime(ort_web.package()).items()}, folder)
+  context = browser.new_context(**({'viewport': {'width': 1280, 'height': 760}} | settings))
+  page = context.new_page()
+  page.set_default_timeout(WAIT)
+  failed, asked = [], []
+  page.on('console', lambda message: message.type == 'error' and failed.append(message.text))
+  page.on('pageerror', lambda error: failed.append(str(error)))
+  page.on('requestfailed', lambda request: failed.append(request.url))
+  page.on('request', lambda request: asked.append(request.url))
+  page.add_init_script(script)
+  page.goto(f'{address}/sub/{folder.name}/')
+  page.wait_for_selector('body[data-ready=true]')
+  page.wait_for_selector('#picture[data-shown]')
+  yield page
+  context.close()
+  assert failed == []
+  assert asked and all(url.startswith((f'{address}/sub/', 'blob:', 'data:')) for url in asked)
 
 
 def picture(page) -> np.ndarray:

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import ort_web
 import pytest
 from PIL import Image
 from untrained import untrained
-from web_page import at_sliders, changes, differs, move, picture, served
+from web_page import at_sliders, changes, differs, move, opened, picture, served
 
 import vaejax
 from vaejax.export import site
@@ -24,7 +23,6 @@ SOFTWARE_GPU = (
   '--use-webgpu-adapter=swiftshader',
   '--enable-features=Vulkan',
 )
-WAIT = 60_000  # milliseconds, on a busy machine
 
 
 @pytest.fixture(scope='module')
@@ -94,35 +92,12 @@ def browser(driver):
   browser.close()
 
 
-@contextmanager
-def opened(browser, address, pages, name, script='', **settings):
-  """The page of a run with the runtime; nothing may fail, and no other host is asked."""
-  folder = pages(name)
-  site.write({f'runtime/{k}': x for k, x in site.runtime(ort_web.package()).items()}, folder)
-  context = browser.new_context(**({'viewport': {'width': 1280, 'height': 760}} | settings))
-  page = context.new_page()
-  page.set_default_timeout(WAIT)
-  failed, asked = [], []
-  page.on('console', lambda message: message.type == 'error' and failed.append(message.text))
-  page.on('pageerror', lambda error: failed.append(str(error)))
-  page.on('requestfailed', lambda request: failed.append(request.url))
-  page.on('request', lambda request: asked.append(request.url))
-  page.add_init_script(script)
-  page.goto(f'{address}/sub/{folder.name}/')
-  page.wait_for_selector('body[data-ready=true]')
-  page.wait_for_selector('#picture[data-shown]')
-  yield page
-  context.close()
-  assert failed == []
-  assert asked and all(url.startswith((f'{address}/sub/', 'blob:', 'data:')) for url in asked)
-
-
 @pytest.mark.slow
 def test_pictures_are_those_of_the_run_and_each_control_changes_them(
   browser, address, pages, tmp_path
 ):
   run = pages.run('trained')
-  with opened(browser, address, pages, 'trained') as page:
+  with opened(browser, address, pages('trained')) as page:
     for values in ([], [2, -1.5, 1, 0.5]):
       z = at_sliders(page, values)
       assert differs(picture(page), run.decode(z)) <= 1
@@ -164,7 +139,7 @@ def test_pictures_are_those_of_the_run_and_each_control_changes_them(
 
 @pytest.mark.slow
 def test_draws_have_the_moments_of_the_prior(browser, address, pages):
-  with opened(browser, address, pages, 'trained') as page:
+  with opened(browser, address, pages('trained')) as page:
     z = page.evaluate(
       """async () => {
         const {connect} = await import('./model.js');
@@ -191,7 +166,7 @@ def test_a_model_that_takes_one_row_draws_several(browser, address, pages):
     about.models.draw.rows = 1;
     return new Response(JSON.stringify(about));
   }"""
-  with opened(browser, address, pages, 'trained', one_row) as page:
+  with opened(browser, address, pages('trained'), one_row) as page:
     z = page.evaluate(
       """async () => {
         const {connect} = await import('./model.js');
@@ -204,7 +179,7 @@ def test_a_model_that_takes_one_row_draws_several(browser, address, pages):
 
 @pytest.mark.slow
 def test_the_noise_of_a_gan_is_moved(browser, address, pages):
-  with opened(browser, address, pages, 'gan.py:smoke') as page:
+  with opened(browser, address, pages('gan.py:smoke')) as page:
     assert not page.is_visible('#tab-tool-input')
     with changes(page):
       move(page, '#sliders input >> nth=0', 3)
@@ -218,7 +193,7 @@ def test_the_noise_of_a_gan_is_moved(browser, address, pages):
 def test_a_class_changes_the_picture_on_a_phone(browser, address, pages):
   run = pages.run('cvae.py:smoke')
   phone = {'viewport': {'width': 390, 'height': 844}, 'has_touch': True, 'is_mobile': True}
-  with opened(browser, address, pages, 'cvae.py:smoke', **phone) as page:
+  with opened(browser, address, pages('cvae.py:smoke'), **phone) as page:
     assert page.evaluate('document.documentElement.scrollWidth <= innerWidth')
     with changes(page):
       page.tap('#classes button >> nth=4')
@@ -252,7 +227,7 @@ def test_a_gpu_gives_the_same_pictures(driver, address, pages):
   if not probe.evaluate('navigator.gpu?.requestAdapter().then(Boolean)'):
     browser.close()
     pytest.skip('this browser has no WebGPU')
-  with opened(browser, address, pages, 'trained', as_real) as page:
+  with opened(browser, address, pages('trained'), as_real) as page:
     assert page.get_attribute('html', 'data-provider') == 'webgpu'
     z = at_sliders(page, [1.5, -2])
     page.wait_for_timeout(1000)
