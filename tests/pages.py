@@ -167,6 +167,8 @@ QUICK = {
   'stream': ('--small', '--peer=', '--parts=rates,wait'),  # the others: test_benchmarks
   'folder': ('--count=20',),
   'pruning': ('--small',),
+  'explorer': ('--small',),
+  'deploy': ('--small', '--families=gan'),
 }
 
 
