@@ -68,6 +68,13 @@ def test_weights_are_read_as_the_card_says(exported):
     assert all(np.allclose(arrays[name], x, rtol=1e-3, atol=1e-6) for name, x in named.items())
 
 
+def test_weights_alone_need_no_runtime(tmp_path):
+  write(untrained(CONV), ('npz',), tmp_path, ('decode',), '', {'quantise': ('int8',)})
+  assert {path.name for path in tmp_path.glob('*.npz')} == {'weights.npz', 'weights.int8.npz'}
+  page = (tmp_path / 'card.md').read_text()
+  assert 'Read `weights.int8.npz`' in page and 'Milliseconds' not in page
+
+
 @pytest.mark.slow
 def test_functions_stay_near_those_in_float32(exported):
   run = untrained(CONV)

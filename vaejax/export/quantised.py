@@ -78,17 +78,20 @@ def write(export: Export, written, rows: feeds.Rows | None, out: Path) -> Made:
 
 def about(export: Export, rows: feeds.Rows | None, held: quality.HeldOut | None) -> dict[str, Any]:
   """What the values depend on."""
+  made: dict[str, Any] = {'kinds': list(kinds_of(export))}
+  if held is None:  # weights alone
+    return made
+  made |= {'machine': latency.machine(), 'seed': quality.SEED}
   options = {kind: dict(module(kind).OPTIONS) for kind in kinds_of(export)}
-  made = {'machine': latency.machine(), 'seed': quality.SEED}
   made['session_options'] = {kind: how for kind, how in options.items() if how}
   count = lambda rows: f'{len(next(iter(rows.values()))):,} rows'
   if rows is not None:
     made['calibrated_on'] = f'{count(rows)} of {export.settings.get("split", "train")}'
-  if held and held.rows is not None:
+  if held.rows is not None:
     made['held_out'] = f'{count(held.rows)} of {quality.SPLIT}'
-  if held and held.judge:
+  if held.judge:
     made |= judged.describe(held.judge)
-  return made | ({'left_out': [held.reason]} if held and held.reason else {})
+  return made | ({'left_out': [held.reason]} if held.reason else {})
 
 
 def weights(export: Export, out: Path) -> list[File]:

@@ -78,11 +78,11 @@ def affine(graph: Graph, node) -> None:
 
 
 def can_change(graph: Graph, layer) -> bool:
-  """Whether a node is a layer with weights of its own, whose output has no other consumer."""
+  """Whether a node is a layer with constant weights, and without factors."""
   fits = layer.op_type in LAYERS and layer.input[1] in graph.constants
   fits = fits and all(x in graph.constants for x in layer.input[2:])
   factors = {x.name for x in layer.attribute} & {'alpha', 'beta', 'transA', 'transB'}
-  return fits and not factors and graph.uses[layer.output[0]] == 1
+  return fits and not factors
 
 
 def by_channel(graph: Graph, source: str, chain, layer, constant) -> np.ndarray | None:
@@ -145,8 +145,6 @@ def forward(graph: Graph, node) -> None:
   source, chain = graph.chain(node.input[0])
   layer = graph.producer.get(source)
   if not chain or layer is None or layer.op_type not in LAYERS or graph.uses[node.input[0]] != 1:
-    return
-  if graph.uses[source] != 1:
     return
   middle = source + '_relu'
   relu = helper.make_node('Relu', [source], [middle], node.name)
