@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-
 PACKAGE = Path('node_modules', 'onnxruntime-web')
 
 
