@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+PACKAGE = Path('node_modules', 'onnxruntime-web')
+
 
 @functools.cache
 def folder() -> Path:
   """A folder with onnxruntime-web in its node_modules: VAEJAX_ORT, or one that npm fills now. Skips
   the test where there is neither."""
   if given := os.environ.get('VAEJAX_ORT'):
+    if not Path(given, PACKAGE).is_dir():
+      pytest.skip(f'VAEJAX_ORT={given} has no {PACKAGE}')
     return Path(given)
   if not shutil.which('npm'):
     pytest.skip('no npm, which would install onnxruntime-web; VAEJAX_ORT names no folder either')
@@ -28,4 +32,4 @@ def folder() -> Path:
 
 def package() -> Path:
   """The folder of the package."""
-  return folder() / 'node_modules' / 'onnxruntime-web'
+  return folder() / PACKAGE

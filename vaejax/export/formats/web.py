@@ -21,6 +21,7 @@ from vaejax.export.browser import Moved
 from vaejax.export.formats import onnx
 from vaejax.export.quantise import float16
 
+ROWS = 64  # pictures decoded at a time to order the latents
 load = onnx.load
 
 
@@ -58,7 +59,7 @@ def about(run, moved: Moved, files: dict[str, File]) -> dict[str, Any]:
   classes = browser.classes_of(run, files, decoder)
   *frames, _, _, _ = run.example.fields[run.example.data].shape
   frames = (frames or [1])[0]
-  values = activity(latents, classes, frames, browser.ROWS) if latents else None
+  values = activity(latents, classes, frames, ROWS) if latents else None
   models = browser.models(files, decoder, latents)
   reads = ['read'] if 'encode' in models else []
   return describe(run, latents, values) | {
