@@ -102,10 +102,11 @@ def test_mistakes_are_one_line(words, message, trained, tmp_path, capsys):
   assert not (tmp_path / 'out').exists()
 
 
-def test_a_newer_jax_is_one_line(monkeypatch):
+def test_a_newer_jax_is_one_line_and_nothing_is_written(run, tmp_path, monkeypatch):
   monkeypatch.setattr(jax, '__version_info__', (0, 12, 0))
   with pytest.raises(UserError, match=r'jax2onnx 0.13, which goes with jax 0.10'):
-    onnx.check()
+    write(run, ('npz', 'onnx'), tmp_path / 'out')
+  assert not (tmp_path / 'out').exists()
 
 
 @pytest.mark.slow

@@ -44,11 +44,14 @@ def write(
   check_out(out)
   export = Export(run, functions.choose(run, names), settings or {}, log)
   quantised.check(quantised.kinds_of(export), to)
+  formats = {name: lookup('export.formats', name, 'write') for name in to}
+  for format in formats.values():
+    if hasattr(format, 'check'):
+      format.check(export)
   rows = quantised.calibration(export, to)
   out.mkdir(parents=True, exist_ok=True)
   written: list[tuple[str, File]] = []
-  for name in to:
-    format = lookup('export.formats', name, 'write')
+  for name, format in formats.items():
     written += [(name, file) for file in format.write(export, out)]
   compared = [(f, file) for f, file in written if file.function and not file.quantised]
   of = lambda file: file.computes or export.functions[file.function]

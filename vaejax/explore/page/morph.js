@@ -14,6 +14,7 @@ export function morphTool({ model, store, stage }) {
 
   const keep = (name) => {
     const { latents, label } = store.get();
+    if (!stage.picture()) return; // the first is not there yet
     store.commit({ [name]: { latents, label, picture: stage.picture() } });
   };
 

@@ -46,8 +46,8 @@ def write(export: Export, folder: Path) -> list[File]:
   return files + runners.write(files, export.run.example, folder)
 
 
-def check() -> None:
-  """Raises UserError unless ONNX files can be made here."""
+def check(export: Export) -> None:
+  """Raises UserError if jax2onnx is missing, or does not go with this JAX."""
   if jax.__version_info__[:2] > NEWEST:
     raise UserError(
       f'ONNX files are made by jax2onnx 0.13, which goes with jax 0.10, but this is jax '

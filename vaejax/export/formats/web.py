@@ -2,7 +2,6 @@
 
   npm install onnxruntime-web
   python launch.py export --workdir=runs/m --to=web --runtime=node_modules/onnxruntime-web --out=DIR
-  python -m http.server --directory=DIR
 
 It is the page of `explore`, with another model.js. Nothing is sent anywhere. The weights of what
 makes pictures are float32, and those of what reads them float16.
@@ -26,11 +25,9 @@ load = onnx.load
 
 
 def write(export: Export, folder: Path) -> list[File]:
-  """Writes the page with its models, and the runtime if it is given. Raises UserError for a run
-  that has nothing to show, for a folder that is not the runtime, and without the extra `onnx`."""
+  """Writes the page with its models, and the runtime if it is given."""
   runtime = site.runtime(export.settings.get('runtime'))
   moved = browser.moved(export.run, export.functions)
-  onnx.check()
   models, files = {}, {}
   for name, function in moved.functions.items():
     path = folder / 'model' / f'{name}.onnx'
@@ -51,6 +48,14 @@ def write(export: Export, folder: Path) -> list[File]:
   size = sum(map(len, (models | page).values()))
   export.log(f'the page is {in_megabytes(size)}{beside(runtime)}')
   return [*files.values(), File(folder / 'index.html')]
+
+
+def check(export: Export) -> None:
+  """Raises UserError for a run that has nothing to show, for a folder that is not the runtime, and
+  without the extra `onnx`."""
+  site.runtime(export.settings.get('runtime'))
+  browser.moved(export.run, export.functions)
+  onnx.check(export)
 
 
 def about(run, moved: Moved, files: dict[str, File]) -> dict[str, Any]:
