@@ -30,7 +30,6 @@ ABOUT = {'normal': 'of N(0, 1)', 'gumbel': 'of the Gumbel distribution', 'unifor
 def write(export: Export, folder: Path) -> list[File]:
   """Writes every function whose draws can be an input, and logs the others; and scripts that make
   pictures with them. Raises UserError if jax2onnx is missing or does not go with this JAX."""
-  check()
   files = []
   for name, function in export.functions.items():
     path = folder / f'{name}.onnx'
