@@ -15,9 +15,9 @@ X = jax.ShapeDtypeStruct((3,), jnp.float32)
 def replay(function, key, *arrays):
   """What a function gives, and its program with the draws that the key makes."""
   forms = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
-  made = given_noise.make(function, *forms, key=key)
+  made = given_noise.make(function, *forms)
   given_noise.check(made)
-  noise = [draw.sample() for draw in made.draws]
+  noise = [draw.sample() for draw in given_noise.make(function, *forms, key=key).draws]
   return function(key, *arrays), made(noise, *arrays), made
 
 
@@ -84,3 +84,9 @@ def test_other_draws_are_refused_or_right(draw):
     assert 'cannot be given to it as an input' in str(error)
   else:
     np.testing.assert_array_equal(expected[0], got[0])
+
+
+def test_draws_of_a_fixed_shape_are_no_constants():
+  made = given_noise.make(lambda key, x: (x + jax.random.randint(key, (3,), 0, 9),), X)
+  with pytest.raises(UserError, match='cannot be given to it as an input'):
+    given_noise.check(made)

@@ -132,8 +132,10 @@ def test_a_run_without_its_data_has_no_values_and_a_reason(tmp_path):
   config.data.name = f'{tmp_path}/gone'
   lost = object.__new__(type(run))
   lost.__dict__ |= run.__dict__ | {'config': config}
-  held = quality.held_out(lost)
-  assert held.rows is None and f'{tmp_path}/gone' in held.reason
+  lines = []
+  held = quality.held_out(lost, lines.append)
+  assert held.rows is None and str(tmp_path) not in held.reason
+  assert len(lines) == 1 and f'{tmp_path}/gone' in lines[0]
   with pytest.raises(UserError):
     feeds.read_rows(lost, 'train', 4)
 

@@ -23,7 +23,7 @@ def test_its_policy_allows_its_own_files_alone():
 @pytest.mark.parametrize(
   ('config', 'why'),
   [
-    ('judge.py:smoke', 'neither decode nor sample'),
+    ('judge.py:smoke', 'has no function here that makes pictures'),
     pytest.param('superres.py:smoke', 'that it translates', marks=pytest.mark.slow),
   ],
 )

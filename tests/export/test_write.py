@@ -76,6 +76,9 @@ def test_a_wrong_file_is_seen(run, tmp_path):
   assert parity.measure([job])[0] <= 1e-5
   wrong = job._replace(expected=tuple(x + 1e-3 for x in job.expected))
   assert parity.measure([wrong])[0] > 1e-4
+  for bad in (np.nan, np.inf):
+    with pytest.raises(RunError, match='not finite'):
+      parity.difference([np.zeros(2)], [np.asarray([bad, 0])])
   with pytest.raises(RunError, match='instead of'):
     parity.measure([job._replace(expected=(job.expected[0][:2],))])
   file.path.write_bytes(b'broken')
@@ -102,6 +105,21 @@ def test_mistakes_are_one_line(words, message, trained, tmp_path, capsys):
   assert not (tmp_path / 'out').exists()
 
 
+def test_a_function_that_differs_is_an_error(run, tmp_path, monkeypatch):
+  made = functions.make(run)
+  decode = made['decode']
+  wrong = decode._replace(call=lambda key, z: (decode.call(key, z)[0] + 1e-3,))
+  monkeypatch.setattr(functions, 'make', lambda run: {'decode': wrong})
+  with pytest.raises(RunError, match=r'differs from the run by 1.*do not use it'):
+    write(run, ('stablehlo',), tmp_path / 'out')
+
+
+def test_values_of_other_weights_are_not_in_the_card(run, exported, tmp_path, monkeypatch):
+  monkeypatch.setattr(run, 'weights', 'raw' if run.weights == 'ema' else 'ema')
+  write(run, ('npz',), tmp_path / 'out')
+  assert json.loads((tmp_path / 'out' / 'card.json').read_text())['values'] == {}
+
+
 def test_a_newer_jax_is_one_line_and_nothing_is_written(run, tmp_path, monkeypatch):
   monkeypatch.setattr(jax, '__version_info__', (0, 12, 0))
   with pytest.raises(UserError, match=r'jax2onnx 0.13, which goes with jax 0.10'):
@@ -120,6 +138,7 @@ def test_a_newer_jax_is_one_line_and_nothing_is_written(run, tmp_path, monkeypat
     'style.py:smoke',
     'gan.py:smoke,conditional',
     'unit.py:smoke',
+    'm2.py:smoke',
     'vae.py:smoke,classify,net=resnet',
     'translate.py:smoke',
   ],
@@ -131,7 +150,9 @@ def test_onnx_of_every_family(config, tmp_path):
   run, lines = vaejax.load(tmp_path / 'run'), []
   paths = write(run, ('onnx', 'stablehlo'), tmp_path / 'out', log=lines.append)
   made = {path.name for path in paths}
-  assert not lines and made >= {f'{name}.onnx' for name in functions.make(run)}
+  of_one_row = [line for line in lines if 'takes 1 row' in line]
+  assert lines == of_one_row and ('m2' in config) == bool(lines)
+  assert made >= {f'{name}.onnx' for name in functions.make(run)}
   operations = operations_of(tmp_path / 'out')
   assert not operations & {'ConvTranspose', 'RandomNormal', 'RandomNormalLike', 'RandomUniform'}
   if 'conv' in config:

@@ -29,6 +29,7 @@ class Loaded:
     method: its pure functions, which take data in its own range, see vaejax.types.
     variables: parameters and statistics of its nets, averaged or raw.
     step: the step of the checkpoint.
+    weights: which of its weights these are, 'ema' or 'raw'.
     data_dir: the folder of its data, None for the default one.
     data: {split: what identifies the rows that it was trained on}, as config.json has it.
     log: gets a line if data that is read differs from that; by default a warning.
@@ -45,6 +46,7 @@ class Loaded:
     self.data_dir: Any = opened.data_dir
     self.data: dict[str, dict] = opened.data
     self.log = log
+    self.weights = 'ema' if weights == 'ema' and opened.state.ema is not None else 'raw'
     self.variables: Variables = (
       averaged(opened.state) if weights == 'ema' else opened.state.variables
     )
@@ -70,7 +72,7 @@ class Loaded:
   def _check(self, name: str) -> None:
     """Raises UserError if the method has no such program."""
     if name not in self._programs:
-      known = ', '.join(n for n in self._programs if n != 'draw')
+      known = ', '.join(n for n in self._programs if n not in ('draw', 'observe', 'advance'))
       raise UserError(f'a run of {self.config.method} has no {name}. Use one of {known}')
 
   def _check_binary(self, x: np.ndarray) -> None:

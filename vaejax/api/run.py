@@ -225,7 +225,7 @@ class Run(Loaded):
     self._check('advance')
     from vaejax.api.stream import Stream
 
-    return Stream(self, inputs.integer('n', n, 1), inputs.integer('seed', seed, 0))
+    return Stream(self, inputs.integer('n', n, 1), inputs.integer('seed', seed, 0, 2**32 - 1))
 
   def read(self, files: Any, name: str = 'files', fit: str = '') -> np.ndarray:
     """Returns pictures in the form of the run's images, float32 [N, H, W, C] in [0, 1].

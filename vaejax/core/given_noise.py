@@ -147,7 +147,7 @@ class _Builder:
       constants = getattr(inner, 'consts', ())
       return self.inline(getattr(inner, 'jaxpr', inner), constants, inputs)
     fixed = all(isinstance(n, int) for x in equation.outvars for n in x.aval.shape)
-    if fixed and not any(isinstance(x, Slot) for x in inputs):
+    if fixed and not draws(equation) and not any(isinstance(x, Slot) for x in inputs):
       with jax.ensure_compile_time_eval():
         return [host(x) for x in bind(equation, inputs)]
     outputs = tuple(self.slot() for _ in equation.outvars)
@@ -159,6 +159,13 @@ class _Builder:
     slot = self.slot()
     self.draws.append((Draw(kind, jax.ShapeDtypeStruct(aval.shape, aval.dtype), key), slot))
     return slot
+
+
+def draws(equation) -> bool:
+  """Whether an equation makes numbers of keys, which are no constants, or has a loop that does."""
+  is_key = lambda x: jnp.issubdtype(x.aval.dtype, jax.dtypes.prng_key)
+  takes, gives = any(map(is_key, equation.invars)), all(map(is_key, equation.outvars))
+  return (takes and not gives) or 'key<' in str(equation.params)
 
 
 def standard(kind: str, inputs: Sequence) -> bool:

@@ -46,7 +46,11 @@ def moved(run, functions: Mapping[str, Function]) -> Moved:
     return Moved(as_pictures(run, chosen, 'decode'), latents, 'decode')
   sample = functions.get('sample')
   if sample is None or any(port.name == 'source' for port in sample.inputs):
-    why = 'would need a picture that it translates' if sample else 'has neither decode nor sample'
+    why = (
+      'would need a picture that it translates'
+      if sample
+      else 'has no function here that makes pictures'
+    )
     raise UserError(
       f'the page of a run of {run.config.method} {why}. Export it with --to=onnx, or use `explore`'
     )

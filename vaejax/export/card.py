@@ -6,11 +6,13 @@ from typing import Any
 
 from vaejax.export import measured
 from vaejax.export.artifact import Export, File
+from vaejax.export.markdown import table
 from vaejax.export.ports import Port
 from vaejax.reporting import values
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.version import code_version
 
+NAMES = 'card.json', 'card.md'
 NO_LICENCE = 'not stated'
 
 
@@ -32,24 +34,28 @@ def write(
   """
   made = describe(export, files, errors, licence, out)
   made |= {'quantised': dict(quantised)} if quantised else {}
-  write_json(out / 'card.json', made)
-  write_atomic(out / 'card.md', text(made))
-  return [out / 'card.json', out / 'card.md']
+  paths = [out / name for name in NAMES]
+  write_json(paths[0], made)
+  write_atomic(paths[1], text(made))
+  return paths
 
 
 def describe(export: Export, files, errors, licence: str, out: Path) -> dict[str, Any]:
   """The card as a tree of JSON."""
   run, config = export.run, export.run.config
   recorded = run.folder / 'evaluation.json'
+  recorded = read_json(recorded) if recorded.is_file() else {}
+  of_these = {'step': run.step, 'weights': run.weights}
+  recorded = {k: v for k, v in recorded.items() if of_these.items() <= v.items()}
   train = run.data.get('train', {})
   return {
     'model': config.method,
     'code': f'vaejax {code_version()}',
-    'step': run.step,
+    **of_these,
     'seed': config.seed,
     'licence': licence or NO_LICENCE,
     'data': {'name': Path(config.data.name).name, 'rows': train.get('rows')},
-    'values': read_json(recorded) if recorded.is_file() else {},
+    'values': recorded,
     'functions': {
       name: {
         'about': function.about,
@@ -91,7 +97,8 @@ def text(card: Mapping[str, Any]) -> str:
   lines = [
     f'# {card["model"]} of {card["data"]["name"]}',
     '',
-    f'- Trained for {card["step"]:,} steps with seed {card["seed"]}, by {card["code"]}.',
+    f'- Trained for {card["step"]:,} steps with seed {card["seed"]}, by {card["code"]}; the '
+    + ('averaged weights.' if card['weights'] == 'ema' else 'weights of the last step.'),
     f'- Data: {card["data"]["name"]}' + (f', {rows:,} training rows.' if rows else '.'),
     f'- Licence of the weights: {card["licence"]}.',
     *([f'- Classes: {", ".join(card["classes"])}.'] if card['classes'] else []),
@@ -136,9 +143,3 @@ def in_words(port: Mapping[str, Any]) -> str:
   shape = f'[{", ".join(map(str, port["shape"]))}]'
   limits = f', {port["low"]:g} to {port["high"]:g}' if 'low' in port else ''
   return f'`{port["name"]}` {port["dtype"]} {shape}{limits}: {port["about"]}'
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-  """A table of Markdown."""
-  line = lambda cells: '| ' + ' | '.join(cells) + ' |'
-  return [line(head), line(['---'] * len(head)), *map(line, rows)]

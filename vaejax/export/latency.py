@@ -22,7 +22,7 @@ def machine() -> str:
 
   name = platform.processor() or platform.machine()
   with contextlib.suppress(OSError):
-    lines = Path('/proc/cpuinfo').read_text().splitlines()
+    lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
     name = next((x.split(':')[1].strip() for x in lines if x.startswith('model name')), name)
   return f'{counted(os.cpu_count() or 1, "core")} of {name}, onnxruntime {onnxruntime.__version__}'
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vaejax.export.latency import BATCHES, THREADS, label
+from vaejax.export.markdown import table
 from vaejax.reporting.values import with_error
 
 VALUES = {
@@ -45,8 +46,7 @@ def table_of(files: Sequence[Mapping[str, Any]]) -> list[str]:
     row += [with_error(x['value'], x['error']) if x else '' for x in estimates]
     rows.append(row)
   head = ['file', 'kB', 'of float32', *times, *(VALUES[name] for name in values)]
-  line = lambda cells: '| ' + ' | '.join(cells) + ' |'
-  return [line(head), line(['---'] * len(head)), *map(line, rows)]
+  return table(head, rows)
 
 
 def explained(about: Mapping[str, Any]) -> list[str]:

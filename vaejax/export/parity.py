@@ -1,6 +1,7 @@
 """Exported files, loaded again in a fresh process and compared with the run."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -48,12 +49,15 @@ def job(format: str, file: File, function: Function) -> Job:
 
 def difference(outputs: Iterable[np.ndarray], expected: Iterable[np.ndarray]) -> float:
   """The largest difference of two lists of arrays, as a proportion of the largest value of each
-  pair or of 1, whichever is larger. Raises RunError if shapes differ."""
+  pair or of 1, whichever is larger. Raises RunError if shapes differ, or for a value that is not
+  finite."""
   worst = 0.0
   for x, y in zip(outputs, expected, strict=True):
     if x.shape != y.shape:
       raise RunError(f'an exported function gives {list(x.shape)} instead of {list(y.shape)}')
     x, y = x.astype(np.float64), y.astype(np.float64)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+      raise RunError('an exported function, or the run itself, gives values that are not finite')
     worst = max(worst, float(np.abs(x - y).max(initial=0) / max(1.0, np.abs(y).max(initial=0))))
   return worst
 
@@ -67,10 +71,16 @@ def measure(jobs: list[Job]) -> list[float]:
     lines = [[one.format, str(one.file.path.absolute())] for one in jobs]
     Path(folder, 'jobs.json').write_text(json.dumps(lines))
     command = [sys.executable, '-m', 'vaejax.export.parity', folder]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment())
     if done.returncode:
       raise RunError(f'the exported files cannot be loaded: {done.stderr.strip()[-2000:]}')
     return [difference(read(f'{folder}/{i}.out.npz'), one.expected) for i, one in enumerate(jobs)]
+
+
+def environment() -> dict[str, str]:
+  """That of the fresh process: this package, and the CPU, as the GPU's memory may be this one's."""
+  places = [str(Path(__file__).parents[2]), os.environ.get('PYTHONPATH', '')]
+  return os.environ | {'PYTHONPATH': os.pathsep.join(filter(None, places)), 'JAX_PLATFORMS': 'cpu'}
 
 
 def read(path: str) -> list[np.ndarray]:

@@ -107,5 +107,9 @@ class Parts:
     names = [port.name for port in inputs]
     named = lambda arrays: dict(zip(names, arrays, strict=True))
     call = lambda key, *arrays: compute(key, named(arrays))
-    check = lambda seed, *arrays: tuple(map(np.asarray, reference(seed, named(arrays))))
+
+    def check(seed, *arrays):
+      with jax.default_matmul_precision('highest'):
+        return tuple(map(np.asarray, reference(seed, named(arrays))))
+
     return Function(name, about, tuple(inputs), tuple(outputs), call, check)

@@ -35,14 +35,18 @@ class HeldOut(NamedTuple):
   reason: str = ''
 
 
-def held_out(run, n: int = ROWS) -> HeldOut:
-  """Rows of the test split, and the cached judge of the run's data."""
+def held_out(run, log: Callable[[str], None], n: int = ROWS) -> HeldOut:
+  """Rows of the test split, and the cached judge of the run's data. `log` gets a line on what is
+  not there, which may have paths of this machine."""
   try:
     rows = feeds.read_rows(run, SPLIT, n)
   except UserError as error:
-    return HeldOut(None, None, str(error))
+    log(f'without values of quality: {error}')
+    return HeldOut(None, None, 'its data is not here')
   judge, reason = judged.find('', run.config.data, run.example, 'the cached judge')
-  return HeldOut(rows, judge, reason)
+  if reason:
+    log(f'without a judge: {reason}')
+  return HeldOut(rows, judge, 'there is no judge of its data' if reason else '')
 
 
 def measure(run, files: Mapping[str, tuple[File, Mapping]], held: HeldOut) -> dict[str, dict]:

@@ -67,7 +67,7 @@ def write(export: Export, written, rows: feeds.Rows | None, out: Path) -> Made:
   held, made = None, []
   for format, file in written:
     if format == 'onnx' and file.function:
-      held = held or quality.held_out(export.run)
+      held = held or quality.held_out(export.run, export.log)
       made += [('onnx', one) for one in of_function(export, file, rows, held)]
     else:
       made.append((format, file))
@@ -109,6 +109,9 @@ def of_function(export: Export, file: File, rows, held) -> list[File]:
   """Writes one function in all kinds, and returns its files with that in float32."""
   import onnx
 
+  if file.batch:
+    export.log(f'{file.function} is not quantised: it takes {file.batch} row at a time')
+    return [file]
   model = onnx.load(file.path)
   versions: dict[str, tuple[File, Mapping[str, str]]] = {'': (file, {})}
   for kind in kinds_of(export):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vaejax.export.artifact import File
+from vaejax.inference import space
 from vaejax.runs.files import write_atomic
 from vaejax.types import Example
 
@@ -16,11 +17,19 @@ FUNCTIONS = 'decode', 'sample'
 KNOWN = re.compile(r"^(.*MODEL, CLASSES, LOW, HIGH.* = )(\[?)'.*(\n)", re.MULTILINE)
 
 
-def write(files: Sequence[File], example: Example, folder: Path) -> list[File]:
-  """Writes run.py and run.mjs for `decode`, or for `sample` where there is no decode that takes
-  random latents; nothing if there is neither."""
+def functions_of(run) -> tuple[str, ...]:
+  """The functions that make a run's pictures from noise: not `decode` if the prior is learned."""
+  standard = space.standard(run.method, run.variables, run.example) is not None
+  return FUNCTIONS if standard else FUNCTIONS[1:]
+
+
+def write(
+  files: Sequence[File], example: Example, folder: Path, names: Sequence[str] = FUNCTIONS
+) -> list[File]:
+  """Writes run.py and run.mjs for the first of these functions that takes nothing else than noise,
+  labels and a temperature; nothing if there is none."""
   named = {file.function: file for file in files if runs(file)}
-  for name in FUNCTIONS:
+  for name in names:
     if name in named:
       return [fill(path, named[name], example, folder) for path in sorted(TEMPLATES.iterdir())]
   return []

@@ -50,6 +50,8 @@ def write(
       format.check(export)
   rows = quantised.calibration(export, to)
   out.mkdir(parents=True, exist_ok=True)
+  for name in card.NAMES:  # it would be wrong as soon as the first file is written
+    (out / name).unlink(missing_ok=True)
   written: list[tuple[str, File]] = []
   for name, format in formats.items():
     written += [(name, file) for file in format.write(export, out)]

@@ -6,14 +6,21 @@ import jax
 import numpy as np
 
 from vaejax.api.files import write_arrays
+from vaejax.errors import RunError
 from vaejax.export.artifact import Export, File
 
 NAME = 'weights.npz'
 
 
 def write(export: Export, folder: Path) -> list[File]:
-  """Writes the variables of all nets."""
-  return [File(write_arrays(folder / NAME, np.savez_compressed, **named(export.run.variables)))]
+  """Writes the variables of all nets, and compares the file with them. Raises RunError."""
+  arrays = named(export.run.variables)
+  path = write_arrays(folder / NAME, np.savez_compressed, **arrays)
+  with np.load(path, allow_pickle=False) as read:
+    same = all(read[name].tobytes() == x.tobytes() for name, x in arrays.items())
+  if not same:
+    raise RunError(f'{path} is not what was written. Check the disk, and export again')
+  return [File(path)]
 
 
 def named(variables) -> dict[str, np.ndarray]:

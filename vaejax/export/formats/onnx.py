@@ -24,12 +24,14 @@ from vaejax.runs.files import write_atomic
 
 EXTRA = "pip install -e '.[onnx]'"
 NEWEST = 0, 10  # version of jax that jax2onnx 0.13 goes with
+# What tracing and jax2onnx raise where shapes, or operations, are more than they can do.
+CANNOT = InconclusiveDimensionOperation, NotImplementedError, TypeError, ValueError
 ABOUT = {'normal': 'of N(0, 1)', 'gumbel': 'of the Gumbel distribution', 'uniform': 'from 0 to 1'}
 
 
 def write(export: Export, folder: Path) -> list[File]:
   """Writes every function whose draws can be an input, and logs the others; and scripts that make
-  pictures with them. Raises UserError if jax2onnx is missing or does not go with this JAX."""
+  pictures with them."""
   files = []
   for name, function in export.functions.items():
     path = folder / f'{name}.onnx'
@@ -42,7 +44,8 @@ def write(export: Export, folder: Path) -> list[File]:
       export.log(f'{path.name} takes {file.batch} row: jax2onnx cannot convert it for more')
     write_atomic(path, model.SerializeToString())
     files.append(file)
-  return files + runners.write(files, export.run.example, folder)
+  names = runners.functions_of(export.run)
+  return files + runners.write(files, export.run.example, folder, names)
 
 
 def check(export: Export) -> None:
@@ -64,12 +67,21 @@ def check(export: Export) -> None:
 
 def convert(function: Function, path: Path):
   """An ONNX model of a function, and the File that it becomes. It takes any number of rows, or one
-  where jax2onnx cannot convert that. Raises UserError."""
+  where that cannot be traced or converted. Raises UserError."""
   try:
     return convert_for(function, path, *jax.export.symbolic_shape(BATCH))
-  except InconclusiveDimensionOperation:
+  except UserError:
+    raise
+  except CANNOT:
+    pass
+  try:
     model, file = convert_for(function, path, 1)
-    return model, file._replace(batch=1)
+  except UserError:
+    raise
+  except CANNOT as error:
+    reason = str(error).strip().partition('\n')[0]
+    raise UserError(f'jax2onnx cannot convert it ({reason}). Use --to=stablehlo') from error
+  return model, file._replace(batch=1)
 
 
 def convert_for(function: Function, path: Path, batch):

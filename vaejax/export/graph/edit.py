@@ -37,6 +37,7 @@ class Graph:
     self.consumer = {name: node for node in nodes for name in node.input}
     self.uses = Counter(name for node in nodes for name in node.input)
     self.uses.update(value.name for value in self.model.graph.output)
+    self.uses.update(name for node in nodes for name in taken_inside(node))
 
   def chain(self, name: str) -> tuple[str, list]:
     """The value that `name` is a rearrangement of, and the nodes between them, first to last, none
@@ -111,6 +112,12 @@ class Graph:
     kept = [x for x in self.model.graph.initializer if self.uses[x.name]]
     del self.model.graph.initializer[:]
     self.model.graph.initializer.extend(kept)
+
+
+def taken_inside(node) -> list[str]:
+  """The values that the graphs inside a node take, such as the body of a Loop."""
+  inner = [n for x in node.attribute for graph in (x.g, *x.graphs) for n in graph.node]
+  return [name for n in inner for name in (*n.input, *taken_inside(n))]
 
 
 def attribute(node, name: str, default=None):
