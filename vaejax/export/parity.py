@@ -69,7 +69,7 @@ def measure(jobs: list[Job]) -> list[float]:
     for number, one in enumerate(jobs):
       np.savez(f'{folder}/{number}.in.npz', **{str(i): x for i, x in enumerate(one.inputs)})
     lines = [[one.format, str(one.file.path.absolute())] for one in jobs]
-    Path(folder, 'jobs.json').write_text(json.dumps(lines))
+    Path(folder, 'jobs.json').write_text(json.dumps(lines), encoding='utf-8')
     command = [sys.executable, '-m', 'vaejax.export.parity', folder]
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
     if done.returncode:
@@ -91,7 +91,9 @@ def read(path: str) -> list[np.ndarray]:
 
 def run_jobs(folder: str) -> None:
   """Runs the files of `measure`, and writes their outputs."""
-  for number, (format, path) in enumerate(json.loads(Path(folder, 'jobs.json').read_text())):
+  for number, (format, path) in enumerate(
+    json.loads(Path(folder, 'jobs.json').read_text(encoding='utf-8'))
+  ):
     function = lookup('export.formats', format, 'load').load(Path(path))
     outputs = function(read(f'{folder}/{number}.in.npz'))
     np.savez(f'{folder}/{number}.out.npz', **{str(i): x for i, x in enumerate(outputs)})

@@ -104,7 +104,7 @@ def test_evaluation_takes_the_centre_and_draws_nothing():
 
 def test_a_rotation_by_0_90_and_180_is_exact():
   image = images(3, (9, 9, 2)).astype(np.float32)
-  turned = np.asarray(jax.jit(module.rotate)(image, jnp.asarray([0.0, 90.0, 180.0])))
+  turned = np.asarray(jit_as_users(module.rotate)(image, jnp.asarray([0.0, 90.0, 180.0])))
   assert np.array_equal(turned[0], image[0])
   for i, times in ((1, 1), (2, 2)):
     assert np.abs(turned[i] - np.rot90(image[i], times)).max() < 0.01
@@ -193,11 +193,11 @@ def test_a_row_depends_on_its_own_key_alone():
   assert together.shape == (6, 9, 9, 3) and np.array_equal(changed(ALL, image), together)
   assert not np.array_equal(changed(ALL, image, seed=1), together)
   for part in (slice(0, 1), slice(2, 5)):
-    alone = jax.jit(lambda x, k: augment(ALL, x, k))(jnp.asarray(image[part]), keys(6)[part])
+    alone = jit_as_users(lambda x, k: augment(ALL, x, k))(jnp.asarray(image[part]), keys(6)[part])
     assert np.array_equal(alone, together[part])
   # As members of a sweep draw, several keys for each row.
   both = jnp.stack([keys(6), keys(6, 1)])
-  stack = jax.jit(jax.vmap(lambda k: augment(ALL, jnp.asarray(image), k)))(both)
+  stack = jit_as_users(jax.vmap(lambda k: augment(ALL, jnp.asarray(image), k)))(both)
   assert np.array_equal(stack[0], together)
   assert np.array_equal(stack[1], changed(ALL, image, seed=1))
 
