@@ -3,6 +3,7 @@
 Every function raises UserError, in one line, for input that it cannot use.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -187,3 +188,22 @@ def integer(name: str, n: Any, low: int, high: int = 2**31 - 1) -> int:
   if not isinstance(n, int | np.integer) or isinstance(n, bool) or not low <= n <= high:
     raise UserError(f'{name}={n!r} is not a whole number from {low} to {high:,}')
   return int(n)
+
+
+def nonnegative(name: str, x: Any) -> float:
+  """Returns a finite number of 0 or more."""
+  real = isinstance(x, int | float | np.number) and not isinstance(x, bool)
+  if not real or not 0 <= x < math.inf:
+    raise UserError(f'{name}={x!r} is not a number of 0 or more')
+  return float(x)
+
+
+def class_prior(p: Any, classes: int) -> np.ndarray:
+  """Returns p(y) of every class, float32 [classes], from numbers in proportion to it; None: the
+  same for all."""
+  p = np.ones(classes) if p is None else array('class_prior', p).astype(np.float64)
+  if p.shape != (classes,) or not (p >= 0).all() or not 0 < p.sum() < math.inf:
+    raise UserError(
+      f'class_prior is not a probability of each of {classes} classes. Use [{classes}]'
+    )
+  return np.asarray(p / p.sum(), np.float32)

@@ -1,6 +1,5 @@
 """A trained run in Python: it encodes, decodes, samples, scores, transfers styles, classifies."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -92,9 +91,7 @@ class Run(Loaded):
     """
     self._check('sample')
     inputs.integer('n', n, 0)
-    real = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
-    if not real or not 0 <= temperature < math.inf:
-      raise UserError(f'temperature={temperature!r} is not a number of 0 or more')
+    inputs.nonnegative('temperature', temperature)
     needed = tuple(name for name in self._conditions if name != 'label')
     rows = inputs.fields(given, self.method.given, needed, n, self.example)
     settings = {'temperature': np.float32(temperature), 'draw': bool(draw)}
@@ -202,14 +199,7 @@ class Run(Loaded):
         raise UserError('this run has a classifier, which has learned p(y). Leave out class_prior')
       rows, n = self._rows('classify', images, fields)
       return self._run('classify', rows, n)
-    classes = self.example.classes
-    p = np.ones(classes)
-    if class_prior is not None:
-      p = inputs.array('class_prior', class_prior).astype(np.float64)
-    if p.shape != (classes,) or not (p >= 0).all() or not 0 < p.sum() < math.inf:
-      raise UserError(
-        f'class_prior is not a probability of each of {classes} classes. Use [{classes}]'
-      )
+    p = inputs.class_prior(class_prior, self.example.classes)
     if bound not in by_class.BOUNDS:
       raise UserError(f'bound={bound!r} is unknown. Use {" or ".join(by_class.BOUNDS)}')
     data = self.example.data
@@ -217,7 +207,7 @@ class Run(Loaded):
     rows |= inputs.fields(fields, (), (), len(rows[data]), self.example)
     self._check_binary(rows[data])
     settings = {'draws': inputs.integer('draws', draws, 1), 'bound': bound}
-    settings['class_prior'] = np.asarray(p / p.sum(), np.float32)
+    settings['class_prior'] = p
     return self._run('classify', rows, len(rows[data]), seed, programs.SCORED, **settings)
 
   def stream(self, n: int = 1, *, seed: int = 0) -> 'Stream':

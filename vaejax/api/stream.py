@@ -53,7 +53,7 @@ class Stream:
     key = jax.random.fold_in(jax.random.key(self._seed), self.count)
     self.count += 1
     rows = {**rows, 'carry': self.carry}
-    settings = {'temperature': np.float32(temperature)}
+    settings = {'temperature': np.float32(inputs.nonnegative('temperature', temperature))}
     program = self._run.program(name)
     run = lambda rows, index: program(self._run.variables, rows, index, key, **settings)
     return in_batches(run, rows, self._n, self._n)
