@@ -7,7 +7,7 @@ from typing import Any
 from vaejax.export import measured
 from vaejax.export.artifact import Export, File
 from vaejax.export.markdown import table
-from vaejax.export.ports import Port
+from vaejax.export.ports import Function, Port
 from vaejax.reporting import values
 from vaejax.runs.files import read_json, write_atomic, write_json
 from vaejax.version import code_version
@@ -49,7 +49,7 @@ def describe(export: Export, files, errors, licence: str, out: Path) -> dict[str
   recorded = {k: v for k, v in recorded.items() if of_these.items() <= v.items()}
   train = run.data.get('train', {})
   return {
-    'model': config.method,
+    'model': 'conditional ' * run.method.conditional + config.method,
     'code': f'vaejax {code_version()}',
     **of_these,
     'seed': config.seed,
@@ -62,11 +62,21 @@ def describe(export: Export, files, errors, licence: str, out: Path) -> dict[str
         'inputs': list(map(port, function.inputs)),
         'outputs': list(map(port, function.outputs)),
       }
-      for name, function in export.functions.items()
+      for name, function in described(export, files).items()
     },
     'classes': list(run.example.class_names),
     'files': [of_file(format, file, errors, out) for format, file in files],
   }
+
+
+def described(export: Export, files) -> dict[str, Function]:
+  """The functions that files are of, all that are exported if there are none."""
+  of_files = {
+    file.function: file.computes or export.functions[file.function]
+    for _, file in files
+    if file.function
+  }
+  return of_files or dict(export.functions)
 
 
 def port(port: Port) -> dict[str, Any]:
@@ -115,14 +125,16 @@ def text(card: Mapping[str, Any]) -> str:
     '',
     '## Files',
     '',
-    'The difference is the largest one from the run, relative to the largest value or 1.',
+    'The difference is the largest one from the run, relative to the largest value or 1, where '
+    'weights are float32.',
     '',
     *table(
-      ['file', 'takes', 'kB', 'difference'],
+      ['file', 'takes', 'weights', 'kB', 'difference'],
       [
         [
           f['path'],
-          ', '.join(p['name'] for p in f.get('inputs', ())),
+          '<br>'.join(map(in_words, f.get('inputs', ()))),
+          f.get('quantised', 'float32' if 'function' in f or f['format'] == 'npz' else ''),
           f'{f["bytes"] / 1000:.1f}',
           f'{f["difference"]:.1e}' if 'difference' in f else '',
         ]

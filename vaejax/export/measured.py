@@ -56,7 +56,9 @@ def explained(about: Mapping[str, Any]) -> list[str]:
   if 'calibrated_on' in about:
     lines.append(f'- int8 is calibrated on {about["calibrated_on"]}.')
   rows = about.get('held_out')
-  lines.append(f'- Values are of {rows}, with the same noise for all.' if rows else '')
+  lines.append(
+    f'- Values are of {rows}, one draw of the latents of each, the same for all.' if rows else ''
+  )
   if 'judged_by' in about:
     accuracy = about['judge_accuracy']
     right = f', which is right about {100 * accuracy:.2f} % of the test split' if accuracy else ''

@@ -19,6 +19,9 @@ from vaejax.export import feeds, latency
 from vaejax.export.artifact import File
 from vaejax.metrics import frechet
 
+NO_DATA = 'all values of quality, because the data is not here'
+NO_JUDGE = "the judge's agreement and the Fréchet distance, because there is no judge of the data. "
+NO_JUDGE += 'Train one by configs/judge.py'
 SPLIT = 'test'
 ROWS = 2000
 AT_ONCE = 250
@@ -42,11 +45,11 @@ def held_out(run, log: Callable[[str], None], n: int = ROWS) -> HeldOut:
     rows = feeds.read_rows(run, SPLIT, n)
   except UserError as error:
     log(f'without values of quality: {error}')
-    return HeldOut(None, None, 'its data is not here')
+    return HeldOut(None, None, NO_DATA)
   judge, reason = judged.find('', run.config.data, run.example, 'the cached judge')
   if reason:
     log(f'without a judge: {reason}')
-  return HeldOut(rows, judge, 'there is no judge of its data' if reason else '')
+  return HeldOut(rows, judge, NO_JUDGE if reason else '')
 
 
 def measure(run, files: Mapping[str, tuple[File, Mapping]], held: HeldOut) -> dict[str, dict]:
