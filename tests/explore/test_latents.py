@@ -1,5 +1,7 @@
 """The latents of the page: they are those of the run, and ordered by what they change."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,6 +36,23 @@ def test_draws_have_the_centre_and_the_scale(hierarchy):
   z = latents.draw(256, 7, 1.0, None)
   assert np.abs((z.mean(axis=0) - latents.centre) / latents.scale).max() < 0.4
   assert np.abs(z.std(axis=0) / latents.scale - 1).max() < 0.4
+
+
+def test_decoding_does_not_trace_the_encoder_again():
+  run, traces = copy.copy(untrained('vae.py:smoke')), []
+  vars(run).pop('_latents', None)
+  encode = run.method.predict['encode']
+
+  def counted(*arguments):
+    traces.append(1)
+    return encode(*arguments)
+
+  run.method = run.method._replace(predict={**run.method.predict, 'encode': counted})
+  latents = latents_of(run)
+  z = latents.draw(5, 0, 1.0, None)
+  for rows in (1, 8, 1, 8, 1, 8):
+    latents.decode(z, None, rows)
+  assert len(traces) == 1
 
 
 def test_codes_have_no_sliders():

@@ -44,7 +44,7 @@ def latents_of(run: Run) -> Latents | None:
   model = run.method.latent
   if model is None or set(model.conditions) - {'label'} or 'decode' not in run.method.predict:
     return None
-  form = space.form(run.method, run.variables, run.example)
+  form = run.latents()  # kept for the copies of `sized`, or each would trace the encoder
   try:
     _, restore = flatten(jax.tree.map(lambda x: np.zeros((1, *x.shape), x.dtype), form))
   except UserError:
