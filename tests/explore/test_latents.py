@@ -1,6 +1,8 @@
 """The latents of the page: they are those of the run, and ordered by what they change."""
 
 import copy
+import json
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +13,10 @@ from untrained import untrained
 from vaejax.core import given_noise
 from vaejax.explore.batching import Batcher, Busy
 from vaejax.explore.capabilities import about
+from vaejax.explore.checks import Body
 from vaejax.explore.latents import Latents, activity, latents_of
 from vaejax.explore.noise import noise_latents
+from vaejax.explore.operations import Operations
 
 
 @pytest.fixture(scope='module')
@@ -107,9 +111,37 @@ def test_a_failed_batch_fails_its_requests_alone():
   batcher.close()
 
 
-def test_too_many_requests_are_refused():
-  import threading
+def test_requests_without_a_label_are_decoded_apart():
+  entered, begin = threading.Event(), threading.Event()
 
+  def decode(z, labels, rows):
+    entered.set()
+    begin.wait(30)
+    return z if labels is None else z + labels[:, None]
+
+  batcher = Batcher(decode, (1, 8))
+  first = batcher.submit(np.zeros(2), None)
+  entered.wait(30)  # so that the others share a batch
+  others = [batcher.submit(np.zeros(2), label) for label in (None, 3, None, 5)]
+  begin.set()
+  values = [future.result(timeout=30)[0] for future in (first, *others)]
+  batcher.close()
+  assert values == [0, 0, 3, 0, 5]
+
+
+@pytest.mark.parametrize(
+  ('config', 'needed'), [('m2.py:smoke', True), ('gan.py:smoke', False), ('cvae.py:smoke', True)]
+)
+def test_a_label_is_needed_where_the_latents_take_one(config, needed):
+  run = untrained(config)
+  latents = latents_of(run) or noise_latents(run)
+  zeros = np.zeros(len(latents.names))
+  assert about(run, latents, zeros)['needs_label'] is needed
+  body = Body(json.dumps({'latents': zeros.tolist()}).encode())
+  assert Operations(run, latents).vector(body)[1] == (0 if needed else None)
+
+
+def test_too_many_requests_are_refused():
   begin = threading.Event()
 
   def decode(z, labels, rows):

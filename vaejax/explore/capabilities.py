@@ -76,9 +76,9 @@ def given_labels(run: Run) -> int:
   return (run.example.classes or 0) if 'label' in run.method.given else 0
 
 
-def needs_label(run: Run) -> bool:
-  """Whether every picture of a run is given a label."""
-  return run.method.conditional
+def needs_label(run: Run, latents: Latents | None) -> bool:
+  """Whether every picture of a run is given a label: by its densities, or with the latents."""
+  return run.method.conditional or (latents is not None and latents.takes_label)
 
 
 def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dic
     'channels': channels,
     'controls': list(controls(run, latents)),
     'classes': list(names[:MAX_CLASSES]) if classes else [],
-    'needs_label': needs_label(run),
+    'needs_label': needs_label(run, latents),
     'mask': trained_mask(run),
     'source': None if source is None else {'height': source[0], 'width': source[1]},
     'latents': None if latents is None else latents_json(latents, activity),

@@ -50,4 +50,4 @@ def noise_latents(run: Run) -> Latents | None:
     return z.astype(np.float32)
 
   zeros = np.zeros(len(names), np.float32)
-  return Latents(names, parts, zeros, zeros + 1, draw, decode, None)
+  return Latents(names, parts, zeros, zeros + 1, draw, decode, None, is_given)

@@ -36,7 +36,7 @@ class Operations:
   def __init__(self, run: Run, latents: Latents | None):
     self.run, self.latents = run, latents
     self.mask = trained_mask(run)
-    self.classes, self.needs_label = given_labels(run), needs_label(run)
+    self.classes, self.needs_label = given_labels(run), needs_label(run, latents)
     shape = run.example.fields[run.example.data].shape
     self.size, self.channels, self.is_video = shape[-3:-1], shape[-1], len(shape) == 4
     self.frames = shape[0] if self.is_video else 1

@@ -91,7 +91,7 @@ def listen(port: int) -> socket.socket:
 
 def batcher_of(run: Run, latents: Latents) -> tuple[Batcher, np.ndarray]:
   """What decodes for all clients, compiled, and the activity of each latent."""
-  classes = given_labels(run) if needs_label(run) else 0
+  classes = given_labels(run) if needs_label(run, latents) else 0
   label = lambda n: np.zeros(n, np.int32) if classes else None
   blank = lambda n: np.tile(latents.centre, (n, 1))
   sizes = quick_sizes(lambda n: latents.decode(blank(n), label(n), n))
