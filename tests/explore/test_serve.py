@@ -2,10 +2,12 @@
 
 import signal
 import socket
+import subprocess
 import sys
+import time
 
 import pytest
-from explored import Client
+from explored import Client, wait_until_open
 
 import vaejax
 from vaejax.cli.main import main
@@ -23,6 +25,36 @@ def test_it_serves_until_a_signal_and_ends_cleanly(launch, trained):
   result = launch.end(process)
   assert result.status == 0 and result.out == ''
   assert [line for line in result.lines if 'preparing' not in line] == []
+
+
+HANGS = """
+import sys, time, vaejax
+from vaejax.explore import serve
+serve.learn_or_say = lambda *a: time.sleep(600)
+serve.explore(vaejax.load(sys.argv[1]))
+"""
+
+
+def test_a_second_signal_ends_it_even_if_a_computation_hangs(trained):
+  command = [sys.executable, '-c', HANGS, str(trained)]
+  process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+  try:
+    lines = iter(process.stdout.readline, '')
+    address = next(line.strip() for line in lines if line.startswith('http'))
+    wait_until_open(address)
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(OSError):  # refused, as soon as it does not listen any more
+      for _ in range(600):
+        Client(address).get('about.json')
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert process.poll() is None  # it waits for the computation
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == -signal.SIGINT
+  finally:
+    process.kill()
+    process.wait()
+    process.stdout.close()
 
 
 def test_a_port_in_use_is_one_line(trained, capsys):

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,16 +53,16 @@ class Operations:
     known = controls(run, latents)
     self.named: dict[str, Callable[[Body], Any]] = {k: f for k, f in every.items() if k in known}
 
-  def warm(self) -> None:
-    """Compiles what would take seconds when it is first used."""
+  def to_warm(self) -> list[Callable[[], Any]]:
+    """Calls that compile the operations which would take seconds when they are first used."""
     text = lambda *shape: base64.b64encode(bytes(math.prod(shape))).decode()
     pixels = {'pixels': text(self.frames, *self.size, 4)}
     half = np.arange(self.size[1]) >= self.size[1] // 2
     mask = np.broadcast_to(half, self.size).astype(np.uint8)
     hidden = {} if self.mask else {'mask': base64.b64encode(mask.tobytes()).decode()}
-    for name, values in {'encode': pixels, 'complete': pixels | hidden}.items():
-      if self.latents and name in self.named:
-        self.named[name](Body(json.dumps(values).encode()))
+    bodies = {'encode': pixels, 'complete': pixels | hidden} if self.latents else {}
+    call = lambda name, values: self.named[name](Body(json.dumps(values).encode()))
+    return [partial(call, *item) for item in bodies.items() if item[0] in self.named]
 
   def read(self, data: bytes, as_source: bool) -> np.ndarray:
     """A picture file as the run sees it, or as a picture that it translates."""

@@ -5,6 +5,7 @@ import secrets
 import signal
 import socket
 import sys
+import traceback
 import webbrowser
 from collections.abc import Callable
 from typing import NamedTuple
@@ -46,9 +47,17 @@ def explore(run: Run, port: int = 0, open_browser: bool = False, log=print) -> N
   """Serves the page until Ctrl-C. Raises UserError without the extra, and for a port in use."""
   check_extra()
   page = make_page(run, port, log)
-  # uvicorn raises the signal again once it has stopped; that is the end that was asked for.
-  for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, lambda *_: None)
+  ends = signal.SIGINT, signal.SIGTERM
+
+  def end(number, frame) -> None:
+    # uvicorn raises the signal again once it has stopped; that is the end that was asked for. The
+    # next one ends the process, even if a computation hangs.
+    page.stop()
+    for known in ends:
+      signal.signal(known, signal.SIG_DFL)
+
+  for number in ends:
+    signal.signal(number, end)
   print(page.address, flush=True)
   if open_browser:
     webbrowser.open(page.address)
@@ -61,6 +70,14 @@ def spare_from_collection() -> None:
   going through them would halt all requests for a third of a second."""
   gc.collect()
   gc.freeze()
+
+
+def or_say(function: Callable[[], object], log: Callable[[str], None]) -> None:
+  """Calls what nobody waits for; if it fails, its traceback is logged."""
+  try:
+    function()
+  except Exception:
+    log(f'the page goes on after a mistake of the program\n{traceback.format_exc()}')
 
 
 def check_extra() -> None:
@@ -121,8 +138,10 @@ def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
   server = uvicorn.Server(uvicorn.Config(app, **settings))
 
   def serve() -> None:
-    computer.later.submit(lambda: learned.append(learn_or_say(run, latents, log)))
-    computer.later.submit(operations.warm)
+    ending = computer.ending.is_set
+    computer.later.submit(lambda: learned.append(learn_or_say(run, latents, log, ending)))
+    for warm in operations.to_warm():
+      computer.later.submit(or_say, warm, log)
     computer.later.submit(spare_from_collection)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)

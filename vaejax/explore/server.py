@@ -33,11 +33,15 @@ class Computer:
 
   Decoding has a thread of its own, so that it does not wait for operations that take seconds.
   `later` is for what nobody waits for.
+
+  Attributes:
+    ending: whether `close` has been called, so that what takes long can end early.
   """
 
   def __init__(self, operations: Operations, batcher: Batcher | None):
     self.operations, self.batcher = operations, batcher
     self.other, self.later = (ThreadPoolExecutor(1, name) for name in ('operations', 'later'))
+    self.ending = threading.Event()
     self._places = threading.BoundedSemaphore(WAITING)
 
   async def decode(self, body: Body) -> np.ndarray:
@@ -59,6 +63,7 @@ class Computer:
 
   def close(self) -> None:
     """Waits for what has begun."""
+    self.ending.set()
     if self.batcher:
       self.batcher.close()
     # A thread that is in XLA when Python ends would abort the process.
