@@ -82,8 +82,15 @@ def needs_label(run: Run, latents: Latents | None) -> bool:
 
 
 def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dict[str, Any]:
-  """What the page is told: JSON without a path of this machine."""
+  """What the page is told: JSON without a path of this machine. Raises UserError for a run whose
+  latents or pictures are not finite."""
   example = run.example
+  values = (latents.centre, latents.scale, activity) if latents else ()
+  if not all(np.isfinite(x).all() for x in values):
+    raise UserError(
+      f'this run has diverged: at step {run.step} its latents or its pictures are not finite '
+      'numbers. Choose an earlier step with --checkpoint=STEP, or train it again'
+    )
   *frames, height, width, channels = example.fields[example.data].shape
   classes = given_labels(run)
   names = example.class_names or tuple(map(str, range(classes)))

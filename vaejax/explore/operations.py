@@ -64,6 +64,22 @@ class Operations:
     call = lambda name, values: self.named[name](Body(json.dumps(values).encode()))
     return [partial(call, *item) for item in bodies.items() if item[0] in self.named]
 
+  def limit(self, name: str) -> int:
+    """The largest number of bytes of a request, which is JSON. While it is parsed nobody else is
+    answered, so an operation is sent no more than it needs."""
+    in_base64 = lambda *shape: 4 * -(-math.prod(shape) // 3)
+    picture = in_base64(self.frames, *self.size, 4)
+    if name == 'decode':
+      return 1024 + 64 * len(self.latents.names)
+    sizes = {
+      'encode': picture,
+      'complete': picture + in_base64(*self.size),
+      'continue': picture,
+      'transfer': 2 * picture,
+      'translate': in_base64(*(source_shape(self.run) or (0, 0))[:2], 4),
+    }
+    return 4096 + sizes.get(name, 0)
+
   def read(self, data: bytes, as_source: bool) -> np.ndarray:
     """A picture file as the run sees it, or as a picture that it translates."""
     shape = source_shape(self.run) if as_source else (*self.size, self.channels)

@@ -121,6 +121,7 @@ def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
   """A page of a run that listens: what it needs at once is compiled. Raises UserError."""
   import uvicorn
 
+  from vaejax.explore.connections import Connection
   from vaejax.explore.server import Computer, make_app
 
   listener, latents = listen(port), latents_of(run) or noise_latents(run)
@@ -132,7 +133,7 @@ def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
   token, port = secrets.token_urlsafe(TOKEN_BYTES), listener.getsockname()[1]
   told = about(run, latents, values)
   app = make_app(computer, told, lambda: learned[0] if learned else None, token, port)
-  settings = {'http': 'h11', 'ws': 'none', 'lifespan': 'off', 'loop': 'asyncio'}
+  settings = {'http': Connection, 'ws': 'none', 'lifespan': 'off', 'loop': 'asyncio'}
   settings |= {'access_log': False, 'log_level': 'warning', 'server_header': False}
   settings |= {'proxy_headers': False, 'timeout_graceful_shutdown': 1}
   server = uvicorn.Server(uvicorn.Config(app, **settings))
