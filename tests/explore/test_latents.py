@@ -176,6 +176,20 @@ def test_the_noise_of_a_gan_is_its_latents(config):
   assert np.abs(latents.draw(3, 0, 1.0, label) - latents.draw(3, 1, 1.0, label)).min() > 0
 
 
+def test_noise_that_all_pictures_share_is_no_latents():
+  run = copy.copy(untrained('gan.py:smoke'))
+  sample = run.method.sample
+
+  def shifted(v, key, n, given, **settings):
+    x = sample(v, key, n, given, **settings)['image']
+    shared = jax.random.normal(jax.random.fold_in(key, 1), (x[0].size,))  # 64 numbers
+    return {'image': x + shared.reshape(x.shape[1:])}
+
+  run.method = run.method._replace(sample=shifted)
+  assert untrained('gan.py:smoke').example.fields['image'].size == 64
+  assert noise_latents(run) is None
+
+
 def test_samples_that_need_more_than_noise_have_no_latents():
   assert noise_latents(untrained('translate.py:smoke')) is None
   assert noise_latents(untrained('judge.py:smoke')) is None

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 from browsing import PIXELS, changes, move, opened, picture, press, text
+from explored import serving
 from PIL import Image
+from untrained import ROOT
+
+import vaejax
+from vaejax.cli.main import main
 
 
 def test_a_class_changes_the_picture(browser, served):
@@ -32,7 +37,28 @@ def test_the_noise_of_a_gan_is_moved(browser, served):
       page.click('#versions button >> nth=3')
 
 
-UNITS
+def test_real_numbers_have_attributes_though_no_picture_is_given(browser, trained_on_reals):
+  with serving(vaejax.load(trained_on_reals)) as address, opened(browser, address) as page:
+    assert not page.is_visible('#tab-tool-input') and page.is_visible('#tool-morph')
+    page.click('#tab-tool-attributes')
+    assert page.locator('#attributes input').count() == 2
+    with changes(page):
+      move(page, '#attributes input >> nth=1', 2)
+
+
+@pytest.fixture
+def trained_on_reals(tmp_path):
+  """The workdir of a run on pictures of real numbers in two classes."""
+  label = np.arange(96, dtype=np.int32) % 2
+  noise = np.random.default_rng(0).normal(0, 5, (96, 6, 6, 1))
+  image = (40.0 * label[:, None, None, None] + noise).astype(np.float32)
+  split = {'x_train': image[:64], 'y_train': label[:64], 'x_test': image[64:], 'y_test': label[64:]}
+  np.savez(tmp_path / 'reals.npz', **split)
+  words = 'smoke,likelihood=gaussian_scalar,steps=200,lr=0.02'
+  config = f'--config={ROOT}/configs/vae.py:{words}'
+  data = f'--config.data.name={tmp_path / "reals.npz"}'
+  assert main(['train', config, data, f'--workdir={tmp_path / "run"}']) == 0
+  return tmp_path / 'run'
 
 
 @pytest.mark.slow

@@ -1,18 +1,23 @@
 """The verb `explore`: its address, its end, and its mistakes in one line."""
 
+import copy
 import signal
 import socket
 import subprocess
 import sys
 import time
 
+import jax
+import jax.numpy as jnp
 import pytest
 from explored import Client, wait_until_open
+from untrained import untrained
 
 import vaejax
 from vaejax.cli.main import main
 from vaejax.explore.latents import latents_of
 from vaejax.explore.learned import NONE, learn_or_say
+from vaejax.explore.serve import make_page
 
 
 def test_it_serves_until_a_signal_and_ends_cleanly(launch, trained):
@@ -74,6 +79,15 @@ def test_a_missing_extra_is_one_line(trained, capsys, monkeypatch, missing):
   assert main(['explore', f'--workdir={trained}']) == 2
   shown = capsys.readouterr().err
   assert shown.count('\n') == 1 and "pip install -e '.[explore]'" in shown
+
+
+@pytest.mark.parametrize('config', ['vae.py:smoke', 'gan.py:smoke'])
+def test_a_diverged_run_is_one_line(config):
+  run = copy.copy(untrained(config))
+  run.variables = jax.tree.map(lambda x: x * jnp.nan, run.variables)
+  with pytest.raises(vaejax.UserError, match='has diverged') as error:
+    make_page(run, 0, lambda text: None)
+  assert '\n' not in str(error.value)
 
 
 def test_a_run_that_makes_no_pictures_has_nothing_to_explore(served):

@@ -8,6 +8,7 @@ import sys
 import traceback
 import webbrowser
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import numpy as np
@@ -124,14 +125,19 @@ def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
   from vaejax.explore.connections import Connection
   from vaejax.explore.server import Computer, make_app
 
-  listener, latents = listen(port), latents_of(run) or noise_latents(run)
-  operations = Operations(run, latents)
-  log(f'preparing the page of {run.folder}')
-  batcher, values = batcher_of(run, latents) if latents else (None, None)
+  with ExitStack() as opened:
+    listener = opened.enter_context(listen(port))
+    latents = latents_of(run) or noise_latents(run)
+    operations = Operations(run, latents)
+    log(f'preparing the page of {run.folder}')
+    batcher, values = batcher_of(run, latents) if latents else (None, None)
+    if batcher:
+      opened.callback(batcher.close)
+    told = about(run, latents, values)
+    opened.pop_all()
   computer = Computer(operations, batcher)
   learned: list[dict] = []
   token, port = secrets.token_urlsafe(TOKEN_BYTES), listener.getsockname()[1]
-  told = about(run, latents, values)
   app = make_app(computer, told, lambda: learned[0] if learned else None, token, port)
   settings = {'http': Connection, 'ws': 'none', 'lifespan': 'off', 'loop': 'asyncio'}
   settings |= {'access_log': False, 'log_level': 'warning', 'server_header': False}
