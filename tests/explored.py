@@ -3,7 +3,9 @@
 import base64
 import http.client
 import json
+import threading
 import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -61,3 +63,19 @@ def wait_until_open(address: str) -> None:
     except OSError:
       assert time.monotonic() < end
       time.sleep(0.05)
+
+
+@contextmanager
+def serving(run, log=lambda text: None):
+  """The address of a run's page, which is served in a thread."""
+  from vaejax.explore.serve import make_page
+
+  page = make_page(run, 0, log)
+  thread = threading.Thread(target=page.run)
+  thread.start()
+  try:
+    wait_until_open(page.address)
+    yield page.address
+  finally:
+    page.stop()
+    thread.join()

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from browsing import CHROMIUM, opened
 from explored import Client, wait_until_open
 from untrained import untrained
 
@@ -41,3 +42,20 @@ def run(trained):
 def client(served, run):
   """A client of the page of a small trained VAE."""
   return Client(served(run).address)
+
+
+@pytest.fixture(scope='module')
+def browser():
+  sync_api = pytest.importorskip('playwright.sync_api')
+  if CHROMIUM is None:
+    pytest.skip('there is no chromium on this machine')
+  with sync_api.sync_playwright() as driver:
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(browser, served, run):
+  with opened(browser, served(run).address) as page:
+    yield page

@@ -1,5 +1,9 @@
 """The latents of the page: they are those of the run, and ordered by what they change."""
 
+import copy
+import json
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +13,10 @@ from untrained import untrained
 from vaejax.core import given_noise
 from vaejax.explore.batching import Batcher, Busy
 from vaejax.explore.capabilities import about
+from vaejax.explore.checks import Body
 from vaejax.explore.latents import Latents, activity, latents_of
 from vaejax.explore.noise import noise_latents
+from vaejax.explore.operations import Operations
 
 
 @pytest.fixture(scope='module')
@@ -34,6 +40,23 @@ def test_draws_have_the_centre_and_the_scale(hierarchy):
   z = latents.draw(256, 7, 1.0, None)
   assert np.abs((z.mean(axis=0) - latents.centre) / latents.scale).max() < 0.4
   assert np.abs(z.std(axis=0) / latents.scale - 1).max() < 0.4
+
+
+def test_decoding_does_not_trace_the_encoder_again():
+  run, traces = copy.copy(untrained('vae.py:smoke')), []
+  vars(run).pop('_latents', None)
+  encode = run.method.predict['encode']
+
+  def counted(*arguments):
+    traces.append(1)
+    return encode(*arguments)
+
+  run.method = run.method._replace(predict={**run.method.predict, 'encode': counted})
+  latents = latents_of(run)
+  z = latents.draw(5, 0, 1.0, None)
+  for rows in (1, 8, 1, 8, 1, 8):
+    latents.decode(z, None, rows)
+  assert len(traces) == 1
 
 
 def test_codes_have_no_sliders():
@@ -88,9 +111,37 @@ def test_a_failed_batch_fails_its_requests_alone():
   batcher.close()
 
 
-def test_too_many_requests_are_refused():
-  import threading
+def test_requests_without_a_label_are_decoded_apart():
+  entered, begin = threading.Event(), threading.Event()
 
+  def decode(z, labels, rows):
+    entered.set()
+    begin.wait(30)
+    return z if labels is None else z + labels[:, None]
+
+  batcher = Batcher(decode, (1, 8))
+  first = batcher.submit(np.zeros(2), None)
+  entered.wait(30)  # so that the others share a batch
+  others = [batcher.submit(np.zeros(2), label) for label in (None, 3, None, 5)]
+  begin.set()
+  values = [future.result(timeout=30)[0] for future in (first, *others)]
+  batcher.close()
+  assert values == [0, 0, 3, 0, 5]
+
+
+@pytest.mark.parametrize(
+  ('config', 'needed'), [('m2.py:smoke', True), ('gan.py:smoke', False), ('cvae.py:smoke', True)]
+)
+def test_a_label_is_needed_where_the_latents_take_one(config, needed):
+  run = untrained(config)
+  latents = latents_of(run) or noise_latents(run)
+  zeros = np.zeros(len(latents.names))
+  assert about(run, latents, zeros)['needs_label'] is needed
+  body = Body(json.dumps({'latents': zeros.tolist()}).encode())
+  assert Operations(run, latents).vector(body)[1] == (0 if needed else None)
+
+
+def test_too_many_requests_are_refused():
   begin = threading.Event()
 
   def decode(z, labels, rows):
@@ -123,6 +174,20 @@ def test_the_noise_of_a_gan_is_its_latents(config):
   expected = run.sample(3, seed=7, **known)
   np.testing.assert_allclose(latents.decode(draw.sample(), label, 4), expected, atol=1e-6)
   assert np.abs(latents.draw(3, 0, 1.0, label) - latents.draw(3, 1, 1.0, label)).min() > 0
+
+
+def test_noise_that_all_pictures_share_is_no_latents():
+  run = copy.copy(untrained('gan.py:smoke'))
+  sample = run.method.sample
+
+  def shifted(v, key, n, given, **settings):
+    x = sample(v, key, n, given, **settings)['image']
+    shared = jax.random.normal(jax.random.fold_in(key, 1), (x[0].size,))  # 64 numbers
+    return {'image': x + shared.reshape(x.shape[1:])}
+
+  run.method = run.method._replace(sample=shifted)
+  assert untrained('gan.py:smoke').example.fields['image'].size == 64
+  assert noise_latents(run) is None
 
 
 def test_samples_that_need_more_than_noise_have_no_latents():

@@ -57,8 +57,12 @@ class Batcher:
       self._answer([r for r in requests if r[2].set_running_or_notify_cancel()])
 
   def _answer(self, requests: list) -> None:
-    if not requests:
-      return
+    """Decodes requests with a label, and those without one, which are given no labels."""
+    for is_given in (True, False):
+      if alike := [request for request in requests if (request[1] is not None) == is_given]:
+        self._decode_all(alike)
+
+  def _decode_all(self, requests: list) -> None:
     z, labels, futures = zip(*requests, strict=True)
     size = next(size for size in self.sizes if size >= len(requests))
     try:

@@ -76,14 +76,21 @@ def given_labels(run: Run) -> int:
   return (run.example.classes or 0) if 'label' in run.method.given else 0
 
 
-def needs_label(run: Run) -> bool:
-  """Whether every picture of a run is given a label."""
-  return run.method.conditional
+def needs_label(run: Run, latents: Latents | None) -> bool:
+  """Whether every picture of a run is given a label: by its densities, or with the latents."""
+  return run.method.conditional or (latents is not None and latents.takes_label)
 
 
 def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dict[str, Any]:
-  """What the page is told: JSON without a path of this machine."""
+  """What the page is told: JSON without a path of this machine. Raises UserError for a run whose
+  latents or pictures are not finite."""
   example = run.example
+  values = (latents.centre, latents.scale, activity) if latents else ()
+  if not all(np.isfinite(x).all() for x in values):
+    raise UserError(
+      f'this run has diverged: at step {run.step} its latents or its pictures are not finite '
+      'numbers. Choose an earlier step with --checkpoint=STEP, or train it again'
+    )
   *frames, height, width, channels = example.fields[example.data].shape
   classes = given_labels(run)
   names = example.class_names or tuple(map(str, range(classes)))
@@ -97,7 +104,7 @@ def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dic
     'channels': channels,
     'controls': list(controls(run, latents)),
     'classes': list(names[:MAX_CLASSES]) if classes else [],
-    'needs_label': needs_label(run),
+    'needs_label': needs_label(run, latents),
     'mask': trained_mask(run),
     'source': None if source is None else {'height': source[0], 'width': source[1]},
     'latents': None if latents is None else latents_json(latents, activity),

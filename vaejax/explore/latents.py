@@ -27,6 +27,7 @@ class Latents(NamedTuple):
     draw: (n, seed, temperature, labels) -> draws of the prior, float32 [n, D].
     decode: (z [N, D], labels, rows) -> pictures as Run gives them, computed `rows` at a time.
     encode: (pictures, labels) -> float32 [N, D]; None for a run that cannot encode.
+    takes_label: whether `draw` and `decode` are given a label of every picture.
   """
 
   names: tuple[str, ...]
@@ -36,6 +37,7 @@ class Latents(NamedTuple):
   draw: Callable[..., np.ndarray]
   decode: Callable[..., np.ndarray]
   encode: Callable[..., np.ndarray] | None
+  takes_label: bool = False
 
 
 def latents_of(run: Run) -> Latents | None:
@@ -44,7 +46,7 @@ def latents_of(run: Run) -> Latents | None:
   model = run.method.latent
   if model is None or set(model.conditions) - {'label'} or 'decode' not in run.method.predict:
     return None
-  form = space.form(run.method, run.variables, run.example)
+  form = run.latents()  # kept for the copies of `sized`, or each would trace the encoder
   try:
     _, restore = flatten(jax.tree.map(lambda x: np.zeros((1, *x.shape), x.dtype), form))
   except UserError:
@@ -72,7 +74,8 @@ def latents_of(run: Run) -> Latents | None:
 
   names, parts = names_of(form)
   centre, scale = spread(run, draw)
-  return Latents(names, parts, centre, scale, draw, decode, encode)
+  takes_label = 'label' in model.conditions
+  return Latents(names, parts, centre, scale, draw, decode, encode, takes_label)
 
 
 def conditions(run: Run, labels: np.ndarray | None) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from vaejax.core import given_noise
 from vaejax.core.batched import compiled, in_batches
 from vaejax.explore.latents import Latents, names_of
 
-ROWS = 64  # rows of the traced sample, which tell noise of each picture from other noise
+# Rows of the traced sample, which tell noise of each picture from other noise: no size of a net.
+ROWS = 61
 MAX_SIZE = 4096  # numbers of the noise of a picture that a page moves
 
 
@@ -50,4 +51,4 @@ def noise_latents(run: Run) -> Latents | None:
     return z.astype(np.float32)
 
   zeros = np.zeros(len(names), np.float32)
-  return Latents(names, parts, zeros, zeros + 1, draw, decode, None)
+  return Latents(names, parts, zeros, zeros + 1, draw, decode, None, is_given)

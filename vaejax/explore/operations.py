@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Operations:
   def __init__(self, run: Run, latents: Latents | None):
     self.run, self.latents = run, latents
     self.mask = trained_mask(run)
-    self.classes, self.needs_label = given_labels(run), needs_label(run)
+    self.classes, self.needs_label = given_labels(run), needs_label(run, latents)
     shape = run.example.fields[run.example.data].shape
     self.size, self.channels, self.is_video = shape[-3:-1], shape[-1], len(shape) == 4
     self.frames = shape[0] if self.is_video else 1
@@ -52,16 +53,32 @@ class Operations:
     known = controls(run, latents)
     self.named: dict[str, Callable[[Body], Any]] = {k: f for k, f in every.items() if k in known}
 
-  def warm(self) -> None:
-    """Compiles what would take seconds when it is first used."""
+  def to_warm(self) -> list[Callable[[], Any]]:
+    """Calls that compile the operations which would take seconds when they are first used."""
     text = lambda *shape: base64.b64encode(bytes(math.prod(shape))).decode()
     pixels = {'pixels': text(self.frames, *self.size, 4)}
     half = np.arange(self.size[1]) >= self.size[1] // 2
     mask = np.broadcast_to(half, self.size).astype(np.uint8)
     hidden = {} if self.mask else {'mask': base64.b64encode(mask.tobytes()).decode()}
-    for name, values in {'encode': pixels, 'complete': pixels | hidden}.items():
-      if self.latents and name in self.named:
-        self.named[name](Body(json.dumps(values).encode()))
+    bodies = {'encode': pixels, 'complete': pixels | hidden} if self.latents else {}
+    call = lambda name, values: self.named[name](Body(json.dumps(values).encode()))
+    return [partial(call, *item) for item in bodies.items() if item[0] in self.named]
+
+  def limit(self, name: str) -> int:
+    """The largest number of bytes of a request, which is JSON. While it is parsed nobody else is
+    answered, so an operation is sent no more than it needs."""
+    in_base64 = lambda *shape: 4 * -(-math.prod(shape) // 3)
+    picture = in_base64(self.frames, *self.size, 4)
+    if name == 'decode':
+      return 1024 + 64 * len(self.latents.names)
+    sizes = {
+      'encode': picture,
+      'complete': picture + in_base64(*self.size),
+      'continue': picture,
+      'transfer': 2 * picture,
+      'translate': in_base64(*(source_shape(self.run) or (0, 0))[:2], 4),
+    }
+    return 4096 + sizes.get(name, 0)
 
   def read(self, data: bytes, as_source: bool) -> np.ndarray:
     """A picture file as the run sees it, or as a picture that it translates."""

@@ -50,11 +50,12 @@ def read(data: bytes, shape: tuple[int, int, int], background: str) -> np.ndarra
   Args:
     background: of what is transparent, see data/fit.py.
 
-  Raises UserError for what is no picture, or a too large one.
+  Raises UserError for what is no picture, a too large one, or a background that is no colour.
   """
   from PIL import Image, ImageOps
 
   height, width, channels = shape
+  behind = colour(background)
   too_large = UserError(f'the picture has more than {MAX_PIXELS // 10**6} million pixels')
   try:
     with warnings.catch_warnings():
@@ -63,9 +64,11 @@ def read(data: bytes, shape: tuple[int, int, int], background: str) -> np.ndarra
         if picture.width * picture.height > MAX_PIXELS:
           raise too_large
         picture.load()
-        picture = coloured(ImageOps.exif_transpose(picture), channels, colour(background))
+        picture = coloured(ImageOps.exif_transpose(picture), channels, behind)
         picture = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
-  except (UserError, Image.DecompressionBombError):
+  except UserError:
+    raise
+  except Image.DecompressionBombError:
     raise too_large from None
   except Exception:  # Pillow raises errors of many kinds for damaged files
     raise UserError('this is no picture that can be read. Use PNG, JPEG, WebP or GIF') from None

@@ -20,18 +20,23 @@ HEADERS = {
 SAME_SITE = 'same-origin', 'none'  # Sec-Fetch-Site of the page itself, and of a typed address
 
 
+def plain(host: str) -> str:
+  """A host or an origin as browsers write it: without the port of HTTP."""
+  return host.lower().removesuffix(':80')
+
+
 def refusal(headers: Headers, path: str, token: str, port: int) -> tuple[int, str] | None:
   """The status and the reason to refuse a request; None to accept it.
 
   The host protects from other names for this machine's address (DNS rebinding), the origin from
   other pages in the same browser, the token from other users and programs.
   """
-  hosts = f'127.0.0.1:{port}', f'localhost:{port}'
-  host = headers.getlist('host')
-  if len(host) != 1 or host[0].lower() not in hosts:
+  hosts = plain(f'127.0.0.1:{port}'), plain(f'localhost:{port}')
+  host = [plain(name) for name in headers.getlist('host')]
+  if len(host) != 1 or host[0] not in hosts:
     return 421, 'this host is not served. Use the address that the terminal shows'
   origin = headers.get('origin')
-  if origin is not None and origin.lower() != f'http://{host[0].lower()}':
+  if origin is not None and plain(origin) != f'http://{host[0]}':
     return 403, 'requests of other pages are refused'
   if headers.get('sec-fetch-site', 'none') not in SAME_SITE:
     return 403, 'requests of other pages are refused'

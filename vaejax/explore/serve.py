@@ -5,8 +5,10 @@ import secrets
 import signal
 import socket
 import sys
+import traceback
 import webbrowser
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import numpy as np
@@ -46,9 +48,17 @@ def explore(run: Run, port: int = 0, open_browser: bool = False, log=print) -> N
   """Serves the page until Ctrl-C. Raises UserError without the extra, and for a port in use."""
   check_extra()
   page = make_page(run, port, log)
-  # uvicorn raises the signal again once it has stopped; that is the end that was asked for.
-  for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, lambda *_: None)
+  ends = signal.SIGINT, signal.SIGTERM
+
+  def end(number, frame) -> None:
+    # uvicorn raises the signal again once it has stopped; that is the end that was asked for. The
+    # next one ends the process, even if a computation hangs.
+    page.stop()
+    for known in ends:
+      signal.signal(known, signal.SIG_DFL)
+
+  for number in ends:
+    signal.signal(number, end)
   print(page.address, flush=True)
   if open_browser:
     webbrowser.open(page.address)
@@ -61,6 +71,14 @@ def spare_from_collection() -> None:
   going through them would halt all requests for a third of a second."""
   gc.collect()
   gc.freeze()
+
+
+def or_say(function: Callable[[], object], log: Callable[[str], None]) -> None:
+  """Calls what nobody waits for; if it fails, its traceback is logged."""
+  try:
+    function()
+  except Exception:
+    log(f'the page goes on after a mistake of the program\n{traceback.format_exc()}')
 
 
 def check_extra() -> None:
@@ -91,7 +109,7 @@ def listen(port: int) -> socket.socket:
 
 def batcher_of(run: Run, latents: Latents) -> tuple[Batcher, np.ndarray]:
   """What decodes for all clients, compiled, and the activity of each latent."""
-  classes = given_labels(run) if needs_label(run) else 0
+  classes = given_labels(run) if needs_label(run, latents) else 0
   label = lambda n: np.zeros(n, np.int32) if classes else None
   blank = lambda n: np.tile(latents.centre, (n, 1))
   sizes = quick_sizes(lambda n: latents.decode(blank(n), label(n), n))
@@ -104,25 +122,33 @@ def make_page(run: Run, port: int, log: Callable[[str], None]) -> Page:
   """A page of a run that listens: what it needs at once is compiled. Raises UserError."""
   import uvicorn
 
+  from vaejax.explore.connections import Connection
   from vaejax.explore.server import Computer, make_app
 
-  listener, latents = listen(port), latents_of(run) or noise_latents(run)
-  operations = Operations(run, latents)
-  log(f'preparing the page of {run.folder}')
-  batcher, values = batcher_of(run, latents) if latents else (None, None)
+  with ExitStack() as opened:
+    listener = opened.enter_context(listen(port))
+    latents = latents_of(run) or noise_latents(run)
+    operations = Operations(run, latents)
+    log(f'preparing the page of {run.folder}')
+    batcher, values = batcher_of(run, latents) if latents else (None, None)
+    if batcher:
+      opened.callback(batcher.close)
+    told = about(run, latents, values)
+    opened.pop_all()
   computer = Computer(operations, batcher)
   learned: list[dict] = []
   token, port = secrets.token_urlsafe(TOKEN_BYTES), listener.getsockname()[1]
-  told = about(run, latents, values)
   app = make_app(computer, told, lambda: learned[0] if learned else None, token, port)
-  settings = {'http': 'h11', 'ws': 'none', 'lifespan': 'off', 'loop': 'asyncio'}
+  settings = {'http': Connection, 'ws': 'none', 'lifespan': 'off', 'loop': 'asyncio'}
   settings |= {'access_log': False, 'log_level': 'warning', 'server_header': False}
   settings |= {'proxy_headers': False, 'timeout_graceful_shutdown': 1}
   server = uvicorn.Server(uvicorn.Config(app, **settings))
 
   def serve() -> None:
-    computer.later.submit(lambda: learned.append(learn_or_say(run, latents, log)))
-    computer.later.submit(operations.warm)
+    ending = computer.ending.is_set
+    computer.later.submit(lambda: learned.append(learn_or_say(run, latents, log, ending)))
+    for warm in operations.to_warm():
+      computer.later.submit(or_say, warm, log)
     computer.later.submit(spare_from_collection)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -23,7 +23,7 @@ from vaejax.explore.operations import Operations
 from vaejax.explore.security import Guard
 
 PAGE = Path(__file__).parent / 'page'
-MAX_BODY = 8 * 2**20  # bytes of a request
+MAX_BODY = 8 * 2**20  # bytes of a picture file; operations.py has the limits of JSON
 BODY_SECONDS = 10.0  # in which it has to arrive
 WAITING = 64  # operations other than decode that are accepted at a time
 
@@ -33,17 +33,19 @@ class Computer:
 
   Decoding has a thread of its own, so that it does not wait for operations that take seconds.
   `later` is for what nobody waits for.
+
+  Attributes:
+    ending: whether `close` has been called, so that what takes long can end early.
   """
 
   def __init__(self, operations: Operations, batcher: Batcher | None):
     self.operations, self.batcher = operations, batcher
     self.other, self.later = (ThreadPoolExecutor(1, name) for name in ('operations', 'later'))
+    self.ending = threading.Event()
     self._places = threading.BoundedSemaphore(WAITING)
 
   async def decode(self, body: Body) -> np.ndarray:
     """The picture of latents. Raises UserError and Busy."""
-    if self.batcher is None:
-      raise HTTPException(404)
     z, label = self.operations.vector(body)
     body.done()
     return (await result(self.batcher.submit(z, label)))[None]
@@ -59,6 +61,7 @@ class Computer:
 
   def close(self) -> None:
     """Waits for what has begun."""
+    self.ending.set()
     if self.batcher:
       self.batcher.close()
     # A thread that is in XLA when Python ends would abort the process.
@@ -74,18 +77,19 @@ async def result(future: Future) -> Any:
     raise HTTPException(503, 'the server has been stopped') from None
 
 
-async def read_body(request: Request) -> bytes:
-  """The body of a request. Raises HTTPException for one that is too large or too slow."""
+async def read_body(request: Request, limit: int) -> bytes:
+  """The body of a request, at most `limit` bytes. Raises HTTPException for one that is too large or
+  too slow."""
   length = request.headers.get('content-length', '0')
-  if not length.isdecimal() or int(length) > MAX_BODY:
-    raise too_large()
+  if not length.isdecimal() or int(length) > limit:
+    raise too_large(limit)
   data = bytearray()
   try:
     async with asyncio.timeout(BODY_SECONDS):
       async for part in request.stream():
         data += part
-        if len(data) > MAX_BODY:
-          raise too_large()
+        if len(data) > limit:
+          raise too_large(limit)
   except ClientDisconnect:
     raise HTTPException(400, 'the request has no end') from None
   except TimeoutError:
@@ -94,9 +98,9 @@ async def read_body(request: Request) -> bytes:
   return bytes(data)
 
 
-def too_large() -> HTTPException:
-  """The answer to a body above the limit."""
-  text = f'the request is larger than {MAX_BODY // 2**20} MiB'
+def too_large(limit: int) -> HTTPException:
+  """The answer to a body above the limit, in bytes."""
+  text = f'the request is larger than {limit:,} bytes'
   return HTTPException(413, text, {'connection': 'close'})
 
 
@@ -130,18 +134,22 @@ def make_app(
     return JSONResponse({'ready': result is not None, **(result or {})})
 
   async def decode(request: Request) -> Response:
-    return answer(await computer.decode(Body(await read_body(request))))
+    if computer.batcher is None:
+      raise HTTPException(404)
+    body = Body(await read_body(request, operations.limit('decode')))
+    return answer(await computer.decode(body))
 
   async def read(request: Request) -> Response:
     as_source = request.query_params.get('as') == 'source' and about['source'] is not None
-    data = await read_body(request)
+    data = await read_body(request, MAX_BODY)
     return answer(await computer.run(operations.read, data, as_source))
 
   async def operation(request: Request) -> Response:
-    function = operations.named.get(request.path_params['name'])
+    name = request.path_params['name']
+    function = operations.named.get(name)
     if function is None:
       raise HTTPException(404, 'this run has no such operation')
-    body = Body(await read_body(request))
+    body = Body(await read_body(request, operations.limit(name)))
     return answer(await computer.run(function, body))
 
   routes = [

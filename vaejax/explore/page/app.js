@@ -147,12 +147,13 @@ async function start() {
 
   const isGiven = model.read && (model.encode || model.complete || model.transfer || model.continue);
   const tool = {
-    'tool-input': isGiven, 'tool-attributes': model.encode, 'tool-morph': model.decode,
+    'tool-input': isGiven, 'tool-attributes': model.decode, 'tool-morph': model.decode,
     'tool-complete': model.complete, 'tool-continue': model.continue,
     'tool-style': model.transfer, 'tool-translate': model.translate,
   };
   let complete = null;
-  const chosen = tabs(Object.keys(tool).filter((id) => tool[id]), () => complete && complete.show());
+  const has = Object.keys(tool).filter((id) => tool[id]);
+  const chosen = tabs(has, ['tool-attributes'], () => complete && complete.show());
   const input = isGiven && inputTool(page);
   const morph = model.decode && morphTool(page);
   if (model.complete) complete = completeTool(page);
@@ -164,8 +165,10 @@ async function start() {
     if (input) input.showExamples(learned.examples);
     if (style) style.showStyles(learned.styles);
     if (translate) translate.showSources(learned.sources);
-    if (learned.attributes.length) attributeSliders($('attributes'), learned.attributes, page);
-    else if (model.encode) chosen.hide('tool-attributes');
+    if (learned.attributes.length) {
+      attributeSliders($('attributes'), learned.attributes, page);
+      chosen.show('tool-attributes');
+    }
     document.body.dataset.learned = 'true';
   }).catch(fail);
 

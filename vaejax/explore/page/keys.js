@@ -13,7 +13,8 @@ export function shortcuts(list) {
   document.addEventListener('keydown', (event) => {
     if ($('help-dialog').open || event.altKey) return;
     if (event.target.matches('select, input:not([type="range"])')) return;
-    const held = (event.ctrlKey || event.metaKey ? 'Ctrl-' : '') + (event.ctrlKey && event.shiftKey ? 'Shift-' : '');
+    const ctrl = event.ctrlKey || event.metaKey;
+    const held = (ctrl ? 'Ctrl-' : '') + (ctrl && event.shiftKey ? 'Shift-' : '');
     const pressed = held + (event.key.length === 1 ? event.key.toUpperCase() : event.key);
     const match = list.find(({ keys }) => keys.includes(pressed));
     if (match) {

@@ -2,7 +2,8 @@
 
 const $ = (id) => document.getElementById(id);
 
-export function tabs(tools, onSelect) {
+// tools: the ids of their panels; those in `later` have no tab before `show` is called.
+export function tabs(tools, later, onSelect) {
   const shown = [...document.querySelectorAll('.tool')].filter((panel) => tools.includes(panel.id));
   const buttons = shown.map((panel) => {
     const button = document.createElement('button');
@@ -13,6 +14,7 @@ export function tabs(tools, onSelect) {
     button.setAttribute('role', 'tab');
     button.setAttribute('aria-controls', panel.id);
     panel.setAttribute('aria-labelledby', button.id);
+    button.hidden = later.includes(panel.id);
     button.addEventListener('click', () => select(panel.id));
     return button;
   });
@@ -32,11 +34,14 @@ export function tabs(tools, onSelect) {
   $('tabs').addEventListener('keydown', (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const next = (shown.findIndex((panel) => panel.id === current) + step + shown.length) % shown.length;
-    select(shown[next].id);
-    buttons[next].focus();
+    const open = buttons.filter((button) => !button.hidden);
+    const at = open.findIndex((button) => button.getAttribute('aria-controls') === current);
+    const next = open[(at + step + open.length) % open.length];
+    select(next.getAttribute('aria-controls'));
+    next.focus();
   });
-  $('tools').hidden = shown.length === 0;
-  if (shown.length) select(shown[0].id);
-  return { current: () => current, select, hide: (id) => { $(`tab-${id}`).hidden = true; } };
+  const first = shown.find((panel) => !later.includes(panel.id));
+  $('tools').hidden = !first;
+  if (first) select(first.id);
+  return { current: () => current, show: (id) => { $(`tab-${id}`).hidden = false; } };
 }
