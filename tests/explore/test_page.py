@@ -85,6 +85,24 @@ def test_a_morph_moves_and_plays(page):
   picture(page)
 
 
+def test_another_control_stops_the_morph(page):
+  page.click('#tab-tool-morph')
+  press(page, 'a')
+  with changes(page):
+    page.click('#random')
+  press(page, 'b')
+  page.click('#morph-play')
+  press(page, 'c')
+  assert page.inner_text('#morph-play') == 'Play'
+  picture(page)
+  assert {abs(float(v)) for v in page.locator('#sliders output').all_inner_texts()} == {0.0}
+
+
+def test_a_new_page_has_nothing_to_undo(page):
+  picture(page)
+  assert page.is_disabled('#undo') and page.is_disabled('#redo')
+
+
 @pytest.mark.parametrize('kind', ['linear', 'spherical'])
 def test_its_path_is_that_of_python(page, kind):
   a, b, centre = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)

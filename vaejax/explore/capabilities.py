@@ -96,7 +96,7 @@ def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dic
   names = example.class_names or tuple(map(str, range(classes)))
   source = source_shape(run)
   return {
-    'title': f'{run.config.method} · {Path(str(run.config.data.name)).name}',
+    'title': f'{"conditional " * run.method.conditional}{run.config.method} · {Path(str(run.config.data.name)).name}',
     'step': run.step,
     'frames': frames[0] if frames else 1,
     'height': height,

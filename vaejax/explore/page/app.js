@@ -216,7 +216,7 @@ async function start() {
     { keys: ['?'], about: 'this list', run: () => $('help-dialog').showModal() },
   ]);
 
-  if (canDraw) await random();
+  if (canDraw) await random().then(store.forget);
   else stage.show(blank(about));
   document.body.dataset.ready = 'true';
 }

@@ -61,7 +61,10 @@ export function inputTool(page) {
       live.ask({ picture: fromCanvas(pad), ends: true });
     },
   });
-  $('clear').addEventListener('click', () => paint(pad, blank(about, paper())));
+  $('clear').addEventListener('click', () => {
+    paint(pad, blank(about, paper()));
+    paint($('reconstruction'), blank(about));
+  });
   $('paper').addEventListener('change', () => paint(pad, blank(about, paper())));
   $('file').addEventListener('change', (event) => {
     if (event.target.files.length) page.readFile(event.target.files[0]).then((x) => x && choose(x));

@@ -9,6 +9,7 @@ const SECONDS = 2.5; // from A to B
 export function morphTool({ model, store, stage }) {
   const { latents: space } = model.about;
   let playing = false;
+  let moving = false; // while it is the morph that changes the picture
   let direction = 1;
   let last = 0;
 
@@ -37,14 +38,20 @@ export function morphTool({ model, store, stage }) {
       t = Math.min(1, Math.max(0, t));
     }
     last = now;
+    moving = true;
     store.move(at(t));
+    moving = false;
     requestAnimationFrame(step);
+  }
+
+  function show(on) {
+    playing = on;
+    $('morph-play').textContent = on ? 'Stop' : 'Play';
   }
 
   function play(on) {
     if (on === playing || $('morph-play').disabled) return;
-    playing = on;
-    $('morph-play').textContent = on ? 'Stop' : 'Play';
+    show(on);
     if (on) {
       last = performance.now();
       requestAnimationFrame(step);
@@ -61,6 +68,7 @@ export function morphTool({ model, store, stage }) {
   $('path').addEventListener('change', () => store.commit(at(store.get().morph)));
   let shown = {};
   store.onChange(({ a, b, morph }) => {
+    if (playing && !moving) show(false); // something else changes the picture
     $('morph').value = morph;
     if (shown.a === a && shown.b === b) return;
     shown = { a, b };

@@ -31,6 +31,12 @@ export function createStore(initial) {
       }
       tell();
     },
+    // Begins the history with what is shown now.
+    forget() {
+      past.length = future.length = 0;
+      kept = now;
+      tell();
+    },
     undo() {
       if (now !== kept) {
         now = kept;
