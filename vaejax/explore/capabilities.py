@@ -95,8 +95,9 @@ def about(run: Run, latents: Latents | None, activity: np.ndarray | None) -> dic
   classes = given_labels(run)
   names = example.class_names or tuple(map(str, range(classes)))
   source = source_shape(run)
+  kind = 'conditional ' * run.method.conditional + run.config.method
   return {
-    'title': f'{"conditional " * run.method.conditional}{run.config.method} · {Path(str(run.config.data.name)).name}',
+    'title': f'{kind} · {Path(str(run.config.data.name)).name}',
     'step': run.step,
     'frames': frames[0] if frames else 1,
     'height': height,
