@@ -13,6 +13,7 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -124,7 +125,9 @@ def pictures_a_second(address: str, seconds: float) -> float | None:
   from playwright.sync_api import sync_playwright
 
   with sync_playwright() as driver:
-    browser = driver.chromium.launch(executable_path=chromium, args=['--no-sandbox'])
+    # A longer TMPDIR would not leave room for the name of Chromium's socket.
+    short = {'env': os.environ | {'TMPDIR': '/tmp'}}
+    browser = driver.chromium.launch(executable_path=chromium, args=['--no-sandbox'], **short)
     page = browser.new_page(viewport={'width': 1280, 'height': 760})
     page.goto(address)
     page.wait_for_selector('#picture[data-shown]')

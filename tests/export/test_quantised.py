@@ -24,7 +24,7 @@ def exported(tmp_path_factory):
   out, lines = tmp_path_factory.mktemp('exported'), []
   settings = {'quantise': KINDS, 'split': 'train'}
   write(untrained(CONV), ('onnx', 'npz'), out, ('decode', 'elbo'), '', settings, lines.append)
-  assert not lines
+  assert all(line.startswith('without a judge: ') for line in lines)
   return out
 
 
@@ -146,6 +146,6 @@ def test_a_video_is_quantised_step_by_step(tmp_path):
   run, lines = untrained('rvae.py:smoke'), []
   settings = {'quantise': ('int8',), 'split': 'train'}
   write(run, ('onnx',), tmp_path, ('observe', 'advance'), '', settings, lines.append)
-  assert not lines
+  assert all(line.startswith('without a judge: ') for line in lines)
   files = {file['path']: file for file in json.loads((tmp_path / 'card.json').read_text())['files']}
   assert all(0 < files[f'{name}.int8.onnx']['change'] < 0.1 for name in ('observe', 'advance'))
