@@ -109,7 +109,9 @@ def test_files_are_smaller_and_the_card_says_what_they_cost(exported):
   assert card['quantised']['calibrated_on'] == '512 rows of train'
   page = (exported / 'card.md').read_text()
   assert '| decode.int8.onnx |' in page and 'is fastest with the session option' in page
-  assert '- Left out: there is no judge of digits' in page
+  assert (
+    "- Left out: the judge's agreement and the Fréchet distance, because there is no judge" in page
+  )
 
 
 def test_wrong_kinds_and_missing_rows_are_one_line(copied, tmp_path, capsys):
