@@ -117,7 +117,7 @@ def test_files_are_smaller_and_the_card_says_what_they_cost(exported):
 def test_wrong_kinds_and_missing_rows_are_one_line(copied, tmp_path, capsys):
   command = ['export', f'--workdir={copied}', f'--out={tmp_path}/out']
   wrong = {
-    '--to=onnx --quantise=int9': "unknown kind 'int9' (did you mean 'int8'?). Choose from float16",
+    '--to=onnx --quantise=int9': "--quantise='int9' is unknown (did you mean 'int8'?)",
     '--to=stablehlo --quantise=int8': '--quantise=int8 is for the formats onnx and npz. Add one',
     '--to=onnx --quantise=int8 --split=nope': '--quantise=int8 needs rows of data: ',
   }

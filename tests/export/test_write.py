@@ -89,7 +89,7 @@ def test_a_wrong_file_is_seen(run, tmp_path):
 @pytest.mark.parametrize(
   ('words', 'message'),
   [
-    (['--to=tflite'], "unknown format 'tflite'"),
+    (['--to=tflite'], "--to='tflite' is unknown"),
     (['--to=npz', '--functions=clasify'], 'has no clasify to export'),
     (['--to=npz', '--functions=advance'], 'Choose from decode, encode'),
     (['--to=npz', '--out={file}'], 'is a file. Use the name of a folder'),

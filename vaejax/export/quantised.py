@@ -12,8 +12,8 @@ from vaejax.evaluation import judged
 from vaejax.export import feeds, latency, quality
 from vaejax.export.artifact import Export, File, examples
 from vaejax.export.formats import npz
+from vaejax.lookup import choice, lookup
 from vaejax.lookup import files as modules
-from vaejax.lookup import lookup, nearest
 from vaejax.runs.files import write_atomic
 
 FORMATS = 'onnx', 'npz'
@@ -25,11 +25,7 @@ def check(kinds: tuple[str, ...], to: tuple[str, ...]) -> None:
   """Raises UserError for a kind that does not exist, or formats of which none is quantised."""
   known = modules('export.quantise')
   for kind in kinds:
-    if kind not in known:
-      raise UserError(
-        f'--quantise={",".join(kinds)}: unknown kind {kind!r}{nearest(kind, known)}. Choose from '
-        f'{", ".join(known)}'
-      )
+    choice('--quantise', kind, tuple(known))
   if kinds and not set(FORMATS) & set(to):
     raise UserError(
       f'--quantise={",".join(kinds)} is for the formats {" and ".join(FORMATS)}. Add one to '

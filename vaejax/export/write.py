@@ -7,8 +7,8 @@ from typing import Any
 from vaejax.errors import RunError, UserError
 from vaejax.export import card, functions, parity, quantised
 from vaejax.export.artifact import Export, File
+from vaejax.lookup import choice, lookup
 from vaejax.lookup import files as modules
-from vaejax.lookup import lookup, nearest
 from vaejax.runs.files import not_writable
 
 
@@ -36,11 +36,7 @@ def write(
   """
   known = modules('export.formats')
   for name in to:
-    if name not in known:
-      raise UserError(
-        f'--to={",".join(to)}: unknown format {name!r}{nearest(name, known)}. Choose from '
-        f'{", ".join(known)}'
-      )
+    choice('--to', name, tuple(known))
   check_out(out)
   export = Export(run, functions.choose(run, names), settings or {}, log)
   quantised.check(quantised.kinds_of(export), to)
